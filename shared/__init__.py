@@ -1,0 +1,1 @@
+"""What every task stands on, one module a concern. Nothing here imports `tasks`."""

@@ -1,0 +1,311 @@
+"""The command line: `lstm-suite list | train | evaluate | predict | export | demo`.
+
+TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
+user can put right (one line says what), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.errors import SuiteError
+
+if TYPE_CHECKING:
+    from shared.config import TaskConfig
+    from shared.report import Run
+    from shared.task import Task
+
+DEMO_FOLDER = "saved_models/demo"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # what matters comes as a Python exception
+    parser = _parser()
+    known, rest = parser.parse_known_args(arguments)
+    try:
+        if rest and known.command not in ("train", "evaluate"):
+            parser.error(f"unknown option: {rest[0]}")
+        known.run(known, rest)
+    except SuiteError as error:
+        _stderr(f"lstm-suite: {error}")
+        return 2
+    except KeyboardInterrupt:
+        _stderr("lstm-suite: interrupted. The same command takes training up again after its last whole epoch.")
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def main_of(task_name: str) -> None:
+    """Is `python -m tasks.TASK.train`: the same as `lstm-suite train TASK`."""
+    sys.exit(main(["train", task_name, *sys.argv[1:]]))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lstm-suite", description="LSTM applications to train on your own data, to believe, and to serve."
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="show the tasks, their presets and what is exported")
+    listing.add_argument("--output", default="saved_models", help="where the models are")
+    listing.set_defaults(run=_list)
+
+    train = commands.add_parser("train", help="train, judge beside baselines, export", add_help=False)
+    train.add_argument("task")
+    train.add_argument("--preset", default="default")
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="judge an exported model on labelled data of yours", add_help=False)
+    evaluate.add_argument("task")
+    _add_version(evaluate)
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    evaluate.set_defaults(run=_evaluate)
+
+    predict = commands.add_parser("predict", help="answer from an exported model")
+    predict.add_argument("task")
+    predict.add_argument("inputs", nargs="*", help="inputs; without them, lines of --file or of standard input")
+    predict.add_argument("--file", help="a text file, one input a line")
+    predict.add_argument("--json", action="store_true", help="print one JSON object a line")
+    predict.add_argument("--output", default="saved_models", help="where the models are")
+    _add_version(predict)
+    predict.set_defaults(run=_predict)
+
+    export = commands.add_parser("export", help="write a new SavedModel version from a model.keras")
+    export.add_argument("task")
+    export.add_argument("--model", required=True, type=Path, help="the .keras file, with task.json beside it")
+    export.add_argument("--output", default="saved_models", help="the version goes to OUTPUT/TASK/VERSION")
+    export.set_defaults(run=_export)
+
+    demo = commands.add_parser("demo", help="train and try every task on its embedded sample")
+    demo.add_argument("--output", default=DEMO_FOLDER, help="where the demonstration's models go")
+    demo.set_defaults(run=_demo)
+    return parser
+
+
+def _add_version(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--version", type=int, help="a version's number; the newest when left out")
+
+
+def _list(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    from shared import task
+
+    rows = []
+    for name in task.task_names():
+        folder = Path(known.output) / name
+        numbers = sorted(int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
+        rows.append(
+            [name, task.summary(name), " ".join(task.presets(name)), str(numbers[-1]) if numbers else "none yet"]
+        )
+    _table(["task", "what it does", "presets", "newest version"], rows)
+    _say("Next: lstm-suite train TASK --preset sample, or lstm-suite train TASK --help for all its options.")
+
+
+def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    config = _config(known.task, known.preset, rest, prog=f"lstm-suite train {known.task} [--preset NAME]")
+    loaded = _load(known.task)
+    from shared import workflow
+
+    command = shlex.join(["lstm-suite", "train", known.task, "--preset", known.preset, *rest])
+    _say(f"{known.task}: training on {config.data} (preset {known.preset}).")
+    version, run = workflow.train(loaded, config, command)
+    _show_run(run, version)
+
+
+def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    config = _config(known.task, "default", rest, prog=f"lstm-suite evaluate {known.task} [--version N] [--json]")
+    loaded = _load(known.task)
+    from shared import sources, workflow
+
+    version = _version(config.output, known)
+    if not sources.is_file(config.data):
+        raise SuiteError(f"evaluate: name a file of labelled records with --data. Received: {config.data}")
+    scores = workflow.evaluate(loaded, config, version, config.data)
+    if known.json:
+        _say(json.dumps({s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}))
+        return
+    rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
+    _table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
+
+
+def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    lines = known.inputs or _lines(known.file)
+    loaded = _load(known.task)
+    from shared import workflow
+
+    answers = workflow.predict(loaded, _version(known.output, known), lines)
+    if known.json:
+        for line, answer in zip(lines, answers, strict=True):
+            _say(json.dumps({"input": line.encode(errors="surrogateescape").decode(errors="replace"), **answer}))
+        return
+    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
+    rows = [[line, *(_cell(answer[name]) for name in names)] for line, answer in zip(lines, answers, strict=True)]
+    _table(["input", *names], rows)
+
+
+def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    loaded = _load(known.task)
+    from shared import workflow
+
+    version = workflow.re_export(loaded, known.model, Path(known.output) / known.task)
+    _say(f"Exported {version}")
+
+
+def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    import dataclasses
+
+    from shared import task
+
+    _say("Training every task on its embedded sample. It shows the way; it is not a result.")
+    finished = []
+    for name in task.task_names():
+        loaded = _load(name)
+        from shared import workflow
+
+        config = dataclasses.replace(task.presets(name)["sample"], output=known.output)
+        command = f"lstm-suite train {name} --preset sample --output {known.output}"
+        version, run = workflow.train(loaded, config, command)
+        _show_run(run, version)
+        _show_answers(loaded, version)
+        finished.append((name, version))
+    _say("\nNext:")
+    for name, version in finished:
+        _say(f"  lstm-suite predict {name} --output {known.output} …     more answers from {version}")
+        _say(f"  lstm-suite train {name} --data your_file.csv …     your own data; --help shows every option")
+        _say(f"  lstm-suite train {name}                            the real data set, as in tasks/{name}/README.md")
+
+
+def _load(name: str) -> Task:
+    """Loads a task, TensorFlow with it, and keeps TensorFlow's greetings off the screen: they obey no setting."""
+    from shared import task
+
+    sys.stderr.flush()
+    screen = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        task.presets(name)  # an unknown name is the user's slip, not TensorFlow's
+        return task.task(name)
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        os.close(nowhere)
+
+
+def _config(name: str, preset: str, arguments: Sequence[str], prog: str) -> TaskConfig:
+    """Returns a preset with the command line's changes."""
+    import tyro
+
+    from shared import task
+
+    presets = task.presets(name)
+    if preset not in presets:
+        raise SuiteError(f'{name} has no preset "{preset}". Choose one of {", ".join(presets)}.')
+    default = presets[preset]
+    try:
+        return tyro.cli(
+            type(default),
+            default=default,
+            args=list(arguments),
+            prog=prog,
+            description=f"{task.summary(name)} Presets: {', '.join(presets)}; defaults shown are those of {preset}.",
+            config=(tyro.conf.AvoidSubcommands,),
+        )
+    except ValueError as error:
+        raise SuiteError(f"{name}: {error}") from error
+
+
+def _version(output: str, known: argparse.Namespace) -> Path:
+    from shared import export
+
+    folder = Path(output) / known.task
+    if known.version is None:
+        return export.latest(folder)
+    path = folder / str(known.version)
+    if path not in export.versions(folder):
+        found = ", ".join(version.name for version in export.versions(folder)) or "none"
+        raise SuiteError(f"{folder} has no version {known.version}; there: {found}.")
+    return path
+
+
+def _lines(file: str | None) -> list[str]:
+    """Returns the lines of a file or of standard input, whatever their bytes."""
+    place = file or "standard input"
+    if file is None:
+        if sys.stdin.isatty():
+            _stderr("Type one input a line; end with Ctrl-D.")
+        raw = sys.stdin.buffer.read()
+    else:
+        try:
+            raw = Path(file).expanduser().read_bytes()
+        except OSError as error:
+            raise SuiteError(
+                f"{file}: cannot be read ({error.strerror}). Give a text file with one input a line."
+            ) from error
+    lines = raw.decode("utf-8", errors="surrogateescape").splitlines()
+    if not lines:
+        raise SuiteError(f"{place} is empty; give at least one line, or the inputs as arguments.")
+    return lines
+
+
+def _show_run(run: Run, version: Path) -> None:
+    scores = run.evaluation.scores
+    names = list(dict.fromkeys(s.metric for s in scores))
+    rows = []
+    for model in dict.fromkeys(s.model for s in scores):
+        values = {s.metric: s for s in scores if s.model == model}
+        rows.append([model, *(f"{values[name].value:.4f}" for name in names)])
+    _table(
+        ["model", *names],
+        rows,
+        title=f"{run.task.name} on {run.splits.origin.name}, {len(run.splits.test):,} test records",
+    )
+    _say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
+
+
+def _show_answers(task: Task, version: Path) -> None:
+    from shared import workflow
+
+    answers = workflow.predict(task, version, task.examples)
+    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
+    rows = [
+        [line, *(_cell(answer[name]) for name in names)] for line, answer in zip(task.examples, answers, strict=True)
+    ]
+    _table(["input", *names], rows, title=f"answers from {version}")
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell.encode(errors="surrogateescape").decode(errors="replace")) for cell in row))
+    console.print(table)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _stderr(line: str) -> None:
+    sys.stderr.write(line.encode(errors="surrogateescape").decode(errors="replace") + "\n")

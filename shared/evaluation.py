@@ -1,0 +1,153 @@
+"""Metrics with bootstrap intervals, calibration, and baselines scored by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
+from scipy.stats import bootstrap
+from sklearn import metrics
+
+RESAMPLES = 500
+CALIBRATION_BINS = 15
+FACTORS = (-6.0, 2.0)  # natural logarithms of the least and greatest factor in calibration: even a perfect
+# validation split must not make a model sure beyond measure
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+"""From class numbers `(examples,)` and probabilities `(examples, classes)` to a number."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One metric of one model on one split."""
+
+    model: str
+    metric: str
+    value: float
+    low: float
+    """Lower end of the bootstrap 95 % interval."""
+    high: float
+    """Upper end of it."""
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Share of examples whose most probable class is right."""
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def f1_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean over the classes of the harmonic mean of precision and recall."""
+    return float(metrics.f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean negative natural logarithm of the right class's probability, in nats."""
+    return float(metrics.log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1])))
+
+
+def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Area under the ROC curve; with more than two classes the mean of one class against the rest.
+
+    Not a number where a class does not occur.
+    """
+    classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else [1]
+    areas = []
+    for k in classes:
+        inside = labels == k
+        if inside.all() or not inside.any():
+            return float("nan")
+        areas.append(metrics.roc_auc_score(inside, probabilities[:, k]))
+    return float(np.mean(areas))
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean distance of confidence and accuracy over 15 equal bins of confidence (Guo et al., 2017), in [0, 1]."""
+    share, confidence, right = reliability(labels, probabilities)
+    return float(np.sum(share * np.abs(confidence - right)))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns share of examples, mean confidence and accuracy of each occupied bin of confidence."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    count = np.bincount(bins, minlength=CALIBRATION_BINS)
+    used = count > 0
+    mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, right)]
+    return count[used] / len(labels), mean[0], mean[1]
+
+
+CLASSIFICATION: Mapping[str, Metric] = {
+    "accuracy": accuracy,
+    "f1_macro": f1_macro,
+    "roc_auc": roc_auc,
+    "log_loss": log_loss,
+    "expected_calibration_error": expected_calibration_error,
+}
+
+
+def score(model: str, labels: np.ndarray, probabilities: np.ndarray, names: Mapping[str, Metric]) -> list[Score]:
+    """Scores one model by every metric, each with a percentile bootstrap 95 % interval over the examples.
+
+    Args:
+        model: name in the results.
+        labels: class numbers `(examples,)`.
+        probabilities: `(examples, classes)`, rows summing to 1.
+        names: the metrics.
+    """
+    scores = []
+    for name, metric in names.items():
+        value = metric(labels, probabilities)
+        low, high = _interval(metric, labels, probabilities)
+        scores.append(Score(model, name, value, low, high))
+    return scores
+
+
+def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]:
+    """Chooses a factor for each model's logits so that softmax of their weighted sum predicts best.
+
+    Of one model that is temperature scaling (Guo et al., 2017), the factor being 1 / temperature; of several it is their
+    product of experts. Minimises the log loss, on the validation split.
+
+    Args:
+        logits: `(examples, classes)` of each model.
+        labels: class numbers `(examples,)`.
+
+    Returns:
+        Factors, one for each model, from 0.0025 to 7.4.
+    """
+    stacked = np.stack(logits)
+
+    def loss(logarithms: np.ndarray) -> float:
+        mixed = np.tensordot(np.exp(logarithms), stacked, axes=1)
+        return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
+
+    start = np.full(len(logits), -np.log(len(logits)))
+    found = minimize(loss, start, method="Nelder-Mead", bounds=[FACTORS] * len(logits), options={"maxiter": 2000})
+    return tuple(float(factor) for factor in np.exp(found.x))
+
+
+def mixed_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> np.ndarray:
+    """Returns softmax of the logits' weighted sum, `(examples, classes)`."""
+    return np.asarray(softmax(np.tensordot(np.asarray(shares), np.stack(logits), axes=1), axis=1))
+
+
+def _interval(metric: Metric, labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+    if len(labels) < 2:
+        return float("nan"), float("nan")
+    drawn = bootstrap(
+        (np.arange(len(labels)),),
+        lambda chosen: metric(labels[chosen], probabilities[chosen]),
+        vectorized=False,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        rng=np.random.default_rng(0),
+    )
+    values = drawn.bootstrap_distribution[np.isfinite(drawn.bootstrap_distribution)]
+    if not len(values):
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)

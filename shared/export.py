@@ -1,0 +1,260 @@
+"""The only writer of models.
+
+A version is written to a folder aside, verified there, and renamed to its number: TensorFlow Serving picks a number up
+the moment it appears, so it must be whole and right by then. When anything fails, the folder aside goes and every
+earlier version stays as it was.
+
+    saved_models/TASK/3/   saved_model.pb  variables/  assets/  assets.extra/tf_serving_warmup_requests
+                           model.keras  task.json  card.md  metrics.json  plots/
+    saved_models/TASK/     model.keras  card.md  metrics.json  plots/     copies of the newest version's
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared import cpp_runtime
+from shared.errors import ExportError
+from shared.lstm import disable_cudnn
+from shared.task import Servable
+
+TOLERANCE = 1e-5
+COPIED = ("model.keras", "card.md", "metrics.json", "plots")
+MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
+
+
+def publish(servable: Servable, folder: Path, add_report: Callable[[Path], None] | None = None) -> Path:
+    """Writes, verifies and publishes the next version of a model.
+
+    Args:
+        servable: the model and its signatures.
+        folder: the task's folder; versions are numbered 1, 2, 3 … in it.
+        add_report: called with the folder aside, to put card, metrics and plots beside the model before it is published.
+
+    Returns:
+        The version's folder.
+
+    Raises:
+        ExportError: writing or verifying failed; nothing was published and no earlier version was touched.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=folder))
+    try:
+        write(servable, aside)
+        verify(servable, aside)
+        if add_report is not None:
+            add_report(aside)
+        _sync(aside)
+        aside.chmod(0o755)
+        version = _rename_to_next_version(aside, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = f"the disk is full ({shutil.disk_usage(folder).free >> 20} MiB free). Make room and export again"
+        else:
+            remedy = f"{error}. Check the folder and its rights"
+        raise ExportError(
+            f"{folder}: the version could not be written: {remedy}; earlier versions are untouched."
+        ) from error
+    except tf.errors.OpError as error:
+        raise ExportError(f"{folder}: TensorFlow could not write the version: {error.message}") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    _refresh_copies(version, folder)
+    return version
+
+
+def versions(folder: Path) -> list[Path]:
+    """Returns the published versions, oldest first; only plain numbers count, as for TensorFlow Serving."""
+    if not folder.is_dir():
+        return []
+    found = [
+        path for path in folder.iterdir() if path.is_dir() and path.name.isdigit() and str(int(path.name)) == path.name
+    ]
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def latest(folder: Path) -> Path:
+    """Returns the newest version's folder.
+
+    Raises:
+        ExportError: there is none.
+    """
+    found = versions(folder)
+    if not found:
+        raise ExportError(
+            f"{folder}: no exported version. Train one first, for example: lstm-suite train {folder.name}"
+        )
+    return found[-1]
+
+
+def load_keras(path: Path) -> keras.Model:
+    """Opens a `.keras` file the user named; a model file is a program, so code inside it is refused.
+
+    Raises:
+        ExportError: the file is missing, of another format, broken, or holds code.
+    """
+    if path.suffix != ".keras" or not path.is_file():
+        raise ExportError(f"{path}: expected a .keras file. It lies beside saved_model.pb in a version's folder.")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        raise ExportError(f"{path}: cannot be opened as a Keras model ({str(error).splitlines()[0][:300]}).") from error
+
+
+def write(servable: Servable, folder: Path) -> None:
+    """Writes SavedModel, `model.keras`, `task.json` and warm-up requests into a folder of one's own."""
+    disable_cudnn(servable.model)
+    archive = keras.export.ExportArchive()
+    archive.track(servable.model)
+    for name, endpoint in servable.endpoints.items():
+        archive.add_endpoint(name, tf.function(endpoint.function, input_signature=list(endpoint.inputs.values())))
+    archive.write_out(str(folder), verbose=False)
+    servable.model.save(folder / "model.keras")
+    (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
+    _write_warmup(servable, folder / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def verify(servable: Servable, folder: Path) -> None:
+    """Checks a written model as those who will load it do.
+
+    Raises:
+        ExportError: a signature's answer differs from the Keras model's by more than 1e-5, in Python or in the C++
+            runtime; the graph holds a cuDNN operation; or `model.keras` needs more than plain Keras.
+    """
+    _no_cudnn(folder)
+    loaded = tf.saved_model.load(str(folder))
+    for name, endpoint in servable.endpoints.items():
+        request = {key: tf.constant(value) for key, value in endpoint.request.items()}
+        expected = {key: np.asarray(value) for key, value in endpoint.function(**request).items()}
+        answer = {key: value.numpy() for key, value in loaded.signatures[name](**request).items()}
+        _require_equal(expected, answer, f"signature {name}, reloaded")
+        try:
+            in_cpp = cpp_runtime.run_isolated(folder, name, endpoint.request)
+        except cpp_runtime.CppRuntimeError as error:
+            raise ExportError(f"signature {name} fails in TensorFlow's C++ runtime: {error}") from error
+        _require_equal(expected, in_cpp, f"signature {name}, in the C++ runtime")
+    _opens_in_plain_keras(folder / "model.keras")
+
+
+def _require_equal(expected: Mapping[str, np.ndarray], answer: Mapping[str, np.ndarray], where: str) -> None:
+    if set(expected) != set(answer):
+        raise ExportError(f"{where}: outputs {sorted(answer)} instead of {sorted(expected)}")
+    for key, value in expected.items():
+        if value.shape != answer[key].shape:
+            raise ExportError(f"{where}: output {key} has shape {answer[key].shape} instead of {value.shape}")
+        if value.dtype.kind == "f":
+            difference = float(np.max(np.abs(value - answer[key]), initial=0.0))
+            if not difference <= TOLERANCE:
+                raise ExportError(
+                    f"{where}: output {key} differs from the Keras model by {difference:.2g} > {TOLERANCE}"
+                )
+        elif not np.array_equal(value, answer[key]):
+            raise ExportError(f"{where}: output {key} differs from the Keras model")
+
+
+def _no_cudnn(folder: Path) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for meta in saved.meta_graphs:
+        nodes = [*meta.graph_def.node, *(node for f in meta.graph_def.library.function for node in f.node_def)]
+        found = sorted({node.op for node in nodes if "cudnn" in node.op.lower()})
+        if found:
+            raise ExportError(f"the graph holds {', '.join(found)}, which no CPU server can run")
+
+
+PLAIN_KERAS = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("shared", "tasks"):
+            raise ImportError(name + " is not to be had here")
+sys.meta_path.insert(0, Blocker())
+import keras
+keras.models.load_model(sys.argv[1], compile=False)
+"""
+
+
+def _opens_in_plain_keras(path: Path) -> None:
+    environment = os.environ | {
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "KERAS_BACKEND": "tensorflow",
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", PLAIN_KERAS, str(path.resolve())],
+        cwd=path.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise ExportError(f"{path.name} does not open in plain Keras without this project: {reason[0]}")
+
+
+def _write_warmup(servable: Servable, path: Path) -> None:
+    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for name, endpoint in list(servable.endpoints.items())[:MAX_WARMUP_RECORDS]:
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = name
+            for key, value in endpoint.request.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictLog(request=request)
+            writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
+
+
+def _rename_to_next_version(aside: Path, folder: Path) -> Path:
+    """Takes the next free number; where another export was faster, the one after."""
+    number = int(found[-1].name) + 1 if (found := versions(folder)) else 1
+    while True:
+        target = folder / str(number)
+        if not target.exists():
+            try:
+                return aside.rename(target)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+        number += 1
+
+
+def _refresh_copies(version: Path, folder: Path) -> None:
+    """Copies what people look at to the task's folder, each whole or not at all."""
+    for name in COPIED:
+        source, target = version / name, folder / name
+        if not source.exists():
+            continue
+        aside = folder / f".incomplete-{name}"
+        if source.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+            shutil.copytree(source, aside)
+            shutil.rmtree(target, ignore_errors=True)
+            aside.rename(target)
+        else:
+            shutil.copyfile(source, aside)
+            aside.replace(target)
+
+
+def _sync(folder: Path) -> None:
+    """Makes the disk hold what was written, before the name says that it is there."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())

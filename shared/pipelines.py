@@ -1,0 +1,182 @@
+"""`tf.data` pipelines and the splits before them.
+
+The order of the data is a pure function of (seed, epoch): a run that is taken up again after an interruption sees the
+batches that the uninterrupted one would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+
+def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.ndarray:
+    """Chooses whole groups at random until they hold about `fraction` of the rows.
+
+    Args:
+        groups: a group for each row, such as the film of a review; unique values make it a plain random split.
+        fraction: share of rows to choose, in (0, 1).
+        seed: makes the choice repeatable.
+
+    Returns:
+        A boolean array `(rows,)`, True where the row was chosen; at least one group is chosen and one left.
+
+    Raises:
+        ValueError: there are fewer than two groups.
+    """
+    codes, unique = pd.factorize(pd.Series(list(groups)), sort=True)
+    if len(unique) < 2:
+        raise ValueError(f"Expected at least two groups to split. Received: {len(unique)}")
+    order = np.random.default_rng(seed).permutation(len(unique))
+    rows = np.cumsum(np.bincount(codes, minlength=len(unique))[order])
+    count = int(np.clip(np.searchsorted(rows, fraction * len(codes)) + 1, 1, len(unique) - 1))
+    return np.isin(codes, order[:count])
+
+
+def split_by_time(
+    times: Sequence[object], fraction: float, embargo: object | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts rows in two at one moment: what is earlier trains, what is later tests. Nothing is shuffled.
+
+    Args:
+        times: a moment for each row, in any order.
+        fraction: share of rows on the later side, in (0, 1); rows of one moment stay on one side.
+        embargo: rows less than this before the cut are left out of the earlier side, since what they are to predict
+            lies beyond it (a number or a `pandas.Timedelta`, in the unit of `times`).
+
+    Returns:
+        Two boolean arrays `(rows,)`: earlier and later.
+
+    Raises:
+        ValueError: all rows are of one moment.
+    """
+    series = pd.Series(list(times))
+    moments = series.sort_values()
+    cut = moments.iloc[int(len(moments) * (1 - fraction))]
+    if cut == moments.iloc[0]:
+        later_moments = moments[moments > cut]
+        if later_moments.empty:
+            raise ValueError("Expected more than one moment to split by time. Received: one")
+        cut = later_moments.iloc[0]
+    later = (series >= cut).to_numpy()
+    limit = cut if embargo is None else cut - embargo
+    return (series < cut).to_numpy() & (series <= limit).to_numpy(), later
+
+
+def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset:
+    """Slides a window over a series without copying it.
+
+    Args:
+        values: array `(time, ...)`.
+        length: steps in a window, at least 1.
+        stride: steps between the starts of two windows, at least 1.
+
+    Returns:
+        A data set of tensors `(length, ...)`, earliest first; steps after the last whole window are left out.
+
+    Raises:
+        ValueError: the series is shorter than one window.
+    """
+    if length < 1 or stride < 1 or length > len(values):
+        raise ValueError(
+            f"Expected 1 <= length <= {len(values)} (the series) and stride >= 1. Received: length={length}, stride={stride}"
+        )
+    series = tf.constant(values)
+    starts = tf.data.Dataset.range(0, len(values) - length + 1, stride)
+    return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
+    """Returns upper lengths (exclusive) that part the sequences into about equally full buckets."""
+    quantiles = np.quantile(lengths, np.linspace(0, 1, buckets + 1)[1:-1])
+    return sorted({int(q) + 1 for q in quantiles})
+
+
+class SequenceBatches:
+    """Batches of integer sequences of different lengths, sequences of like length together, padded on the right.
+
+    Args:
+        sequences: one array `(length,)` of non-negative integers an example, length at least 1.
+        labels: array `(examples,)` or `(examples, ...)`.
+        batch_size: examples in a batch; the last of each bucket may hold fewer.
+        seed: with the epoch, decides the order.
+        crop: where set, training sees a random stretch of at most so many steps of each sequence, another each epoch.
+        replaced: share of the steps that training sees as `replacement`, others each epoch, in [0, 1).
+        replacement: the number of the unknown word, or its like.
+    """
+
+    def __init__(
+        self,
+        sequences: Sequence[np.ndarray],
+        labels: np.ndarray,
+        batch_size: int,
+        seed: int = 0,
+        crop: int | None = None,
+        replaced: float = 0.0,
+        replacement: int = 1,
+    ) -> None:
+        self.lengths = np.array([len(sequence) for sequence in sequences])
+        if len(self.lengths) == 0 or self.lengths.min() < 1:
+            raise ValueError("Expected at least one sequence, each of at least one step.")
+        self.values = tf.RaggedTensor.from_row_lengths(np.concatenate(sequences).astype(np.int32), self.lengths)
+        self.labels = tf.constant(labels)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.crop = crop
+        self.replaced = replaced
+        self.replacement = replacement
+        self.boundaries = bucket_boundaries(np.minimum(self.lengths, crop or self.lengths.max()))
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch, the same in every epoch."""
+        effective = np.minimum(self.lengths, self.crop or self.lengths.max())
+        buckets = np.bincount(np.searchsorted(self.boundaries, effective, side="right"))
+        return int(np.sum(-(-buckets // self.batch_size)))
+
+    def in_order(self) -> tf.data.Dataset:
+        """Returns all examples, uncropped, shortest bucket first: for validation and prediction of a loss."""
+        indices = np.argsort(self.lengths, kind="stable")
+        examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
+        return examples.padded_batch(self.batch_size).cache().prefetch(tf.data.AUTOTUNE)
+
+    def epochs(self, first: int) -> tf.data.Dataset:
+        """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
+        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
+        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+
+    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        count = len(self.lengths)
+
+        def shuffled(position: tf.Tensor) -> tf.Tensor:
+            return tf.random.experimental.index_shuffle(position, tf.cast(seed, tf.int32), max_index=count - 1)
+
+        examples = tf.data.Dataset.range(count).map(
+            lambda position: self._training_example(shuffled(position), seed), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        return examples.bucket_by_sequence_length(
+            lambda sequence, label: tf.shape(sequence)[0],
+            bucket_boundaries=self.boundaries,
+            bucket_batch_sizes=[self.batch_size] * (len(self.boundaries) + 1),
+        )
+
+    def _example(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return self.values[index], self.labels[index]
+
+    def _training_example(self, index: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        sequence, label = self._example(index)
+        place = tf.stack(
+            [tf.reduce_sum(seed * [1_000_003, 1]), index]
+        )  # of the random numbers: (seed and epoch, example)
+        if self.crop is not None:
+            size = tf.minimum(tf.shape(sequence)[0], self.crop)
+            start = tf.random.stateless_uniform([], place, maxval=tf.shape(sequence)[0] - size + 1, dtype=tf.int32)
+            sequence = sequence[start : start + size]
+        if self.replaced > 0:
+            chosen = tf.random.stateless_uniform(tf.shape(sequence), place + 1) < self.replaced
+            sequence = tf.where(chosen, self.replacement, sequence)
+        return sequence, label

@@ -1,0 +1,231 @@
+"""What is written beside a model: `metrics.json`, `card.md` and plots."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+from shared import evaluation
+from shared.config import TaskConfig, as_dict
+from shared.evaluation import Score
+from shared.sources import Splits
+from shared.task import Evaluation, Fitted, Task
+
+matplotlib.use("Agg")  # no screen on a server
+from matplotlib import pyplot as plt
+
+LOWER_IS_BETTER = {"log_loss", "expected_calibration_error"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything a report tells of."""
+
+    task: Task
+    config: TaskConfig
+    splits: Splits
+    fitted: Fitted
+    evaluation: Evaluation
+    command: str
+    """The command line that repeats the run."""
+
+    @property
+    def minutes(self) -> float:
+        """Training time in minutes, preparation and interrupted parts included, judging left out."""
+        return self.fitted.history.seconds / 60
+
+
+def write(run: Run, folder: Path) -> None:
+    """Writes `metrics.json`, `card.md` and `plots/` into a folder."""
+    metrics = {
+        "task": run.task.name,
+        "results": results(run),
+        "history": run.fitted.history.epochs,
+        "best_epoch": run.fitted.history.best_epoch,
+        "notes": {**run.fitted.notes, **run.evaluation.notes},
+        "config": as_dict(run.config),
+        "data": run.splits.origin.__dict__,
+        "machine": machine(),
+    }
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(card(run), encoding="utf-8")
+    plots = folder / "plots"
+    plots.mkdir(exist_ok=True)
+    _learning_curve(run.fitted.history.epochs, plots / "learning_curve.png")
+    _reliability(run.evaluation, plots / "reliability.png")
+    _confusion(run.evaluation, plots / "confusion.png")
+
+
+def results(run: Run) -> list[dict[str, Any]]:
+    """Returns one row for each score of the exported model and its parts, beside the best baseline by that metric.
+
+    The form is that of every `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value,
+    minutes, seeds, command.
+    """
+    own = ("exported", *run.fitted.parts)
+    rows = []
+    for score in run.evaluation.scores:
+        if score.model not in own:
+            continue
+        baseline = best_baseline(run.evaluation.scores, score.metric, own)
+        rows.append(
+            {
+                "model": score.model,
+                "dataset": run.splits.origin.name,
+                "split": "test",
+                "metric": score.metric,
+                "value": round(score.value, 5),
+                "low": round(score.low, 5),
+                "high": round(score.high, 5),
+                "baseline": baseline.model if baseline else None,
+                "baseline_value": round(baseline.value, 5) if baseline else None,
+                "minutes": round(run.minutes, 1),
+                "seeds": [run.config.fit.seed],
+                "command": run.command,
+            }
+        )
+    return rows
+
+
+def best_baseline(scores: Sequence[Score], metric: str, own: Sequence[str]) -> Score | None:
+    """Returns the best score by a metric among the models that are not one's own."""
+    others = [s for s in scores if s.metric == metric and s.model not in own and np.isfinite(s.value)]
+    return (min if metric in LOWER_IS_BETTER else max)(others, key=lambda s: s.value, default=None)
+
+
+def machine() -> str:
+    """Returns the kind of machine, without its name."""
+    return f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+def card(run: Run) -> str:
+    """Returns the model card in Markdown."""
+    origin, history = run.splits.origin, run.fitted.history
+    sizes = ", ".join(f"{name} {len(getattr(run.splits, name)):,}" for name in ("train", "validation", "test"))
+    signature, request = next(iter(run.task.servable(run.fitted.model, run.fitted.facts).endpoints.items()))
+    notes = "\n".join(f"- {name}: {_short(value)}" for name, value in run.fitted.notes.items())
+    return f"""# {run.task.name}
+
+Labels: {", ".join(run.evaluation.classes)} (the order of `probabilities`).
+
+## Scores on the test split
+
+95 % bootstrap intervals over the examples. `exported` is what this folder serves.
+
+{score_table(run.evaluation.scores)}
+
+{notes}
+
+## Data
+
+| | |
+|---|---|
+| data | {origin.name} ({origin.location}) |
+| licence | {origin.licence} |
+| sha256 | `{origin.sha256}` |
+| split | {origin.split}: {sizes} |
+
+Texts that stand in a later split too were taken out of the earlier one.
+
+## Training
+
+| | |
+|---|---|
+| command | `{run.command}` |
+| seed | {run.config.fit.seed} |
+| epochs | {len(history.epochs)}, best {history.best_epoch} |
+| minutes | {run.minutes:.1f} |
+| machine | {machine()} |
+
+## Serving
+
+Signature `{signature}`: {", ".join(f"`{name}` {spec.dtype.name} {spec.shape}" for name, spec in request.inputs.items())}.
+
+    tensorflow_model_server --rest_api_port=8501 --model_name={run.task.name} --model_base_path="$PWD/saved_models/{run.task.name}"
+    curl -d '{json.dumps(_json_request(request.request))}' http://localhost:8501/v1/models/{run.task.name}:predict
+
+## Limits
+
+{run.task.limits}
+"""
+
+
+def score_table(scores: Sequence[Score]) -> str:
+    """Returns a Markdown table, a row for each model and a column for each metric."""
+    names = list(dict.fromkeys(s.metric for s in scores))
+    lines = [f"| model | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+    for model in dict.fromkeys(s.model for s in scores):
+        cells = {s.metric: f"{s.value:.4f} ({s.low:.4f}–{s.high:.4f})" for s in scores if s.model == model}
+        lines.append(f"| {model} | {' | '.join(cells.get(name, '') for name in names)} |")
+    return "\n".join(lines)
+
+
+def _json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    (name, values), *_ = request.items()
+    return {"instances": [{name: value} for value in values[:1].tolist()]}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_short(item)}" for name, item in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _processor() -> str:
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown processor"
+
+
+def _learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5))
+    numbers = np.arange(1, len(epochs) + 1)
+    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
+        for prefix, label in (("", "training"), ("val_", "validation")):
+            values = [epoch[prefix + name] for epoch in epochs if prefix + name in epoch]
+            if values:
+                axis.plot(numbers[: len(values)], values, marker="o", label=label)
+        axis.set(xlabel="epoch", ylabel=name)
+        axis.legend()
+    _save(figure, path)
+
+
+def _reliability(result: Evaluation, path: Path) -> None:
+    share, confidence, right = evaluation.reliability(result.labels, result.probabilities)
+    figure, axis = plt.subplots(figsize=(4.5, 4.5))
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=1, label="perfect")
+    axis.scatter(confidence, right, s=20 + 400 * share, alpha=0.7, label="test (area: share of examples)")
+    error = evaluation.expected_calibration_error(result.labels, result.probabilities)
+    axis.set(xlabel="confidence", ylabel="accuracy", title=f"expected calibration error {error:.3f}")
+    axis.legend(loc="upper left")
+    _save(figure, path)
+
+
+def _confusion(result: Evaluation, path: Path) -> None:
+    from sklearn.metrics import ConfusionMatrixDisplay
+
+    figure, axis = plt.subplots(figsize=(1.2 * len(result.classes) + 3, 1.2 * len(result.classes) + 2))
+    ConfusionMatrixDisplay.from_predictions(
+        result.labels,
+        result.probabilities.argmax(axis=1),
+        labels=np.arange(len(result.classes)),
+        display_labels=list(result.classes),
+        ax=axis,
+        colorbar=False,
+    )
+    _save(figure, path)
+
+
+def _save(figure: Any, path: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)

@@ -1,0 +1,212 @@
+"""From a `--data` value to raw records in a pandas table: a file of the user's, or a TensorFlow data set.
+
+Every fault of the data becomes a `DataError` that names the file, the row (1 is the first record) and the remedy.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shared.errors import DataError
+
+READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
+COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a model card says of a data set."""
+
+    name: str
+    """Folder or data set name."""
+    location: str
+    """File names or the TensorFlow data set's full name."""
+    sha256: str
+    """Of the files' bytes, or of the records where there is no file."""
+    licence: str
+    """As far as the source states one."""
+    split: str
+    """How training, validation and test were told apart."""
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Raw records of the three splits, columns as the task's `load` describes them."""
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    origin: Origin
+
+
+def is_file(source: str) -> bool:
+    """Tells a path from the name of a TensorFlow data set: by what exists, then by its look."""
+    path = Path(source).expanduser()
+    return path.exists() or bool(set(path.suffixes) & set(READERS)) or source.startswith((".", "/", "~"))
+
+
+def read_table(source: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Reads the named columns of a table.
+
+    Args:
+        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz, .bz2 or .zst.
+        columns: names, or positions ("0", "1" …) in a .csv or .tsv file that has no header.
+
+    Returns:
+        A table with exactly these columns, in this order; text stays text, empty cells of text files are "".
+
+    Raises:
+        DataError: the file is missing, a folder, empty, not what its name says, or lacks a column.
+    """
+    path = Path(source).expanduser()
+    kind = _kind(path)
+    headerless = READERS[kind] is not None and all(column.isdigit() for column in columns)
+    try:
+        frame = _read(path, kind, headerless)
+    except (UnicodeDecodeError, UnicodeError) as error:
+        raise DataError(
+            f"{path}: not UTF-8 text ({error}). Convert it, for example: iconv -f latin1 -t utf-8."
+        ) from error
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
+    except (ValueError, OSError, EOFError, csv.Error, _lzma_error()) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"{path}: cannot be read as {kind[1:]} ({reason}). Is it what its name says?") from error
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f'{path}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the command line.'
+        )
+    if frame.empty:
+        raise DataError(f"{path}: the file holds no records. It needs at least one below the header.")
+    return frame[list(columns)]
+
+
+def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataFrame], Any]:
+    """Reads every labelled split of a TensorFlow data set, downloading it first where that is needed.
+
+    The folder is TFDS's own: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.
+
+    Args:
+        name: such as "imdb_reviews" or "glue/sst2:2.0.0".
+        columns: names of the features to read, and what they are called in the result.
+
+    Returns:
+        A table for each split, class labels as their names, and the TFDS `DatasetInfo`.
+
+    Raises:
+        DataError: there is no such data set, it lacks a feature, or it can be neither found nor downloaded.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        builder = tfds.builder(name)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise DataError(
+            f'"{name}" is neither a file here nor a TensorFlow data set. Check the spelling, or give a path such as '
+            "./reviews.csv."
+        ) from error
+    missing = [column for column in columns if column not in builder.info.features]
+    if missing:
+        raise DataError(f'{name}: no feature "{missing[0]}". It has {_listed(builder.info.features)}.')
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS lets the errors of many download libraries through
+        folder = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
+        raise DataError(
+            f"{name}: not in {folder}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
+            "network, or set TFDS_DATA_DIR to a folder that holds it."
+        ) from error
+    frames = {}
+    for split in builder.info.splits:
+        frame = tfds.as_dataframe(builder.as_dataset(split=split), builder.info)[list(columns)]
+        frames[split] = _decoded(frame, builder.info.features).rename(columns=dict(columns))
+    return frames, builder.info
+
+
+def sha256(*paths: str) -> str:
+    """Returns the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with Path(path).expanduser().open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_of_records(frame: pd.DataFrame) -> str:
+    """Returns the SHA-256 of a table's records in hexadecimal."""
+    return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
+
+
+def _kind(path: Path) -> str:
+    """Returns the format by the path's suffix, after checking that there is a file at all."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Give one file of {_listed(READERS)}, for example {path / 'train.csv'}.")
+    if not path.exists():
+        raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
+    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
+    kind = suffixes[-1].lower() if suffixes else ""
+    if kind not in READERS:
+        raise DataError(
+            f"{path}: unknown kind of file. Its name should end in one of {_listed(READERS)} (also with .gz or .xz)."
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
+    return kind
+
+
+def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
+    if kind == ".parquet":
+        return pd.read_parquet(path)
+    compression = COMPRESSIONS.get(path.suffix)
+    if kind in (".jsonl", ".ndjson"):
+        return pd.read_json(path, lines=True, compression=compression, dtype=False, convert_dates=False)
+    frame = pd.read_csv(
+        path,
+        sep=READERS[kind],
+        header=None if headerless else 0,
+        keep_default_na=False,
+        dtype=str,
+        compression=compression,
+        encoding="utf-8-sig",
+        quoting=csv.QUOTE_NONE if kind in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
+    )
+    frame.columns = frame.columns.map(str)
+    if any("\x00" in str(column) for column in frame.columns):
+        raise ValueError("binary content")
+    return frame
+
+
+def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
+    """Turns bytes into text and class numbers into class names."""
+    for column in frame.columns:
+        names = getattr(features[column], "names", None)
+        if names is not None:
+            frame[column] = [names[k] if 0 <= k < len(names) else "" for k in frame[column]]
+        elif len(frame) and isinstance(frame[column].iloc[0], bytes):
+            frame[column] = [value.decode("utf-8", errors="replace") for value in frame[column]]
+    return frame
+
+
+def _lzma_error() -> type[Exception]:
+    import lzma
+
+    return lzma.LZMAError
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else "no further word"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(str(name) for name in names)

@@ -1,0 +1,130 @@
+"""The contract a task fulfils: a few functions and plain records, collected in one `Task`.
+
+The suite finds tasks by listing the folder `tasks/`. Each has `config.py` with `SUMMARY` and `PRESETS` (light, for the
+command line) and `train.py` with `TASK`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.config import TaskConfig
+from shared.errors import SuiteError
+
+if TYPE_CHECKING:  # the command line asks for presets before anything heavy is loaded
+    import numpy as np
+
+    from shared.evaluation import Score
+    from shared.sources import Splits
+    from shared.training import History
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and what is known of it."""
+
+    model: Any
+    """Keras model from raw inputs to answers; what `model.keras` holds."""
+    facts: dict[str, Any]
+    """JSON-ready values that decoding needs, such as the labels; kept beside the model."""
+    history: History
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    """Parts that are judged by themselves, by their names in the results."""
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready values for the model card."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model and its baselines do on the test split."""
+
+    scores: list[Score]
+    labels: np.ndarray
+    """Right class numbers `(examples,)`."""
+    probabilities: np.ndarray
+    """Of the exported model `(examples, classes)`."""
+    classes: Sequence[str]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One signature of a SavedModel."""
+
+    function: Callable[..., dict[str, Any]]
+    """From tensors to named outputs, in TensorFlow operations and the Keras model."""
+    inputs: Mapping[str, Any]
+    """`tf.TensorSpec` of each argument, by name."""
+    request: Mapping[str, np.ndarray]
+    """A request that shows the form; recorded as warm-up and used to verify the export."""
+
+
+@dataclass(frozen=True)
+class Servable:
+    """What the exporter writes. The first endpoint is `serving_default`."""
+
+    model: Any
+    endpoints: Mapping[str, Endpoint]
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of the suite."""
+
+    name: str
+    load: Callable[[Any], Splits]
+    """Raw records of a configuration's data, in three splits."""
+    fit: Callable[[Any, Splits, Path], Fitted]
+    """Trains on the training and validation splits; logs and checkpoints go to the folder."""
+    evaluate: Callable[[Fitted, Splits, Any], Evaluation]
+    """Judges the exported model, its parts and the baselines on the test split."""
+    servable: Callable[[Any, dict[str, Any]], Servable]
+    """From the Keras model and its facts to signatures."""
+    read: Callable[[Any, str, dict[str, Any]], tuple[dict[str, np.ndarray], np.ndarray]]
+    """Labelled records of a file, by the model's facts, as a request and labels to evaluate an exported model on."""
+    request: Callable[[Sequence[str]], dict[str, np.ndarray]]
+    """Lines of a user's input as a request to `serving_default`."""
+    primary_metric: str
+    """The metric of the headline."""
+    examples: Sequence[str]
+    """Inputs that a demonstration answers."""
+    limits: str
+    """What the model is not for; printed on its card."""
+
+
+def task_names() -> list[str]:
+    """Returns the names of all tasks, without loading them."""
+    import tasks
+
+    return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
+
+
+def presets(name: str) -> Mapping[str, TaskConfig]:
+    """Returns a task's configurations by the presets' names, without loading TensorFlow."""
+    return _module(name, "config").PRESETS
+
+
+def summary(name: str) -> str:
+    """Returns one line that says what a task does."""
+    return _module(name, "config").SUMMARY
+
+
+def task(name: str) -> Task:
+    """Loads a task.
+
+    Raises:
+        SuiteError: there is no such task.
+    """
+    return _module(name, "train").TASK
+
+
+def _module(name: str, part: str) -> Any:
+    if name not in task_names():
+        raise SuiteError(f'There is no task "{name}". Choose one of {", ".join(task_names())}.')
+    return importlib.import_module(f"tasks.{name}.{part}")

@@ -1,0 +1,107 @@
+"""From a configuration to a published version: load, fit, judge, export. The same for every task."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared import evaluation, export, report
+from shared.config import TaskConfig, as_dict, fingerprint
+from shared.evaluation import Score
+from shared.task import Task
+
+
+def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Run]:
+    """Trains, judges and exports one task.
+
+    Args:
+        task: the task.
+        config: one of its configurations.
+        command: the command line that repeats the run, for the card.
+
+    Returns:
+        The published version's folder and the run.
+
+    Raises:
+        SuiteError: bad data, a diverged training or a failed export; earlier versions are untouched.
+    """
+    splits = task.load(config)
+    folder = Path(config.output).expanduser() / task.name
+    run_folder = _run_folder(folder, config, splits.origin.sha256)
+    fitted = task.fit(config, splits, run_folder)
+    run = report.Run(task, config, splits, fitted, task.evaluate(fitted, splits, config), command)
+    servable = task.servable(fitted.model, fitted.facts)
+    version = export.publish(servable, folder, add_report=lambda aside: report.write(run, aside))
+    shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # the logs stay
+    return version, run
+
+
+def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]:
+    """Judges an exported version on the labelled records of a file, through its SavedModel.
+
+    Raises:
+        SuiteError: the file cannot be used, or holds a label that the model does not know.
+    """
+    request, labels = task.read(config, source, facts(version))
+    answers = call(version, request)
+    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
+
+
+def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the exported version's answer to each line, as JSON-ready values by output name."""
+    answers = call(version, task.request(lines))
+    return [{name: _plain(values[k]) for name, values in answers.items()} for k in range(len(lines))]
+
+
+def re_export(task: Task, source: Path, folder: Path) -> Path:
+    """Writes a new version from a `model.keras` and the `task.json` beside it."""
+    model = export.load_keras(source)
+    return export.publish(task.servable(model, facts(source.parent)), folder)
+
+
+def facts(version: Path) -> dict[str, Any]:
+    """Returns what decoding needs to know of a version.
+
+    Raises:
+        ExportError: `task.json` is missing or broken.
+    """
+    path = version / "task.json"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise export.ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
+
+
+def call(version: Path, request: dict[str, np.ndarray], batch: int = 64) -> dict[str, np.ndarray]:
+    """Returns the answers of a version's `serving_default`, in batches, by output name."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+    count = len(next(iter(request.values())))
+    parts = []
+    for start in range(0, count, batch):
+        chosen = {name: tf.constant(values[start : start + batch]) for name, values in request.items()}
+        parts.append({name: value.numpy() for name, value in signature(**chosen).items()})
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:
+    """Returns the folder of this very run: same settings and data, same folder."""
+    settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume")}
+    run_folder = folder / "runs" / fingerprint(settings, data)
+    if not config.resume:
+        shutil.rmtree(run_folder, ignore_errors=True)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    (run_folder / "config.json").write_text(json.dumps(as_dict(config), indent=2) + "\n", encoding="utf-8")
+    return run_folder
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8")
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -1,0 +1,1 @@
+"""Sentiment: text in, a label and its calibrated probability out."""

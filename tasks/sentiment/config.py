@@ -1,0 +1,85 @@
+"""Settings of the sentiment task and its presets. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from shared.config import FitConfig, LSTMConfig, TaskConfig
+
+SUMMARY = "Text in, a label and its calibrated probability out."
+
+
+@dataclass(frozen=True)
+class TextConfig:
+    """How a text becomes a sequence of words."""
+
+    vocabulary_size: int = 30_000
+    """The most frequent words of the training split, which the LSTM tells apart."""
+    sequence_length: int = 400
+    """Words the LSTM reads of a longer text: half from its beginning, half from its end."""
+    crop: int | None = None
+    """In training, the LSTM sees a random stretch of at most so many words of a text, another each epoch."""
+
+
+@dataclass(frozen=True)
+class HeadConfig:
+    """What stands below and above the LSTM stack."""
+
+    embedding_size: int = 128
+    """Width of a word's vector."""
+    pretrained: bool = True
+    """Start from word vectors factorised from the training texts; otherwise from random ones."""
+    embedding_dropout: float = 0.4
+    """Share of the vectors' columns set to zero over a whole text, in [0, 1)."""
+    word_dropout: float = 0.05
+    """Share of words replaced by the unknown word in training, in [0, 1)."""
+    dropout: float = 0.5
+    """Share of the pooled LSTM outputs set to zero, in [0, 1)."""
+
+
+@dataclass(frozen=True)
+class WideConfig:
+    """The wide part: a linear model over n-grams, in the same graph as the LSTM."""
+
+    ngrams: int = 3
+    """Longest n-gram; 0 leaves the wide part out."""
+    buckets: int = 2_097_143
+    """n-grams are hashed into so many weights; a prime spreads them best."""
+    vocabulary_size: int = 100_000
+    """The most frequent words of the training split, of which n-grams are made."""
+    words: int = 4096
+    """Words read of a longer text: half from its beginning, half from its end."""
+
+
+@dataclass(frozen=True)
+class SentimentConfig(TaskConfig):
+    """Settings of the sentiment task."""
+
+    text_column: str = "text"
+    """Column of the text; a position such as 0 for a .csv or .tsv file without a header."""
+    label_column: str = "label"
+    """Column of the label, any names; two classes or more."""
+    text: TextConfig = field(default_factory=TextConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
+    wide: WideConfig = field(default_factory=WideConfig)
+
+
+PRESETS = {
+    "sample": SentimentConfig(
+        lstm=LSTMConfig(units=(32,), bidirectional=True),
+        fit=FitConfig(epochs=8, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=8),
+        head=HeadConfig(embedding_size=32, pretrained=False, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2),
+        wide=WideConfig(buckets=16_381),
+    ),
+    "default": SentimentConfig(
+        data="imdb_reviews",
+        lstm=LSTMConfig(units=(128,), bidirectional=True),
+        fit=FitConfig(epochs=8, weight_decay=0.1),
+    ),
+    "large": SentimentConfig(
+        data="imdb_reviews",
+        lstm=LSTMConfig(units=(512,), bidirectional=True),
+        fit=FitConfig(epochs=12, weight_decay=0.1, precision="mixed_bfloat16"),
+        head=HeadConfig(embedding_size=300),
+    ),
+}

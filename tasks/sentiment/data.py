@@ -1,0 +1,194 @@
+"""Labelled texts from any source into three splits that share no film (or other group) and no text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from shared import sources
+from shared.errors import DataError
+from shared.pipelines import split_by_group
+from shared.sources import Origin, Splits
+from tasks.sentiment import sample
+from tasks.sentiment.config import SentimentConfig
+
+KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
+FEWEST = 10  # texts a split must hold
+SPLIT_SEED = 1  # not the training seed: runs of several seeds are judged on one split
+
+
+def load(config: SentimentConfig) -> Splits:
+    """Reads the texts and parts them into training, validation and test.
+
+    Returns:
+        Splits with the columns `text` and `label`, both strings.
+
+    Raises:
+        DataError: a file cannot be used; a text is missing; there are fewer than two classes or too few texts; a
+            validation or test label does not occur in training.
+    """
+    source = config.data
+    if source == "sample":
+        splits = _sample(config)
+    elif sources.is_file(source):
+        splits = _files(config)
+    else:
+        splits = _tfds(config)
+    _check(splits, source)
+    return splits
+
+
+def read(config: SentimentConfig, source: str) -> pd.DataFrame:
+    """Reads one file into the columns `text`, `label` and, where the configuration names one, `group`.
+
+    Raises:
+        DataError: as for `shared.sources.read_table`, or a text or label is missing (null) or no text at all.
+    """
+    columns = {config.text_column: "text", config.label_column: "label"}
+    if config.group_column:
+        columns[config.group_column] = "group"
+    frame = sources.read_table(source, list(columns)).rename(columns=columns)
+    for column, name in (("text", config.text_column), ("label", config.label_column)):
+        frame[column] = _strings(frame[column], source, name)
+    empty = frame["label"].str.strip() == ""
+    if empty.any():
+        row = int(np.argmax(empty)) + 1
+        raise DataError(
+            f'{source}, row {row}: column "{config.label_column}" is empty; give the row a label or drop it.'
+        )
+    return frame
+
+
+def _strings(values: pd.Series, source: str, name: str) -> pd.Series:
+    """Turns a column into strings, numbers without a needless ".0"."""
+    missing = values.isna()
+    if missing.any():
+        row = int(np.argmax(missing)) + 1
+        raise DataError(f'{source}, row {row}: column "{name}" is null; fill it or drop the row.')
+    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
+        values = values.astype("int64")
+    odd = [not isinstance(value, (str, bool, int, float, np.generic)) for value in values]
+    if any(odd):
+        row = odd.index(True) + 1
+        raise DataError(
+            f'{source}, row {row}: column "{name}" holds {type(values.iloc[row - 1]).__name__}; expected text.'
+        )
+    return values.astype(str)
+
+
+def _files(config: SentimentConfig) -> Splits:
+    paths = [path for path in (config.data, config.validation_data, config.test_data) if path]
+    train = read(config, config.data)
+    test = read(config, config.test_data) if config.test_data else None
+    validation = read(config, config.validation_data) if config.validation_data else None
+    how = []
+    if test is None:
+        train, test = _kept_back(train, config.test_fraction, config)
+        how.append(f"test {config.test_fraction:.0%} kept back{_by(config)}")
+    else:
+        how.append(f"test {Path(config.test_data or '').name}")
+    if validation is None:
+        train, validation = _kept_back(train, config.validation_fraction, config)
+        how.append(f"validation {config.validation_fraction:.0%} of training kept back{_by(config)}")
+    else:
+        how.append(f"validation {Path(config.validation_data or '').name}")
+    name = Path(config.data).expanduser().resolve().parent.name
+    origin = Origin(
+        name=name,
+        location=", ".join(Path(path).name for path in paths),
+        sha256=sources.sha256(*paths),
+        licence=KNOWN_LICENCES.get(name, "your own data: not stated"),
+        split="; ".join(how),
+    )
+    return _without_overlap(train, validation, test, origin)
+
+
+def _tfds(config: SentimentConfig) -> Splits:
+    columns = {config.text_column: "text", config.label_column: "label"}
+    if config.group_column:
+        columns[config.group_column] = "group"
+    frames, info = sources.read_tfds(config.data, columns)
+    frames = {name: frame[frame["label"] != ""] for name, frame in frames.items()}
+    if "train" not in frames:
+        raise DataError(f'{config.data}: no split "train". It has {", ".join(frames)}.')
+    train = frames["train"]
+    test = frames.get("test")
+    validation = frames.get("validation")
+    labelled_test = test is not None and len(test) > 0
+    if test is None or not labelled_test:
+        train, test = _kept_back(train, config.test_fraction, config)
+    if validation is None or validation.empty:
+        train, validation = _kept_back(train, config.validation_fraction, config)
+    origin = Origin(
+        name=info.name.removesuffix("_reviews"),
+        location=info.full_name,
+        sha256=sources.sha256_of_records(pd.concat([train, validation, test])[["text", "label"]]),
+        licence=(
+            info.redistribution_info.license or KNOWN_LICENCES.get(info.name.removesuffix("_reviews"), "not stated")
+        ),
+        split="the data set's own" if labelled_test else "test kept back by chance",
+    )
+    return _without_overlap(train, validation, test, origin)
+
+
+def _sample(config: SentimentConfig) -> Splits:
+    train, validation, test = (
+        sample.generate(count, seed=k) for k, count in enumerate((sample.TRAIN, sample.VALIDATION, sample.TEST))
+    )
+    records = pd.concat([train, validation, test])
+    origin = Origin(
+        name="sample",
+        location="generated by tasks/sentiment/sample.py",
+        sha256=sources.sha256_of_records(records),
+        licence="Apache-2.0, as the project",
+        split="three generations with seeds of their own",
+    )
+    return _without_overlap(train, validation, test, origin)
+
+
+def _kept_back(frame: pd.DataFrame, fraction: float, config: SentimentConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Keeps a share of the groups back; without groups, texts that are equal count as one group."""
+    groups = frame["group"] if "group" in frame else frame["text"]
+    try:
+        chosen = split_by_group(groups.tolist(), fraction, seed=SPLIT_SEED)
+    except ValueError as error:
+        raise DataError(f"{config.data}: too few different texts or groups to keep a part back ({error}).") from error
+    return frame[~chosen], frame[chosen]
+
+
+def _without_overlap(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, origin: Origin) -> Splits:
+    """Takes out of training what stands in validation or test too, and out of validation what stands in test."""
+    tested = set(test["text"])
+    validation = validation[~validation["text"].isin(tested)]
+    seen = tested | set(validation["text"])
+    train = train[~train["text"].isin(seen)]
+    columns = ["text", "label"]
+    return Splits(*(frame[columns].reset_index(drop=True) for frame in (train, validation, test)), origin=origin)
+
+
+def _check(splits: Splits, source: str) -> None:
+    classes = sorted(splits.train["label"].unique())
+    if len(classes) < 2:
+        raise DataError(
+            f"{source}: the training split has {len(classes)} class ({', '.join(classes)}); at least two are needed."
+        )
+    if len(classes) > max(50, len(splits.train) // 5):
+        raise DataError(
+            f"{source}: {len(classes)} different labels in {len(splits.train)} texts. Is --label-column the right one?"
+        )
+    for name in ("train", "validation", "test"):
+        frame = getattr(splits, name)
+        if len(frame) < FEWEST:
+            raise DataError(f"{source}: {len(frame)} texts in the {name} split; at least {FEWEST} are needed.")
+        unknown = sorted(set(frame["label"]) - set(classes))
+        if unknown:
+            raise DataError(
+                f'{source}: label "{unknown[0]}" of the {name} split occurs nowhere in training; the labels there are '
+                f"{', '.join(classes)}."
+            )
+
+
+def _by(config: SentimentConfig) -> str:
+    return f" by {config.group_column}" if config.group_column else " at random"

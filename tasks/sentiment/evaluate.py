@@ -1,0 +1,96 @@
+"""The sentiment model on the test split, beside baselines fitted on the same training split."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.dummy import DummyClassifier
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from shared import evaluation
+from shared.evaluation import CLASSIFICATION
+from shared.sources import Splits
+from shared.task import Evaluation, Fitted
+from shared.text import separate_words
+from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
+
+BATCH = 128
+TOKENS = r"[^\W_]+|[!?]"  # words and the two marks that carry feeling
+
+
+def evaluate(fitted: Fitted, splits: Splits, config: Any) -> Evaluation:
+    """Scores the exported model, its parts and the baselines on the test split by the same metrics.
+
+    Args:
+        fitted: from `tasks.sentiment.train.fit`.
+        splits: columns `text` and `label`.
+        config: the run's `SentimentConfig`.
+    """
+    classes = fitted.facts["labels"]
+    labels = class_numbers(splits.test["label"], classes)
+    probabilities = predict(fitted.model, splits.test["text"].tolist())
+    scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION)
+    for name, model in fitted.parts.items():
+        scores += evaluation.score(name, labels, predict(model, splits.test["text"].tolist()), CLASSIFICATION)
+    minutes = {}
+    for name, baseline in baselines().items():
+        started = time.monotonic()
+        scores += evaluation.score(name, labels, baseline(splits, classes), CLASSIFICATION)
+        minutes[name] = (time.monotonic() - started) / 60
+    return Evaluation(scores, labels, probabilities, classes, notes={"baseline_minutes": minutes})
+
+
+def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:
+    """Returns the baselines by name; each fits on the training split and returns test probabilities."""
+    return {"majority": _majority, "tfidf_logistic_regression": _tfidf, "nb_logistic_regression": _naive_bayes}
+
+
+def predict(model: Any, texts: Sequence[str]) -> np.ndarray:
+    """Returns a Keras model's probabilities `(texts, classes)`, texts of like length together, order kept."""
+    import tensorflow as tf
+
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    call = tf.function(lambda text: model(separate_words(text)), input_signature=[tf.TensorSpec([None], tf.string)])
+    parts = [call(tf.constant([texts[k] for k in order[i : i + BATCH]])).numpy() for i in range(0, len(order), BATCH)]
+    probabilities = np.empty_like(np.concatenate(parts))
+    probabilities[order] = np.concatenate(parts)
+    return probabilities
+
+
+def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Returns the position of each label in `classes`, int64 `(examples,)`."""
+    number = {name: k for k, name in enumerate(classes)}
+    return np.array([number[label] for label in labels])
+
+
+def _majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+    model = DummyClassifier(strategy="prior").fit(splits.train[["text"]], class_numbers(splits.train["label"], classes))
+    return np.asarray(model.predict_proba(splits.test[["text"]]))
+
+
+def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKENS)
+    features = vectorizer.fit_transform(splits.train["text"])
+    model = LogisticRegression(C=10, max_iter=1000)
+    model.fit(features, class_numbers(splits.train["label"], classes))
+    return np.asarray(model.predict_proba(vectorizer.transform(splits.test["text"])))
+
+
+def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+    vectorizer = CountVectorizer(ngram_range=(1, 3), min_df=2, binary=True, dtype=np.float32, token_pattern=TOKENS)
+    train, validation, test = (
+        vectorizer.fit_transform(frame["text"]) if k == 0 else vectorizer.transform(frame["text"])
+        for k, frame in enumerate((splits.train, splits.validation, splits.test))
+    )
+    model = NaiveBayesLogisticRegression().fit(
+        train,
+        class_numbers(splits.train["label"], classes),
+        validation,
+        class_numbers(splits.validation["label"], classes),
+    )
+    return np.asarray(softmax(model.logits(test), axis=1))

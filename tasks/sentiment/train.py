@@ -1,0 +1,215 @@
+"""Trains the sentiment task: `python -m tasks.sentiment.train` is `lstm-suite train sentiment`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared import cli, evaluation, training
+from shared.embeddings import word_vectors
+from shared.errors import DataError
+from shared.pipelines import SequenceBatches
+from shared.sources import Splits
+from shared.task import Endpoint, Fitted, Servable, Task
+from shared.text import separate_words
+from tasks.sentiment import data, model, ngrams
+from tasks.sentiment.config import SentimentConfig
+from tasks.sentiment.evaluate import class_numbers, evaluate
+
+EXAMPLES = (
+    "A slow start, and then one of the finest endings I have seen in years.",
+    "I wanted to like it, but the jokes are stale and the plot goes nowhere.",
+)
+
+
+def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
+    """Learns the vocabulary, trains the LSTM, fits the n-grams, and calibrates their joint answer on validation.
+
+    Args:
+        config: settings.
+        splits: columns `text` and `label`; the test split is not looked at.
+        folder: for logs and checkpoints.
+    """
+    classes = sorted(splits.train["label"].unique())
+    words = model.words_model(splits.train["text"].tolist(), config)
+    train, validation = (
+        model.word_numbers(words, frame["text"].tolist()) for frame in (splits.train, splits.validation)
+    )
+    labels, validation_labels = (class_numbers(frame["label"], classes) for frame in (splits.train, splits.validation))
+
+    lstm, history = _fit_lstm(config, (train, labels), (validation, validation_labels), len(classes), folder)
+    started = time.monotonic()
+    logits = [lstm.predict(_padded(validation, config.text.sequence_length), verbose=0)]
+    wide = None
+    if config.wide.ngrams:
+        wide, wide_logits = _fit_wide(config, (train, labels), (validation, validation_labels), len(classes))
+        logits.append(wide_logits)
+    shares = evaluation.calibrate(logits, validation_labels)
+    history.seconds += time.monotonic() - started
+
+    join = partial(model.classifier, words, limit=config.text.sequence_length)
+    (lstm_share,) = evaluation.calibrate(logits[:1], validation_labels)
+    return Fitted(
+        model=join(lstm, wide, shares=(*shares, 0.0)[:2]),
+        facts={"task": "sentiment", "labels": classes},
+        history=history,
+        parts={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},
+        notes={
+            "shares of the logits": dict(zip(("lstm", "ngrams"), shares, strict=False)),
+            "expected calibration error on validation before": evaluation.expected_calibration_error(
+                validation_labels, evaluation.mixed_probabilities(logits, tuple(1.0 for _ in logits))
+            ),
+            "expected calibration error on validation after": evaluation.expected_calibration_error(
+                validation_labels, evaluation.mixed_probabilities(logits, shares)
+            ),
+        },
+    )
+
+
+def servable(classifier: keras.Model, facts: dict[str, Any]) -> Servable:
+    """Gives the Keras model its signature.
+
+    `serving_default` takes `text`, strings `(batch,)` of any bytes, and returns `label` strings `(batch,)`, `probability`
+    of that label float32 `(batch,)`, and `probabilities` of all labels float32 `(batch, classes)` in the order of the
+    card.
+    """
+    labels = tf.constant(facts["labels"])
+
+    def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = classifier(separate_words(text))
+        best = tf.argmax(probabilities, axis=1)
+        return {
+            "label": tf.gather(labels, best),
+            "probability": tf.reduce_max(probabilities, axis=1),
+            "probabilities": probabilities,
+        }
+
+    endpoint = Endpoint(
+        function=classify,
+        inputs={"text": tf.TensorSpec([None], tf.string, name="text")},
+        request={"text": np.array([*EXAMPLES, "", "A long walk. " * 300], dtype=object)},
+    )
+    return Servable(classifier, {"serving_default": endpoint}, facts)
+
+
+def read(config: SentimentConfig, source: str, facts: dict[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Reads labelled texts of a file as a request and class numbers.
+
+    Raises:
+        DataError: the file cannot be used, or holds a label that the model does not know.
+    """
+    frame = data.read(config, source)
+    unknown = ~frame["label"].isin(facts["labels"])
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise DataError(
+            f'{source}, row {row + 1}: label "{frame["label"].iloc[row]}" is not one the model was trained on '
+            f"({', '.join(facts['labels'])})."
+        )
+    return request(frame["text"].tolist()), class_numbers(frame["label"], facts["labels"])
+
+
+def request(lines: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns texts as a request to `serving_default`."""
+    return {"text": np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)}
+
+
+def _fit_lstm(
+    config: SentimentConfig,
+    train: tuple[list[np.ndarray], np.ndarray],
+    validation: tuple[list[np.ndarray], np.ndarray],
+    classes: int,
+    folder: Path,
+) -> tuple[keras.Model, training.History]:
+    started = time.monotonic()
+    keras.utils.set_random_seed(config.fit.seed)
+    vectors = None
+    if config.head.pretrained:
+        vectors = word_vectors(train[0], config.text.vocabulary_size, config.head.embedding_size, seed=config.fit.seed)
+    limit = config.text.sequence_length
+    batches = SequenceBatches(
+        train[0] if config.text.crop else model.cut(train[0], limit),
+        train[1],
+        config.fit.batch_size,
+        seed=config.fit.seed,
+        crop=config.text.crop,
+        replaced=config.head.word_dropout,
+        replacement=model.UNKNOWN,
+    )
+    held_out = SequenceBatches(model.cut(validation[0], limit), validation[1], config.fit.batch_size).in_order()
+    with training.precision(config.fit.precision):
+        trained = model.lstm_model(config, classes, vectors)
+    prepared = time.monotonic() - started
+    history = training.fit(
+        trained,
+        batches,
+        held_out,
+        config.fit,
+        folder,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    history.seconds += prepared
+    if config.fit.precision == "float32":
+        return trained, history
+    return training.in_float32(trained, lambda: model.lstm_model(config, classes)), history
+
+
+def _fit_wide(
+    config: SentimentConfig,
+    train: tuple[list[np.ndarray], np.ndarray],
+    validation: tuple[list[np.ndarray], np.ndarray],
+    classes: int,
+) -> tuple[keras.Model, np.ndarray]:
+    """Returns the wide part and its logits on validation `(examples, classes)`."""
+    longest, buckets = config.wide.ngrams, config.wide.buckets
+    seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
+    fitted = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
+    wide = ngrams.wide_model(classes, longest, buckets)
+    wide.get_layer("ngram_weights").set_weights([fitted.weights])
+    wide.get_layer("ngram_bias").set_weights([np.eye(classes, dtype=np.float32), fitted.bias])
+    return wide, fitted.logits(held_out)
+
+
+def _padded(sequences: list[np.ndarray], limit: int) -> tf.data.Dataset:
+    return tf.data.Dataset.from_generator(
+        lambda: iter(model.cut(sequences, limit)), output_signature=tf.TensorSpec([None], tf.int32)
+    ).padded_batch(model.BATCH)
+
+
+def _padded_batches(sequences: list[np.ndarray]) -> Any:
+    for start in range(0, len(sequences), model.BATCH):
+        part = sequences[start : start + model.BATCH]
+        ids = np.zeros((len(part), max(map(len, part))), np.int32)
+        for row, sequence in zip(ids, part, strict=True):
+            row[: len(sequence)] = sequence
+        yield ids
+
+
+TASK = Task(
+    name="sentiment",
+    load=data.load,
+    fit=fit,
+    evaluate=evaluate,
+    servable=servable,
+    read=read,
+    request=request,
+    primary_metric="accuracy",
+    examples=EXAMPLES,
+    limits=(
+        "Trained on texts of one kind and language, it is at home in those only: try it on a labelled sample of yours "
+        "(`lstm-suite evaluate sentiment --data yours.csv`) before you believe it. It reads the beginning and the end of "
+        "long texts with the LSTM, does not notice irony, and gives some answer to any text, an empty one included: the "
+        "probability says how much to trust it."
+    ),
+)
+
+if __name__ == "__main__":
+    cli.main_of("sentiment")
