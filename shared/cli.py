@@ -7,10 +7,15 @@ user can put right (one line says what), 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import codecs
+import contextlib
+import io
 import json
+import math
 import os
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     known, rest = parser.parse_known_args(arguments)
     try:
+        if known.command == "predict":
+            rest = _take_inputs(known, rest)
         if rest and known.command not in ("train", "evaluate"):
             parser.error(f"unknown option: {rest[0]}")
         known.run(known, rest)
     except SuiteError as error:
-        _stderr(f"lstm-suite: {error}")
+        _stderr(f"lstm-suite: {error}".replace("\n", " "))
         return 2
     except KeyboardInterrupt:
         _stderr("lstm-suite: interrupted. The same command takes training up again after its last whole epoch.")
@@ -97,6 +104,15 @@ def _add_version(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=int, help="a version's number; the newest when left out")
 
 
+def _take_inputs(known: argparse.Namespace, rest: Sequence[str]) -> list[str]:
+    """Takes over the inputs behind an option, which argparse leaves aside, and returns what is no input."""
+    end = rest.index("--") if "--" in rest else len(rest)
+    options = [word for word in rest[:end] if word.startswith("-") and " " not in word]
+    if not options:
+        known.inputs += [*rest[:end], *rest[end + 1 :]]
+    return options
+
+
 def _list(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import task
 
@@ -132,7 +148,8 @@ def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
         raise SuiteError(f"evaluate: name a file of labelled records with --data. Received: {config.data}")
     scores = workflow.evaluate(loaded, config, version, config.data)
     if known.json:
-        _say(json.dumps({s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}))
+        values = {s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}
+        _say(json.dumps({name: {key: _finite(v) for key, v in value.items()} for name, value in values.items()}))
         return
     rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
     _table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
@@ -212,17 +229,30 @@ def _config(name: str, preset: str, arguments: Sequence[str], prog: str) -> Task
     if preset not in presets:
         raise SuiteError(f'{name} has no preset "{preset}". Choose one of {", ".join(presets)}.')
     default = presets[preset]
+    complaint = io.StringIO()
     try:
-        return tyro.cli(
-            type(default),
-            default=default,
-            args=list(arguments),
-            prog=prog,
-            description=f"{task.summary(name)} Presets: {', '.join(presets)}; defaults shown are those of {preset}.",
-            config=(tyro.conf.AvoidSubcommands,),
-        )
-    except ValueError as error:
-        raise SuiteError(f"{name}: {error}") from error
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                type(default),
+                default=default,
+                args=list(arguments),
+                prog=prog,
+                description=f"{task.summary(name)} Presets: {', '.join(presets)}; defaults shown are those of {preset}.",
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as stop:
+        if (refusal := _refusal(stop)) is not None:
+            raise SuiteError(f"{name}: {refusal}") from refusal
+        sys.stderr.write(complaint.getvalue())
+        raise
+
+
+def _refusal(error: BaseException) -> ValueError | None:
+    """Returns a configuration's own complaint, which tyro turns into a box of many lines and an exit."""
+    while error.__context__ is not None:
+        error = error.__context__
+    places = traceback.extract_tb(error.__traceback__)
+    return error if isinstance(error, ValueError) and places[-1].name == "__post_init__" else None
 
 
 def _version(output: str, known: argparse.Namespace) -> Path:
@@ -252,10 +282,10 @@ def _lines(file: str | None) -> list[str]:
             raise SuiteError(
                 f"{file}: cannot be read ({error.strerror}). Give a text file with one input a line."
             ) from error
-    lines = raw.decode("utf-8", errors="surrogateescape").splitlines()
-    if not lines:
+    if not raw:
         raise SuiteError(f"{place} is empty; give at least one line, or the inputs as arguments.")
-    return lines
+    text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]  # no other sign ends a line
 
 
 def _show_run(run: Run, version: Path) -> None:
@@ -282,6 +312,11 @@ def _show_answers(task: Task, version: Path) -> None:
         [line, *(_cell(answer[name]) for name in names)] for line, answer in zip(task.examples, answers, strict=True)
     ]
     _table(["input", *names], rows, title=f"answers from {version}")
+
+
+def _finite(value: float) -> float | None:
+    """JSON knows no NaN: a metric that is not defined on the data is null."""
+    return value if math.isfinite(value) else None
 
 
 def _cell(value: Any) -> str:

@@ -70,7 +70,7 @@ class LSTMStack:
         Returns:
             Float tensor `(batch, time, output_size)`; its values at padded steps mean nothing.
         """
-        return self.sequence_with_states(inputs, mask=mask)[0]
+        return self._run(inputs, None, mask)[0]
 
     def last(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Summarises each sequence by the output at its last real step `(batch, output_size)`.
@@ -96,10 +96,12 @@ class LSTMStack:
             mask: as for `sequence`.
 
         Raises:
-            ValueError: states are given for a bidirectional stack, which has no place to take up from.
+            ValueError: the stack is bidirectional, which has no place to take up from.
         """
-        if states is not None:
-            self._require_causal("start from given states")
+        self._require_causal("take up from states")
+        return self._run(inputs, states, mask)
+
+    def _run(self, inputs: Tensor, states: Sequence[State] | None, mask: Tensor | None) -> tuple[Tensor, list[State]]:
         after: list[State] = []
         hidden = inputs
         for k, layer in enumerate(self.recurrent):
@@ -109,7 +111,8 @@ class LSTMStack:
         return hidden, after
 
     def step(self, inputs: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
-        """Advances by one time step at constant cost; repeated, it equals `sequence`.
+        """Advances by one time step at constant cost; repeated, it equals `sequence`. For inference: the recurrent
+        dropout of training, one mask for a whole sequence, has no meaning here and is left out.
 
         Args:
             inputs: float tensor `(batch, features)`.
@@ -127,13 +130,18 @@ class LSTMStack:
         for k, layer in enumerate(self.recurrent):
             if not layer.built:
                 layer.build((None, None, hidden.shape[-1]))
-            outputs, (h, c) = layer.cell(hidden, list(states[k]))
+            outputs, (h, c) = layer.cell(hidden, list(states[k]), training=False)
             after.append((h, c))
             hidden = self._between(k, outputs, hidden)
         return hidden, after
 
     def state_inputs(self) -> list[Tensor]:
-        """Returns symbolic inputs for `step`: hidden, then cell state of each layer, each `(batch, units)`."""
+        """Returns symbolic inputs for `step`: hidden, then cell state of each layer, each `(batch, units)`.
+
+        Raises:
+            ValueError: the stack is bidirectional.
+        """
+        self._require_causal("run step by step")
         return [
             keras.Input((units,), name=f"{self.name}_{k}_{part}")
             for k, units in enumerate(self.config.units)
@@ -191,8 +199,7 @@ def masked_max(sequence: Tensor, mask: Tensor) -> Tensor:
 def disable_cudnn(model: keras.Model) -> None:
     """Makes every LSTM of `model` use the portable kernel, so that an export runs where there is no GPU.
 
-    `use_cudnn` is no part of a layer's configuration and `Bidirectional` does not pass it on (keras#21533), so it is
-    set on the live layers.
+    `use_cudnn` is no part of a layer's configuration, so a loaded model has lost it: it is set on the live layers.
     """
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, keras.layers.LSTM):

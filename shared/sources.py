@@ -5,20 +5,25 @@ Every fault of the data becomes a `DataError` that names the file, the row (1 is
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import hashlib
+import json
+import lzma
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 
 from shared.errors import DataError
 
 READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
-COMPRESSIONS = {".gz": "gzip", ".xz": "xz", ".bz2": "bz2", ".zst": "zstd"}
+COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def read_table(source: str, columns: Sequence[str]) -> pd.DataFrame:
     """Reads the named columns of a table.
 
     Args:
-        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz, .bz2 or .zst.
+        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz or .bz2.
         columns: names, or positions ("0", "1" …) in a .csv or .tsv file that has no header.
 
     Returns:
@@ -73,20 +78,23 @@ def read_table(source: str, columns: Sequence[str]) -> pd.DataFrame:
         frame = _read(path, kind, headerless)
     except (UnicodeDecodeError, UnicodeError) as error:
         raise DataError(
-            f"{path}: not UTF-8 text ({error}). Convert it, for example: iconv -f latin1 -t utf-8."
+            f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is text at all, convert it, for "
+            "example: iconv -f latin1 -t utf-8."
         ) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
-    except (ValueError, OSError, EOFError, csv.Error, _lzma_error()) as error:
+    except (ValueError, OSError, EOFError, csv.Error, lzma.LZMAError, zlib.error) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: cannot be read as {kind[1:]} ({reason}). Is it what its name says?") from error
+    if frame.empty:
+        raise DataError(
+            f"{path}: the file holds no records. It needs at least one, in a .csv or .tsv below the header."
+        )
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise DataError(
             f'{path}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the command line.'
         )
-    if frame.empty:
-        raise DataError(f"{path}: the file holds no records. It needs at least one below the header.")
     return frame[list(columns)]
 
 
@@ -107,12 +115,13 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     """
     import tensorflow_datasets as tfds
 
+    folder = os.environ.get("TFDS_DATA_DIR") or None
     try:
-        builder = tfds.builder(name)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        builder = tfds.builder(name, data_dir=folder)
+    except Exception as error:  # no such name, configuration or version, or a library that it needs is not there
         raise DataError(
-            f'"{name}" is neither a file here nor a TensorFlow data set. Check the spelling, or give a path such as '
-            "./reviews.csv."
+            f'"{name}" is neither a file here nor a TensorFlow data set to be had ({_first_line(error).rstrip(".")}). Check the '
+            "spelling, or give a path such as ./reviews.csv."
         ) from error
     missing = [column for column in columns if column not in builder.info.features]
     if missing:
@@ -120,9 +129,8 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     try:
         builder.download_and_prepare()
     except Exception as error:  # TFDS lets the errors of many download libraries through
-        folder = os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")
         raise DataError(
-            f"{name}: not in {folder}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
+            f"{name}: not in {folder or '~/tensorflow_datasets'}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
             "network, or set TFDS_DATA_DIR to a folder that holds it."
         ) from error
     frames = {}
@@ -153,8 +161,8 @@ def _kind(path: Path) -> str:
         raise DataError(f"{path}: is a folder. Give one file of {_listed(READERS)}, for example {path / 'train.csv'}.")
     if not path.exists():
         raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
-    suffixes = [suffix for suffix in path.suffixes if suffix not in COMPRESSIONS]
-    kind = suffixes[-1].lower() if suffixes else ""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSIONS]
+    kind = suffixes[-1] if suffixes else ""
     if kind not in READERS:
         raise DataError(
             f"{path}: unknown kind of file. Its name should end in one of {_listed(READERS)} (also with .gz or .xz)."
@@ -167,23 +175,56 @@ def _kind(path: Path) -> str:
 def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
     if kind == ".parquet":
         return pd.read_parquet(path)
-    compression = COMPRESSIONS.get(path.suffix)
     if kind in (".jsonl", ".ndjson"):
-        return pd.read_json(path, lines=True, compression=compression, dtype=False, convert_dates=False)
-    frame = pd.read_csv(
-        path,
-        sep=READERS[kind],
-        header=None if headerless else 0,
-        keep_default_na=False,
-        dtype=str,
-        compression=compression,
-        encoding="utf-8-sig",
-        quoting=csv.QUOTE_NONE if kind in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
-    )
+        return _read_jsonl(path)
+    with _open(path) as file:
+        frame = pd.read_csv(
+            file,
+            sep=READERS[kind],
+            header=None if headerless else 0,
+            keep_default_na=False,
+            dtype=str,
+            encoding="utf-8-sig",
+            quoting=csv.QUOTE_NONE if kind in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
+        )
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would take the first field for an index
+        raise ValueError("row 1 has more fields than the header; a .csv field that holds a comma needs double quotes")
     frame.columns = frame.columns.map(str)
     if any("\x00" in str(column) for column in frame.columns):
         raise ValueError("binary content")
     return frame
+
+
+def _read_jsonl(path: Path) -> pd.DataFrame:
+    records: list[dict[str, Any]] = []
+    with _open(path) as file:
+        for line in file:
+            text = line.decode("utf-8-sig" if not records else "utf-8").strip()
+            if not text:
+                continue
+            try:
+                record = json.loads(text)
+            except json.JSONDecodeError as error:
+                raise ValueError(f"row {len(records) + 1}, character {error.pos + 1}: {error.msg}") from error
+            if not isinstance(record, dict):
+                raise ValueError(f"row {len(records) + 1} is no object such as {{...}}")
+            records.append(record)
+    return pd.DataFrame(records)
+
+
+def _open(path: Path) -> BinaryIO:
+    """Opens a file's bytes, decompressed."""
+    return COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
+
+
+def _first_line_not_utf8(path: Path) -> int:
+    with _open(path) as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return 1
 
 
 def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
@@ -197,15 +238,9 @@ def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
     return frame
 
 
-def _lzma_error() -> type[Exception]:
-    import lzma
-
-    return lzma.LZMAError
-
-
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
-    return text.splitlines()[0][:200] if text else "no further word"
+    return text.splitlines()[0][:400] if text else "no further word"
 
 
 def _listed(names: Any) -> str:

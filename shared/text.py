@@ -9,7 +9,10 @@ from __future__ import annotations
 import tensorflow as tf
 
 APOSTROPHES = "[\u2018\u2019\u02bc\u00b4`]"
-SEPARATORS = r'<[^<>]*>|--+|[.,;:!?/()\[\]{}"*&=|~]|[\x00-\x1f\x{00A0}\x{2013}-\x{2014}\x{2026}\x{201C}-\x{201F}\x{00AB}\x{00BB}]'
+CONTROL = r"[\x00-\x1f\x7f]"
+SEPARATORS = (
+    r'<[^<>]*>|--+|[.,;:!?/()\[\]{}"*&=|~]|[\x{00A0}\x{2013}-\x{2014}\x{2026}\x{201C}-\x{201F}\x{00AB}\x{00BB}]'
+)
 
 
 def separate_words(text: tf.Tensor) -> tf.Tensor:
@@ -22,6 +25,7 @@ def separate_words(text: tf.Tensor) -> tf.Tensor:
         A string tensor of the same shape, lower-cased over the whole of Unicode.
     """
     text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+    text = tf.strings.regex_replace(text, CONTROL, " ")  # first, since `lower` ends a text at a NUL
     text = tf.strings.lower(text, encoding="utf-8")
     text = tf.strings.regex_replace(text, APOSTROPHES, "'")
     return tf.strings.regex_replace(text, SEPARATORS, " ")

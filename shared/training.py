@@ -173,7 +173,7 @@ class Checkpoints(keras.callbacks.Callback):
         target = self.folder / f"epoch-{epoch + 1:04d}.npz"
         aside = target.with_suffix(".tmp")
         with aside.open("wb") as file:
-            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)
+            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         aside.replace(target)

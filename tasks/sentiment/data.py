@@ -46,11 +46,9 @@ def read(config: SentimentConfig, source: str) -> pd.DataFrame:
     Raises:
         DataError: as for `shared.sources.read_table`, or a text or label is missing (null) or no text at all.
     """
-    columns = {config.text_column: "text", config.label_column: "label"}
-    if config.group_column:
-        columns[config.group_column] = "group"
+    columns = _columns(config)
     frame = sources.read_table(source, list(columns)).rename(columns=columns)
-    for column, name in (("text", config.text_column), ("label", config.label_column)):
+    for name, column in columns.items():
         frame[column] = _strings(frame[column], source, name)
     empty = frame["label"].str.strip() == ""
     if empty.any():
@@ -59,6 +57,19 @@ def read(config: SentimentConfig, source: str) -> pd.DataFrame:
             f'{source}, row {row}: column "{config.label_column}" is empty; give the row a label or drop it.'
         )
     return frame
+
+
+def _columns(config: SentimentConfig) -> dict[str, str]:
+    """Returns what the columns are called in the file, and here."""
+    columns = {config.text_column: "text", config.label_column: "label"}
+    if config.group_column:
+        columns[config.group_column] = "group"
+    if len(columns) < 2 + bool(config.group_column):
+        raise DataError(
+            f"{config.data}: text, label and group must be different columns. Received: {config.text_column}, "
+            f"{config.label_column}, {config.group_column}"
+        )
+    return columns
 
 
 def _strings(values: pd.Series, source: str, name: str) -> pd.Series:
@@ -106,10 +117,7 @@ def _files(config: SentimentConfig) -> Splits:
 
 
 def _tfds(config: SentimentConfig) -> Splits:
-    columns = {config.text_column: "text", config.label_column: "label"}
-    if config.group_column:
-        columns[config.group_column] = "group"
-    frames, info = sources.read_tfds(config.data, columns)
+    frames, info = sources.read_tfds(config.data, _columns(config))
     frames = {name: frame[frame["label"] != ""] for name, frame in frames.items()}
     if "train" not in frames:
         raise DataError(f'{config.data}: no split "train". It has {", ".join(frames)}.')
@@ -159,13 +167,13 @@ def _kept_back(frame: pd.DataFrame, fraction: float, config: SentimentConfig) ->
 
 
 def _without_overlap(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, origin: Origin) -> Splits:
-    """Takes out of training what stands in validation or test too, and out of validation what stands in test."""
-    tested = set(test["text"])
-    validation = validation[~validation["text"].isin(tested)]
-    seen = tested | set(validation["text"])
-    train = train[~train["text"].isin(seen)]
+    """Takes texts and groups out of training that stand in validation or test too, and out of validation those in test."""
+    for column in ("text", "group") if "group" in test else ("text",):
+        validation = validation[~validation[column].isin(test[column])]
+        train = train[~train[column].isin(test[column]) & ~train[column].isin(validation[column])]
     columns = ["text", "label"]
-    return Splits(*(frame[columns].reset_index(drop=True) for frame in (train, validation, test)), origin=origin)
+    train, validation, test = (frame[columns].reset_index(drop=True) for frame in (train, validation, test))
+    return Splits(train, validation, test, origin)
 
 
 def _check(splits: Splits, source: str) -> None:
@@ -181,7 +189,10 @@ def _check(splits: Splits, source: str) -> None:
     for name in ("train", "validation", "test"):
         frame = getattr(splits, name)
         if len(frame) < FEWEST:
-            raise DataError(f"{source}: {len(frame)} texts in the {name} split; at least {FEWEST} are needed.")
+            raise DataError(
+                f"{source}: {len(frame)} texts in the {name} split; at least {FEWEST} are needed. Give more, or change "
+                "--validation-fraction and --test-fraction."
+            )
         unknown = sorted(set(frame["label"]) - set(classes))
         if unknown:
             raise DataError(

@@ -57,7 +57,7 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
     join = partial(model.classifier, words, limit=config.text.sequence_length)
     (lstm_share,) = evaluation.calibrate(logits[:1], validation_labels)
     return Fitted(
-        model=join(lstm, wide, shares=(*shares, 0.0)[:2]),
+        model=join(lstm, wide, shares=(shares[0], shares[-1])),
         facts={"task": "sentiment", "labels": classes},
         history=history,
         parts={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},

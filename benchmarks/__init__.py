@@ -1,0 +1,1 @@
+"""Speed and memory of the suite beside what else a user could run; see README.md for the commands."""

@@ -1,0 +1,77 @@
+"""The cells of `lstm_speed`: one shape in one mode, as a call of either framework."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One thing to measure."""
+
+    mode: str
+    """`training`: one gradient step from the last state. `inference`: the outputs at every step."""
+    batch: int
+    time: int
+    features: int
+    units: int
+    bidirectional: bool
+
+
+def keras_call(cell: Cell, threads: int) -> Callable[[], object]:
+    """Returns one repetition of `cell` with our stack."""
+    import keras
+    import numpy as np
+    import tensorflow as tf
+
+    from shared.config import LSTMConfig
+    from shared.lstm import LSTMStack
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    rng = np.random.default_rng(0)
+    x = tf.constant(rng.normal(size=(cell.batch, cell.time, cell.features)).astype("float32"))
+    y = tf.constant(rng.integers(0, 2, (cell.batch, 1)).astype("float32"))
+    stack = LSTMStack(LSTMConfig(units=(cell.units,), bidirectional=cell.bidirectional))
+    inputs = keras.Input((None, cell.features))
+    if cell.mode == "inference":
+        whole = keras.Model(inputs, stack.sequence(inputs))
+        compiled = tf.function(lambda inputs: whole(inputs, training=False), autograph=False)
+        return lambda: compiled(x).numpy()
+    model = keras.Model(inputs, keras.layers.Dense(1)(stack.last(inputs)))
+    model.compile(
+        keras.optimizers.AdamW(LEARNING_RATE, weight_decay=WEIGHT_DECAY),
+        loss=keras.losses.BinaryCrossentropy(from_logits=True),
+    )
+    return lambda: model.train_on_batch(x, y)
+
+
+def torch_call(cell: Cell, threads: int) -> Callable[[], object]:
+    """Returns one repetition of `cell` with `torch.nn.LSTM`."""
+    import torch
+
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    x = torch.randn(cell.batch, cell.time, cell.features)
+    y = torch.randint(0, 2, (cell.batch, 1)).float()
+    lstm = torch.nn.LSTM(cell.features, cell.units, batch_first=True, bidirectional=cell.bidirectional)
+    head = torch.nn.Linear(cell.units * (2 if cell.bidirectional else 1), 1)
+    loss_function = torch.nn.BCEWithLogitsLoss()
+    optimizer = torch.optim.AdamW([*lstm.parameters(), *head.parameters()], LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+
+    @torch.inference_mode()
+    def infer() -> object:
+        return lstm(x)[0].numpy()
+
+    def train() -> float:
+        optimizer.zero_grad()
+        _, (h, _) = lstm(x)  # (directions, batch, units)
+        loss = loss_function(head(torch.cat(list(h), dim=-1)), y)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return infer if cell.mode == "inference" else train

@@ -1,0 +1,50 @@
+"""What many tests share: quiet TensorFlow, one small trained task, and the team's real data where it is there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import pytest
+
+from shared import report, task, workflow
+from shared.config import TaskConfig
+from shared.task import Task
+
+REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+class Trained(NamedTuple):
+    """A task trained on its embedded sample for a single epoch, and exported."""
+
+    task: Task
+    config: TaskConfig
+    version: Path
+    run: report.Run
+
+
+@pytest.fixture(scope="session", params=task.task_names())
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Every task of the suite in turn: a new folder under `tasks/` is picked up here."""
+    return _train(request.param, tmp_path_factory.mktemp(request.param))
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """The folder of real data sets; the test is skipped where it is not there."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"the real data sets are not at {REAL_DATA}")
+    return REAL_DATA
+
+
+def _train(name: str, folder: Path) -> Trained:
+    sample = task.presets(name)["sample"]
+    config = dataclasses.replace(sample, output=str(folder), fit=dataclasses.replace(sample.fit, epochs=1))
+    loaded = task.task(name)
+    version, run = workflow.train(loaded, config, f"lstm-suite train {name} --preset sample --fit.epochs 1")
+    return Trained(loaded, config, version, run)

@@ -1,0 +1,215 @@
+"""The suite's promises, for every task: raw in and answers out, loads anywhere, honest, whole versions or none."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared import cpp_runtime, export, report, workflow
+from shared.errors import ExportError
+
+RESULT_KEYS = {
+    *("model", "dataset", "split", "metric", "value", "low", "high"),
+    *("baseline", "baseline_value", "minutes", "seeds", "command"),
+}
+
+
+def servable(trained):
+    return trained.task.servable(trained.run.fitted.model, trained.run.fitted.facts)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def assert_close(answer, expected):
+    assert set(answer) == set(expected)
+    for name, value in expected.items():
+        if np.asarray(value).dtype.kind == "f":
+            np.testing.assert_allclose(answer[name], value, atol=1e-5, rtol=0)
+        else:
+            np.testing.assert_array_equal(answer[name], value)
+
+
+@pytest.fixture
+def signatures(trained):
+    loaded = tf.saved_model.load(str(trained.version))
+    return {
+        name: (loaded.signatures[name], endpoint.request, endpoint)
+        for name, endpoint in servable(trained).endpoints.items()
+    }
+
+
+def answer(signature, request):
+    return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in request.items()}).items()}
+
+
+def test_the_saved_model_answers_raw_requests_as_the_keras_model_does(trained, signatures):
+    for signature, request, endpoint in signatures.values():
+        expected = {
+            k: v.numpy() for k, v in endpoint.function(**{k: tf.constant(v) for k, v in request.items()}).items()
+        }
+        assert_close(answer(signature, request), expected)
+
+
+def test_an_example_alone_answers_as_in_a_batch_with_longer_neighbours(trained, signatures):
+    for signature, request, _ in signatures.values():
+        together = answer(signature, request)
+        count = len(next(iter(request.values())))
+        assert count > 1, "a sample request holds several examples of different lengths"
+        for k in range(count):
+            alone = answer(signature, {name: value[k : k + 1] for name, value in request.items()})
+            assert_close(alone, {name: value[k : k + 1] for name, value in together.items()})
+
+
+def test_the_cpp_runtime_gives_the_same_answers_without_python(trained, signatures):
+    for name, (signature, request, _) in signatures.items():
+        assert_close(cpp_runtime.run_isolated(trained.version, name, request), answer(signature, request))
+
+
+def test_model_keras_opens_and_answers_in_plain_keras_without_the_project(trained, tmp_path):
+    """In another process that cannot import `shared` or `tasks`; its answers equal the model's in here."""
+    model = trained.run.fitted.model
+    request = next(iter(servable(trained).endpoints.values())).request
+    inputs = [np.asarray(value) for value in request.values()]
+    code = export.PLAIN_KERAS + (
+        "\nimport numpy as np, pickle\n"
+        "inputs = pickle.load(open('inputs.pickle', 'rb'))\n"
+        "model = keras.models.load_model(sys.argv[1], compile=False)\n"
+        "np.save('answer.npy', model(*[keras.tree.map_structure(keras.ops.convert_to_tensor, x) for x in inputs]))\n"
+        "assert not {'shared', 'tasks'} & set(sys.modules)\n"
+    )
+    import pickle
+
+    (tmp_path / "inputs.pickle").write_bytes(pickle.dumps([value.tolist() for value in inputs]))
+    path = str(trained.version / "model.keras")
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, path], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = model(*[keras.ops.convert_to_tensor(value.tolist()) for value in inputs])
+    np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), expected, atol=1e-5)
+
+
+def test_no_cudnn_operation_is_in_the_graph(trained):
+    assert b"cudnn" not in (trained.version / "saved_model.pb").read_bytes().lower()
+
+
+def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signatures):
+    from tensorflow_serving.apis import prediction_log_pb2
+
+    path = trained.version / "assets.extra" / "tf_serving_warmup_requests"
+    logs = [prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
+    assert 1 <= len(logs) <= export.MAX_WARMUP_RECORDS
+    requests = [log.predict_log.request for log in logs]
+    assert {request.model_spec.signature_name for request in requests} == set(signatures)
+    for request in requests:
+        signature = signatures[request.model_spec.signature_name][0]
+        answer(signature, {name: tf.make_ndarray(value) for name, value in request.inputs.items()})
+
+
+def test_every_score_stands_beside_baselines_on_the_same_split(trained):
+    rows = json.loads((trained.version / "metrics.json").read_text())["results"]
+    assert rows
+    for row in rows:
+        assert set(row) == RESULT_KEYS
+        assert row["baseline"] not in (None, "exported")
+        assert row["low"] <= row["value"] <= row["high"]
+    assert {"exported", "lstm"} <= {row["model"] for row in rows}
+    assert trained.task.primary_metric in {row["metric"] for row in rows}
+
+
+def test_the_card_and_the_plots_tell_what_was_done(trained):
+    card = (trained.version / "card.md").read_text()
+    origin = trained.run.splits.origin
+    for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", str(trained.config.fit.seed)):
+        assert part in card
+    for baseline in {s.model for s in trained.run.evaluation.scores}:
+        assert baseline in card
+    for plot in ("learning_curve.png", "reliability.png", "confusion.png"):
+        assert (trained.version / "plots" / plot).stat().st_size > 5000
+
+
+def test_the_newest_version_lies_in_the_tasks_folder_too(trained):
+    for name in ("model.keras", "card.md", "metrics.json"):
+        assert (trained.version.parent / name).read_bytes() == (trained.version / name).read_bytes()
+
+
+def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
+    """The same run with another test split gives the same model, weight for weight."""
+    import dataclasses
+
+    splits = trained.run.splits
+    other = dataclasses.replace(
+        splits, test=splits.test.iloc[::-1].head(20).assign(**{splits.test.columns[0]: "never seen"})
+    )
+    again = trained.task.fit(trained.config, other, tmp_path)
+    for weight, expected in zip(again.model.get_weights(), trained.run.fitted.model.get_weights(), strict=True):
+        if np.asarray(expected).dtype.kind == "f":
+            np.testing.assert_array_equal(weight, expected)
+
+
+@pytest.mark.parametrize("moment", ["writing", "reporting", "verifying"])
+def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypatch, moment):
+    folder = tmp_path / "task"
+    shutil.copytree(trained.version.parent, folder)
+    before = files(folder)
+
+    def full_disk(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def differs(*arguments, **options):
+        raise ExportError("signature serving_default differs")
+
+    add_report = full_disk if moment == "reporting" else None
+    if moment == "writing":
+        monkeypatch.setattr(keras.Model, "save", full_disk)
+    if moment == "verifying":
+        monkeypatch.setattr(export, "verify", differs)
+    with pytest.raises(ExportError, match="differs" if moment == "verifying" else "disk is full"):
+        export.publish(servable(trained), folder, add_report)
+    assert files(folder) == before
+
+
+def test_versions_count_up_and_only_plain_numbers_are_versions(trained, tmp_path):
+    for name in ("3", "03", "12", "runs", ".incomplete-x", "4.tmp"):
+        (tmp_path / name).mkdir()
+    assert [path.name for path in export.versions(tmp_path)] == ["3", "12"]
+    assert export.publish(servable(trained), tmp_path).name == "13"
+
+
+def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(trained, tmp_path, monkeypatch):
+    real = cpp_runtime.run_isolated
+
+    def off(*arguments, **options):
+        return {k: v + 1e-3 if v.dtype.kind == "f" else v for k, v in real(*arguments, **options).items()}
+
+    monkeypatch.setattr(cpp_runtime, "run_isolated", off)
+    with pytest.raises(ExportError, match="differs from the Keras model"):
+        export.publish(servable(trained), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_part_of_the_results_names_the_command_and_the_data(trained):
+    for row in report.results(trained.run):
+        assert row["command"] == trained.run.command
+        assert row["dataset"] == "sample"
+
+
+def test_predictions_through_the_workflow_are_the_saved_models(trained, signatures):
+    lines = list(trained.task.examples)
+    rows = workflow.predict(trained.task, trained.version, lines)
+    expected = answer(signatures["serving_default"][0], trained.task.request(lines))
+    for k, row in enumerate(rows):
+        for name, values in expected.items():
+            value = values[k].decode() if isinstance(values[k], bytes) else values[k]
+            np.testing.assert_array_equal(np.asarray(row[name]), np.asarray(value, np.asarray(row[name]).dtype))

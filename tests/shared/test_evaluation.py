@@ -1,0 +1,68 @@
+"""Metrics, intervals and calibration against known values."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import binom
+
+from shared import evaluation
+
+
+def drawn(count: int, temperature: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Labels drawn from softmax of the logits, and the logits made `temperature` times too bold."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, 3))
+    labels = np.array([rng.choice(3, p=p) for p in softmax(logits, axis=1)])
+    return labels, logits * temperature
+
+
+def test_metrics_of_a_small_case_worked_by_hand():
+    labels = np.array([0, 1, 1, 0])
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
+    assert evaluation.accuracy(labels, probabilities) == 0.75
+    assert evaluation.f1_macro(labels, probabilities) == pytest.approx((0.8 + 2 / 3) / 2)
+    assert evaluation.roc_auc(labels, probabilities) == 1.0
+    assert evaluation.log_loss(labels, probabilities) == pytest.approx(-np.log([0.9, 0.8, 0.4, 0.7]).mean())
+    # bins of width 1/15: 0.6 alone (wrong), 0.7 (right), 0.8 (right), 0.9 (right)
+    assert evaluation.expected_calibration_error(labels, probabilities) == pytest.approx((0.6 + 0.3 + 0.2 + 0.1) / 4)
+
+
+def test_the_interval_of_an_accuracy_is_that_of_a_binomial():
+    labels = np.zeros(400, int)
+    probabilities = np.tile([0.9, 0.1], (400, 1))
+    probabilities[:80] = [0.1, 0.9]
+    (score,) = evaluation.score("m", labels, probabilities, {"accuracy": evaluation.accuracy})
+    low, high = binom.interval(0.95, 400, 0.8) / np.float64(400)
+    assert score.value == 0.8
+    assert score.low == pytest.approx(low, abs=0.012)
+    assert score.high == pytest.approx(high, abs=0.012)
+
+
+def test_calibration_finds_the_temperature_and_lowers_the_error():
+    labels, bold = drawn(4000, temperature=3.0)
+    (factor,) = evaluation.calibrate([bold], labels)
+    assert factor == pytest.approx(1 / 3, rel=0.1)
+    before = evaluation.expected_calibration_error(labels, softmax(bold, axis=1))
+    after = evaluation.expected_calibration_error(labels, evaluation.mixed_probabilities([bold], (factor,)))
+    assert before > 0.1 > 0.03 > after
+
+
+def test_calibration_of_two_models_leaves_noise_out():
+    labels, good = drawn(4000, temperature=1.0)
+    noise = np.random.default_rng(9).normal(size=good.shape)
+    share_good, share_noise = evaluation.calibrate([good, noise], labels)
+    assert share_good == pytest.approx(1.0, rel=0.1)
+    assert share_noise < 0.05
+
+
+def test_a_perfect_validation_split_does_not_make_the_model_sure_beyond_measure():
+    labels = np.array([0, 1] * 50)
+    logits = np.eye(2)[labels]
+    (factor,) = evaluation.calibrate([logits], labels)
+    assert factor <= np.exp(evaluation.FACTORS[1]) + 1e-6
+
+
+def test_roc_auc_is_not_a_number_where_a_class_is_missing():
+    assert np.isnan(evaluation.roc_auc(np.zeros(3, int), np.tile([0.5, 0.5], (3, 1))))

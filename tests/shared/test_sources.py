@@ -1,0 +1,271 @@
+"""`shared.sources`: every format reads alike, every bad input is one message that names the place and a remedy."""
+
+import gzip
+import io
+import lzma
+import socket
+import time
+import zipfile
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from shared import sources
+from shared.errors import DataError
+from tasks.sentiment import data
+from tasks.sentiment.config import SentimentConfig
+
+COLUMNS = ["text", "label"]
+RECORDS = pd.DataFrame(
+    [('so "good", really', "1"), ("schlecht, naïve 悪い 😀", "0"), ("", "007"), ("NA", "null")], columns=COLUMNS
+)
+CSV = b"text,label\na fine film,1\na dull film,0\n"
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+
+
+def write_records(path: Path) -> None:
+    """pandas compresses by the suffix."""
+    name = path.name.lower()
+    if ".csv" in name:
+        RECORDS.to_csv(path, index=False)
+    elif ".tsv" in name:
+        lines = ["\t".join(row) for row in [COLUMNS, *RECORDS.to_numpy()]]
+        opener = {".gz": gzip.open, ".xz": lzma.open}.get(path.suffix, open)
+        with opener(path, "wb") as file:
+            file.write("\n".join(lines).encode())
+    elif ".jsonl" in name:
+        RECORDS.to_json(path, orient="records", lines=True)
+    else:
+        RECORDS.to_parquet(path)
+
+
+def zipped() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("reviews.csv", CSV)
+    return file.getvalue()
+
+
+def damaged_gzip() -> bytes:
+    whole = bytearray(gzip.compress(CSV + b"".join(b"film %d,%d\n" % (k * k, k) for k in range(5000))))
+    whole[3000:3010] = b"\xff" * 10
+    return bytes(whole)
+
+
+@pytest.mark.parametrize(
+    "name",
+    "r.csv r.csv.gz r.csv.xz r.csv.bz2 R.CSV R.CSV.GZ r.v2.csv r.tsv r.tsv.gz r.tsv.xz r.jsonl r.jsonl.gz r.jsonl.xz "
+    "r.parquet".split(),
+)
+def test_every_format_reads_equal(tmp_path, name):
+    write_records(tmp_path / name)
+    read = sources.read_table(str(tmp_path / name), COLUMNS)
+    pd.testing.assert_frame_equal(read, RECORDS, check_dtype=False)
+
+
+def test_columns_come_in_the_order_asked_for_and_no_others(tmp_path):
+    (tmp_path / "r.csv").write_bytes(b"id,label,text\n1,pos,fine\n")
+    assert sources.read_table(str(tmp_path / "r.csv"), COLUMNS).to_dict("list") == {"text": ["fine"], "label": ["pos"]}
+
+
+@pytest.mark.parametrize(("name", "separator"), [("r.csv", ","), ("r.tsv", "\t"), ("r.txt", "\t")])
+def test_columns_of_a_file_without_a_header_go_by_position(tmp_path, name, separator):
+    (tmp_path / name).write_text(f"a fine film{separator}1\na dull film{separator}0\n")
+    read = sources.read_table(str(tmp_path / name), ["1", "0"])
+    assert read.to_dict("list") == {"1": ["1", "0"], "0": ["a fine film", "a dull film"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("r.csv", CSV), ("r.jsonl", b'{"text": "a fine film", "label": "1"}\n\n')]
+)
+def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path, name, content):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content)
+    read = sources.read_table(str(tmp_path / name), COLUMNS)
+    assert read.iloc[0].tolist() == ["a fine film", "1"]
+
+
+def test_quotes_hold_newlines_and_commas(tmp_path):
+    (tmp_path / "r.csv").write_bytes(b'text,label\n"one, two\nthree ""four""",1\r\nplain,0\r\n')
+    read = sources.read_table(str(tmp_path / "r.csv"), COLUMNS)
+    assert read["text"].tolist() == ['one, two\nthree "four"', "plain"]
+    assert read["label"].tolist() == ["1", "0"]
+
+
+def test_quotes_in_a_tsv_are_plain_characters(tmp_path):
+    (tmp_path / "r.tsv").write_bytes(b'text\tlabel\n"open\t1\nclosed"\t0\n')
+    assert sources.read_table(str(tmp_path / "r.tsv"), COLUMNS)["text"].tolist() == ['"open', 'closed"']
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("missing.csv", None, ["no such file", "Check the path"]),
+        ("empty.csv", b"", ["is empty", "needs a header line"]),
+        ("empty.csv.gz", gzip.compress(b""), ["is empty", "needs a header line"]),
+        ("blank.csv", b"\n\n", ["is empty", "needs a header line"]),
+        ("blank.jsonl", b"\n\n", ["no records", "at least one"]),
+        ("header.csv", b"text,label\n", ["no records", "at least one"]),
+        ("column.csv", b"review,stars\nfine,5\n", ['"text"', "review, stars", "command line"]),
+        ("column.jsonl", b'{"review": "fine", "stars": 5}\n', ['"text"', "review, stars", "command line"]),
+        ("latin1.csv", "text,label\nfine,1\nnaïve,0\n".encode("latin-1"), ["line 3", "not UTF-8", "iconv"]),
+        ("latin1.csv.gz", gzip.compress("text,label\nnaïve,0\n".encode("latin-1")), ["line 2", "not UTF-8", "iconv"]),
+        ("latin1.jsonl", '{"text": "naïve"}\n'.encode("latin-1"), ["line 1", "not UTF-8", "iconv"]),
+        ("utf16.csv", CSV.decode().encode("utf-16"), ["not UTF-8", "iconv"]),
+        ("picture.csv", PNG, ["not UTF-8", "If it is text at all"]),
+        ("archive.csv", zipped(), ["not UTF-8", "If it is text at all"]),
+        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["binary content", "what its name says"]),
+        ("wide.csv", b"text,label\nwell, really,1\nno, not,0\n", ["row 1", "double quotes"]),
+        ("ragged.csv", b"text,label\nfine,1\nwell, really,1\n", ["line 3", "what its name says"]),
+        ("quote.csv", b'text,label\n"never closed,1\nfine,0\n', ["row 1", "what its name says"]),
+        ("text.parquet", CSV, ["cannot be read as parquet", "what its name says"]),
+        ("broken.jsonl", b'{"text": "a", "label": 1}\n{"text": "b",\n', ["row 2", "what its name says"]),
+        ("list.jsonl", b'[{"text": "a", "label": 1}]\n', ["row 1", "what its name says"]),
+        ("plain.csv.gz", CSV, ["cannot be read as csv", "what its name says"]),
+        ("plain.csv.xz", CSV, ["cannot be read as csv", "what its name says"]),
+        ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "what its name says"]),
+        ("cut.csv.gz", gzip.compress(CSV)[:-9], ["cannot be read as csv", "what its name says"]),
+        ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "what its name says"]),
+        ("reviews.docx", CSV, ["unknown kind of file", ".csv, .tsv"]),
+        ("reviews.csv.zst", CSV, ["unknown kind of file", ".csv, .tsv"]),
+        ("reviews", CSV, ["unknown kind of file", ".csv, .tsv"]),
+    ],
+)
+def test_a_bad_file_is_named_with_place_and_remedy(tmp_path, name, content, words):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        sources.read_table(str(path), COLUMNS)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert all(word in message for word in words), message
+    assert "\n" not in message
+
+
+def test_a_folder_is_refused_with_an_example(tmp_path):
+    with pytest.raises(DataError, match="is a folder") as caught:
+        sources.read_table(str(tmp_path), COLUMNS)
+    assert str(tmp_path / "train.csv") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("imdb_reviews", False), ("glue/sst2:2.0.0", False), ("./reviews", True), ("reviews.csv.gz", True), (".", True)],
+)
+def test_a_path_is_told_from_the_name_of_a_data_set(source, expected):
+    assert sources.is_file(source) is expected
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No name resolves; returns the hosts that were looked up. TFDS would try ten times, three minutes in all."""
+    from tensorflow_datasets.core.download import downloader
+
+    hosts = []
+
+    def refuse(host, *_args, **_kwargs):
+        hosts.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(downloader, "MAX_RETRIES", 0)
+    return hosts
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("imbd_reviews", "not found"),
+        ("no such set!", "Parsing"),
+        ("nowhere:set", "not found"),
+        ("imdb_reviews/nope", "nope not found"),
+        ("imdb_reviews:9.9.9", "1.0.0"),
+    ],
+)
+def test_an_unknown_data_set_is_told_at_once_without_a_network(tmp_path, monkeypatch, offline, name, reason):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    started = time.monotonic()
+    with pytest.raises(DataError, match="Check the spelling") as caught:
+        sources.read_tfds(name, {"text": "text", "label": "label"})
+    assert time.monotonic() - started < 10
+    assert f'"{name}"' in str(caught.value)
+    assert reason in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert offline == []
+
+
+def test_without_a_network_the_message_names_the_folder_and_its_variable(tmp_path, monkeypatch, offline):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.raises(DataError, match="TFDS_DATA_DIR") as caught:
+        sources.read_tfds("imdb_reviews", {"text": "text", "label": "label"})
+    assert f"imdb_reviews: not in {tmp_path}, and the download failed (ConnectionError" in str(caught.value)
+    assert offline, "the download was never tried"
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> Path:
+    """A folder that holds `imdb_reviews` as TFDS would lay it out, with 40 texts in each of its three splits."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    folder = tmp_path_factory.mktemp("tfds")
+    builder = tfds.builder("imdb_reviews", data_dir=folder)
+    features = builder.info.features
+
+    def rows(split):
+        for k in range(40):
+            yield {"text": f"{split} {k}: naïve 😀", "label": -1 if split == "unsupervised" else k % 2}
+
+    spec = {name: tf.TensorSpec(feature.shape, feature.dtype) for name, feature in features.items()}
+    tfds.dataset_builders.store_as_tfds_dataset(
+        name="imdb_reviews",
+        version=str(builder.version),
+        config="plain_text",
+        data_dir=folder,
+        features=features,
+        split_datasets={
+            split: tf.data.Dataset.from_generator(lambda split=split: rows(split), output_signature=spec)
+            for split in ("train", "test", "unsupervised")
+        },
+        disable_shuffling=False,
+    )
+    return folder
+
+
+def test_a_prepared_data_set_is_read_by_the_names_of_its_classes(prepared, monkeypatch, offline):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    frames, info = sources.read_tfds("imdb_reviews", {"text": "review", "label": "label"})
+    assert info.full_name == "imdb_reviews/plain_text/1.0.0"
+    for split, labels in (("train", ["neg", "pos"] * 20), ("test", ["neg", "pos"] * 20), ("unsupervised", [""] * 40)):
+        expected = {f"{split} {k}: naïve 😀": label for k, label in enumerate(labels)}
+        assert dict(zip(frames[split]["review"], frames[split]["label"], strict=True)) == expected
+    assert offline == []
+
+
+def test_a_prepared_data_set_lacks_a_feature(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    with pytest.raises(DataError, match=r'no feature "review"\. It has text, label'):
+        sources.read_tfds("imdb_reviews", {"review": "text", "label": "label"})
+
+
+def test_the_task_takes_only_labelled_texts_of_a_prepared_data_set(prepared, monkeypatch, offline):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared))
+    splits = data.load(SentimentConfig(data="imdb_reviews", validation_fraction=0.3))
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (28, 12, 40)
+    assert splits.test["text"].str.startswith("test ").all()
+    assert pd.concat([splits.train, splits.validation])["text"].str.startswith("train ").all()
+    assert set(splits.train["label"]) == {"neg", "pos"}
+    assert splits.origin.location == "imdb_reviews/plain_text/1.0.0"
+    assert "Maas" in splits.origin.licence
+
+
+def test_checksums_follow_bytes_and_records(tmp_path):
+    (tmp_path / "a.csv").write_bytes(CSV)
+    (tmp_path / "b.csv").write_bytes(CSV + b"more,1\n")
+    one, other = sources.sha256(str(tmp_path / "a.csv")), sources.sha256(str(tmp_path / "b.csv"))
+    assert len(one) == 64
+    assert one != other
+    changed = RECORDS.assign(label=RECORDS["label"][::-1].tolist())
+    assert sources.sha256_of_records(RECORDS) == sources.sha256_of_records(RECORDS.copy())
+    assert sources.sha256_of_records(RECORDS) != sources.sha256_of_records(changed)

@@ -1,0 +1,162 @@
+"""Training resumes to the very result of an uninterrupted run, keeps the best weights, and exports in float32."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from shared import training
+from shared.config import FitConfig, LSTMConfig
+from shared.errors import SuiteError
+from shared.lstm import LSTMStack, masked_mean
+from shared.pipelines import SequenceBatches
+
+CONFIG = FitConfig(epochs=4, batch_size=8, learning_rate=0.01, patience=4, seed=3)
+
+
+def small_model() -> keras.Model:
+    keras.utils.set_random_seed(CONFIG.seed)
+    words = keras.Input((None,), dtype="int32")
+    mask = ops.not_equal(words, 0)
+    hidden = keras.layers.SpatialDropout1D(0.3)(keras.layers.Embedding(20, 6)(words))
+    hidden = LSTMStack(LSTMConfig(units=(5, 5), dropout=0.3, recurrent_dropout=0.2)).sequence(hidden, mask=mask)
+    return keras.Model(words, keras.layers.Dense(2)(masked_mean(hidden, mask)))
+
+
+def batches(count: int = 60) -> SequenceBatches:
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(1, 20, rng.integers(2, 12)) for _ in range(count)]
+    labels = np.array([int(s[0] > s[-1]) for s in sequences])
+    return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop=8, replaced=0.1)
+
+
+def run(
+    folder: Path, config: FitConfig = CONFIG, stop_after: int | None = None
+) -> tuple[keras.Model, training.History]:
+    """Trains; with `stop_after`, Ctrl-C comes in the middle of the epoch after that many."""
+    model = small_model()
+    data = batches()
+    held_out = batches(30).in_order()
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    if stop_after is None:
+        return model, training.fit(model, data, held_out, config, folder, loss)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "_StopWhenDiverged", lambda: _Dies(stop_after, data.steps // 2))
+        with pytest.raises(KeyboardInterrupt):
+            training.fit(model, data, held_out, config, folder, loss)
+    return model, training.History()
+
+
+class _Dies(keras.callbacks.Callback):
+    def __init__(self, epochs: int, step: int) -> None:
+        super().__init__()
+        self.left, self.step = epochs, step
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == self.left and batch == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("stop_after", [0, 1, 3])
+def test_a_run_interrupted_in_the_middle_of_an_epoch_resumes_to_the_uninterrupted_weights(tmp_path, stop_after):
+    whole, whole_history = run(tmp_path / "whole")
+    run(tmp_path / "halves", stop_after=stop_after)
+    resumed, history = run(tmp_path / "halves")
+    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    assert [e["val_loss"] for e in history.epochs] == [e["val_loss"] for e in whole_history.epochs]
+    assert (tmp_path / "halves" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
+
+
+def test_a_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_weights(tmp_path):
+    whole, _ = run(tmp_path / "whole")
+    code = "from pathlib import Path; import sys; from tests.shared.test_training import run; run(Path(sys.argv[1]))"
+    child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], env=os.environ.copy())
+    checkpoints = tmp_path / "killed" / "checkpoints"
+    while not list(checkpoints.glob("epoch-*.npz")) and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert list(checkpoints.glob("epoch-*.npz")), "the child died before its first checkpoint"
+    resumed, _ = run(tmp_path / "killed")
+    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path):
+    whole, _ = run(tmp_path / "whole")
+    run(tmp_path / "cut", stop_after=3)
+    newest = sorted((tmp_path / "cut" / "checkpoints").glob("*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    resumed, history = run(tmp_path / "cut")
+    assert len(history.epochs) == CONFIG.epochs
+    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_finished_run_is_not_trained_again(tmp_path):
+    first, _ = run(tmp_path)
+    before = (tmp_path / "log.csv").stat().st_mtime_ns
+    again, history = run(tmp_path)
+    assert (tmp_path / "log.csv").stat().st_mtime_ns == before
+    assert len(history.epochs) == CONFIG.epochs
+    for expected, weight in zip(first.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_remedy(tmp_path):
+    run(tmp_path)
+    words = keras.Input((None,), dtype="int32")
+    other = keras.Model(words, keras.layers.Dense(2)(ops.mean(keras.layers.Embedding(20, 3)(words), axis=1)))
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(SuiteError, match="--no-resume"):
+        training.fit(other, batches(), batches(30).in_order(), CONFIG, tmp_path, loss)
+
+
+def test_training_ends_at_the_best_epochs_weights(tmp_path):
+    hurried = FitConfig(epochs=6, batch_size=8, learning_rate=1.0, gradient_clip=100.0, patience=2, seed=3)
+    model, history = run(tmp_path, hurried)
+    losses = [epoch["val_loss"] for epoch in history.epochs]
+    assert history.best_epoch == int(np.argmin(losses)) + 1
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert model.evaluate(batches(30).in_order(), verbose=0) == pytest.approx(min(losses), rel=1e-4)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_no_checkpoint(tmp_path):
+    model = small_model()
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    with pytest.raises(SuiteError, match=r"--fit\.learning-rate"):
+        training.fit(model, batches(), batches(30).in_order(), CONFIG, tmp_path, loss)
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_logs_for_tensorboard_and_csv_are_written(tmp_path):
+    run(tmp_path)
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert lines[0].startswith("epoch,")
+    assert [line.split(",")[0] for line in lines[1:]] == ["1", "2", "3", "4"]
+    assert list((tmp_path / "tensorboard").rglob("events.*"))
+
+
+def test_mixed_precision_trains_and_comes_back_in_float32():
+    with training.precision("mixed_bfloat16"):
+        trained = small_model()
+    plain = training.in_float32(trained, small_model)
+    assert {layer.compute_dtype for layer in trained.layers if layer.weights} == {"bfloat16"}
+    assert {layer.compute_dtype for layer in plain.layers if layer.weights} == {"float32"}
+    words = np.array([[1, 2, 3, 0]])
+    np.testing.assert_allclose(plain(words), np.float32(trained(words)), atol=0.02)
+    assert keras.config.dtype_policy().name == "float32"
