@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -109,8 +110,11 @@ def load_keras(path: Path) -> keras.Model:
         raise ExportError(f"{path}: expected a .keras file. It lies beside saved_model.pb in a version's folder.")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError) as error:
-        raise ExportError(f"{path}: cannot be opened as a Keras model ({str(error).splitlines()[0][:300]}).") from error
+    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+        raise ExportError(
+            f"{path}: cannot be opened as a Keras model; take a whole one that `lstm-suite train` wrote ({reason})."
+        ) from error
 
 
 def write(servable: Servable, folder: Path) -> None:

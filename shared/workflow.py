@@ -12,6 +12,7 @@ import numpy as np
 
 from shared import evaluation, export, report
 from shared.config import TaskConfig, as_dict, fingerprint
+from shared.errors import ExportError
 from shared.evaluation import Score
 from shared.task import Task
 
@@ -74,14 +75,19 @@ def facts(version: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise export.ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
+        raise ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
 
 
 def call(version: Path, request: dict[str, np.ndarray], batch: int = 64) -> dict[str, np.ndarray]:
     """Returns the answers of a version's `serving_default`, in batches, by output name."""
     import tensorflow as tf
 
-    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+    try:
+        signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+    except (OSError, KeyError) as error:
+        raise ExportError(
+            f"{version}: not a whole SavedModel with a `serving_default` ({error}). Export it again."
+        ) from error
     count = len(next(iter(request.values())))
     parts = []
     for start in range(0, count, batch):

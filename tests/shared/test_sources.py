@@ -77,7 +77,9 @@ def test_columns_of_a_file_without_a_header_go_by_position(tmp_path, name, separ
 
 
 @pytest.mark.parametrize(
-    ("name", "content"), [("r.csv", CSV), ("r.jsonl", b'{"text": "a fine film", "label": "1"}\n\n')]
+    ("name", "content"),
+    [("r.csv", CSV), ("r.jsonl", b'{"text": "a fine film", "label": "1"}\n\n')],
+    ids=["csv", "jsonl"],
 )
 def test_a_byte_order_mark_is_no_part_of_the_data(tmp_path, name, content):
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + content)
@@ -130,6 +132,7 @@ def test_quotes_in_a_tsv_are_plain_characters(tmp_path):
         ("reviews.csv.zst", CSV, ["unknown kind of file", ".csv, .tsv"]),
         ("reviews", CSV, ["unknown kind of file", ".csv, .tsv"]),
     ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_bad_file_is_named_with_place_and_remedy(tmp_path, name, content, words):
     path = tmp_path / name
