@@ -180,3 +180,44 @@ class SequenceBatches:
             chosen = tf.random.stateless_uniform(tf.shape(sequence), place + 1) < self.replaced
             sequence = tf.where(chosen, self.replacement, sequence)
         return sequence, label
+
+
+class StreamBatches:
+    """Batches of stretches of one long stream, the sequences one after the other in another order each epoch.
+
+    Args:
+        sequences: one array `(length,)` of integers each.
+        batch_size: stretches in a batch.
+        length: steps in a stretch.
+        seed: with the epoch, decides the order.
+    """
+
+    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, length: int = 50, seed: int = 0) -> None:
+        self.sequences = list(sequences)
+        self.batch_size = batch_size
+        self.length = length
+        self.seed = seed
+        self.stretches = sum(map(len, sequences)) // length
+        if not self.stretches:
+            raise ValueError(f"Expected at least {length} steps in all. Received: {sum(map(len, sequences))}")
+
+    @property
+    def steps(self) -> int:
+        """Batches in one epoch, the same in every epoch."""
+        return -(-self.stretches // self.batch_size)
+
+    def epochs(self, first: int) -> tf.data.Dataset:
+        """Returns pairs of int32 `(batch, length)` and zeros `(batch,)` of epoch `first`, then of the next, without end."""
+        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
+        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+
+    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        stretches = tf.ensure_shape(tf.numpy_function(self._cut, [epoch], tf.int32), [self.stretches, self.length])
+        batches = tf.data.Dataset.from_tensor_slices(stretches).batch(self.batch_size)
+        return batches.map(lambda batch: (batch, tf.zeros(tf.shape(batch)[0])))
+
+    def _cut(self, epoch: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng((self.seed, int(epoch)))
+        stream = np.concatenate([self.sequences[k] for k in rng.permutation(len(self.sequences))])
+        stretches = stream[: self.stretches * self.length].reshape(self.stretches, self.length)
+        return rng.permutation(stretches).astype(np.int32)

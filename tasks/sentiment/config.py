@@ -29,12 +29,26 @@ class HeadConfig:
     """Width of a word's vector."""
     pretrained: bool = True
     """Start from word vectors factorised from the training texts; otherwise from random ones."""
-    embedding_dropout: float = 0.4
+    pretraining_epochs: int = 0
+    """Passes over the training texts as a language model, before the labels are looked at; needs one layer."""
+    pretraining_learning_rate: float = 5e-3
+    """Peak of the learning rate in these."""
+    adversarial: float = 0.02
+    """Adversarial training: length of the disturbance as a share of the word vectors' length; 0 leaves it out."""
+    embedding_dropout: float = 0.3
     """Share of the vectors' columns set to zero over a whole text, in [0, 1)."""
     word_dropout: float = 0.05
     """Share of words replaced by the unknown word in training, in [0, 1)."""
     dropout: float = 0.5
     """Share of the pooled LSTM outputs set to zero, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        for name in ("embedding_dropout", "word_dropout", "dropout"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={getattr(self, name)}")
+        for name in ("pretraining_epochs", "adversarial"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"Expected `{name}` of at least 0. Received: {name}={getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -43,8 +57,8 @@ class WideConfig:
 
     ngrams: int = 3
     """Longest n-gram; 0 leaves the wide part out."""
-    buckets: int = 2_097_143
-    """n-grams are hashed into so many weights; a prime spreads them best."""
+    buckets: int = 8_388_593
+    """n-grams are hashed into so many weights; a prime spreads them best, and many keep unseen ones off the seen."""
     vocabulary_size: int = 100_000
     """The most frequent words of the training split, of which n-grams are made."""
     words: int = 4096
@@ -68,18 +82,23 @@ PRESETS = {
     "sample": SentimentConfig(
         lstm=LSTMConfig(units=(32,), bidirectional=True),
         fit=FitConfig(epochs=8, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=8),
-        head=HeadConfig(embedding_size=32, pretrained=False, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2),
-        wide=WideConfig(buckets=16_381),
+        head=HeadConfig(
+            embedding_size=32, pretrained=False, adversarial=0.0, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2
+        ),
+        wide=WideConfig(buckets=65_521),
     ),
     "default": SentimentConfig(
         data="imdb_reviews",
+        validation_fraction=0.06,
         lstm=LSTMConfig(units=(128,), bidirectional=True),
-        fit=FitConfig(epochs=8, weight_decay=0.1),
+        fit=FitConfig(epochs=4, weight_decay=0.05),
+        head=HeadConfig(pretraining_epochs=3),
     ),
     "large": SentimentConfig(
         data="imdb_reviews",
+        validation_fraction=0.06,
         lstm=LSTMConfig(units=(512,), bidirectional=True),
-        fit=FitConfig(epochs=12, weight_decay=0.1, precision="mixed_bfloat16"),
-        head=HeadConfig(embedding_size=300),
+        fit=FitConfig(epochs=8, weight_decay=0.05, precision="mixed_bfloat16"),
+        head=HeadConfig(embedding_size=256, pretraining_epochs=20),
     ),
 }

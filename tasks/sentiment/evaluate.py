@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +21,7 @@ from shared.text import separate_words
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 
 BATCH = 128
-TOKENS = r"[^\W_]+|[!?]"  # words and the two marks that carry feeling
+TOKENS = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and marks, as the model has them
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: Any) -> Evaluation:
@@ -74,7 +75,9 @@ def _majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
 
 
 def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKENS)
+    vectorizer = TfidfVectorizer(
+        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKENS, preprocessor=_without_markup
+    )
     features = vectorizer.fit_transform(splits.train["text"])
     model = LogisticRegression(C=10, max_iter=1000)
     model.fit(features, class_numbers(splits.train["label"], classes))
@@ -82,7 +85,14 @@ def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
 
 
 def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    vectorizer = CountVectorizer(ngram_range=(1, 3), min_df=2, binary=True, dtype=np.float32, token_pattern=TOKENS)
+    vectorizer = CountVectorizer(
+        ngram_range=(1, 3),
+        min_df=2,
+        binary=True,
+        dtype=np.float32,
+        token_pattern=TOKENS,
+        preprocessor=_without_markup,
+    )
     train, validation, test = (
         vectorizer.fit_transform(frame["text"]) if k == 0 else vectorizer.transform(frame["text"])
         for k, frame in enumerate((splits.train, splits.validation, splits.test))
@@ -94,3 +104,7 @@ def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
         class_numbers(splits.validation["label"], classes),
     )
     return np.asarray(softmax(model.logits(test), axis=1))
+
+
+def _without_markup(text: str) -> str:
+    return re.sub("<[^<>]*>", " ", text.lower())

@@ -62,31 +62,42 @@ def head_and_tail(ids: Any, limit: int) -> Any:
     return ops.take_along_axis(ids, ops.argsort(last, axis=1), axis=1)[:, :limit]
 
 
-def lstm_model(config: SentimentConfig, classes: int, vectors: np.ndarray | None = None) -> keras.Model:
-    """Returns the LSTM by itself: from word numbers `(batch, time)` int32 to logits `(batch, classes)`.
+class LSTMReader:
+    """The LSTM by itself, as nested models that share their weights: training takes hold of the parts.
 
     Args:
         config: sizes and regularisation.
         classes: number of labels.
         vectors: float32 `(vocabulary_size, embedding_size)` to start the embedding from; random ones when left out.
+
+    Attributes:
+        embedding: the layer of word vectors.
+        embed: from word numbers `(batch, time)` int32 to vectors `(batch, time, embedding_size)`.
+        sequence: from `[vectors, mask]` to the stack's hidden states `(batch, time, output_size)`.
+        read: from `[vectors, mask]` to logits `(batch, classes)`.
+        whole: from word numbers `(batch, time)` int32, 0 for padding, to logits `(batch, classes)`.
     """
-    vocabulary_size, head = config.text.vocabulary_size, config.head
-    embedding = keras.layers.Embedding(vocabulary_size, head.embedding_size, name="embedding")
-    stack = LSTMStack(config.lstm)
 
-    words = keras.Input((None,), dtype="int32", name="words")
-    mask = ops.not_equal(words, PADDING)
-    known = ops.where(words < vocabulary_size, words, UNKNOWN)
-    hidden = embedding(known)  # (batch, time, embedding_size)
-    hidden = keras.layers.SpatialDropout1D(head.embedding_dropout, name="embedding_dropout")(hidden)
-    hidden = stack.sequence(hidden, mask=mask)  # (batch, time, output_size)
-    pooled = ops.concatenate([masked_mean(hidden, mask), masked_max(hidden, mask)], axis=-1)
-    pooled = keras.layers.Dropout(head.dropout, name="pooled_dropout")(pooled)
-    logits = keras.layers.Dense(classes, dtype="float32", name="logits")(pooled)
+    def __init__(self, config: SentimentConfig, classes: int, vectors: np.ndarray | None = None) -> None:
+        size, head = config.head.embedding_size, config.head
+        words = keras.Input((None,), dtype="int32", name="words")
+        known = ops.where(words < config.text.vocabulary_size, words, UNKNOWN)
+        self.embedding = keras.layers.Embedding(config.text.vocabulary_size, size, name="embedding")
+        self.embed = keras.Model(words, self.embedding(known), name="embed")
+        if vectors is not None:
+            self.embedding.set_weights([vectors])
 
-    if vectors is not None:
-        embedding.set_weights([vectors])
-    return keras.Model(words, logits, name="lstm")
+        given, mask = keras.Input((None, size), name="vectors"), keras.Input((None,), dtype="bool", name="mask")
+        self.sequence = keras.Model([given, mask], LSTMStack(config.lstm).sequence(given, mask=mask), name="sequence")
+        hidden = keras.layers.SpatialDropout1D(head.embedding_dropout, name="embedding_dropout")(given)
+        hidden = self.sequence([hidden, mask])  # (batch, time, output_size)
+        pooled = ops.concatenate([masked_mean(hidden, mask), masked_max(hidden, mask)], axis=-1)
+        pooled = keras.layers.Dropout(head.dropout, name="pooled_dropout")(pooled)
+        logits = keras.layers.Dense(classes, dtype="float32", name="logits")(pooled)
+        self.read = keras.Model([given, mask], logits, name="read")
+
+        whole = self.read([self.embed(words), ops.not_equal(words, PADDING)])
+        self.whole = keras.Model(words, whole, name="lstm")
 
 
 def classifier(
@@ -96,7 +107,7 @@ def classifier(
 
     Args:
         words: from `words_model`.
-        lstm: from `lstm_model`.
+        lstm: `LSTMReader.whole`.
         wide: from `ngrams.wide_model`, or None.
         shares: factors of the LSTM's and of the wide part's logits, calibration included.
         limit: words the LSTM reads.

@@ -47,12 +47,21 @@ def ngram_buckets(ids: Any, longest: int, buckets: int) -> Any:
 
 
 def wide_model(classes: int, longest: int, buckets: int) -> keras.Model:
-    """Returns a model from word numbers `(batch, time)` int32 to logits `(batch, classes)`; its weights start at zero."""
+    """Returns a model from word numbers `(batch, time)` int32 to logits `(batch, classes)`; all zero until `fill`."""
+    columns = 1 if classes == 2 else classes  # of two classes the first has logit 0
     ids = keras.Input((None,), dtype="int32", name="words")
     numbers = ngram_buckets(ids, longest, buckets)
-    weights = keras.layers.Embedding(buckets, classes, embeddings_initializer="zeros", name="ngram_weights")(numbers)
-    logits = keras.layers.Dense(classes, kernel_initializer="identity", name="ngram_bias")(ops.sum(weights, axis=1))
+    weights = keras.layers.Embedding(buckets, columns, embeddings_initializer="zeros", name="ngram_weights")(numbers)
+    logits = keras.layers.Dense(classes, name="ngram_bias")(ops.sum(weights, axis=1))
     return keras.Model(ids, logits, name="wide")
+
+
+def fill(wide: keras.Model, fitted: NaiveBayesLogisticRegression) -> None:
+    """Puts the weights of a fitted linear model into the graph."""
+    classes = len(fitted.bias)
+    kernel = np.array([[0.0, 1.0]]) if classes == 2 else np.eye(classes)
+    wide.get_layer("ngram_weights").set_weights([fitted.weights[:, 1:] if classes == 2 else fitted.weights])
+    wide.get_layer("ngram_bias").set_weights([kernel, fitted.bias])
 
 
 def bucket_matrix(batches: Iterable[np.ndarray], longest: int, buckets: int) -> sp.csr_matrix:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,9 +14,11 @@ import numpy as np
 import tensorflow as tf
 
 from shared import cli, evaluation, training
+from shared.adversarial import AdversarialTraining
 from shared.embeddings import word_vectors
-from shared.errors import DataError
+from shared.errors import DataError, SuiteError
 from shared.pipelines import SequenceBatches
+from shared.pretraining import pretrain
 from shared.sources import Splits
 from shared.task import Endpoint, Fitted, Servable, Task
 from shared.text import separate_words
@@ -128,38 +131,62 @@ def _fit_lstm(
     classes: int,
     folder: Path,
 ) -> tuple[keras.Model, training.History]:
+    """Returns the LSTM by itself, trained, from word numbers to logits."""
     started = time.monotonic()
     keras.utils.set_random_seed(config.fit.seed)
     vectors = None
     if config.head.pretrained:
         vectors = word_vectors(train[0], config.text.vocabulary_size, config.head.embedding_size, seed=config.fit.seed)
-    limit = config.text.sequence_length
-    batches = SequenceBatches(
-        train[0] if config.text.crop else model.cut(train[0], limit),
-        train[1],
+    prepared = time.monotonic() - started
+    with training.precision(config.fit.precision):
+        reader = model.LSTMReader(config, classes, vectors)
+    pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
+    history = training.fit(
+        AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
+        if config.head.adversarial
+        else reader.whole,
+        _training_batches(config, *train),
+        SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
+        config.fit,
+        folder,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    history.seconds += prepared + pretrained.seconds
+    if config.fit.precision == "float32":
+        return reader.whole, history
+    return training.in_float32(reader.whole, lambda: model.LSTMReader(config, classes).whole), history
+
+
+def _pretrain(
+    config: SentimentConfig, reader: model.LSTMReader, texts: tuple[list[np.ndarray], list[np.ndarray]], folder: Path
+) -> training.History:
+    if not config.head.pretraining_epochs:
+        return training.History()
+    if len(config.lstm.units) > 1 and config.lstm.bidirectional:
+        raise SuiteError(
+            "Pre-training a bidirectional stack needs one layer, as a second would see the word to predict."
+        )
+    settings = dataclasses.replace(
+        config.fit,
+        epochs=config.head.pretraining_epochs,
+        batch_size=2 * config.fit.batch_size,
+        learning_rate=config.head.pretraining_learning_rate,
+        weight_decay=0.0,
+    )
+    return pretrain(reader.embedding, reader.sequence, config.lstm.bidirectional, texts, settings, folder)
+
+
+def _training_batches(config: SentimentConfig, sequences: list[np.ndarray], labels: np.ndarray) -> SequenceBatches:
+    return SequenceBatches(
+        sequences if config.text.crop else model.cut(sequences, config.text.sequence_length),
+        labels,
         config.fit.batch_size,
         seed=config.fit.seed,
         crop=config.text.crop,
         replaced=config.head.word_dropout,
         replacement=model.UNKNOWN,
     )
-    held_out = SequenceBatches(model.cut(validation[0], limit), validation[1], config.fit.batch_size).in_order()
-    with training.precision(config.fit.precision):
-        trained = model.lstm_model(config, classes, vectors)
-    prepared = time.monotonic() - started
-    history = training.fit(
-        trained,
-        batches,
-        held_out,
-        config.fit,
-        folder,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
-    history.seconds += prepared
-    if config.fit.precision == "float32":
-        return trained, history
-    return training.in_float32(trained, lambda: model.lstm_model(config, classes)), history
 
 
 def _fit_wide(
@@ -173,8 +200,7 @@ def _fit_wide(
     seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
     fitted = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
     wide = ngrams.wide_model(classes, longest, buckets)
-    wide.get_layer("ngram_weights").set_weights([fitted.weights])
-    wide.get_layer("ngram_bias").set_weights([np.eye(classes, dtype=np.float32), fitted.bias])
+    ngrams.fill(wide, fitted)
     return wide, fitted.logits(held_out)
 
 

@@ -27,7 +27,7 @@ def test_words_are_numbered_by_frequency_and_the_rest_is_unknown(words):
     assert ids[2] > 2
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\t\n", "...", b"\xff\xfe", "<br />"])
+@pytest.mark.parametrize("text", ["", "   ", "\t\n", "$", b"\xff\xfe", "<br />"])
 def test_a_text_without_words_is_one_unknown_word(words, text):
     ids = words(separate_words(tf.constant([text]))).numpy()
     assert ids[0, 0] == model.UNKNOWN
@@ -37,11 +37,13 @@ def test_a_text_without_words_is_one_unknown_word(words, text):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("Good.<br /><br />Film", "good film"),
-        ("good/bad", "good bad"),
-        ("good...but", "good but"),
+        ("Good.<br /><br />Film", "good ． film"),
+        ("good/bad", "good ／ bad"),
+        ("good...but", "good ． ． ． but"),
         ("It\u2019s", "it's"),
-        ("good\u2014bad \u201cfilm\u201d", "good bad film"),
+        ("good\u2014bad \u201cfilm\u201d!", "good － bad ＂ film ＂ ！"),
+        ("good--bad (so-so)", "good － bad （ so － so ）"),
+        ("R&B [1]", "r b 1"),
         ("ÉTÉ ΑΘΗΝΑ", "été αθηνα"),
         ("a\x00b", "a b"),
     ],
@@ -79,7 +81,10 @@ def test_the_texts_read_is_bounded(words):
     assert bounded(tf.constant(["good film " * 50_000])).shape == (1, 10)
 
 
-def test_punctuation_that_parts_no_words_changes_nothing_between_model_keras_and_the_saved_model(words):
-    """`model.keras` alone lower-cases and drops ASCII punctuation; on plain prose that is all there is to do."""
-    plain = tf.constant(["The film was good, not bad!"])
+def test_marks_are_words_and_model_keras_alone_misses_only_them(words):
+    """`model.keras` by itself lower-cases and drops ASCII punctuation; words it finds all the same."""
+    marked = model.words_model(["good! good! bad?"], CONFIG)
+    assert [len(ids) for ids in model.word_numbers(marked, ["Good! Bad?"])] == [4]
+    plain = tf.constant(["The film was good not bad"])
     np.testing.assert_array_equal(words(plain), words(separate_words(plain)))
+    assert (marked(tf.constant(["Good! Bad?"])).numpy() > 0).sum() == 2

@@ -59,8 +59,7 @@ def test_the_graph_equals_the_linear_model(classes):
     fitted = ngrams.NaiveBayesLogisticRegression().fit(matrix[:200], labels[:200], matrix[200:], labels[200:])
     assert (fitted.logits(matrix[200:]).argmax(axis=1) == labels[200:]).mean() > 0.6
     wide = ngrams.wide_model(classes, 3, BUCKETS)
-    wide.get_layer("ngram_weights").set_weights([fitted.weights])
-    wide.get_layer("ngram_bias").set_weights([np.eye(classes, dtype=np.float32), fitted.bias])
+    ngrams.fill(wide, fitted)
     np.testing.assert_allclose(wide(ids), fitted.logits(matrix), atol=1e-4)
 
 

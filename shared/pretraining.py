@@ -1,0 +1,107 @@
+"""Language-model pre-training of an LSTM on the training texts, before it learns the task (Dai & Le, 2015).
+
+The forward half of the stack learns to predict the next word, the backward half the one before, with a sampled softmax
+(Jean et al., 2015) whose output vectors are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay;
+the rest is thrown away.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from shared import training
+from shared.config import FitConfig
+from shared.pipelines import StreamBatches
+
+NEGATIVES = 512
+"""Words drawn as wrong answers, the same for a whole batch."""
+FIRST_WORD = 2
+"""Numbers below (padding, unknown) are no targets."""
+
+
+class LanguageModel(keras.Model):
+    """From word numbers to the mean negative log likelihood of each row's words, in nats, by sampled softmax.
+
+    Args:
+        embedding: the `Embedding` layer, `(vocabulary_size, features)`; numbers are words by falling frequency.
+        sequence: model from `[vectors, mask]` to hidden states `(batch, time, units)`, of which with `bidirectional` the
+            first half has read what is before, the second half what is after.
+        bidirectional: whether there is a second half.
+        seed: of the words drawn.
+    """
+
+    def __init__(self, embedding: keras.layers.Layer, sequence: keras.Model, bidirectional: bool, seed: int) -> None:
+        super().__init__(name="language_model")
+        self.embedding = embedding
+        self.sequence = sequence
+        self.vocabulary_size = embedding.input_dim
+        self.draw = keras.random.SeedGenerator(seed)
+        self.dropout = keras.layers.Dropout(0.1)
+        count = 2 if bidirectional else 1
+        self.projections = [keras.layers.Dense(embedding.output_dim, name=f"projection_{k}") for k in range(count)]
+        self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="word_bias")
+
+    def call(self, numbers: Any, training: bool = False) -> Any:
+        """From int32 `(batch, time)` without padding to float32 `(batch,)`."""
+        numbers = ops.where(numbers < self.vocabulary_size, numbers, FIRST_WORD - 1)
+        vectors = self.dropout(self.embedding(numbers), training=training)
+        hidden = self.sequence([vectors, ops.ones_like(numbers, dtype="bool")], training=training)
+        halves = ops.split(hidden, len(self.projections), axis=-1)
+        losses = self._row_losses(self.projections[0](halves[0][:, :-1]), numbers[:, 1:])
+        if len(halves) == 2:
+            losses = (losses + self._row_losses(self.projections[1](halves[1][:, 1:]), numbers[:, :-1])) / 2
+        return losses
+
+    def _row_losses(self, hidden: Any, targets: Any) -> Any:
+        """Returns each row's mean loss `(batch,)` of hidden states `(batch, time, features)` by `targets` `(batch, time)`."""
+        uniform = keras.random.uniform((NEGATIVES,), seed=self.draw)
+        drawn = ops.cast(ops.exp(uniform * float(np.log(self.vocabulary_size))), "int32") - 1
+        table = ops.cast(self.embedding.embeddings, hidden.dtype)
+        right = ops.sum(hidden * ops.take(table, targets, axis=0), axis=-1) + ops.take(self.bias, targets)
+        wrong = ops.matmul(hidden, ops.transpose(ops.take(table, drawn, axis=0))) + ops.take(self.bias, drawn)
+        right = ops.cast(right, "float32") - self._log_expected_count(targets)
+        wrong = ops.cast(wrong, "float32") - self._log_expected_count(drawn)
+        wrong = ops.where(
+            ops.equal(ops.expand_dims(targets, -1), drawn), -1e9, wrong
+        )  # drawn by accident: no wrong answer
+        total = ops.logaddexp(right, ops.logsumexp(wrong, axis=-1))
+        real = ops.cast(targets >= FIRST_WORD, "float32")
+        return ops.sum((total - right) * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+
+    def _log_expected_count(self, numbers: Any) -> Any:
+        """How often a word is expected among those drawn: log-uniform over the ranks, P(k) ~ log((k + 2) / (k + 1))."""
+        rank = ops.cast(numbers, "float32")
+        return ops.log(NEGATIVES * ops.log1p(1.0 / (rank + 1.0)) / float(np.log(self.vocabulary_size)))
+
+
+def pretrain(
+    embedding: keras.layers.Layer,
+    sequence: keras.Model,
+    bidirectional: bool,
+    texts: tuple[list[np.ndarray], list[np.ndarray]],
+    config: FitConfig,
+    folder: Path,
+) -> training.History:
+    """Trains `embedding` and `sequence` in place as a language model of training texts, watched on validation texts.
+
+    Args:
+        embedding: as for `LanguageModel`.
+        sequence: as for `LanguageModel`.
+        bidirectional: as for `LanguageModel`.
+        texts: word numbers `(length,)` of each training and of each validation text.
+        config: settings of this training.
+        folder: for its logs and checkpoints.
+    """
+    model = LanguageModel(embedding, sequence, bidirectional, config.seed)
+    train, validation = (StreamBatches(part, batch_size=config.batch_size, seed=config.seed) for part in texts)
+    held_out = validation.epochs(0).take(validation.steps).cache()
+    return training.fit(model, train, held_out, config, folder, loss=_mean)
+
+
+def _mean(targets: Any, losses: Any) -> Any:
+    return losses
