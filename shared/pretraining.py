@@ -1,8 +1,8 @@
 """Language-model pre-training of an LSTM on the training texts, before it learns the task (Dai & Le, 2015).
 
-The forward half of the stack learns to predict the next word, the backward half the one before, with a sampled softmax
-(Jean et al., 2015) whose output vectors are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay;
-the rest is thrown away.
+The forward half of the stack learns to predict the next word, the backward half the one before, with a softmax whose
+sum over the wrong words is estimated from a sample (Bengio & Senécal, 2003; Jean et al., 2015) and whose output vectors
+are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay; the rest is thrown away.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ class LanguageModel(keras.Model):
         self.dropout = keras.layers.Dropout(0.1)
         count = 2 if bidirectional else 1
         self.projections = [keras.layers.Dense(embedding.output_dim, name=f"projection_{k}") for k in range(count)]
+        for projection in self.projections:  # now, since an optimizer wants every weight from the start
+            projection.build((None, None, sequence.output_shape[-1] // count))
         self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="word_bias")
 
     def call(self, numbers: Any, training: bool = False) -> Any:
@@ -60,11 +62,12 @@ class LanguageModel(keras.Model):
     def _row_losses(self, hidden: Any, targets: Any) -> Any:
         """Returns each row's mean loss `(batch,)` of hidden states `(batch, time, features)` by `targets` `(batch, time)`."""
         uniform = keras.random.uniform((NEGATIVES,), seed=self.draw)
-        drawn = ops.cast(ops.exp(uniform * float(np.log(self.vocabulary_size))), "int32") - 1
+        drawn = ops.cast(ops.exp(uniform * float(np.log(self.vocabulary_size + 1))), "int32") - 1
+        drawn = ops.minimum(drawn, self.vocabulary_size - 1)  # where rounding reached the end
         table = ops.cast(self.embedding.embeddings, hidden.dtype)
         right = ops.sum(hidden * ops.take(table, targets, axis=0), axis=-1) + ops.take(self.bias, targets)
         wrong = ops.matmul(hidden, ops.transpose(ops.take(table, drawn, axis=0))) + ops.take(self.bias, drawn)
-        right = ops.cast(right, "float32") - self._log_expected_count(targets)
+        right = ops.cast(right, "float32")
         wrong = ops.cast(wrong, "float32") - self._log_expected_count(drawn)
         wrong = ops.where(
             ops.equal(ops.expand_dims(targets, -1), drawn), -1e9, wrong
@@ -76,7 +79,7 @@ class LanguageModel(keras.Model):
     def _log_expected_count(self, numbers: Any) -> Any:
         """How often a word is expected among those drawn: log-uniform over the ranks, P(k) ~ log((k + 2) / (k + 1))."""
         rank = ops.cast(numbers, "float32")
-        return ops.log(NEGATIVES * ops.log1p(1.0 / (rank + 1.0)) / float(np.log(self.vocabulary_size)))
+        return ops.log(NEGATIVES * ops.log1p(1.0 / (rank + 1.0)) / float(np.log(self.vocabulary_size + 1)))
 
 
 def pretrain(
