@@ -89,6 +89,11 @@ def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset
     return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
 
 
+def counted(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
+    return batches.apply(tf.data.experimental.assert_cardinality(count))
+
+
 def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
     """Returns upper lengths (exclusive) that part the sequences into about equally full buckets."""
     quantiles = np.quantile(lengths, np.linspace(0, 1, buckets + 1)[1:-1])
@@ -141,7 +146,8 @@ class SequenceBatches:
         """Returns all examples, uncropped, shortest bucket first: for validation and prediction of a loss."""
         indices = np.argsort(self.lengths, kind="stable")
         examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
-        return examples.padded_batch(self.batch_size).cache().prefetch(tf.data.AUTOTUNE)
+        batches = examples.padded_batch(self.batch_size).cache()
+        return counted(batches, -(-len(indices) // self.batch_size)).prefetch(tf.data.AUTOTUNE)
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""

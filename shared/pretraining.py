@@ -16,7 +16,7 @@ from keras import ops
 
 from shared import training
 from shared.config import FitConfig
-from shared.pipelines import StreamBatches
+from shared.pipelines import StreamBatches, counted
 
 NEGATIVES = 512
 """Words drawn as wrong answers, the same for a whole batch."""
@@ -102,7 +102,7 @@ def pretrain(
     """
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
     train, validation = (StreamBatches(part, batch_size=config.batch_size, seed=config.seed) for part in texts)
-    held_out = validation.epochs(0).take(validation.steps).cache()
+    held_out = counted(validation.epochs(0).take(validation.steps).cache(), validation.steps)
     return training.fit(model, train, held_out, config, folder, loss=_mean)
 
 

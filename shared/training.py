@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -86,6 +87,7 @@ def fit(
             initial_epoch=first,
             epochs=config.epochs,
             validation_data=validation,
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar on a screen, a line an epoch in a log
             callbacks=[
                 keras.callbacks.TensorBoard(folder / "tensorboard"),
                 _StopWhenDiverged(),
