@@ -199,6 +199,19 @@ def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(tr
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_tasks_page_and_its_results_file_say_the_same(trained):
+    folder = Path(__file__).resolve().parents[2] / "tasks" / trained.task.name
+    rows, page = json.loads((folder / "results.json").read_text()), (folder / "README.md").read_text()
+    assert any(row["model"] == "exported" and row["metric"] == trained.task.primary_metric for row in rows)
+    for row in rows:
+        assert set(row) == RESULT_KEYS
+        assert row["command"] in page
+        assert row["low"] <= row["value"] <= row["high"]
+        if row["metric"] == trained.task.primary_metric:
+            assert f"{100 * row['value']:.2f}" in page
+            assert f"{100 * row['baseline_value']:.2f}" in page
+
+
 def test_every_part_of_the_results_names_the_command_and_the_data(trained):
     for row in report.results(trained.run):
         assert row["command"] == trained.run.command

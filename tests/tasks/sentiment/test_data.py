@@ -1,6 +1,7 @@
 """`tasks.sentiment.data`: labels stay as they are called, splits share nothing, bad data is named with its row."""
 
 import gzip
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -221,3 +222,11 @@ def test_the_real_treebank_reads_whole(real_data):
     assert not sides[1] & sides[2]
     with gzip.open(folder / "test.tsv.gz", "rt", encoding="utf-8") as file:
         assert splits.test["text"].iloc[0] == file.readline().split("\t")[0]
+
+
+def test_the_example_file_of_the_how_to_reads():
+    path = Path(__file__).resolve().parents[3] / "data" / "examples" / "reviews.csv"
+    config = SentimentConfig(data=str(path), text_column="review", label_column="verdict")
+    splits = data.load(config)
+    assert set(splits.train["label"]) == {"liked", "disliked"}
+    assert len(splits.train) + len(splits.validation) + len(splits.test) > 100

@@ -1,0 +1,34 @@
+"""The figures of the task's page, made again on the real reviews: half an hour, so marked slow."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from shared import report, task, workflow
+from tasks.sentiment.config import PRESETS
+
+RESULTS = Path(__file__).resolve().parents[3] / "tasks" / "sentiment" / "results.json"
+
+
+@pytest.mark.slow
+def test_the_default_preset_reaches_its_published_accuracy_on_imdb(real_data, tmp_path):
+    folder = real_data / "sentiment" / "imdb"
+    config = dataclasses.replace(
+        PRESETS["default"],
+        data=str(folder / "train.csv.xz"),
+        test_data=str(folder / "test.csv.xz"),
+        group_column="title_id",
+        output=str(tmp_path),
+    )
+    _, run = workflow.train(task.task("sentiment"), config, "the slow test")
+    reached = {(row["model"], row["metric"]): row["value"] for row in report.results(run)}
+    for row in json.loads(RESULTS.read_text()):
+        if row["dataset"] == "imdb" and row["metric"] == "accuracy":
+            assert reached[row["model"], "accuracy"] == pytest.approx(row["value"], abs=0.005)
+    assert reached["exported", "accuracy"] >= 0.925
+    assert reached["lstm", "accuracy"] >= 0.900
+    assert reached["exported", "expected_calibration_error"] <= 0.02
