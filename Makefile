@@ -4,14 +4,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test lint format benchmark clean
+CONSTRAINTS := $(wildcard constraints.txt)
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet $(addprefix --constraint ,$(CONSTRAINTS))
+
+.PHONY: install demo test lint format benchmark constraints clean
 
 install: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; name another: make PYTHON=python3.11 install" % v)'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(INSTALL) --editable '.[dev]'
 	touch $(STAMP)
 
 demo: install
@@ -30,8 +34,14 @@ format: install
 	$(BIN)/ruff format .
 
 benchmark: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[benchmarks]'
+	$(INSTALL) --editable '.[benchmarks]'
 	$(BIN)/python -m benchmarks.lstm_speed
+	$(BIN)/python -m benchmarks.pipeline_idle
+
+# The newest versions that the bounds admit, as tested: run `make test` after it.
+constraints:
+	rm -f constraints.txt && $(MAKE) --always-make install
+	$(PIP) freeze --exclude-editable > constraints.txt
 
 clean:
 	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache

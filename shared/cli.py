@@ -14,6 +14,7 @@ import json
 import math
 import os
 import shlex
+import shutil
 import sys
 import traceback
 from collections.abc import Sequence
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _stderr(f"lstm-suite: {error}".replace("\n", " "))
         return 2
     except KeyboardInterrupt:
-        _stderr("lstm-suite: interrupted. The same command takes training up again after its last whole epoch.")
+        resumes = " The same command takes training up again after its last whole epoch."
+        _stderr("lstm-suite: interrupted." + (resumes if known.command == "train" else ""))
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -118,13 +120,13 @@ def _list(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     rows = []
     for name in task.task_names():
-        folder = Path(known.output) / name
+        folder = Path(known.output).expanduser() / name
         numbers = sorted(int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
         rows.append(
             [name, task.summary(name), " ".join(task.presets(name)), str(numbers[-1]) if numbers else "none yet"]
         )
     _table(["task", "what it does", "presets", "newest version"], rows)
-    _say("Next: lstm-suite train TASK --preset sample, or lstm-suite train TASK --help for all its options.")
+    _say(f"Next: {_program()} train TASK --preset sample, or {_program()} train TASK --help for all its options.")
 
 
 def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -156,6 +158,8 @@ def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
 
 def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    if known.inputs and known.file:
+        raise SuiteError("predict: give the inputs as arguments or in --file, not both.")
     lines = known.inputs or _lines(known.file)
     loaded = _load(known.task)
     from shared import workflow
@@ -174,7 +178,7 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
     loaded = _load(known.task)
     from shared import workflow
 
-    version = workflow.re_export(loaded, known.model, Path(known.output) / known.task)
+    version = workflow.re_export(loaded, known.model, Path(known.output).expanduser() / known.task)
     _say(f"Exported {version}")
 
 
@@ -197,9 +201,17 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
         finished.append((name, version))
     _say("\nNext:")
     for name, version in finished:
-        _say(f"  lstm-suite predict {name} --output {known.output} …     more answers from {version}")
-        _say(f"  lstm-suite train {name} --data your_file.csv …     your own data; --help shows every option")
-        _say(f"  lstm-suite train {name}                            the real data set, as in tasks/{name}/README.md")
+        _say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
+        _say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
+        _say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
+
+
+def _program() -> str:
+    """Returns how this program was called, so that a hint can be copied: it need not be on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "lstm-suite" or shutil.which("lstm-suite") == str(called):
+        return "lstm-suite"
+    return str(called.relative_to(Path.cwd()) if called.is_relative_to(Path.cwd()) else called)
 
 
 def _load(name: str) -> Task:
@@ -258,7 +270,7 @@ def _refusal(error: BaseException) -> ValueError | None:
 def _version(output: str, known: argparse.Namespace) -> Path:
     from shared import export
 
-    folder = Path(output) / known.task
+    folder = Path(output).expanduser() / known.task
     if known.version is None:
         return export.latest(folder)
     path = folder / str(known.version)

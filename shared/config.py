@@ -29,9 +29,7 @@ class LSTMConfig:
     def __post_init__(self) -> None:
         if not self.units or any(units < 1 for units in self.units):
             raise ValueError(f"Expected `units` to hold one positive number a layer. Received: units={self.units}")
-        for name in ("dropout", "recurrent_dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={getattr(self, name)}")
+        require_share(self, "dropout", "recurrent_dropout")
         if self.residual and len(set(self.units)) > 1:
             raise ValueError(f"Residual connections need equal units in every layer. Received: units={self.units}")
 
@@ -58,9 +56,7 @@ class FitConfig:
     """Seeds the weights, the dropout masks and the order of the data."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"Expected `{name}` of at least 1. Received: {name}={getattr(self, name)}")
+        require_at_least(self, 1, "epochs", "batch_size", "patience")
         for name in ("learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Expected `{name}` above 0. Received: {name}={getattr(self, name)}")
@@ -93,6 +89,22 @@ class TaskConfig:
         for name in ("validation_fraction", "test_fraction"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"Expected `{name}` in (0, 1). Received: {name}={getattr(self, name)}")
+
+
+def require_at_least(config: Any, least: float, *names: str) -> None:
+    """Raises a `ValueError` that names the first of a configuration's fields to lie below `least`; None passes."""
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value < least:
+            raise ValueError(f"Expected `{name}` of at least {least}. Received: {name}={value}")
+
+
+def require_share(config: Any, *names: str) -> None:
+    """Raises a `ValueError` that names the first of a configuration's fields to lie outside [0, 1)."""
+    for name in names:
+        value = getattr(config, name)
+        if not 0.0 <= value < 1.0:
+            raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={value}")
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -130,6 +130,11 @@ def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]
     return tuple(float(factor) for factor in np.exp(found.x))
 
 
+def uncalibrated(probabilities: np.ndarray, factor: float) -> np.ndarray:
+    """Returns what softmax gave before the logits were multiplied by `factor`, `(examples, classes)`."""
+    return np.asarray(softmax(np.log(np.maximum(probabilities, 1e-30)) / factor, axis=1))
+
+
 def mixed_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> np.ndarray:
     """Returns softmax of the logits' weighted sum, `(examples, classes)`."""
     return np.asarray(softmax(np.tensordot(np.asarray(shares), np.stack(logits), axes=1), axis=1))

@@ -11,6 +11,7 @@ earlier version stays as it was.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -18,8 +19,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import keras
@@ -32,7 +34,10 @@ from shared.lstm import disable_cudnn
 from shared.task import Servable
 
 TOLERANCE = 1e-5
-COPIED = ("model.keras", "card.md", "metrics.json", "plots")
+COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
+ASIDE = ".incomplete-"
+ABANDONED = 24 * 3600
+"""Seconds after which a folder aside is taken for that of a killed process."""
 MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
 
 
@@ -50,9 +55,11 @@ def publish(servable: Servable, folder: Path, add_report: Callable[[Path], None]
     Raises:
         ExportError: writing or verifying failed; nothing was published and no earlier version was touched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".incomplete-", dir=folder))
+    aside = None
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
         write(servable, aside)
         verify(servable, aside)
         if add_report is not None:
@@ -60,20 +67,29 @@ def publish(servable: Servable, folder: Path, add_report: Callable[[Path], None]
         _sync(aside)
         aside.chmod(0o755)
         version = _rename_to_next_version(aside, folder)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = f"the disk is full ({shutil.disk_usage(folder).free >> 20} MiB free). Make room and export again"
-        else:
-            remedy = f"{error}. Check the folder and its rights"
+    except (OSError, tf.errors.OpError) as error:
         raise ExportError(
-            f"{folder}: the version could not be written: {remedy}; earlier versions are untouched."
+            f"{folder}: the version could not be written: {remedy(error)}; earlier versions are untouched."
         ) from error
-    except tf.errors.OpError as error:
-        raise ExportError(f"{folder}: TensorFlow could not write the version: {error.message}") from error
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
-    _refresh_copies(version, folder)
+        if aside is not None:
+            shutil.rmtree(aside, ignore_errors=True)
+    try:
+        _refresh_copies(version, folder)
+    except OSError as error:
+        raise ExportError(
+            f"{version} is published, but the copies beside it could not be refreshed: {remedy(error)}."
+        ) from error
     return version
+
+
+def remedy(error: OSError | tf.errors.OpError) -> str:
+    """Returns what to do about a failure to write."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    numbers = (errno.ENOSPC, errno.EDQUOT)
+    if getattr(error, "errno", None) in numbers or any(os.strerror(number) in str(error) for number in numbers):
+        return f"the disk is full ({text}). Make room and give the command again"
+    return f"{text}. Check the folder and its rights"
 
 
 def versions(folder: Path) -> list[Path]:
@@ -137,6 +153,11 @@ def verify(servable: Servable, folder: Path) -> None:
         ExportError: a signature's answer differs from the Keras model's by more than 1e-5, in Python or in the C++
             runtime; the graph holds a cuDNN operation; or `model.keras` needs more than plain Keras.
     """
+    with _exact_arithmetic():
+        _verify(servable, folder)
+
+
+def _verify(servable: Servable, folder: Path) -> None:
     _no_cudnn(folder)
     loaded = tf.saved_model.load(str(folder))
     for name, endpoint in servable.endpoints.items():
@@ -150,6 +171,17 @@ def verify(servable: Servable, folder: Path) -> None:
             raise ExportError(f"signature {name} fails in TensorFlow's C++ runtime: {error}") from error
         _require_equal(expected, in_cpp, f"signature {name}, in the C++ runtime")
     _opens_in_plain_keras(folder / "model.keras")
+
+
+@contextlib.contextmanager
+def _exact_arithmetic() -> Iterator[None]:
+    """On a GPU, TensorFlow rounds the factors of float32 products to 10 bits (TF32): too coarse to compare."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def _require_equal(expected: Mapping[str, np.ndarray], answer: Mapping[str, np.ndarray], where: str) -> None:
@@ -203,7 +235,6 @@ def _opens_in_plain_keras(path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     if done.returncode != 0:
@@ -240,20 +271,25 @@ def _rename_to_next_version(aside: Path, folder: Path) -> Path:
 
 
 def _refresh_copies(version: Path, folder: Path) -> None:
-    """Copies what people look at to the task's folder, each whole or not at all."""
-    for name in COPIED:
-        source, target = version / name, folder / name
-        if not source.exists():
-            continue
-        aside = folder / f".incomplete-{name}"
-        if source.is_dir():
-            shutil.rmtree(aside, ignore_errors=True)
-            shutil.copytree(source, aside)
-            shutil.rmtree(target, ignore_errors=True)
-            aside.rename(target)
-        else:
-            shutil.copyfile(source, aside)
-            aside.replace(target)
+    """Copies what people look at to the task's folder, each whole; what the version lacks goes there too."""
+    with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
+        for name in COPIED:
+            source, target, copied = version / name, folder / name, Path(aside) / name
+            if source.is_dir():
+                shutil.copytree(source, copied)
+            elif source.exists():
+                shutil.copyfile(source, copied)
+            if target.is_dir() or not source.exists():
+                shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
+            if source.exists():
+                copied.replace(target)
+
+
+def _sweep(folder: Path) -> None:
+    """Takes away what killed processes left."""
+    for path in folder.glob(f"{ASIDE}*"):
+        if time.time() - path.stat().st_mtime > ABANDONED:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:

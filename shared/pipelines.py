@@ -198,7 +198,7 @@ class StreamBatches:
         seed: with the epoch, decides the order.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, length: int = 50, seed: int = 0) -> None:
+    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, length: int, seed: int = 0) -> None:
         self.sequences = list(sequences)
         self.batch_size = batch_size
         self.length = length

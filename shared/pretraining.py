@@ -20,6 +20,8 @@ from shared.pipelines import StreamBatches, counted
 
 NEGATIVES = 512
 """Words drawn as wrong answers, the same for a whole batch."""
+STRETCH = 50
+"""Words in a row of a batch."""
 FIRST_WORD = 2
 """Numbers below (padding, unknown) are no targets."""
 
@@ -101,7 +103,7 @@ def pretrain(
         folder: for its logs and checkpoints.
     """
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
-    train, validation = (StreamBatches(part, batch_size=config.batch_size, seed=config.seed) for part in texts)
+    train, validation = (StreamBatches(part, config.batch_size, STRETCH, config.seed) for part in texts)
     held_out = counted(validation.epochs(0).take(validation.steps).cache(), validation.steps)
     return training.fit(model, train, held_out, config, folder, loss=_mean)
 

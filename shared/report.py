@@ -39,7 +39,7 @@ class Run:
 
     @property
     def minutes(self) -> float:
-        """Training time in minutes, preparation and interrupted parts included, judging left out."""
+        """Training time in minutes: everything up to the trained model; of an interrupted run the whole epochs count."""
         return self.fitted.history.seconds / 60
 
 
@@ -55,8 +55,9 @@ def write(run: Run, folder: Path) -> None:
         "data": run.splits.origin.__dict__,
         "machine": machine(),
     }
-    (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    (folder / "card.md").write_text(card(run), encoding="utf-8")
+    text = json.dumps(_json_ready(metrics), indent=2, allow_nan=False)
+    (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(card(run, folder.parent), encoding="utf-8")
     plots = folder / "plots"
     plots.mkdir(exist_ok=True)
     _learning_curve(run.fitted.history.epochs, plots / "learning_curve.png")
@@ -106,12 +107,13 @@ def machine() -> str:
     return f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
-def card(run: Run) -> str:
-    """Returns the model card in Markdown."""
+def card(run: Run, base_path: Path) -> str:
+    """Returns the model card in Markdown; `base_path` is the folder that holds the versions."""
+    served = base_path if base_path.is_absolute() else f"$PWD/{base_path}"
     origin, history = run.splits.origin, run.fitted.history
     sizes = ", ".join(f"{name} {len(getattr(run.splits, name)):,}" for name in ("train", "validation", "test"))
     signature, request = next(iter(run.task.servable(run.fitted.model, run.fitted.facts).endpoints.items()))
-    notes = "\n".join(f"- {name}: {_short(value)}" for name, value in run.fitted.notes.items())
+    notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.fitted.notes, **run.evaluation.notes}.items())
     return f"""# {run.task.name}
 
 Labels: {", ".join(run.evaluation.classes)} (the order of `probabilities`).
@@ -149,7 +151,7 @@ Texts that stand in a later split too were taken out of the earlier one.
 
 Signature `{signature}`: {", ".join(f"`{name}` {spec.dtype.name} {spec.shape}" for name, spec in request.inputs.items())}.
 
-    tensorflow_model_server --rest_api_port=8501 --model_name={run.task.name} --model_base_path="$PWD/saved_models/{run.task.name}"
+    tensorflow_model_server --rest_api_port=8501 --model_name={run.task.name} --model_base_path="{served}"
     curl -d '{json.dumps(_json_request(request.request))}' http://localhost:8501/v1/models/{run.task.name}:predict
 
 ## Limits
@@ -171,6 +173,15 @@ def score_table(scores: Sequence[Score]) -> str:
 def _json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
     (name, values), *_ = request.items()
     return {"instances": [{name: value} for value in values[:1].tolist()]}
+
+
+def _json_ready(value: Any) -> Any:
+    """JSON knows no NaN: a metric that is not defined on the data is null."""
+    if isinstance(value, Mapping):
+        return {key: _json_ready(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json_ready(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _short(value: Any) -> str:

@@ -58,12 +58,13 @@ def is_file(source: str) -> bool:
     return path.exists() or bool(set(path.suffixes) & set(READERS)) or source.startswith((".", "/", "~"))
 
 
-def read_table(source: str, columns: Sequence[str]) -> pd.DataFrame:
+def read_table(source: str, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     """Reads the named columns of a table.
 
     Args:
         source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz or .bz2.
         columns: names, or positions ("0", "1" …) in a .csv or .tsv file that has no header.
+        optional: names of columns that are read where they are there.
 
     Returns:
         A table with exactly these columns, in this order; text stays text, empty cells of text files are "".
@@ -95,7 +96,7 @@ def read_table(source: str, columns: Sequence[str]) -> pd.DataFrame:
         raise DataError(
             f'{path}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the command line.'
         )
-    return frame[list(columns)]
+    return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
 
 
 def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataFrame], Any]:
@@ -206,6 +207,10 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
                 record = json.loads(text)
             except json.JSONDecodeError as error:
                 raise ValueError(f"row {len(records) + 1}, character {error.pos + 1}: {error.msg}") from error
+            if "\\u" in text and _lone_surrogate(record):
+                raise ValueError(
+                    f"row {len(records) + 1} holds half a character (a lone surrogate); cut the text elsewhere"
+                )
             if not isinstance(record, dict):
                 raise ValueError(f"row {len(records) + 1} is no object such as {{...}}")
             records.append(record)
@@ -225,6 +230,14 @@ def _first_line_not_utf8(path: Path) -> int:
             except UnicodeDecodeError:
                 return number
     return 1
+
+
+def _lone_surrogate(record: Any) -> bool:
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:

@@ -43,7 +43,7 @@ class History:
     epochs: list[dict[str, float]] = field(default_factory=list)
     """Losses and metrics of each epoch, by Keras's names."""
     seconds: float = 0.0
-    """Time spent in training, interrupted parts included."""
+    """Time spent in training, whole epochs before an interruption included."""
     best_epoch: int = 0
     """Epoch, counted from 1, whose weights were kept."""
 
@@ -218,13 +218,13 @@ class _CSVLog(keras.callbacks.Callback):
 
 
 class _StopWhenDiverged(keras.callbacks.Callback):
-    """Ends the run as soon as the loss is no number, before a checkpoint keeps it."""
+    """Ends the run after an epoch whose loss is no number, before a checkpoint keeps it."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if not np.isfinite((logs or {}).get("loss", 0.0)):
             raise SuiteError(
-                f"Training diverged in epoch {epoch + 1}: the loss is not a number. Lower --fit.learning-rate or "
-                "--fit.gradient-clip, or train with --fit.precision float32."
+                f"Training diverged in epoch {epoch + 1}: the loss is not a number. Lower the learning rate "
+                "(--fit.learning-rate) or --fit.gradient-clip, or train with --fit.precision float32."
             )
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from shared import evaluation, export, report
 from shared.config import TaskConfig, as_dict, fingerprint
-from shared.errors import ExportError
+from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
 from shared.task import Task
 
@@ -33,12 +34,16 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
     """
     splits = task.load(config)
     folder = Path(config.output).expanduser() / task.name
-    run_folder = _run_folder(folder, config, splits.origin.sha256)
-    fitted = task.fit(config, splits, run_folder)
+    try:
+        run_folder = _run_folder(folder, config, splits.origin.sha256)
+        fitted = task.fit(config, splits, run_folder)
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        raise SuiteError(f"{folder}: the run could not go on: {export.remedy(error)}.") from error
     run = report.Run(task, config, splits, fitted, task.evaluate(fitted, splits, config), command)
     servable = task.servable(fitted.model, fitted.facts)
     version = export.publish(servable, folder, add_report=lambda aside: report.write(run, aside))
-    shutil.rmtree(run_folder / "checkpoints", ignore_errors=True)  # the logs stay
+    for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return version, run
 
 
@@ -60,9 +65,23 @@ def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, A
 
 
 def re_export(task: Task, source: Path, folder: Path) -> Path:
-    """Writes a new version from a `model.keras` and the `task.json` beside it."""
-    model = export.load_keras(source)
-    return export.publish(task.servable(model, facts(source.parent)), folder)
+    """Writes a new version from a `model.keras` and what lies beside it: `task.json`, and the report where there is one.
+
+    Raises:
+        ExportError: the files are missing or broken, or belong to another task.
+    """
+    known = facts(source.parent)
+    if known.get("task") != task.name:
+        raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
+
+    def add_report(aside: Path) -> None:
+        for name in ("card.md", "metrics.json"):
+            if (source.parent / name).exists():
+                shutil.copyfile(source.parent / name, aside / name)
+        if (source.parent / "plots").is_dir():
+            shutil.copytree(source.parent / "plots", aside / "plots")
+
+    return export.publish(task.servable(export.load_keras(source), known), folder, add_report)
 
 
 def facts(version: Path) -> dict[str, Any]:
@@ -80,8 +99,6 @@ def facts(version: Path) -> dict[str, Any]:
 
 def call(version: Path, request: dict[str, np.ndarray], batch: int = 64) -> dict[str, np.ndarray]:
     """Returns the answers of a version's `serving_default`, in batches, by output name."""
-    import tensorflow as tf
-
     try:
         signature = tf.saved_model.load(str(version)).signatures["serving_default"]
     except (OSError, KeyError) as error:

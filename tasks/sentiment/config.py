@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig
+from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
 
 SUMMARY = "Text in, a label and its calibrated probability out."
 
@@ -19,6 +19,10 @@ class TextConfig:
     """Words the LSTM reads of a longer text: half from its beginning, half from its end."""
     crop: int | None = None
     """In training, the LSTM sees a random stretch of at most so many words of a text, another each epoch."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 3, "vocabulary_size")
+        require_at_least(self, 1, "sequence_length", "crop")
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,14 @@ class HeadConfig:
     """Share of the pooled LSTM outputs set to zero, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        for name in ("embedding_dropout", "word_dropout", "dropout"):
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={getattr(self, name)}")
-        for name in ("pretraining_epochs", "adversarial"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"Expected `{name}` of at least 0. Received: {name}={getattr(self, name)}")
+        require_share(self, "embedding_dropout", "word_dropout", "dropout")
+        require_at_least(self, 0, "pretraining_epochs", "adversarial")
+        require_at_least(self, 1, "embedding_size")
+        if not self.pretraining_learning_rate > 0:
+            raise ValueError(
+                "Expected `pretraining_learning_rate` above 0. Received: "
+                f"pretraining_learning_rate={self.pretraining_learning_rate}"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,21 @@ class WideConfig:
     """The wide part: a linear model over n-grams, in the same graph as the LSTM."""
 
     ngrams: int = 3
-    """Longest n-gram; 0 leaves the wide part out."""
+    """Longest n-gram, up to 3; 0 leaves the wide part out."""
     buckets: int = 8_388_593
-    """n-grams are hashed into so many weights; a prime spreads them best, and many keep unseen ones off the seen."""
+    """Weights that n-grams are hashed into; many keep unseen n-grams off the seen ones. Shared out among the classes."""
     vocabulary_size: int = 100_000
     """The most frequent words of the training split, of which n-grams are made."""
     words: int = 4096
     """Words read of a longer text: half from its beginning, half from its end."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 0, "ngrams")
+        require_at_least(self, 2, "buckets")
+        require_at_least(self, 3, "vocabulary_size")
+        require_at_least(self, 1, "words")
+        if self.ngrams > 3:
+            raise ValueError(f"Expected `ngrams` of at most 3. Received: ngrams={self.ngrams}")
 
 
 @dataclass(frozen=True)
@@ -76,6 +90,14 @@ class SentimentConfig(TaskConfig):
     text: TextConfig = field(default_factory=TextConfig)
     head: HeadConfig = field(default_factory=HeadConfig)
     wide: WideConfig = field(default_factory=WideConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.head.pretraining_epochs and self.lstm.bidirectional and len(self.lstm.units) > 1:
+            raise ValueError(
+                "Pre-training needs a single bidirectional layer, as a second would see the word to predict. Received: "
+                f"units={self.lstm.units}; add --head.pretraining-epochs 0"
+            )
 
 
 PRESETS = {

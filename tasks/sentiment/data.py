@@ -15,6 +15,7 @@ from tasks.sentiment import sample
 from tasks.sentiment.config import SentimentConfig
 
 KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
+FILM_COLUMN = "title_id"
 FEWEST = 10  # texts a split must hold
 SPLIT_SEED = 1  # not the training seed: runs of several seeds are judged on one split
 
@@ -30,9 +31,13 @@ def load(config: SentimentConfig) -> Splits:
             validation or test label does not occur in training.
     """
     source = config.data
+    own_files = sources.is_file(source)
+    for option, value in (("--test-data", config.test_data), ("--validation-data", config.validation_data)):
+        if value and not own_files:
+            raise DataError(f"{option} {value} goes with a file as --data; {source} has its own splits. Leave it out.")
     if source == "sample":
         splits = _sample(config)
-    elif sources.is_file(source):
+    elif own_files:
         splits = _files(config)
     else:
         splits = _tfds(config)
@@ -41,13 +46,18 @@ def load(config: SentimentConfig) -> Splits:
 
 
 def read(config: SentimentConfig, source: str) -> pd.DataFrame:
-    """Reads one file into the columns `text`, `label` and, where the configuration names one, `group`.
+    """Reads one file into the columns `text`, `label` and `group`.
+
+    The group is the configured column, else `title_id` (the film of a review) where the file has it, else left out.
+    Blank texts are kept: a model meets them in use.
 
     Raises:
-        DataError: as for `shared.sources.read_table`, or a text or label is missing (null) or no text at all.
+        DataError: as for `shared.sources.read_table`, or a text or label is null, or a label blank.
     """
     columns = _columns(config)
-    frame = sources.read_table(source, list(columns)).rename(columns=columns)
+    frame = sources.read_table(source, list(columns), optional=() if "group" in columns.values() else (FILM_COLUMN,))
+    columns = {FILM_COLUMN: "group", **columns} if FILM_COLUMN in frame and "group" not in columns.values() else columns
+    frame = frame.rename(columns=columns)
     for name, column in columns.items():
         frame[column] = _strings(frame[column], source, name)
     empty = frame["label"].str.strip() == ""
@@ -110,7 +120,7 @@ def _files(config: SentimentConfig) -> Splits:
         name=name,
         location=", ".join(Path(path).name for path in paths),
         sha256=sources.sha256(*paths),
-        licence=KNOWN_LICENCES.get(name, "your own data: not stated"),
+        licence="that of your files: they state none",
         split="; ".join(how),
     )
     return _without_overlap(train, validation, test, origin)
@@ -118,7 +128,10 @@ def _files(config: SentimentConfig) -> Splits:
 
 def _tfds(config: SentimentConfig) -> Splits:
     frames, info = sources.read_tfds(config.data, _columns(config))
-    frames = {name: frame[frame["label"] != ""] for name, frame in frames.items()}
+    frames = {name: frame[frame["label"] != ""].copy() for name, frame in frames.items()}  # TFDS: -1 is no label
+    for frame in frames.values():
+        for column, name in (("text", config.text_column), ("label", config.label_column)):
+            frame[column] = _strings(frame[column], config.data, name)
     if "train" not in frames:
         raise DataError(f'{config.data}: no split "train". It has {", ".join(frames)}.')
     train = frames["train"]
@@ -197,7 +210,7 @@ def _check(splits: Splits, source: str) -> None:
         if unknown:
             raise DataError(
                 f'{source}: label "{unknown[0]}" of the {name} split occurs nowhere in training; the labels there are '
-                f"{', '.join(classes)}."
+                f"{', '.join(classes)}. Drop its rows, or relabel them."
             )
 
 

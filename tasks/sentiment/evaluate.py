@@ -36,14 +36,27 @@ def evaluate(fitted: Fitted, splits: Splits, config: Any) -> Evaluation:
     labels = class_numbers(splits.test["label"], classes)
     probabilities = predict(fitted.model, splits.test["text"].tolist())
     scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION)
+    calibration = {}
     for name, model in fitted.parts.items():
-        scores += evaluation.score(name, labels, predict(model, splits.test["text"].tolist()), CLASSIFICATION)
+        calibrated = predict(model, splits.test["text"].tolist())
+        scores += evaluation.score(name, labels, calibrated, CLASSIFICATION)
+        factor = fitted.notes["factors of the logits"][f"{name} by itself"]
+        calibration[name] = {
+            "before": evaluation.expected_calibration_error(labels, evaluation.uncalibrated(calibrated, factor)),
+            "after": evaluation.expected_calibration_error(labels, calibrated),
+        }
     minutes = {}
     for name, baseline in baselines().items():
         started = time.monotonic()
         scores += evaluation.score(name, labels, baseline(splits, classes), CLASSIFICATION)
         minutes[name] = (time.monotonic() - started) / 60
-    return Evaluation(scores, labels, probabilities, classes, notes={"baseline_minutes": minutes})
+    return Evaluation(
+        scores,
+        labels,
+        probabilities,
+        classes,
+        notes={"expected calibration error on test": calibration, "minutes of the baselines": minutes},
+    )
 
 
 def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:

@@ -18,7 +18,7 @@ from shared.lstm import LSTMStack, masked_max, masked_mean
 from shared.text import separate_words
 from tasks.sentiment.config import SentimentConfig
 
-PADDING, UNKNOWN, FIRST_WORD = 0, 1, 2
+PADDING, UNKNOWN = 0, 1
 BATCH = 256
 
 
@@ -36,7 +36,8 @@ def words_model(texts: Sequence[str], config: SentimentConfig) -> keras.Model:
     """
     size = max(config.wide.vocabulary_size, config.text.vocabulary_size)
     vectorization = keras.layers.TextVectorization(max_tokens=size, name="words")
-    vectorization.adapt(tf.data.Dataset.from_tensor_slices(list(texts)).batch(BATCH).map(separate_words))
+    ordered = sorted(texts, key=len)  # a very long text pads no other
+    vectorization.adapt(tf.data.Dataset.from_tensor_slices(ordered).batch(BATCH // 4).map(separate_words))
     text = keras.Input((), dtype="string", name="text")
     ids = ops.pad(ops.cast(vectorization(text), "int32"), [[0, 0], [0, 1]])
     ids = ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)
@@ -53,13 +54,10 @@ def head_and_tail(ids: Any, limit: int) -> Any:
     Returns:
         int32 tensor `(batch, min(time, limit))`, 0 for padding on the right.
     """
-    real = ops.cast(ops.not_equal(ids, PADDING), "int32")
-    position = ops.cumsum(ops.ones_like(ids), axis=1) - 1
-    length = ops.sum(real, axis=1, keepdims=True)
-    middle = ops.logical_and(position >= limit // 2, position < length - (limit - limit // 2))
-    dropped = ops.logical_or(ops.equal(real, 0), middle)
-    last = ops.where(dropped, position + 2**30, position)  # what is dropped moves behind what is kept
-    return ops.take_along_axis(ids, ops.argsort(last, axis=1), axis=1)[:, :limit]
+    length = ops.sum(ops.cast(ops.not_equal(ids, PADDING), "int32"), axis=1, keepdims=True)
+    position = ops.cumsum(ops.ones_like(ids[:, :limit]), axis=1) - 1
+    skipped = ops.where(position < limit // 2, 0, ops.maximum(length - limit, 0))
+    return ops.take_along_axis(ids, position + skipped, axis=1)
 
 
 class LSTMReader:
@@ -122,11 +120,13 @@ def classifier(
 
 def word_numbers(words: keras.Model, texts: Sequence[str]) -> list[np.ndarray]:
     """Returns the word numbers of each text, one int32 array `(length,)` each, without padding."""
-    sequences: list[np.ndarray] = []
-    dataset = tf.data.Dataset.from_tensor_slices(list(texts)).batch(BATCH).map(separate_words)
-    for batch in dataset:
-        ids = ops.convert_to_numpy(words(batch))
-        sequences += [row[: np.count_nonzero(row)] for row in ids]
+    sequences: list[np.ndarray] = [np.empty(0, np.int32)] * len(texts)
+    order = np.argsort([len(text) for text in texts], kind="stable")  # a very long text pads no other
+    for start in range(0, len(order), BATCH):
+        chosen = order[start : start + BATCH]
+        ids = ops.convert_to_numpy(words(separate_words(tf.constant([texts[k] for k in chosen]))))
+        for k, row in zip(chosen, ids, strict=True):
+            sequences[k] = row[: np.count_nonzero(row)]
     return sequences
 
 

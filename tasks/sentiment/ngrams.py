@@ -48,12 +48,21 @@ def ngram_buckets(ids: Any, longest: int, buckets: int) -> Any:
 
 def wide_model(classes: int, longest: int, buckets: int) -> keras.Model:
     """Returns a model from word numbers `(batch, time)` int32 to logits `(batch, classes)`; all zero until `fill`."""
-    columns = 1 if classes == 2 else classes  # of two classes the first has logit 0
+    columns = _columns(classes)
     ids = keras.Input((None,), dtype="int32", name="words")
     numbers = ngram_buckets(ids, longest, buckets)
     weights = keras.layers.Embedding(buckets, columns, embeddings_initializer="zeros", name="ngram_weights")(numbers)
     logits = keras.layers.Dense(classes, name="ngram_bias")(ops.sum(weights, axis=1))
     return keras.Model(ids, logits, name="wide")
+
+
+def buckets_for(classes: int, weights: int) -> int:
+    """Returns how many buckets a table of about so many `weights` has, a column for each class."""
+    return max(2, weights // _columns(classes))
+
+
+def _columns(classes: int) -> int:
+    return 1 if classes == 2 else classes  # of two classes the first has logit 0
 
 
 def fill(wide: keras.Model, fitted: NaiveBayesLogisticRegression) -> None:

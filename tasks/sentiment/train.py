@@ -18,7 +18,7 @@ from shared.adversarial import AdversarialTraining
 from shared.embeddings import word_vectors
 from shared.errors import DataError, SuiteError
 from shared.pipelines import SequenceBatches
-from shared.pretraining import pretrain
+from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
 from shared.task import Endpoint, Fitted, Servable, Task
 from shared.text import separate_words
@@ -40,6 +40,7 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
         splits: columns `text` and `label`; the test split is not looked at.
         folder: for logs and checkpoints.
     """
+    started = time.monotonic()
     classes = sorted(splits.train["label"].unique())
     words = model.words_model(splits.train["text"].tolist(), config)
     train, validation = (
@@ -47,6 +48,7 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
     )
     labels, validation_labels = (class_numbers(frame["label"], classes) for frame in (splits.train, splits.validation))
 
+    prepared = time.monotonic() - started
     lstm, history = _fit_lstm(config, (train, labels), (validation, validation_labels), len(classes), folder)
     started = time.monotonic()
     logits = [lstm.predict(_padded(validation, config.text.sequence_length), verbose=0)]
@@ -55,7 +57,7 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
         wide, wide_logits = _fit_wide(config, (train, labels), (validation, validation_labels), len(classes))
         logits.append(wide_logits)
     shares = evaluation.calibrate(logits, validation_labels)
-    history.seconds += time.monotonic() - started
+    history.seconds += prepared + time.monotonic() - started
 
     join = partial(model.classifier, words, limit=config.text.sequence_length)
     (lstm_share,) = evaluation.calibrate(logits[:1], validation_labels)
@@ -65,13 +67,10 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
         history=history,
         parts={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},
         notes={
-            "shares of the logits": dict(zip(("lstm", "ngrams"), shares, strict=False)),
-            "expected calibration error on validation before": evaluation.expected_calibration_error(
-                validation_labels, evaluation.mixed_probabilities(logits, tuple(1.0 for _ in logits))
-            ),
-            "expected calibration error on validation after": evaluation.expected_calibration_error(
-                validation_labels, evaluation.mixed_probabilities(logits, shares)
-            ),
+            "factors of the logits": {
+                "lstm by itself": lstm_share,
+                **dict(zip(("lstm", "ngrams")[: len(shares)], shares, strict=True)),
+            }
         },
     )
 
@@ -114,7 +113,7 @@ def read(config: SentimentConfig, source: str, facts: dict[str, Any]) -> tuple[d
         row = int(np.argmax(unknown))
         raise DataError(
             f'{source}, row {row + 1}: label "{frame["label"].iloc[row]}" is not one the model was trained on '
-            f"({', '.join(facts['labels'])})."
+            f"({', '.join(facts['labels'])}). Relabel the row or drop it."
         )
     return request(frame["text"].tolist()), class_numbers(frame["label"], facts["labels"])
 
@@ -140,18 +139,19 @@ def _fit_lstm(
     prepared = time.monotonic() - started
     with training.precision(config.fit.precision):
         reader = model.LSTMReader(config, classes, vectors)
-    pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
-    history = training.fit(
-        AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
-        if config.head.adversarial
-        else reader.whole,
-        _training_batches(config, *train),
-        SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
-        config.fit,
-        folder,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
+        pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
+        trained = reader.whole
+        if config.head.adversarial:
+            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
+        history = training.fit(
+            trained,
+            _training_batches(config, *train),
+            SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
+            config.fit,
+            folder,
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        )
     history.seconds += prepared + pretrained.seconds
     if config.fit.precision == "float32":
         return reader.whole, history
@@ -163,9 +163,10 @@ def _pretrain(
 ) -> training.History:
     if not config.head.pretraining_epochs:
         return training.History()
-    if len(config.lstm.units) > 1 and config.lstm.bidirectional:
+    if min(sum(map(len, part)) for part in texts) < STRETCH:
         raise SuiteError(
-            "Pre-training a bidirectional stack needs one layer, as a second would see the word to predict."
+            f"Too few words for pre-training: {STRETCH} are needed in training and in validation. Add "
+            "--head.pretraining-epochs 0."
         )
     settings = dataclasses.replace(
         config.fit,
@@ -196,7 +197,7 @@ def _fit_wide(
     classes: int,
 ) -> tuple[keras.Model, np.ndarray]:
     """Returns the wide part and its logits on validation `(examples, classes)`."""
-    longest, buckets = config.wide.ngrams, config.wide.buckets
+    longest, buckets = config.wide.ngrams, ngrams.buckets_for(classes, config.wide.buckets)
     seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
     fitted = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
     wide = ngrams.wide_model(classes, longest, buckets)

@@ -100,8 +100,16 @@ def test_model_keras_opens_and_answers_in_plain_keras_without_the_project(traine
     np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), expected, atol=1e-5)
 
 
-def test_no_cudnn_operation_is_in_the_graph(trained):
-    assert b"cudnn" not in (trained.version / "saved_model.pb").read_bytes().lower()
+def test_a_graph_with_a_cudnn_operation_is_not_published(trained, tmp_path):
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    written = (trained.version / "saved_model.pb").read_bytes()
+    assert b"cudnn" not in written.lower()
+    saved = saved_model_pb2.SavedModel.FromString(written)
+    saved.meta_graphs[0].graph_def.library.function[0].node_def.add(name="rnn", op="CudnnRNNV3")
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    with pytest.raises(ExportError, match="CudnnRNNV3"):
+        export.verify(servable(trained), tmp_path)
 
 
 def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signatures):
@@ -131,7 +139,8 @@ def test_every_score_stands_beside_baselines_on_the_same_split(trained):
 def test_the_card_and_the_plots_tell_what_was_done(trained):
     card = (trained.version / "card.md").read_text()
     origin = trained.run.splits.origin
-    for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", str(trained.config.fit.seed)):
+    seed = f"| seed | {trained.config.fit.seed} |"
+    for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", seed):
         assert part in card
     for baseline in {s.model for s in trained.run.evaluation.scores}:
         assert baseline in card
@@ -140,7 +149,7 @@ def test_the_card_and_the_plots_tell_what_was_done(trained):
 
 
 def test_the_newest_version_lies_in_the_tasks_folder_too(trained):
-    for name in ("model.keras", "card.md", "metrics.json"):
+    for name in ("model.keras", "task.json", "card.md", "metrics.json", "plots/confusion.png"):
         assert (trained.version.parent / name).read_bytes() == (trained.version / name).read_bytes()
 
 
@@ -158,7 +167,7 @@ def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
             np.testing.assert_array_equal(weight, expected)
 
 
-@pytest.mark.parametrize("moment", ["writing", "reporting", "verifying"])
+@pytest.mark.parametrize("moment", ["writing", "writing in TensorFlow", "reporting", "verifying"])
 def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypatch, moment):
     folder = tmp_path / "task"
     shutil.copytree(trained.version.parent, folder)
@@ -173,11 +182,59 @@ def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypa
     add_report = full_disk if moment == "reporting" else None
     if moment == "writing":
         monkeypatch.setattr(keras.Model, "save", full_disk)
+    if moment == "writing in TensorFlow":
+
+        def full_for_tensorflow(*arguments, **options):
+            raise tf.errors.ResourceExhaustedError(None, None, "variables/x; No space left on device")
+
+        monkeypatch.setattr(keras.export.ExportArchive, "write_out", full_for_tensorflow)
     if moment == "verifying":
         monkeypatch.setattr(export, "verify", differs)
     with pytest.raises(ExportError, match="differs" if moment == "verifying" else "disk is full"):
         export.publish(servable(trained), folder, add_report)
     assert files(folder) == before
+
+
+def test_copies_that_cannot_be_refreshed_are_told_and_the_version_stands(trained, tmp_path, monkeypatch):
+    def full_disk(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
+    with pytest.raises(ExportError, match="1 is published, but .* disk is full"):
+        export.publish(servable(trained), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["1"]
+
+
+def test_a_folder_that_cannot_be_made_is_one_clear_error(trained, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match="Check the folder"):
+        export.publish(servable(trained), tmp_path / "file" / "task")
+
+
+def test_what_a_killed_export_left_is_swept_away_later(trained, tmp_path):
+    import os
+
+    old, new = tmp_path / ".incomplete-old", tmp_path / ".incomplete-new"
+    for folder in (old, new):
+        (folder / "variables").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    export.publish(servable(trained), tmp_path)
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_a_model_of_another_task_is_not_exported(trained, tmp_path):
+    shutil.copyfile(trained.version / "model.keras", tmp_path / "model.keras")
+    (tmp_path / "task.json").write_text('{"task": "something else"}')
+    with pytest.raises(ExportError, match="something else"):
+        workflow.re_export(trained.task, tmp_path / "model.keras", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_copy_in_the_tasks_folder_exports_too_with_its_report(trained, tmp_path):
+    version = workflow.re_export(trained.task, trained.version.parent / "model.keras", tmp_path)
+    for name in ("card.md", "metrics.json", "task.json", "plots/reliability.png"):
+        assert (version / name).read_bytes() == (trained.version / name).read_bytes()
 
 
 def test_versions_count_up_and_only_plain_numbers_are_versions(trained, tmp_path):

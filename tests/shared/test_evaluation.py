@@ -47,6 +47,8 @@ def test_calibration_finds_the_temperature_and_lowers_the_error():
     before = evaluation.expected_calibration_error(labels, softmax(bold, axis=1))
     after = evaluation.expected_calibration_error(labels, evaluation.mixed_probabilities([bold], (factor,)))
     assert before > 0.1 > 0.03 > after
+    calibrated = evaluation.mixed_probabilities([bold], (factor,))
+    np.testing.assert_allclose(evaluation.uncalibrated(calibrated, factor), softmax(bold, axis=1), atol=1e-6)
 
 
 def test_calibration_of_two_models_leaves_noise_out():

@@ -78,4 +78,4 @@ def test_a_stream_holds_every_step_but_the_remainder_in_an_order_of_seed_and_epo
 
 def test_a_stream_shorter_than_a_stretch_is_refused():
     with pytest.raises(ValueError, match="at least 50 steps"):
-        StreamBatches([np.arange(3)], batch_size=2)
+        StreamBatches([np.arange(3)], batch_size=2, length=50)

@@ -82,13 +82,18 @@ def test_a_run_interrupted_in_the_middle_of_an_epoch_resumes_to_the_uninterrupte
 
 def test_a_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_weights(tmp_path):
     whole, _ = run(tmp_path / "whole")
-    code = "from pathlib import Path; import sys; from tests.shared.test_training import run; run(Path(sys.argv[1]))"
+    code = (
+        "import sys, time; from pathlib import Path; from tests.shared import test_training as t\n"
+        "save = t.training.Checkpoints._save\n"
+        "t.training.Checkpoints._save = lambda *a: (save(*a), time.sleep(2))\n"
+        "t.run(Path(sys.argv[1]))"
+    )
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], env=os.environ.copy())
     checkpoints = tmp_path / "killed" / "checkpoints"
     while not list(checkpoints.glob("epoch-*.npz")) and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    assert child.wait() == -signal.SIGKILL, "the child was done before it could be killed"
     assert list(checkpoints.glob("epoch-*.npz")), "the child died before its first checkpoint"
     resumed, _ = run(tmp_path / "killed")
     for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):

@@ -75,6 +75,13 @@ def test_long_texts_keep_their_beginning_and_end_in_a_batch_with_any_neighbours(
     assert kept[0].tolist() == [1, 2, *range(9 - (limit - 2), 9)]
 
 
+def test_a_text_of_a_megabyte_in_training_is_cut_and_pads_no_other(words):
+    texts = ["good film " * 100_000, "bad", "the film was good"]
+    sequences = model.word_numbers(words, texts)
+    assert [len(s) for s in sequences] == [CONFIG.wide.words, 1, 4]
+    model.words_model(texts, CONFIG)
+
+
 def test_the_texts_read_is_bounded(words):
     shorter = dataclasses.replace(CONFIG, wide=dataclasses.replace(CONFIG.wide, words=10))
     bounded = model.words_model(["good film"], shorter)
