@@ -200,7 +200,7 @@ def test_copies_that_cannot_be_refreshed_are_told_and_the_version_stands(trained
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full_disk)
-    with pytest.raises(ExportError, match="1 is published, but .* disk is full"):
+    with pytest.raises(ExportError, match=r"1 is published, but .* disk is full"):
         export.publish(servable(trained), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 

@@ -31,6 +31,6 @@ def test_a_setting_that_cannot_work_is_named(config, settings):
 
 def test_pretraining_of_two_bidirectional_layers_is_refused_with_the_remedy():
     deep = LSTMConfig(units=(8, 8), bidirectional=True)
-    with pytest.raises(ValueError, match="--head.pretraining-epochs 0"):
+    with pytest.raises(ValueError, match=r"--head\.pretraining-epochs 0"):
         SentimentConfig(lstm=deep, head=HeadConfig(pretraining_epochs=1))
     assert SentimentConfig(lstm=deep).lstm.units == (8, 8)
