@@ -38,6 +38,9 @@ def words_model(texts: Sequence[str], config: SentimentConfig) -> keras.Model:
     vectorization = keras.layers.TextVectorization(max_tokens=size, name="words")
     ordered = sorted(texts, key=len)  # a very long text pads no other
     vectorization.adapt(tf.data.Dataset.from_tensor_slices(ordered).batch(BATCH // 4).map(separate_words))
+    # In the configuration, not in a file of lines: reviews hold words with signs that end a line, such as U+0085.
+    known = vectorization.get_vocabulary(include_special_tokens=False)
+    vectorization = keras.layers.TextVectorization(vocabulary=[str(word) for word in known], name="words")
     text = keras.Input((), dtype="string", name="text")
     ids = ops.pad(ops.cast(vectorization(text), "int32"), [[0, 0], [0, 1]])
     ids = ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)

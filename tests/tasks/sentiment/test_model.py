@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,6 +74,14 @@ def test_long_texts_keep_their_beginning_and_end_in_a_batch_with_any_neighbours(
         np.testing.assert_array_equal(row[row > 0], expected)
         assert (row[: len(expected)] > 0).all()
     assert kept[0].tolist() == [1, 2, *range(9 - (limit - 2), 9)]
+
+
+def test_words_with_signs_that_end_a_line_survive_the_file(tmp_path):
+    odd = model.words_model(["odd\u0085word odd\u2028word good film"], CONFIG)
+    odd.save(tmp_path / "words.keras")
+    loaded = keras.models.load_model(tmp_path / "words.keras")
+    text = tf.constant(["film odd\u0085word good odd\u2028word unheard"])
+    np.testing.assert_array_equal(loaded(text), odd(text))
 
 
 def test_a_text_of_a_megabyte_in_training_is_cut_and_pads_no_other(words):
