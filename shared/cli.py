@@ -263,8 +263,8 @@ def _refusal(error: BaseException) -> ValueError | None:
     """Returns a configuration's own complaint, which tyro turns into a box of many lines and an exit."""
     while error.__context__ is not None:
         error = error.__context__
-    places = traceback.extract_tb(error.__traceback__)
-    return error if isinstance(error, ValueError) and places[-1].name == "__post_init__" else None
+    places = {place.name for place in traceback.extract_tb(error.__traceback__)}
+    return error if isinstance(error, ValueError) and "__post_init__" in places else None
 
 
 def _version(output: str, known: argparse.Namespace) -> Path:

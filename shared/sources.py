@@ -136,7 +136,8 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
         ) from error
     frames = {}
     for split in builder.info.splits:
-        frame = tfds.as_dataframe(builder.as_dataset(split=split), builder.info)[list(columns)]
+        examples = tfds.as_numpy(builder.as_dataset(split=split))
+        frame = pd.DataFrame([{column: example[column] for column in columns} for example in examples])
         frames[split] = _decoded(frame, builder.info.features).rename(columns=dict(columns))
     return frames, builder.info
 

@@ -70,6 +70,7 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     Raises:
         ExportError: the files are missing or broken, or belong to another task.
     """
+    model = export.load_keras(source)
     known = facts(source.parent)
     if known.get("task") != task.name:
         raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
@@ -81,7 +82,7 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
         if (source.parent / "plots").is_dir():
             shutil.copytree(source.parent / "plots", aside / "plots")
 
-    return export.publish(task.servable(export.load_keras(source), known), folder, add_report)
+    return export.publish(task.servable(model, known), folder, add_report)
 
 
 def facts(version: Path) -> dict[str, Any]:

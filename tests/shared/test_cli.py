@@ -359,6 +359,9 @@ def test_an_interruption_is_told_as_one(capsys, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("shared.cli._train", interrupt)
+    assert main(["train", "sentiment"]) == 130
+    assert "takes training up again" in capsys.readouterr().err
     monkeypatch.setattr("shared.cli._list", interrupt)
     assert main(["list"]) == 130
-    assert "takes training up again" in capsys.readouterr().err
+    assert capsys.readouterr().err == "lstm-suite: interrupted.\n"
