@@ -81,7 +81,7 @@ class TaskConfig:
     output: str = "saved_models"
     """Models go to OUTPUT/TASK/VERSION, runs in progress to OUTPUT/TASK/runs."""
     resume: bool = True
-    """Go on with an interrupted run of the very same settings and data where there is one."""
+    """Go on with an interrupted run of the very same settings, data and code where there is one."""
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
     fit: FitConfig = field(default_factory=FitConfig)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared import evaluation, export, report
+from shared import evaluation, export, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
@@ -115,14 +115,22 @@ def call(version: Path, request: dict[str, np.ndarray], batch: int = 64) -> dict
 
 
 def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:
-    """Returns the folder of this very run: same settings and data, same folder."""
+    """Returns the folder of this very run: same settings, data and code, same folder."""
     settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume")}
-    run_folder = folder / "runs" / fingerprint(settings, data)
+    run_folder = folder / "runs" / fingerprint(settings, data, _code(folder.name))
     if not config.resume:
         shutil.rmtree(run_folder, ignore_errors=True)
     run_folder.mkdir(parents=True, exist_ok=True)
     (run_folder / "config.json").write_text(json.dumps(as_dict(config), indent=2) + "\n", encoding="utf-8")
     return run_folder
+
+
+def _code(task: str) -> list[str]:
+    """Returns digests of the sources a run depends on: weights of other code must not be taken up."""
+    root = Path(__file__).resolve().parents[1]
+    return [
+        sources.sha256(str(path)) for part in ("shared", f"tasks/{task}") for path in sorted(root.glob(f"{part}/*.py"))
+    ]
 
 
 def _plain(value: Any) -> Any:
