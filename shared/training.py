@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import sys
 import time
@@ -142,10 +143,10 @@ class Checkpoints(keras.callbacks.Callback):
     def restore(self, model: keras.Model) -> int:
         """Loads the newest whole checkpoint into `model` and returns the epoch to go on with, 0 where there is none."""
         for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
-            with contextlib.suppress(
-                zipfile.BadZipFile, EOFError, ValueError, KeyError
-            ):  # cut short: take the older one
+            try:
                 return self._load(model, path)
+            except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+                logging.getLogger(__name__).warning("%s is damaged (%s): going on from the one before.", path, error)
         return 0
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -183,7 +184,7 @@ class Checkpoints(keras.callbacks.Callback):
             old.unlink()
 
     def _load(self, model: keras.Model, path: Path) -> int:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             facts = json.loads(saved["facts"].tobytes())
             state = [saved[f"state_{k}"] for k in range(len(facts["names"]))]
             best = [saved[name] for name in sorted((n for n in saved.files if n.startswith("best_")), key=_number)]

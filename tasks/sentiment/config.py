@@ -103,7 +103,7 @@ class SentimentConfig(TaskConfig):
 PRESETS = {
     "sample": SentimentConfig(
         lstm=LSTMConfig(units=(32,), bidirectional=True),
-        fit=FitConfig(epochs=8, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=8),
+        fit=FitConfig(epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5),
         head=HeadConfig(
             embedding_size=32, pretrained=False, adversarial=0.0, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2
         ),

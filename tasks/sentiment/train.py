@@ -17,7 +17,7 @@ from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
 from shared.embeddings import word_vectors
 from shared.errors import DataError, SuiteError
-from shared.pipelines import SequenceBatches
+from shared.pipelines import SequenceBatches, counted
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
 from shared.task import Endpoint, Fitted, Servable, Task
@@ -26,9 +26,11 @@ from tasks.sentiment import data, model, ngrams
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import class_numbers, evaluate
 
-EXAMPLES = (
-    "A slow start, and then one of the finest endings I have seen in years.",
-    "I wanted to like it, but the jokes are stale and the plot goes nowhere.",
+EXAMPLES = (  # in the language of the sample, so that its model can answer; the same words, in another order
+    "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
+    "seemed wonderful to us.",
+    "At first, to tell you the truth, this film seemed wonderful to us. In the end, after some thought about it, this "
+    "film seemed dull to us.",
 )
 
 
@@ -206,9 +208,10 @@ def _fit_wide(
 
 
 def _padded(sequences: list[np.ndarray], limit: int) -> tf.data.Dataset:
-    return tf.data.Dataset.from_generator(
+    batches = tf.data.Dataset.from_generator(
         lambda: iter(model.cut(sequences, limit)), output_signature=tf.TensorSpec([None], tf.int32)
     ).padded_batch(model.BATCH)
+    return counted(batches, -(-len(sequences) // model.BATCH))
 
 
 def _padded_batches(sequences: list[np.ndarray]) -> Any:

@@ -100,12 +100,13 @@ def test_a_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_checkpoint_cut_short_falls_back_to_the_one_before(tmp_path):
+def test_a_checkpoint_cut_short_is_told_and_the_one_before_taken(tmp_path, caplog):
     whole, _ = run(tmp_path / "whole")
     run(tmp_path / "cut", stop_after=3)
     newest = sorted((tmp_path / "cut" / "checkpoints").glob("*.npz"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     resumed, history = run(tmp_path / "cut")
+    assert f"{newest.name} is damaged" in caplog.text
     assert len(history.epochs) == CONFIG.epochs
     for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
