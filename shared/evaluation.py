@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
-from scipy.stats import bootstrap
+from scipy.stats import DegenerateDataWarning, bootstrap
 from sklearn import metrics
 
 RESAMPLES = 500
@@ -143,14 +144,16 @@ def mixed_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> 
 def _interval(metric: Metric, labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
     if len(labels) < 2:
         return float("nan"), float("nan")
-    drawn = bootstrap(
-        (np.arange(len(labels)),),
-        lambda chosen: metric(labels[chosen], probabilities[chosen]),
-        vectorized=False,
-        n_resamples=RESAMPLES,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # of the interval that we do not ask for
+        drawn = bootstrap(
+            (np.arange(len(labels)),),
+            lambda chosen: metric(labels[chosen], probabilities[chosen]),
+            vectorized=False,
+            n_resamples=RESAMPLES,
+            method="percentile",
+            rng=np.random.default_rng(0),
+        )
     values = drawn.bootstrap_distribution[np.isfinite(drawn.bootstrap_distribution)]
     if not len(values):
         return float("nan"), float("nan")

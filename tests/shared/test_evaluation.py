@@ -68,3 +68,10 @@ def test_a_perfect_validation_split_does_not_make_the_model_sure_beyond_measure(
 
 def test_roc_auc_is_not_a_number_where_a_class_is_missing():
     assert np.isnan(evaluation.roc_auc(np.zeros(3, int), np.tile([0.5, 0.5], (3, 1))))
+
+
+def test_perfect_answers_have_an_interval_without_a_warning(recwarn):
+    labels = np.array([0, 1] * 20)
+    scores = evaluation.score("m", labels, np.eye(2)[labels] * 0.98 + 0.01, evaluation.CLASSIFICATION)
+    assert all(s.low <= s.value + 1e-9 and s.high >= s.value - 1e-9 for s in scores)
+    assert not [w for w in recwarn if "degenerate" in str(w.message).lower() or "BCa" in str(w.message)]
