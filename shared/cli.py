@@ -19,9 +19,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.errors import SuiteError
+from shared.terminal import answer_table, complain, printable, say, table
 
 if TYPE_CHECKING:
     from shared.config import TaskConfig
@@ -44,11 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"unknown option: {rest[0]}")
         known.run(known, rest)
     except SuiteError as error:
-        _stderr(f"lstm-suite: {error}".replace("\n", " "))
+        complain(f"lstm-suite: {error}".replace("\n", " "))
         return 2
     except KeyboardInterrupt:
         resumes = " The same command takes training up again after its last whole epoch."
-        _stderr("lstm-suite: interrupted." + (resumes if known.command == "train" else ""))
+        complain("lstm-suite: interrupted." + (resumes if known.command == "train" else ""))
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -125,8 +126,8 @@ def _list(known: argparse.Namespace, rest: Sequence[str]) -> None:
         rows.append(
             [name, task.summary(name), " ".join(task.presets(name)), str(numbers[-1]) if numbers else "none yet"]
         )
-    _table(["task", "what it does", "presets", "newest version"], rows)
-    _say(f"Next: {_program()} train TASK --preset sample, or {_program()} train TASK --help for all its options.")
+    table(["task", "what it does", "presets", "newest version"], rows)
+    say(f"Next: {_program()} train TASK --preset sample, or {_program()} train TASK --help for all its options.")
 
 
 def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -135,7 +136,7 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import workflow
 
     command = shlex.join(["lstm-suite", "train", known.task, "--preset", known.preset, *rest])
-    _say(f"{known.task}: training on {config.data} (preset {known.preset}).")
+    say(f"{known.task}: training on {config.data} (preset {known.preset}).")
     version, run = workflow.train(loaded, config, command)
     _show_run(run, version)
 
@@ -151,10 +152,10 @@ def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     scores = workflow.evaluate(loaded, config, version, config.data)
     if known.json:
         values = {s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}
-        _say(json.dumps({name: {key: _finite(v) for key, v in value.items()} for name, value in values.items()}))
+        say(json.dumps({name: {key: _finite(v) for key, v in value.items()} for name, value in values.items()}))
         return
     rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
-    _table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
+    table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
 
 
 def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -167,11 +168,9 @@ def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
     answers = workflow.predict(loaded, _version(known.output, known), lines)
     if known.json:
         for line, answer in zip(lines, answers, strict=True):
-            _say(json.dumps({"input": line.encode(errors="surrogateescape").decode(errors="replace"), **answer}))
+            say(json.dumps({"input": printable(line), **answer}))
         return
-    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
-    rows = [[line, *(_cell(answer[name]) for name in names)] for line, answer in zip(lines, answers, strict=True)]
-    _table(["input", *names], rows)
+    answer_table(lines, answers)
 
 
 def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -179,7 +178,7 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import workflow
 
     version = workflow.re_export(loaded, known.model, Path(known.output).expanduser() / known.task)
-    _say(f"Exported {version}")
+    say(f"Exported {version}")
 
 
 def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -187,7 +186,7 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     from shared import task
 
-    _say("Training every task on its embedded sample. It shows the way; it is not a result.")
+    say("Training every task on its embedded sample. It shows the way; it is not a result.")
     finished = []
     for name in task.task_names():
         loaded = _load(name)
@@ -197,13 +196,14 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
         command = f"lstm-suite train {name} --preset sample --output {known.output}"
         version, run = workflow.train(loaded, config, command)
         _show_run(run, version)
-        _show_answers(loaded, version)
+        answers = workflow.predict(loaded, version, loaded.examples)
+        answer_table(loaded.examples, answers, f"answers from {version}")
         finished.append((name, version))
-    _say("\nNext:")
+    say("\nNext:")
     for name, version in finished:
-        _say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
-        _say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
-        _say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
+        say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
+        say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
+        say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
 
 
 def _program() -> str:
@@ -285,7 +285,7 @@ def _lines(file: str | None) -> list[str]:
     place = file or "standard input"
     if file is None:
         if sys.stdin.isatty():
-            _stderr("Type one input a line; end with Ctrl-D.")
+            complain("Type one input a line; end with Ctrl-D.")
         raw = sys.stdin.buffer.read()
     else:
         try:
@@ -307,52 +307,11 @@ def _show_run(run: Run, version: Path) -> None:
     for model in dict.fromkeys(s.model for s in scores):
         values = {s.metric: s for s in scores if s.model == model}
         rows.append([model, *(f"{values[name].value:.4f}" for name in names)])
-    _table(
-        ["model", *names],
-        rows,
-        title=f"{run.task.name} on {run.splits.origin.name}, {len(run.splits.test):,} test records",
-    )
-    _say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
-
-
-def _show_answers(task: Task, version: Path) -> None:
-    from shared import workflow
-
-    answers = workflow.predict(task, version, task.examples)
-    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
-    rows = [
-        [line, *(_cell(answer[name]) for name in names)] for line, answer in zip(task.examples, answers, strict=True)
-    ]
-    _table(["input", *names], rows, title=f"answers from {version}")
+    title = f"{run.task.name} on {run.splits.origin.name}, {len(run.splits.test):,} test records"
+    table(["model", *names], rows, title)
+    say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
 
 
 def _finite(value: float) -> float | None:
     """JSON knows no NaN: a metric that is not defined on the data is null."""
     return value if math.isfinite(value) else None
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console() if sys.stdout.isatty() else Console(width=120)
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell.encode(errors="surrogateescape").decode(errors="replace")) for cell in row))
-    console.print(table)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
-def _stderr(line: str) -> None:
-    sys.stderr.write(line.encode(errors="surrogateescape").decode(errors="replace") + "\n")

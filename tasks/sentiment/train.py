@@ -17,7 +17,7 @@ from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
 from shared.embeddings import word_vectors
 from shared.errors import DataError, SuiteError
-from shared.pipelines import SequenceBatches, counted
+from shared.pipelines import SequenceBatches
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
 from shared.task import Endpoint, Fitted, Servable, Task
@@ -53,7 +53,8 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
     prepared = time.monotonic() - started
     lstm, history = _fit_lstm(config, (train, labels), (validation, validation_labels), len(classes), folder)
     started = time.monotonic()
-    logits = [lstm.predict(_padded(validation, config.text.sequence_length), verbose=0)]
+    shortened = _padded_batches(model.cut(validation, config.text.sequence_length))
+    logits = [np.concatenate([lstm.predict_on_batch(ids) for ids in shortened])]
     wide = None
     if config.wide.ngrams:
         wide, wide_logits = _fit_wide(config, (train, labels), (validation, validation_labels), len(classes))
@@ -205,13 +206,6 @@ def _fit_wide(
     wide = ngrams.wide_model(classes, longest, buckets)
     ngrams.fill(wide, fitted)
     return wide, fitted.logits(held_out)
-
-
-def _padded(sequences: list[np.ndarray], limit: int) -> tf.data.Dataset:
-    batches = tf.data.Dataset.from_generator(
-        lambda: iter(model.cut(sequences, limit)), output_signature=tf.TensorSpec([None], tf.int32)
-    ).padded_batch(model.BATCH)
-    return counted(batches, -(-len(sequences) // model.BATCH))
 
 
 def _padded_batches(sequences: list[np.ndarray]) -> Any:

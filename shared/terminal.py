@@ -1,0 +1,49 @@
+"""What the command line prints: lines, tables and complaints, whatever bytes are in them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def say(line: str) -> None:
+    """Prints a line to standard output at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def complain(line: str) -> None:
+    """Prints a line to standard error."""
+    sys.stderr.write(printable(line) + "\n")
+
+
+def printable(text: str) -> str:
+    """Returns text in which bytes that were not UTF-8 (Python's surrogate escapes) are U+FFFD."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+    """Prints a table, 120 characters wide where there is no screen to ask."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    drawn = Table(title=title, title_justify="left")
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(printable(cell)) for cell in row))
+    console.print(drawn)
+
+
+def answer_table(inputs: Sequence[str], answers: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
+    """Prints each input beside its answer, outputs that are lists left out."""
+    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
+    rows = [[text, *(_cell(answer[name]) for name in names)] for text, answer in zip(inputs, answers, strict=True)]
+    table(["input", *names], rows, title)
+
+
+def _cell(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
