@@ -17,8 +17,9 @@ CALIBRATION_BINS = 15
 FACTORS = (-6.0, 2.0)  # natural logarithms of the least and greatest factor in calibration: even a perfect
 # validation split must not make a model sure beyond measure
 
-Metric = Callable[[np.ndarray, np.ndarray], float]
-"""From class numbers `(examples,)` and probabilities `(examples, classes)` to a number."""
+Metric = Callable[..., float]
+"""From class numbers `(examples,)` and probabilities `(examples, classes)` or, of two classes, `(examples,)` of the second,
+and whatever else the metric needs of each example, to a number."""
 
 
 @dataclass(frozen=True)
@@ -90,19 +91,22 @@ CLASSIFICATION: Mapping[str, Metric] = {
 }
 
 
-def score(model: str, labels: np.ndarray, probabilities: np.ndarray, names: Mapping[str, Metric]) -> list[Score]:
+def score(
+    model: str, labels: np.ndarray, probabilities: np.ndarray, names: Mapping[str, Metric], *further: np.ndarray
+) -> list[Score]:
     """Scores one model by every metric, each with a percentile bootstrap 95 % interval over the examples.
 
     Args:
         model: name in the results.
         labels: class numbers `(examples,)`.
-        probabilities: `(examples, classes)`, rows summing to 1.
+        probabilities: `(examples, classes)`, rows summing to 1; or what else the metrics take.
         names: the metrics.
+        further: arrays `(examples, ...)` that the metrics take besides.
     """
     scores = []
     for name, metric in names.items():
-        value = metric(labels, probabilities)
-        low, high = _interval(metric, labels, probabilities)
+        value = metric(labels, probabilities, *further)
+        low, high = _interval(metric, labels, probabilities, *further)
         scores.append(Score(model, name, value, low, high))
     return scores
 
@@ -141,14 +145,15 @@ def mixed_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> 
     return np.asarray(softmax(np.tensordot(np.asarray(shares), np.stack(logits), axes=1), axis=1))
 
 
-def _interval(metric: Metric, labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
-    if len(labels) < 2:
+def _interval(metric: Metric, *examples: np.ndarray) -> tuple[float, float]:
+    count = len(examples[0])
+    if count < 2:
         return float("nan"), float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DegenerateDataWarning)  # of the interval that we do not ask for
         drawn = bootstrap(
-            (np.arange(len(labels)),),
-            lambda chosen: metric(labels[chosen], probabilities[chosen]),
+            (np.arange(count),),
+            lambda chosen: metric(*(values[chosen] for values in examples)),
             vectorized=False,
             n_resamples=RESAMPLES,
             method="percentile",

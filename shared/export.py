@@ -31,7 +31,7 @@ import tensorflow as tf
 from shared import cpp_runtime
 from shared.errors import ExportError
 from shared.lstm import disable_cudnn
-from shared.task import Servable
+from shared.task import Endpoint, Servable
 
 TOLERANCE = 1e-5
 COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
@@ -139,11 +139,16 @@ def write(servable: Servable, folder: Path) -> None:
     archive = keras.export.ExportArchive()
     archive.track(servable.model)
     for name, endpoint in servable.endpoints.items():
-        archive.add_endpoint(name, tf.function(endpoint.function, input_signature=list(endpoint.inputs.values())))
+        archive.add_endpoint(name, tf.function(_by_position(endpoint), input_signature=list(endpoint.inputs.values())))
     archive.write_out(str(folder), verbose=False)
     servable.model.save(folder / "model.keras")
     (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
     _write_warmup(servable, folder / "assets.extra" / "tf_serving_warmup_requests")
+
+
+def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:
+    """TensorFlow wants arguments in order for a list of specifications; the specifications' names become the inputs'."""
+    return lambda *tensors: endpoint.function(**dict(zip(endpoint.inputs, tensors, strict=True)))
 
 
 def verify(servable: Servable, folder: Path) -> None:

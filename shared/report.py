@@ -10,17 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 
-from shared import evaluation
+from shared import plots
 from shared.config import TaskConfig, as_dict
 from shared.evaluation import Score
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted, Task
-
-matplotlib.use("Agg")  # no screen on a server
-from matplotlib import pyplot as plt
 
 LOWER_IS_BETTER = {"log_loss", "expected_calibration_error"}
 
@@ -58,11 +54,11 @@ def write(run: Run, folder: Path) -> None:
     text = json.dumps(_json_ready(metrics), indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
     (folder / "card.md").write_text(card(run, folder.parent), encoding="utf-8")
-    plots = folder / "plots"
-    plots.mkdir(exist_ok=True)
-    _learning_curve(run.fitted.history.epochs, plots / "learning_curve.png")
-    _reliability(run.evaluation, plots / "reliability.png")
-    _confusion(run.evaluation, plots / "confusion.png")
+    drawn = folder / "plots"
+    drawn.mkdir(exist_ok=True)
+    plots.learning_curve(run.fitted.history.epochs, drawn / "learning_curve.png")
+    for name, draw in run.evaluation.plots.items():
+        draw(drawn / name)
 
 
 def results(run: Run) -> list[dict[str, Any]]:
@@ -116,7 +112,7 @@ def card(run: Run, base_path: Path) -> str:
     notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.fitted.notes, **run.evaluation.notes}.items())
     return f"""# {run.task.name}
 
-Labels: {", ".join(run.evaluation.classes)} (the order of `probabilities`).
+{run.evaluation.answers}
 
 ## Scores on the test split
 
@@ -195,48 +191,3 @@ def _processor() -> str:
     lines = path.read_text().splitlines() if path.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown processor"
-
-
-def _learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.5))
-    numbers = np.arange(1, len(epochs) + 1)
-    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
-        for prefix, label in (("", "training"), ("val_", "validation")):
-            values = [epoch[prefix + name] for epoch in epochs if prefix + name in epoch]
-            if values:
-                axis.plot(numbers[: len(values)], values, marker="o", label=label)
-        axis.set(xlabel="epoch", ylabel=name)
-        axis.legend()
-    _save(figure, path)
-
-
-def _reliability(result: Evaluation, path: Path) -> None:
-    share, confidence, right = evaluation.reliability(result.labels, result.probabilities)
-    figure, axis = plt.subplots(figsize=(4.5, 4.5))
-    axis.plot([0, 1], [0, 1], color="grey", linewidth=1, label="perfect")
-    axis.scatter(confidence, right, s=20 + 400 * share, alpha=0.7, label="test (area: share of examples)")
-    error = evaluation.expected_calibration_error(result.labels, result.probabilities)
-    axis.set(xlabel="confidence", ylabel="accuracy", title=f"expected calibration error {error:.3f}")
-    axis.legend(loc="upper left")
-    _save(figure, path)
-
-
-def _confusion(result: Evaluation, path: Path) -> None:
-    from sklearn.metrics import ConfusionMatrixDisplay
-
-    figure, axis = plt.subplots(figsize=(1.2 * len(result.classes) + 3, 1.2 * len(result.classes) + 2))
-    ConfusionMatrixDisplay.from_predictions(
-        result.labels,
-        result.probabilities.argmax(axis=1),
-        labels=np.arange(len(result.classes)),
-        display_labels=list(result.classes),
-        ax=axis,
-        colorbar=False,
-    )
-    _save(figure, path)
-
-
-def _save(figure: Any, path: Path) -> None:
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # the command line asks for presets before anything heavy is 
     from shared.training import History
 
 
+Call = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""From a request, arrays by the input's name, to an exported model's answers, arrays by the output's name."""
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained model and what is known of it."""
@@ -44,12 +48,13 @@ class Evaluation:
     """How a model and its baselines do on the test split."""
 
     scores: list[Score]
-    labels: np.ndarray
-    """Right class numbers `(examples,)`."""
-    probabilities: np.ndarray
-    """Of the exported model `(examples, classes)`."""
-    classes: Sequence[str]
+    """Of the exported model, which is called `exported`, its parts and the baselines."""
+    answers: str
+    """A line for the card that says what the outputs mean."""
+    plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    """File names, such as "reliability.png", and what draws them to a path."""
     notes: Mapping[str, Any] = field(default_factory=dict)
+    """JSON-ready values for the model card."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +91,10 @@ class Task:
     """Judges the exported model, its parts and the baselines on the test split."""
     servable: Callable[[Any, dict[str, Any]], Servable]
     """From the Keras model and its facts to signatures."""
-    read: Callable[[Any, str, dict[str, Any]], tuple[dict[str, np.ndarray], np.ndarray]]
-    """Labelled records of a file, by the model's facts, as a request and labels to evaluate an exported model on."""
-    request: Callable[[Sequence[str]], dict[str, np.ndarray]]
-    """Lines of a user's input as a request to `serving_default`."""
+    judge: Callable[[Any, str, dict[str, Any], Call], list[Score]]
+    """Scores an exported model, by its facts and its answers, on the labelled records of a file."""
+    predict: Callable[[Sequence[str], dict[str, Any], Call], Mapping[str, np.ndarray]]
+    """Answers lines of a user's input by an exported model: outputs by name, one value or row a line."""
     primary_metric: str
     """The metric of the headline."""
     examples: Sequence[str]

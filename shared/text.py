@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-CONTROL = r"[\x00-\x1f\x7f]"
+CONTROL = (
+    r"[\x00-\x1f\x7f-\x{009f}\x{2028}\x{2029}]"  # and the separators of lines, which a list of words must not hold
+)
 APOSTROPHES = "[\u2018\u2019\u02bc\u00b4`]"
 QUOTES = "[\u201c-\u201f\u00ab\u00bb]"
 DASHES = "--+|[\u2012-\u2015]"

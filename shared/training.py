@@ -63,7 +63,8 @@ def fit(
     Args:
         model: a Keras model, not compiled.
         batches: the training pipeline.
-        validation: what Keras takes as `validation_data`.
+        validation: what Keras takes as `validation_data`; None where the epochs were chosen before, and then the
+            training loss takes its place.
         config: settings of the training.
         folder: the run's folder; logs and checkpoints live here, and a run found here is taken up.
         loss: a Keras loss.
@@ -75,9 +76,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    stopping = keras.callbacks.EarlyStopping(
-        "val_loss", patience=config.patience, restore_best_weights=True, mode="min"
-    )
+    watched = "loss" if validation is None else "val_loss"
+    stopping = keras.callbacks.EarlyStopping(watched, patience=config.patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
     if not checkpoints.finished:

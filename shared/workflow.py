@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from shared import evaluation, export, report, sources
+from shared import export, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
-from shared.task import Task
+from shared.task import Call, Task
 
 
 def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Run]:
@@ -53,14 +53,12 @@ def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]
     Raises:
         SuiteError: the file cannot be used, or holds a label that the model does not know.
     """
-    request, labels = task.read(config, source, facts(version))
-    answers = call(version, request)
-    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
+    return task.judge(config, source, facts(version), caller(version))
 
 
 def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
     """Returns the exported version's answer to each line, as JSON-ready values by output name."""
-    answers = call(version, task.request(lines))
+    answers = task.predict(lines, facts(version), caller(version))
     return [{name: _plain(values[k]) for name, values in answers.items()} for k in range(len(lines))]
 
 
@@ -98,20 +96,30 @@ def facts(version: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
 
 
-def call(version: Path, request: dict[str, np.ndarray], batch: int = 64) -> dict[str, np.ndarray]:
-    """Returns the answers of a version's `serving_default`, in batches, by output name."""
+def caller(version: Path, batch: int = 64) -> Call:
+    """Returns a function that asks a version's `serving_default`, in batches along the first axis.
+
+    Raises:
+        ExportError: the version is not whole.
+    """
     try:
-        signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+        loaded = tf.saved_model.load(str(version))
+        signature = loaded.signatures["serving_default"]
     except (OSError, KeyError) as error:
         raise ExportError(
             f"{version}: not a whole SavedModel with a `serving_default` ({error}). Export it again."
         ) from error
-    count = len(next(iter(request.values())))
-    parts = []
-    for start in range(0, count, batch):
-        chosen = {name: tf.constant(values[start : start + batch]) for name, values in request.items()}
-        parts.append({name: value.numpy() for name, value in signature(**chosen).items()})
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def call(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        count = len(next(iter(request.values())))
+        parts = []
+        for start in range(0, count, batch):
+            chosen = {name: tf.constant(values[start : start + batch]) for name, values in request.items()}
+            parts.append({name: value.numpy() for name, value in signature(**chosen).items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    call.model = loaded  # type: ignore[attr-defined]  # a signature does not keep its model alive
+    return call
 
 
 def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:

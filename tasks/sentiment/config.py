@@ -113,7 +113,7 @@ PRESETS = {
         data="imdb_reviews",
         validation_fraction=0.06,
         lstm=LSTMConfig(units=(128,), bidirectional=True),
-        fit=FitConfig(epochs=4, weight_decay=0.05),
+        fit=FitConfig(epochs=5, weight_decay=0.05),
         head=HeadConfig(pretraining_epochs=3),
     ),
     "large": SentimentConfig(

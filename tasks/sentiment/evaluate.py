@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from shared import evaluation
+from shared import evaluation, plots
 from shared.evaluation import CLASSIFICATION
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted
@@ -52,9 +53,11 @@ def evaluate(fitted: Fitted, splits: Splits, config: Any) -> Evaluation:
         minutes[name] = (time.monotonic() - started) / 60
     return Evaluation(
         scores,
-        labels,
-        probabilities,
-        classes,
+        answers=f"Labels: {', '.join(classes)} (the order of `probabilities`).",
+        plots={
+            "reliability.png": partial(plots.reliability, labels, probabilities),
+            "confusion.png": partial(plots.confusion, labels, probabilities, classes),
+        },
         notes={"expected calibration error on test": calibration, "minutes of the baselines": minutes},
     )
 

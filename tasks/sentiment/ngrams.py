@@ -107,17 +107,23 @@ class NaiveBayesLogisticRegression:
         self, train: sp.csr_matrix, labels: np.ndarray, validation: sp.csr_matrix, validation_labels: np.ndarray
     ) -> NaiveBayesLogisticRegression:
         """Fits to 0/1 features `(texts, features)` and class numbers `(texts,)`; features of one text alone are left out."""
-        classes = int(labels.max()) + 1
-        common = np.asarray((train > 0).sum(axis=0)).ravel() >= 2
         best = np.inf
         for penalty in PENALTIES:
-            weights = np.zeros((train.shape[1], classes), np.float32)
-            bias = np.zeros(classes, np.float32)
-            for k in range(1 if classes == 2 else 0, classes):
-                weights[common, k], bias[k] = _one_against_rest(train[:, common], labels == k, penalty)
-            loss = _log_loss(validation @ weights + bias, validation_labels)
+            candidate = NaiveBayesLogisticRegression()
+            candidate.penalty = penalty
+            loss = _log_loss(candidate.refit(train, labels).logits(validation), validation_labels)
             if loss < best:
-                best, self.weights, self.bias, self.penalty = loss, weights, bias, penalty
+                best, self.weights, self.bias, self.penalty = loss, candidate.weights, candidate.bias, penalty
+        return self
+
+    def refit(self, features: sp.csr_matrix, labels: np.ndarray) -> NaiveBayesLogisticRegression:
+        """Fits anew with the penalty chosen, to all the texts there are."""
+        classes = int(labels.max()) + 1
+        common = np.asarray((features > 0).sum(axis=0)).ravel() >= 2
+        self.weights = np.zeros((features.shape[1], classes), np.float32)
+        self.bias = np.zeros(classes, np.float32)
+        for k in range(1 if classes == 2 else 0, classes):
+            self.weights[common, k], self.bias[k] = _one_against_rest(features[:, common], labels == k, self.penalty)
         return self
 
     def logits(self, features: sp.csr_matrix) -> np.ndarray:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
 from shared import cli, evaluation, training
@@ -20,7 +21,7 @@ from shared.errors import DataError, SuiteError
 from shared.pipelines import SequenceBatches
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
-from shared.task import Endpoint, Fitted, Servable, Task
+from shared.task import Call, Endpoint, Fitted, Servable, Task
 from shared.text import separate_words
 from tasks.sentiment import data, model, ngrams
 from tasks.sentiment.config import SentimentConfig
@@ -104,8 +105,8 @@ def servable(classifier: keras.Model, facts: dict[str, Any]) -> Servable:
     return Servable(classifier, {"serving_default": endpoint}, facts)
 
 
-def read(config: SentimentConfig, source: str, facts: dict[str, Any]) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Reads labelled texts of a file as a request and class numbers.
+def judge(config: SentimentConfig, source: str, facts: dict[str, Any], call: Call) -> list[evaluation.Score]:
+    """Scores an exported model on the labelled texts of a file.
 
     Raises:
         DataError: the file cannot be used, or holds a label that the model does not know.
@@ -118,7 +119,14 @@ def read(config: SentimentConfig, source: str, facts: dict[str, Any]) -> tuple[d
             f'{source}, row {row + 1}: label "{frame["label"].iloc[row]}" is not one the model was trained on '
             f"({', '.join(facts['labels'])}). Relabel the row or drop it."
         )
-    return request(frame["text"].tolist()), class_numbers(frame["label"], facts["labels"])
+    answers = call(request(frame["text"].tolist()))
+    labels = class_numbers(frame["label"], facts["labels"])
+    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
+
+
+def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, Any]:
+    """Returns an exported model's answers to texts."""
+    return call(request(lines))
 
 
 def request(lines: Sequence[str]) -> dict[str, np.ndarray]:
@@ -199,13 +207,15 @@ def _fit_wide(
     validation: tuple[list[np.ndarray], np.ndarray],
     classes: int,
 ) -> tuple[keras.Model, np.ndarray]:
-    """Returns the wide part and its logits on validation `(examples, classes)`."""
+    """Returns the wide part, and logits of the validation texts `(examples, classes)` that it gave before it saw them."""
     longest, buckets = config.wide.ngrams, ngrams.buckets_for(classes, config.wide.buckets)
     seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
     fitted = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
+    logits = fitted.logits(held_out)  # of a model that has not seen them, for the calibration
+    fitted.refit(sp.vstack([seen, held_out]), np.concatenate([train[1], validation[1]]))
     wide = ngrams.wide_model(classes, longest, buckets)
     ngrams.fill(wide, fitted)
-    return wide, fitted.logits(held_out)
+    return wide, logits
 
 
 def _padded_batches(sequences: list[np.ndarray]) -> Any:
@@ -223,8 +233,8 @@ TASK = Task(
     fit=fit,
     evaluate=evaluate,
     servable=servable,
-    read=read,
-    request=request,
+    judge=judge,
+    predict=predict,
     primary_metric="accuracy",
     examples=EXAMPLES,
     limits=(

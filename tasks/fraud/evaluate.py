@@ -1,0 +1,159 @@
+"""The fraud model on the test days, beside baselines on engineered features of the same past."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn import metrics
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import QuantileTransformer
+
+from shared import evaluation
+from shared.evaluation import Metric
+from shared.sources import Splits
+from shared.task import Evaluation, Fitted
+from tasks.fraud import features, plots
+from tasks.fraud.batches import score
+from tasks.fraud.config import FraudConfig
+from tasks.fraud.ledger import open_ledger
+from tasks.fraud.model import Parts, parts_of
+
+DAY = 86_400
+
+
+def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
+    """Scores the exported model and the baselines on the judged rows of the test split by the same metrics.
+
+    Args:
+        fitted: from `tasks.fraud.train.fit`.
+        splits: from `tasks.fraud.data.load`.
+        config: the run's settings.
+    """
+    judged = splits.test[splits.test["judged"]]
+    labels, cards, days = groups(judged)
+    measures = measures_of(config.alerts.per_day)
+    probabilities = {"exported": probabilities_of(fitted, splits.test, config)}
+    minutes = {}
+    for name, (answer, seconds) in _baselines(splits, config).items():
+        probabilities[name], minutes[name] = answer, seconds / 60
+    scores = []
+    for name, answer in probabilities.items():
+        scores += evaluation.score(name, labels, answer, measures, cards, days)
+    threshold = fitted.facts["threshold"]
+    answer = probabilities["exported"]
+    return Evaluation(
+        scores,
+        answers=(
+            f"`fraud_probability` is calibrated; `alert` is True from {threshold:.4f} on, the threshold that raised "
+            f"{config.alerts.per_day} alerts a day on validation."
+        ),
+        notes={
+            "minutes of the baselines": minutes,
+            "alerts a day at the exported threshold": alerts_table(labels, answer >= threshold, cards, days),
+            "frauds among the judged transactions": int(labels.sum()),
+        },
+        plots={
+            "precision_recall.png": partial(plots.precision_recall, labels, probabilities),
+            "alerts.png": partial(plots.alerts, labels, answer, cards, days, threshold),
+        },
+    )
+
+
+def probabilities_of(fitted: Fitted, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
+    """Returns the calibrated probabilities of the judged rows of a table, in its order."""
+    factor, offset = fitted.facts["calibration"]
+    logits = judged_logits(parts_of(fitted.model), frame, config)
+    return 1 / (1 + np.exp(-(factor * logits.astype(np.float64) + offset)))
+
+
+def judged_logits(parts: Parts, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
+    """Returns the logits of the judged rows of a table, in its order."""
+    ledger = open_ledger(frame.drop(columns=["learned", "judged"]), config.protocol.delay_days)
+    chosen = frame["judged"].to_numpy()[ledger.order]
+    logits = np.empty(len(frame), np.float32)
+    logits[ledger.order[chosen]] = score(parts, ledger, chosen)
+    return logits[frame["judged"].to_numpy()]
+
+
+def groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns label, number of the card and day of each row."""
+    days = frame["time"].to_numpy() // DAY
+    return frame["fraud"].to_numpy(np.int64), pd.factorize(frame["card"])[0].astype(np.int64), days - days.min()
+
+
+def measures_of(per_day: int) -> Mapping[str, Metric]:
+    """Returns the metrics by name, of labels, probabilities, cards and days."""
+    return {
+        "average_precision": lambda labels, answer, *_: float(metrics.average_precision_score(labels, answer)),
+        "roc_auc": lambda labels, answer, *_: float(metrics.roc_auc_score(labels, answer)),
+        f"card_precision_at_{per_day}": partial(card_precision, k=per_day),
+        "log_loss": lambda labels, answer, *_: float(metrics.log_loss(labels, answer, labels=[0, 1])),
+    }
+
+
+def card_precision(labels: np.ndarray, probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, k: int) -> float:
+    """Share of fraudulent cards among the k with the highest probabilities of each day, mean over the days.
+
+    A card's probability is its highest of the day; a card found is not looked at again on later days (Fraud Detection
+    Handbook, chapter 4, "Precision top-k").
+    """
+    shares, found = [], np.zeros(cards.max() + 1, bool)
+    for day in np.unique(days):
+        today = (days == day) & ~found[cards]
+        highest = np.full(len(found), -np.inf)
+        fraud = np.zeros(len(found), np.int64)
+        np.maximum.at(highest, cards[today], probabilities[today])
+        np.maximum.at(fraud, cards[today], labels[today])
+        top = np.argsort(-highest, kind="stable")[:k]
+        top = top[np.isfinite(highest[top])]
+        shares.append(fraud[top].sum() / k)
+        found[top[fraud[top] == 1]] = True
+    return float(np.mean(shares))
+
+
+def alerts_table(labels: np.ndarray, alert: np.ndarray, cards: np.ndarray, days: np.ndarray) -> dict[str, Any]:
+    """Returns for each day the cards alerted, those with fraud among them, and the cards with fraud there were."""
+    rows = {}
+    for day in np.unique(days):
+        today = days == day
+        alerted, bad = set(cards[today & alert]), set(cards[today & (labels == 1)])
+        rows[f"day {day + 1}"] = {"alerts": len(alerted), "right": len(alerted & bad), "of": len(bad)}
+    return rows
+
+
+def _baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarray, float]]:
+    """Returns the probabilities and the seconds of each baseline, trained on the rows that trained the exported model."""
+    started = time.monotonic()
+    inputs = features.table(splits.test, config.protocol.delay_days)
+    learned = np.flatnonzero(splits.validation["learned"])  # the test split's table begins with the same rows
+    judged = np.flatnonzero(splits.test["judged"])
+    labels = splits.test["fraud"].to_numpy()[learned]
+    prepared = time.monotonic() - started
+    answers = {}
+    for name, model in baselines(config.fit.seed).items():
+        started = time.monotonic()
+        model.fit(inputs.iloc[learned], labels)
+        answer = model.predict_proba(inputs.iloc[judged])[:, 1]
+        answers[name] = answer, prepared + time.monotonic() - started
+    return answers
+
+
+def baselines(seed: int) -> dict[str, Any]:
+    """Returns the baselines by name, not fitted; their settings did best on the validation weeks."""
+    return {
+        "logistic_regression": make_pipeline(
+            QuantileTransformer(output_distribution="normal", random_state=seed),
+            LogisticRegression(C=1.0, max_iter=1000),
+        ),
+        "random_forest": RandomForestClassifier(300, min_samples_leaf=2, n_jobs=-1, random_state=seed),
+        "histogram_gradient_boosting": HistGradientBoostingClassifier(
+            learning_rate=0.05, max_leaf_nodes=15, l2_regularization=1.0, random_state=seed
+        ),
+    }

@@ -1,0 +1,37 @@
+"""What the fraud task draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import PrecisionRecallDisplay
+
+from shared.plots import figure_of, save
+
+
+def precision_recall(labels: np.ndarray, probabilities: Mapping[str, np.ndarray], path: Path) -> None:
+    """Precision over recall of every model on the test days."""
+    figure, (axis,) = figure_of(1)
+    for name, answer in probabilities.items():
+        PrecisionRecallDisplay.from_predictions(labels, answer, name=name, ax=axis)
+    axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
+    axis.legend(fontsize=8)
+    save(figure, path)
+
+
+def alerts(
+    labels: np.ndarray, answer: np.ndarray, cards: np.ndarray, days: np.ndarray, threshold: float, path: Path
+) -> None:
+    """Cards alerted a day at the exported threshold, and how many of them were misused."""
+    figure, (axis,) = figure_of(1)
+    numbers = np.unique(days)
+    alerted = [set(cards[(days == day) & (answer >= threshold)]) for day in numbers]
+    bad = [set(cards[(days == day) & (labels == 1)]) for day in numbers]
+    axis.bar(numbers + 1, [len(found) for found in alerted], label="alerts", color="lightgrey")
+    axis.bar(numbers + 1, [len(found & fraud) for found, fraud in zip(alerted, bad, strict=True)], label="right")
+    axis.plot(numbers + 1, [len(fraud) for fraud in bad], "k_", markersize=18, label="cards with fraud")
+    axis.set(xlabel="test day", ylabel="cards", title=f"threshold {threshold:.3f}")
+    axis.legend()
+    save(figure, path)

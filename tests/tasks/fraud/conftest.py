@@ -1,0 +1,64 @@
+"""A little world of cards and terminals, and an untrained model of it, for the fraud task's tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.config import LSTMConfig
+from tasks.fraud import data, sample
+from tasks.fraud.config import FraudConfig, MemoryConfig
+from tasks.fraud.model import Views
+
+DAY = 86_400
+
+
+@pytest.fixture
+def config() -> FraudConfig:
+    return FraudConfig(
+        lstm=LSTMConfig(units=(5, 4)),
+        memory=MemoryConfig(history=4, window=3, reports=4, terminal_units=(3,), hidden_units=6),
+    )
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    """A hundred transactions of six cards at four terminals in forty days, a third of them fraud, in time order."""
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "card": rng.integers(0, 6, 100).astype(str).astype(object),
+            "terminal": rng.integers(0, 4, 100).astype(str).astype(object),
+            "time": np.sort(rng.integers(0, 40 * DAY, 100)) + 1_530_000_000,
+            "amount": rng.gamma(2.0, 20.0, 100).astype(np.float32),
+            "fraud": (rng.uniform(size=100) < 0.3).astype(np.int8),
+        }
+    )
+
+
+@pytest.fixture
+def facts() -> dict:
+    return {
+        "amount_scale": 40.0,
+        "amount_edges": [50.0, 90.0],
+        "fraud_rate": 0.3,
+        "delay_days": 7,
+        "numeric": {},
+        "categorical": {},
+        "terminal": True,
+    }
+
+
+@pytest.fixture
+def views(config, facts) -> Views:
+    import keras
+
+    keras.utils.set_random_seed(3)
+    return Views(config, facts)
+
+
+@pytest.fixture(scope="session")
+def simulated() -> pd.DataFrame:
+    """The embedded sample, as the task reads it."""
+    return data.tidy(sample.generate(sample.SAMPLE, 1), FraudConfig(), "sample")
