@@ -307,7 +307,7 @@ def _show_run(run: Run, version: Path) -> None:
     for model in dict.fromkeys(s.model for s in scores):
         values = {s.metric: s for s in scores if s.model == model}
         rows.append([model, *(f"{values[name].value:.4f}" for name in names)])
-    title = f"{run.task.name} on {run.splits.origin.name}, {len(run.splits.test):,} test records"
+    title = f"{run.task.name} on {run.splits.origin.name}, {run.splits.size('test'):,} test records"
     table(["model", *names], rows, title)
     say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
 

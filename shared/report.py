@@ -107,7 +107,7 @@ def card(run: Run, base_path: Path) -> str:
     """Returns the model card in Markdown; `base_path` is the folder that holds the versions."""
     served = base_path if base_path.is_absolute() else f"$PWD/{base_path}"
     origin, history = run.splits.origin, run.fitted.history
-    sizes = ", ".join(f"{name} {len(getattr(run.splits, name)):,}" for name in ("train", "validation", "test"))
+    sizes = ", ".join(f"{name} {run.splits.size(name):,}" for name in ("train", "validation", "test"))
     signature, request = next(iter(run.task.servable(run.fitted.model, run.fitted.facts).endpoints.items()))
     notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.fitted.notes, **run.evaluation.notes}.items())
     return f"""# {run.task.name}
@@ -130,8 +130,6 @@ def card(run: Run, base_path: Path) -> str:
 | licence | {origin.licence} |
 | sha256 | `{origin.sha256}` |
 | split | {origin.split}: {sizes} |
-
-Texts that stand in a later split too were taken out of the earlier one.
 
 ## Training
 

@@ -14,7 +14,7 @@ import lzma
 import os
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -50,6 +50,12 @@ class Splits:
     validation: pd.DataFrame
     test: pd.DataFrame
     origin: Origin
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """How many records train and judge, by the split's name, where a table holds others besides."""
+
+    def size(self, name: str) -> int:
+        """Returns how many records of a split train or judge."""
+        return self.sizes.get(name, len(getattr(self, name)))
 
 
 def is_file(source: str) -> bool:

@@ -140,17 +140,26 @@ def score(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
         ledger: the transactions.
         chosen: boolean `(rows,)`.
     """
-    rows = np.flatnonzero(chosen)
+    return joined(parts, *views_of(parts, ledger, chosen))
+
+
+def joined(parts: Parts, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
+    """Returns the logits `(rows,)` of what `views_of` returned."""
+    flat = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]
+    return np.asarray(keras.ops.convert_to_numpy(parts.join(flat)))
+
+
+def views_of(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns what the views make of the chosen rows: `hidden` `(rows, features)` and the terminal's logits `(rows,)`."""
     hidden = _hidden(parts, ledger, chosen)
-    logits = []
+    if parts.terminal is None:
+        return hidden, None
+    rows, logits = np.flatnonzero(chosen), []
     for start in range(0, len(rows), ROWS):
         part = rows[start : start + ROWS]
-        flat = [keras.ops.convert_to_tensor(hidden[start : start + ROWS])]
-        if parts.terminal is not None:
-            reports = ledger.terminal_fields(part, parts.reports)
-            flat.append(parts.terminal({"time": ledger.fields["time"][part], **reports}))
-        logits.append(keras.ops.convert_to_numpy(parts.join(flat)))
-    return np.concatenate(logits)
+        reports = ledger.terminal_fields(part, parts.reports)
+        logits.append(keras.ops.convert_to_numpy(parts.terminal({"time": ledger.fields["time"][part], **reports})))
+    return hidden, np.concatenate(logits)
 
 
 def _hidden(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ DAY = 86_400
 OPENML = "openml:"
 OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
 TRUE, FALSE = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
+SIZED = {"train": "learned", "validation": "judged", "test": "judged"}
 SAMPLE_SEED = 5
 ONE_CARD = "all"
 
@@ -173,7 +174,8 @@ def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits
         )
         splits[name] = part[day < max(learned, judged)]
     _require_both(splits, config)
-    return Splits(**splits, origin=origin)
+    sizes = {name: int(splits[name][which].sum()) for name, which in SIZED.items()}
+    return Splits(**splits, origin=origin, sizes=sizes)
 
 
 def first_day(protocol: ProtocolConfig, day: np.ndarray) -> int:
@@ -263,8 +265,8 @@ def _refuse_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None
 
 
 def _how(protocol: ProtocolConfig) -> str:
-    start = protocol.first_day or "so that the test days are the last"
+    start = f"training from {protocol.first_day}" if protocol.first_day else "the last days test"
     return (
-        f"training from {start}: {protocol.training_days} days of training, {protocol.delay_days} of delay, "
+        f"{start}: {protocol.training_days} days of training, {protocol.delay_days} of delay, "
         f"{protocol.test_days} of test; cards known to be compromised are left out of the test days"
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn import metrics
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
@@ -20,8 +21,9 @@ from shared.evaluation import Metric
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted
 from tasks.fraud import features, plots
-from tasks.fraud.batches import score
+from tasks.fraud.batches import joined, views_of
 from tasks.fraud.config import FraudConfig
+from tasks.fraud.explain import drivers
 from tasks.fraud.ledger import open_ledger
 from tasks.fraud.model import Parts, parts_of
 
@@ -39,15 +41,20 @@ def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
     judged = splits.test[splits.test["judged"]]
     labels, cards, days = groups(judged)
     measures = measures_of(config.alerts.per_day)
-    probabilities = {"exported": probabilities_of(fitted, splits.test, config)}
+    parts = parts_of(fitted.model)
+    views = judged_views(parts, splits.test, config)
+    factor, offset = fitted.facts["calibration"]
+    answer = expit(factor * joined(parts, *views).astype(np.float64) + offset)
+    probabilities = {"exported": answer}
     minutes = {}
-    for name, (answer, seconds) in _baselines(splits, config).items():
-        probabilities[name], minutes[name] = answer, seconds / 60
+    for name, (theirs, seconds) in _baselines(splits, config).items():
+        probabilities[name], minutes[name] = theirs, seconds / 60
     scores = []
-    for name, answer in probabilities.items():
-        scores += evaluation.score(name, labels, answer, measures, cards, days)
+    for name, values in probabilities.items():
+        scores += evaluation.score(name, labels, values, measures, cards, days)
     threshold = fitted.facts["threshold"]
-    answer = probabilities["exported"]
+    drove = drivers(parts, fitted.facts, *views)
+    alerted = answer >= min(threshold, answer.max())
     return Evaluation(
         scores,
         answers=(
@@ -57,29 +64,29 @@ def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
         notes={
             "minutes of the baselines": minutes,
             "alerts a day at the exported threshold": alerts_table(labels, answer >= threshold, cards, days),
+            "mean rise of the log-odds in alerts": {name: float(v[alerted].mean()) for name, v in drove.items()},
             "frauds among the judged transactions": int(labels.sum()),
         },
         plots={
             "precision_recall.png": partial(plots.precision_recall, labels, probabilities),
+            "drivers.png": partial(plots.drivers, {name: v[alerted] for name, v in drove.items()}),
             "alerts.png": partial(plots.alerts, labels, answer, cards, days, threshold),
         },
     )
 
 
-def probabilities_of(fitted: Fitted, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
-    """Returns the calibrated probabilities of the judged rows of a table, in its order."""
-    factor, offset = fitted.facts["calibration"]
-    logits = judged_logits(parts_of(fitted.model), frame, config)
-    return 1 / (1 + np.exp(-(factor * logits.astype(np.float64) + offset)))
+def judged_views(parts: Parts, frame: pd.DataFrame, config: FraudConfig) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns what the views make of the judged rows of a table, in its order (see `tasks.fraud.batches.views_of`)."""
+    ledger = open_ledger(frame.drop(columns=["learned", "judged"]), config.protocol.delay_days)
+    chosen = frame["judged"].to_numpy()[ledger.order]
+    back = np.argsort(ledger.order[chosen], kind="stable")
+    hidden, terminal = views_of(parts, ledger, chosen)
+    return hidden[back], None if terminal is None else terminal[back]
 
 
 def judged_logits(parts: Parts, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
     """Returns the logits of the judged rows of a table, in its order."""
-    ledger = open_ledger(frame.drop(columns=["learned", "judged"]), config.protocol.delay_days)
-    chosen = frame["judged"].to_numpy()[ledger.order]
-    logits = np.empty(len(frame), np.float32)
-    logits[ledger.order[chosen]] = score(parts, ledger, chosen)
-    return logits[frame["judged"].to_numpy()]
+    return joined(parts, *judged_views(parts, frame, config))
 
 
 def groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

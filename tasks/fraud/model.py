@@ -24,6 +24,7 @@ from tasks.fraud.config import FraudConfig
 DAY, WEEK, HOUR = 86_400, 7 * 86_400, 3_600
 MONTH = 30.0  # days
 SPANS = (1, 7, 30)  # days over which confirmed transactions of a terminal are counted
+AMOUNT_FEATURES, TIME_FEATURES = 6, 5  # besides the steps at the amount's edges
 NEVER = 90.0  # days, in place of the time since what has not happened
 STATISTICS = 3  # of a card: number, sum and sum of squares of its amounts, in units of the training split's mean
 PRIOR = 2.0  # transactions of mean size that a card is credited with before its first

@@ -35,3 +35,12 @@ def alerts(
     axis.set(xlabel="test day", ylabel="cards", title=f"threshold {threshold:.3f}")
     axis.legend()
     save(figure, path)
+
+
+def drivers(rises: Mapping[str, np.ndarray], path: Path) -> None:
+    """By how much each kind of input raised the log-odds of the transactions alerted."""
+    figure, (axis,) = figure_of(1, width=7)
+    axis.boxplot(list(rises.values()), orientation="horizontal", tick_labels=list(rises), showfliers=False)
+    axis.axvline(0, color="grey", linewidth=1)
+    axis.set(xlabel="rise of the log-odds in alerts, beside the input at its mean")
+    save(figure, path)

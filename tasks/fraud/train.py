@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
@@ -42,7 +43,7 @@ def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
     labels, cards, days = groups(judged)
     logits = judged_logits(views.parts, splits.validation, config)
     calibration = calibrate(logits, labels)
-    probabilities = 1 / (1 + np.exp(-(calibration[0] * logits + calibration[1])))
+    probabilities = expit(calibration[0] * logits + calibration[1])
     threshold = threshold_for(probabilities, cards, days, config.alerts.per_day)
     history.seconds += time.monotonic() - started
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -185,6 +186,9 @@ def _without_overlap(train: pd.DataFrame, validation: pd.DataFrame, test: pd.Dat
         validation = validation[~validation[column].isin(test[column])]
         train = train[~train[column].isin(test[column]) & ~train[column].isin(validation[column])]
     columns = ["text", "label"]
+    origin = dataclasses.replace(
+        origin, split=f"{origin.split}; what stands in a later split too is out of the earlier"
+    )
     train, validation, test = (frame[columns].reset_index(drop=True) for frame in (train, validation, test))
     return Splits(train, validation, test, origin)
 
