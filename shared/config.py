@@ -108,8 +108,8 @@ def require_share(config: Any, *names: str) -> None:
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """Returns a configuration as plain, JSON-ready values."""
-    return json.loads(json.dumps(dataclasses.asdict(config)))
+    """Returns a configuration as plain, JSON-ready values; a date is its text."""
+    return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
 def fingerprint(*parts: Any) -> str:

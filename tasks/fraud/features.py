@@ -58,14 +58,13 @@ def _of_the_card(ledger: Ledger) -> dict[str, np.ndarray]:
         low = np.maximum(np.searchsorted(key, key - days * DAY, side="right"), first)
         columns[f"card_count_{days}_days"] = (last - low).astype(float)
         columns[f"card_mean_{days}_days"] = (total[last] - total[low]) / (last - low)
-    scale = amount.mean()
-    count = row - first + PRIOR
-    mean = (total[row] - total[first] + PRIOR * scale) / count
-    spread = (squares[row] - squares[first] + PRIOR * (1 + SPREAD**2) * scale**2) / count - mean**2
+    count = row - first + PRIOR  # the transaction itself stands for the card's mean before its first
+    mean = (total[row] - total[first] + PRIOR * amount) / count
+    spread = (squares[row] - squares[first] + PRIOR * (1 + SPREAD**2) * amount**2) / count - mean**2
     columns["card_count"] = row - first
     columns["card_mean"] = mean
-    columns["amount_to_mean"] = amount / np.maximum(np.abs(mean), 0.01 * scale)
-    columns["amount_deviation"] = (amount - mean) / np.sqrt(np.maximum(spread, (0.1 * mean) ** 2))
+    columns["amount_to_mean"] = amount / np.maximum(np.abs(mean), 0.01)
+    columns["amount_deviation"] = (amount - mean) / np.sqrt(np.maximum(spread, (0.1 * mean) ** 2 + 1e-6))
     columns["hours_since_last"] = np.where(row > first, (time - time[row - 1]) / HOUR, NEVER)
     return columns
 

@@ -50,7 +50,8 @@ class Ledger:
         low = np.maximum(low, high - count)
         place = low[..., None] + np.arange(count)
         real = (place < high[..., None]) & (rows >= 0)[..., None]
-        found = self.reports[np.where(real, place, 0)]
+        found = np.zeros(place.shape, np.int64)
+        found[real] = self.reports[place[real]]
         return {
             "terminal_time": np.where(real, self.fields["time"][found], 0),
             "terminal_amount": np.where(real, self.fields["amount"][found], np.float32(0)),
