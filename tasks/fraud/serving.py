@@ -81,7 +81,7 @@ def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
 
     request = sample_request(facts)
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}
-    state = {
+    state: dict[str, np.ndarray] = {
         "card_memory": np.zeros((len(request["length"]), parts.memory_size), np.float32),
         "card_time": np.zeros(len(request["length"]), np.int64),
     }

@@ -1,0 +1,1 @@
+"""Programs of a few lines that use what the suite exports."""
