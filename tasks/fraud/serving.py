@@ -124,10 +124,11 @@ def sample_request(facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     for name, known in facts["categorical"].items():
         request[name] = np.full((2, 3), known[0], object)
     if facts["terminal"]:
-        fraud = np.full((2, 3, 2), UNKNOWN, np.int32)
-        fraud[0, 1], fraud[0, 2, 0] = (0, 1), 0
+        fraud = np.full((2, 3, facts["reports"]), UNKNOWN, np.int32)
+        fraud[0, 1, :1], fraud[0, 2, :2] = 0, (0, 1)[: facts["reports"]]
+        age = np.maximum(20 - np.arange(facts["reports"]), 8) * day
         request |= {
-            "terminal_time": np.where(fraud >= 0, start - np.array([20 * day, 10 * day]), 0).astype(np.int64),
+            "terminal_time": np.where(fraud >= 0, start - age, 0).astype(np.int64),
             "terminal_amount": np.where(fraud >= 0, scale, 0).astype(np.float32),
             "terminal_fraud": fraud,
         }
