@@ -76,8 +76,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    watched = "loss" if validation is None else "val_loss"
-    stopping = keras.callbacks.EarlyStopping(watched, patience=config.patience, restore_best_weights=True, mode="min")
+    watched, patience = ("val_loss", config.patience) if validation is not None else ("loss", config.epochs)
+    stopping = keras.callbacks.EarlyStopping(watched, patience=patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
     if not checkpoints.finished:

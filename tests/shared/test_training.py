@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -166,3 +167,12 @@ def test_mixed_precision_trains_and_comes_back_in_float32():
     words = np.array([[1, 2, 3, 0]])
     np.testing.assert_allclose(plain(words), np.float32(trained(words)), atol=0.02)
     assert keras.config.dtype_policy().name == "float32"
+
+
+def test_without_validation_every_epoch_is_trained_and_the_training_loss_chooses(tmp_path):
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    history = training.fit(small_model(), batches(), None, dataclasses.replace(CONFIG, patience=1), tmp_path, loss)
+    losses = [epoch["loss"] for epoch in history.epochs]
+    assert len(losses) == CONFIG.epochs
+    assert history.best_epoch == 1 + int(np.argmin(losses))
+    assert not any("val_loss" in epoch for epoch in history.epochs)

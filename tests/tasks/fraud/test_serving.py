@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import average_precision_score
 
 from shared.errors import DataError
 from tasks.fraud import serving
+from tasks.fraud.config import FraudConfig
 from tasks.fraud.ledger import UNKNOWN, open_ledger
 
 
@@ -103,6 +105,18 @@ def test_a_label_tells_of_the_terminal_once_the_delay_is_over(served, facts):
     assert last(1, "2020-01-08 09:59:00") == pytest.approx(last(0, "2020-01-08 09:59:00"), abs=1e-7)
     assert last(1, "2020-01-08 10:00:00") != pytest.approx(last(0, "2020-01-08 10:00:00"), abs=1e-7)
     assert last(None, "2020-01-08 10:00:00") != pytest.approx(last(0, "2020-01-08 10:00:00"), abs=1e-7)
+
+
+def test_a_file_of_labelled_transactions_is_judged_by_the_models_own_columns(served, facts, frame, tmp_path):
+    names = {"terminal": "shop", "time": "when", "amount": "euro"}
+    frame.sample(frac=1, random_state=0).rename(columns=names).to_csv(tmp_path / "a.csv", index=False)
+    scores = {s.metric: s.value for s in serving.judge(FraudConfig(), str(tmp_path / "a.csv"), facts, call(served))}
+    answer = serving.answered(frame, facts, call(served))["fraud_probability"]
+    assert scores["average_precision"] == pytest.approx(average_precision_score(frame["fraud"], answer), abs=1e-6)
+    assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
+    frame.assign(fraud=0).rename(columns=names).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="holds but one class"):
+        serving.judge(FraudConfig(), str(tmp_path / "b.csv"), facts, call(served))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,33 @@
+"""Settings that cannot be meant are refused where they are made."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pytest
+
+from shared.config import LSTMConfig, as_dict
+from tasks.fraud.config import PRESETS, AlertsConfig, FraudConfig, MemoryConfig, ProtocolConfig
+
+
+@pytest.mark.parametrize(
+    ("build", "complaint"),
+    [
+        (lambda: FraudConfig(lstm=LSTMConfig(bidirectional=True)), "as it comes"),
+        (lambda: ProtocolConfig(training_days=0), "training_days"),
+        (lambda: ProtocolConfig(delay_days=-1), "delay_days"),
+        (lambda: MemoryConfig(reports=0), "reports"),
+        (lambda: MemoryConfig(dropout=1.0), "dropout"),
+        (lambda: AlertsConfig(per_day=0), "per_day"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused(build, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        build()
+
+
+def test_every_preset_can_be_saved_with_its_model():
+    for config in PRESETS.values():
+        assert json.loads(json.dumps(as_dict(config)))["memory"]["reports"] == config.memory.reports
+    assert as_dict(ProtocolConfig(first_day=date(2018, 7, 25)))["first_day"] == "2018-07-25"
