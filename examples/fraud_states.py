@@ -3,7 +3,7 @@
     python examples/fraud_states.py saved_models/fraud/1 states.sqlite < transactions.jsonl
 
 TensorFlow Serving keeps no state, so the caller does: here SQLite, which survives a restart; a key-value store does the
-same for many servers. A line is one transaction, as raw as the model was trained on:
+same for many servers. A line is one transaction, of a model with terminals and no further columns:
 
     {"card": "ann", "terminal": "baker", "time": 1530000000, "amount": 12.5}
     {"card": "ann", "terminal": "baker", "time": 1530000000, "amount": 12.5, "fraud": 0}      a label that came in later
@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class Scorer:
         self.model = tf.saved_model.load(model)
         self.step = self.model.signatures["step"]
         self.memory_size = self.step.structured_input_signature[1]["card_memory"].shape[1]
+        self.delay = json.loads((Path(model) / "task.json").read_text())["delay_days"] * 86_400
         self.database = sqlite3.connect(database)
         self.database.executescript(TABLES)
 
@@ -43,8 +45,10 @@ class Scorer:
         """Returns `fraud_probability` and `alert` of one transaction, and remembers it of the card."""
         row = self.database.execute("select memory, time from cards where card = ?", (card,)).fetchone()
         memory = np.frombuffer(row[0], np.float32) if row else np.zeros(self.memory_size, np.float32)
-        query = "select time, amount, fraud from confirmed where terminal = ? order by time desc limit ?"
-        known = np.array(self.database.execute(query, (terminal, REPORTS)).fetchall(), np.float64).reshape(-1, 3)
+        query = "select time, amount, fraud from confirmed where terminal = ? and time <= ? order by time desc, rowid desc limit ?"
+        known = np.array(
+            self.database.execute(query, (terminal, time - self.delay, REPORTS)).fetchall(), np.float64
+        ).reshape(-1, 3)
         answer = self.step(
             time=tf.constant([time], tf.int64),
             amount=tf.constant([amount], tf.float32),

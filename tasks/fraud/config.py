@@ -9,6 +9,11 @@ from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, r
 
 SUMMARY = "Card transactions in, the probability of fraud for each out, as it comes."
 
+RESERVED = (
+    *("card", "terminal", "time", "amount", "fraud", "learned", "judged", "length", "position"),
+    *("card_memory", "card_time"),
+)
+
 
 @dataclass(frozen=True)
 class ColumnsConfig:
@@ -27,7 +32,19 @@ class ColumnsConfig:
     numeric: tuple[str, ...] = ()
     """Further columns of numbers; empty cells count as the mean."""
     categorical: tuple[str, ...] = ()
-    """Further columns of categories; those not seen in training, and empty cells, are one category of their own."""
+    """Further columns of categories; those seldom or never seen in training, and empty cells, are one category of their own."""
+
+    def __post_init__(self) -> None:
+        further = (*self.numeric, *self.categorical)
+        named = [name for name in (self.card, self.time, self.amount, self.label, self.terminal) if name]
+        twice = {name for name in (*named, *further) if (*named, *further).count(name) > 1}
+        if twice:
+            raise ValueError(f"Each column has one meaning. Received: {', '.join(sorted(twice))} twice")
+        wrong = [name for name in further if name in RESERVED or name.startswith("terminal_") or "/" in name]
+        if wrong:
+            raise ValueError(
+                f"The model uses this name itself; rename the column in the file. Received: {', '.join(wrong)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,7 @@ class ProtocolConfig:
     """Days that judge, after training and delay; validation has as many, a delay and a test earlier."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "training_days", "test_days")
-        require_at_least(self, 0, "delay_days")
+        require_at_least(self, 1, "training_days", "delay_days", "test_days")
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,20 @@ from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.fraud import sample
 from tasks.fraud.config import FraudConfig, ProtocolConfig
+from tasks.fraud.ledger import UNKNOWN
 
 DAY = 86_400
 OPENML = "openml:"
-OFFSET = re.compile(r"(?:Z|[+-]\d{2}:?\d{2})$")
+OFFSET = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
+LATEST = 1e11  # seconds: the year 5138; larger numbers are milliseconds
 TRUE, FALSE = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
-SIZED = {"train": "learned", "validation": "judged", "test": "judged"}
+SIZED = {  # what trains the exported model stands in the table of the validation split
+    "train": ("validation", "learned"),
+    "validation": ("validation", "judged"),
+    "test": ("test", "judged"),
+}
 SAMPLE_SEED = 5
+FEW = 10
 ONE_CARD = "all"
 
 
@@ -65,8 +72,11 @@ def read(config: FraudConfig, source: str) -> pd.DataFrame:
     return tidy(frame, config, source)
 
 
-def tidy(frame: pd.DataFrame, config: FraudConfig, source: str) -> pd.DataFrame:
-    """Gives the user's columns their names and types here, and refuses what cannot be used (see `read`)."""
+def tidy(frame: pd.DataFrame, config: FraudConfig, source: str, labelled: bool = True) -> pd.DataFrame:
+    """Gives the user's columns their names and types here, and refuses what cannot be used (see `read`).
+
+    With `labelled` False the label may be missing, as a cell or as a column, and is -1 there.
+    """
     columns, named = config.columns, _named(config)
     tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in ("card", "terminal"):
@@ -79,9 +89,13 @@ def tidy(frame: pd.DataFrame, config: FraudConfig, source: str) -> pd.DataFrame:
     for name in columns.numeric:
         tidied[name] = _numbers(frame[name], source, empty_is_fine=True).astype(np.float32)
     for name in columns.categorical:
-        tidied[name] = _identifiers(frame[name].fillna(""), source, empty_is_fine=True)
-    tidied["fraud"] = _labels(frame[columns.label], source)
-    _refuse_leaks(tidied, config, source)
+        tidied[name] = _identifiers(frame[name], source, empty_is_fine=True)
+    if labelled:
+        tidied["fraud"] = _labels(frame[columns.label], source)
+        return tidied
+    labels = frame[columns.label] if columns.label in frame else pd.Series(None, index=frame.index, dtype=object)
+    known = labels.notna().to_numpy()
+    tidied["fraud"] = np.where(known, _labels(labels.astype(object).where(known, 0), source), UNKNOWN).astype(np.int8)
     return tidied
 
 
@@ -119,6 +133,7 @@ def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
         frame = tidy(pd.concat(tables.values(), ignore_index=True), config, source)
         name, location, digest = info.name, info.full_name, None
         licence = info.redistribution_info.license or "not stated"
+    _refuse_leaks(frame, config, source)
     return frame, Origin(name, location, digest or sources.sha256_of_records(frame), licence, how)
 
 
@@ -174,7 +189,7 @@ def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits
         )
         splits[name] = part[day < max(learned, judged)]
     _require_both(splits, config)
-    sizes = {name: int(splits[name][which].sum()) for name, which in SIZED.items()}
+    sizes = {name: int(splits[of][which].sum()) for name, (of, which) in SIZED.items()}
     return Splits(**splits, origin=origin, sizes=sizes)
 
 
@@ -205,11 +220,16 @@ def _named(config: FraudConfig) -> dict[str, str]:
 
 
 def _identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> np.ndarray:
-    missing = values.isna() if empty_is_fine else values.isna() | (values.astype(str).str.strip() == "")
-    _refuse(missing, values, source, "is empty; give it a value or drop the row")
-    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
-        values = values.astype("int64")
-    return values.astype(str).to_numpy(object)
+    text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
+    if not empty_is_fine:
+        missing = np.array([not word.strip() for word in text], bool)
+        _refuse(missing, values, source, "is empty; give it a value or drop the row")
+    return np.array(text, object)
+
+
+def _identifier(value: Any) -> str:
+    """Returns an identifier as text, the same whether its column came as integers, or as floats because of a gap."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
@@ -232,6 +252,9 @@ def _seconds(values: pd.Series, source: str) -> np.ndarray:
     _refuse(text == "", values, source, "is empty; give it a value or drop the row")
     numbers = pd.to_numeric(text, errors="coerce")
     if numbers.notna().all():
+        _refuse(
+            numbers.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
+        )
         return numbers.to_numpy(np.float64).astype(np.int64)
     with_offset = text.str.contains(OFFSET)
     if with_offset.any() and not with_offset.all():
@@ -256,11 +279,12 @@ def _refuse(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
 
 def _refuse_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:
     fraud = frame["fraud"].to_numpy()
-    if not 0 < fraud.sum() < len(fraud):
+    if not FEW <= fraud.sum() < len(fraud):  # of a handful of frauds it may be chance
         return
     for name in (*config.columns.numeric, *config.columns.categorical):
-        codes, unique = pd.factorize(frame[name])
-        if len(unique) == 2 and (np.array_equal(codes == codes[fraud.argmax()], fraud == 1)):
+        codes, unique = pd.factorize(frame[name], use_na_sentinel=False)
+        frauds, rows = np.bincount(codes, fraud), np.bincount(codes)
+        if len(unique) <= FEW and ((frauds == 0) | (frauds == rows)).all():
             raise DataError(f'{source}: column "{name}" says nothing but the label. It leaks the answer: leave it out.')
 
 

@@ -156,7 +156,7 @@ class Views:
         real = ops.cast(mask, "float32")
         amount = fields["amount"] / scale * real
         running = [(real, 0), (amount, 1), (amount * amount, 2)]
-        before = [memory[:, k : k + 1] + ops.cumsum(value, axis=1) - value for value, k in running]
+        before = [memory[:, k : k + 1] + _before(value) for value, k in running]
         after = [memory[:, k : k + 1] + ops.sum(value, axis=1, keepdims=True) for value, k in running]
 
         last = ops.concatenate([ops.expand_dims(state["card_time"], -1), fields["time"][:, :-1]], axis=1)
@@ -292,6 +292,11 @@ def _flat_places(like: Any) -> Any:
     ones = ops.ones_like(like, dtype="int32")
     row, column = ops.cumsum(ones, axis=0) - 1, ops.cumsum(ones, axis=1) - 1
     return row * (ops.max(column) + 1) + column
+
+
+def _before(values: Any) -> Any:
+    """Returns the sums `(batch, time)` of what stands before each value."""
+    return ops.pad(ops.cumsum(values, axis=1), [[0, 0], [1, 0]])[:, :-1]
 
 
 def _steps(values: Any, edges: Sequence[float]) -> list[Any]:

@@ -197,24 +197,19 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
         DataError: a line is no JSON object, or lacks a column, or a value cannot be used.
     """
     config = _as_trained(FraudConfig(), facts)
+    wanted = [column for column in data.wanted(config) if column != config.columns.label]
+    example = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
     records = []
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
         except ValueError as error:
-            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Give {EXAMPLES[0]}.') from error
-        wanted = [column for column in data.wanted(config) if column != config.columns.label]
+            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Give {example}.') from error
         missing = [column for column in wanted if not isinstance(record, dict) or column not in record]
         if missing:
-            raise DataError(f'line {number}: no "{missing[0]}". Give {", ".join(wanted)}, for example {EXAMPLES[0]}.')
+            raise DataError(f'line {number}: no "{missing[0]}". Give {example}.')
         records.append(record)
-    frame = pd.DataFrame(records)
-    label = config.columns.label
-    known = frame[label].notna() if label in frame else pd.Series(False, index=frame.index)
-    frame[label] = frame[label].where(known, 0) if label in frame else 0
-    tidied = data.tidy(frame, config, "input")
-    tidied["fraud"] = np.where(known, tidied["fraud"], UNKNOWN)
-    return answered(tidied, facts, call)
+    return answered(data.tidy(pd.DataFrame(records), config, "input", labelled=False), facts, call)
 
 
 def _as_trained(config: FraudConfig, facts: Mapping[str, Any]) -> FraudConfig:

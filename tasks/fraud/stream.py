@@ -79,6 +79,8 @@ class States:
 def batches(config: FraudConfig, source: str, size: int) -> tf.data.Dataset:
     """Streams a Parquet file's transactions, `size` at once, as columns by the names of `tasks.fraud.data.tidy`.
 
+    Labels may be missing: then nothing is confirmed of the terminal.
+
     Raises:
         DataError: the file is not there, or no Parquet file, or lacks a column.
     """
@@ -87,17 +89,22 @@ def batches(config: FraudConfig, source: str, size: int) -> tf.data.Dataset:
         schema = pq.ParquetFile(path).schema_arrow
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be streamed ({str(error).splitlines()[0]}). Give a Parquet file.") from error
-    missing = [column for column in data.wanted(config) if column not in schema.names]
+    wanted = [name for name in data.wanted(config) if name != config.columns.label or name in schema.names]
+    missing = [column for column in wanted if column not in schema.names]
     if missing:
         raise DataError(f'{path}: no column "{missing[0]}". It has {", ".join(schema.names)}.')
 
     def columns() -> Iterator[dict[str, np.ndarray]]:
-        parts = pq.ParquetFile(path).iter_batches(size, columns=data.wanted(config))
+        parts = pq.ParquetFile(path).iter_batches(size, columns=wanted)
         for number, part in enumerate(parts):
-            frame = data.tidy(part.to_pandas(), config, f"{source}, counted from row {number * size + 1}")
+            frame = data.tidy(
+                part.to_pandas(), config, f"{source}, counted from row {number * size + 1}", labelled=False
+            )
             yield {name: frame[name].to_numpy() for name in frame}
 
-    first = data.tidy(pd.DataFrame(pq.ParquetFile(path).schema_arrow.empty_table().to_pandas()), config, source)
+    first = data.tidy(
+        pd.DataFrame(pq.ParquetFile(path).schema_arrow.empty_table().to_pandas()), config, source, labelled=False
+    )
     kinds = {
         name: tf.TensorSpec([None], tf.string if kind.kind == "O" else tf.as_dtype(kind))
         for name, kind in first.dtypes.items()

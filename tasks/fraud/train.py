@@ -24,6 +24,7 @@ from tasks.fraud.evaluate import evaluate, groups, judged_logits
 from tasks.fraud.ledger import open_ledger
 
 EDGES = 6
+OFTEN = 10
 
 
 def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
@@ -83,9 +84,15 @@ def learn_facts(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]:
         "amount_scale": max(float(learned["amount"].abs().mean()), 1e-6),
         "fraud_rate": float(np.clip(learned["fraud"].mean(), 1e-6, 0.5)),
         "numeric": numeric,
-        "categorical": {name: sorted(set(learned[name])) for name in config.columns.categorical},
+        "categorical": {name: known_categories(learned[name]) for name in config.columns.categorical},
         "terminal": "terminal" in frame,
     }
+
+
+def known_categories(values: pd.Series) -> list[str]:
+    """Returns the categories seen often enough to be learned; the others teach the model what an unknown one is."""
+    counts = values[values != ""].value_counts()
+    return sorted(counts.index[counts >= OFTEN]) or [""]
 
 
 def amount_edges(amounts: np.ndarray, labels: np.ndarray) -> list[float]:
