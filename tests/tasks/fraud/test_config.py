@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from shared.config import LSTMConfig, as_dict
-from tasks.fraud.config import PRESETS, AlertsConfig, FraudConfig, MemoryConfig, ProtocolConfig
+from tasks.fraud.config import PRESETS, AlertsConfig, ColumnsConfig, FraudConfig, MemoryConfig, ProtocolConfig
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,10 @@ from tasks.fraud.config import PRESETS, AlertsConfig, FraudConfig, MemoryConfig,
     [
         (lambda: FraudConfig(lstm=LSTMConfig(bidirectional=True)), "as it comes"),
         (lambda: ProtocolConfig(training_days=0), "training_days"),
-        (lambda: ProtocolConfig(delay_days=-1), "delay_days"),
+        (lambda: ProtocolConfig(delay_days=0), "delay_days"),  # a transaction would know its own label
+        (lambda: ColumnsConfig(numeric=("TX_AMOUNT",)), "TX_AMOUNT twice"),
+        (lambda: ColumnsConfig(card="account", categorical=("card",)), "rename the column"),
+        (lambda: ColumnsConfig(numeric=("a/b",)), "rename the column"),
         (lambda: MemoryConfig(reports=0), "reports"),
         (lambda: MemoryConfig(dropout=1.0), "dropout"),
         (lambda: AlertsConfig(per_day=0), "per_day"),

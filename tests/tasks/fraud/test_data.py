@@ -212,3 +212,42 @@ def test_openml_that_cannot_be_reached_is_one_clear_line(monkeypatch):
 def test_without_a_card_column_all_rows_are_one_sequence(file):
     splits = data.load(config_of(file(table()), columns=ColumnsConfig(card=None)))
     assert splits.test["card"].nunique() == 1
+
+
+def test_a_column_of_several_values_that_gives_the_label_away_is_refused_and_a_gap_is_a_value(file):
+    frame = table()
+    frame["kind"] = np.where(frame["TX_FRAUD"] == 1, np.arange(len(frame)) % 3 + 1, 0)
+    with pytest.raises(DataError, match='column "kind" says nothing but the label'):
+        data.load(config_of(file(frame), columns=ColumnsConfig(numeric=("kind",))))
+    frame["kind"] = np.where(frame["TX_FRAUD"] == 1, 5.0, np.nan)
+    with pytest.raises(DataError, match='column "kind" says nothing but the label'):
+        data.load(config_of(file(frame, "b.csv"), columns=ColumnsConfig(numeric=("kind",))))
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64", "category", "str"])
+def test_a_category_is_the_same_whatever_type_its_column_has(file, kind):
+    frame = table().assign(code=5411)
+    frame["code"] = frame["code"].astype(kind)
+    frame["gap"] = frame["code"].where(frame.index > 0)
+    config = FraudConfig(columns=ColumnsConfig(categorical=("code", "gap")))
+    read = data.tidy(frame, config, "here")
+    assert set(read["code"]) == {"5411"}
+    assert read["gap"].tolist()[:2] == ["", "5411"]
+
+
+def test_milliseconds_are_not_taken_for_seconds(file):
+    frame = table()
+    frame["TX_DATETIME"] = frame["TX_DATETIME"].astype("int64") // 10**6 + 10**12
+    with pytest.raises(DataError, match="divide milliseconds by 1000"):
+        data.load(config_of(file(frame)))
+
+
+def test_labels_may_be_missing_where_nothing_is_learned():
+    frame = table()
+    without = data.tidy(frame.drop(columns="TX_FRAUD"), FraudConfig(), "here", labelled=False)
+    assert (without["fraud"] == -1).all()
+    frame["TX_FRAUD"] = frame["TX_FRAUD"].astype(object)
+    frame.loc[3, "TX_FRAUD"] = None
+    some = data.tidy(frame, FraudConfig(), "here", labelled=False)["fraud"]
+    assert some[3] == -1
+    np.testing.assert_array_equal(some.drop(3), frame["TX_FRAUD"].drop(3).astype(int))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from tasks.fraud.evaluate import alerts_table, card_precision
-from tasks.fraud.train import amount_edges, calibrate, threshold_for
+from tasks.fraud import features
+from tasks.fraud.evaluate import alerts_table, baselines, card_precision, groups
+from tasks.fraud.train import amount_edges, calibrate, known_categories, threshold_for
 
 
 def test_card_precision_counts_cards_by_their_highest_and_a_card_found_once():
@@ -53,3 +55,27 @@ def test_the_amounts_edges_are_where_fraud_begins():
     assert min(abs(edge - 220) for edge in edges) < 0.2
     assert edges == sorted(edges)
     assert amount_edges(amounts, np.zeros(3000, int)) == []
+
+
+def test_without_cards_each_transaction_is_an_alert_of_its_own():
+    frame = pd.DataFrame({"card": "all", "time": np.arange(50) * 3600, "fraud": np.arange(50) % 10 == 0})
+    _, cards, days = groups(frame)
+    assert len(set(cards)) == 50
+    answer = np.linspace(0, 1, 50)
+    threshold = threshold_for(answer, cards, days, per_day=2)
+    assert (answer >= threshold).sum() == 2 * len(set(days))
+
+
+def test_baselines_take_gaps_in_further_columns(frame):
+    frame = frame.assign(age=np.where(np.arange(len(frame)) % 3 == 0, np.nan, 40.0).astype(np.float32))
+    table = features.table(frame, 7)
+    assert table["age"].isna().any()
+    for model in baselines(seed=1).values():
+        answer = model.fit(table, frame["fraud"]).predict_proba(table)[:, 1]
+        assert np.isfinite(answer).all()
+
+
+def test_rare_and_empty_categories_teach_what_an_unknown_one_is():
+    values = pd.Series(["at"] * 10 + ["de"] * 30 + ["li"] * 9 + [""] * 50)
+    assert known_categories(values) == ["at", "de"]
+    assert known_categories(values[40:]) == [""]

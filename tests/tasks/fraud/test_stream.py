@@ -104,3 +104,16 @@ def test_a_value_that_cannot_be_used_is_told_from_within_the_stream(views, facts
     )
     with pytest.raises(DataError, match=r'counted from row 21, row 6: column "amount"'):
         list(answers)
+
+
+def test_a_stream_without_labels_is_scored_and_nothing_is_confirmed(views, facts, served, config, frame, tmp_path):
+    frame.drop(columns="fraud").to_parquet(tmp_path / "b.parquet")
+    config = dataclasses.replace(config, columns=COLUMNS)
+    answers = stream.score_stream(
+        stream.batches(config, str(tmp_path / "b.parquet"), 10), served, facts, views.memory_size
+    )
+    probabilities = np.concatenate([answer["fraud_probability"] for answer in answers])
+    ledger = open_ledger(frame.assign(fraud=np.int8(-1)), facts["delay_days"])
+    expected = np.empty(len(frame))
+    expected[ledger.order] = 1 / (1 + np.exp(-score(views.parts, ledger, np.ones(len(frame), bool))))
+    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
