@@ -39,7 +39,8 @@ def learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
             if values:
                 axis.plot(numbers[: len(values)], values, marker="o", label=label)
         axis.set(xlabel="epoch", ylabel=name)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
     save(figure, path)
 
 
