@@ -17,7 +17,7 @@ def precision_recall(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]
     for name, answer in probabilities.items():
         PrecisionRecallDisplay.from_predictions(labels, answer, name=name, ax=axis)
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
-    axis.legend(fontsize=8)
+    axis.legend(loc="lower left", fontsize=8)
     save(figure, path)
 
 
