@@ -165,8 +165,7 @@ def score_table(scores: Sequence[Score]) -> str:
 
 
 def _json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    (name, values), *_ = request.items()
-    return {"instances": [{name: value} for value in values[:1].tolist()]}
+    return {"instances": [{name: values[:1].tolist()[0] for name, values in request.items()}]}
 
 
 def _json_ready(value: Any) -> Any:

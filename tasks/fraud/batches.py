@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from shared.pipelines import counted
 from tasks.fraud.config import MemoryConfig
-from tasks.fraud.ledger import Ledger, taken
+from tasks.fraud.ledger import Ledger, places_of, taken
 from tasks.fraud.model import STATISTICS, Parts, Views
 
 ALIKE = 8  # batches of windows that are put in order of length together, so that little is padding
@@ -90,8 +90,8 @@ class WindowBatches:
         starts, ends, ledger = self.starts[windows], self.ends[windows], self.ledger
         before = np.minimum(starts - ledger.first[starts], self.memory.history)
         begin, length = starts - before, ends - starts + before
-        stretch, _ = _places(begin, length)
-        window, real = _places(starts, ends - starts)
+        stretch, _ = places_of(begin, length)
+        window, real = places_of(starts, ends - starts)
         position = np.minimum(before[:, None] + np.arange(window.shape[1]), stretch.shape[1] - 1)
         values = {
             **{name: taken(value, stretch) for name, value in ledger.fields.items()},
@@ -180,7 +180,7 @@ def _hidden(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
         }
         for step in range(0, int(length[cards].max()), STEPS):
             left = np.clip(length[cards] - step, 0, STEPS)
-            stretch, real = _places(first[cards] + step, left, STEPS)
+            stretch, real = places_of(first[cards] + step, left, STEPS)
             fields = {name: tf.constant(taken(value, stretch)) for name, value in ledger.fields.items()}
             answer = call({**fields, **state, "length": tf.constant(left.astype(np.int32))})
             state = {name: answer[name] for name in ("card_memory", "card_time")}
@@ -188,10 +188,3 @@ def _hidden(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
             if wanted.any():
                 found[place[stretch[wanted]]] = answer["hidden"].numpy()[wanted]
     return found
-
-
-def _places(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
-    step = np.arange(width or lengths.max(initial=1))
-    real = step < lengths[:, None]
-    return np.where(real, starts[:, None] + step, -1), real

@@ -9,10 +9,9 @@ import numpy as np
 import pandas as pd
 
 from tasks.fraud.ledger import Ledger, open_ledger
-from tasks.fraud.model import PRIOR, SPREAD
+from tasks.fraud.model import PRIOR, SPANS, SPREAD
 
 DAY, HOUR = 86_400, 3_600
-SPANS = (1, 7, 30)  # days
 NEVER = -1.0
 
 
@@ -23,7 +22,7 @@ def table(frame: pd.DataFrame, delay_days: float) -> pd.DataFrame:
         frame: as `shared.sources.Splits` of the fraud task hold it.
         delay_days: until a label is known.
     """
-    ledger = open_ledger(frame.drop(columns=["learned", "judged"], errors="ignore"), delay_days)
+    ledger = open_ledger(frame, delay_days)
     columns = {**_of_the_moment(ledger), **_of_the_card(ledger)}
     if "terminal" in frame:
         columns |= _of_the_terminal(ledger, round(delay_days * DAY))

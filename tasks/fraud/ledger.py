@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+NO_FIELDS = ("card", "terminal", "time", "fraud", "learned", "judged")
 UNKNOWN = -1
 """In place of a label that is not there: the padding of a terminal's confirmed transactions."""
 
@@ -63,8 +64,8 @@ def open_ledger(frame: pd.DataFrame, delay_days: float) -> Ledger:
     """Orders a table of transactions.
 
     Args:
-        frame: columns `card`, `time` (int64 seconds since 1970), `amount`, `fraud`, optionally `terminal`, and further
-            columns, which become fields.
+        frame: columns `card`, `time` (int64 seconds since 1970), `amount`, `fraud`, optionally `terminal`, `learned` and
+            `judged`, and further columns, which become fields.
         delay_days: until a label is known.
     """
     cards, _ = pd.factorize(frame["card"])
@@ -73,7 +74,7 @@ def open_ledger(frame: pd.DataFrame, delay_days: float) -> Ledger:
     cards = cards[order]
     new = np.r_[True, cards[1:] != cards[:-1]]
     first = np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))
-    extra = [name for name in frame.columns if name not in ("card", "terminal", "fraud", "time")]
+    extra = [name for name in frame.columns if name not in NO_FIELDS]
     fields = {"time": time[order], **{name: frame[name].to_numpy()[order] for name in extra}}
     fields["amount"] = fields["amount"].astype(np.float32)
     terminals = reports = np.zeros(0, np.int64)
@@ -103,3 +104,10 @@ def taken(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Returns the values at `places`, 0 or "" at padding."""
     empty = b"" if values.dtype == object else values.dtype.type(0)
     return np.where(places >= 0, values[np.maximum(places, 0)], empty)
+
+
+def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
+    step = np.arange(width or lengths.max(initial=1))
+    real = step < lengths[:, None]
+    return np.where(real, starts[:, None] + step, -1), real

@@ -21,17 +21,14 @@ def precision_recall(labels: np.ndarray, probabilities: Mapping[str, np.ndarray]
     save(figure, path)
 
 
-def alerts(
-    labels: np.ndarray, answer: np.ndarray, cards: np.ndarray, days: np.ndarray, threshold: float, path: Path
-) -> None:
-    """Cards alerted a day at the exported threshold, and how many of them were misused."""
+def alerts(table: Mapping[str, Mapping[str, int]], threshold: float, path: Path) -> None:
+    """Cards alerted a day at the exported threshold, and how many of them were misused, of `evaluate.alerts_table`."""
     figure, (axis,) = figure_of(1)
-    numbers = np.unique(days)
-    alerted = [set(cards[(days == day) & (answer >= threshold)]) for day in numbers]
-    bad = [set(cards[(days == day) & (labels == 1)]) for day in numbers]
-    axis.bar(numbers + 1, [len(found) for found in alerted], label="alerts", color="lightgrey")
-    axis.bar(numbers + 1, [len(found & fraud) for found, fraud in zip(alerted, bad, strict=True)], label="right")
-    axis.plot(numbers + 1, [len(fraud) for fraud in bad], "k_", markersize=18, label="cards with fraud")
+    numbers = np.arange(1, len(table) + 1)
+    counts = {name: [row[name] for row in table.values()] for name in ("alerts", "right", "of")}
+    axis.bar(numbers, counts["alerts"], label="alerts", color="lightgrey")
+    axis.bar(numbers, counts["right"], label="right")
+    axis.plot(numbers, counts["of"], "k_", markersize=18, label="cards with fraud")
     axis.set(xlabel="test day", ylabel="cards", title=f"threshold {threshold:.3f}")
     axis.legend()
     save(figure, path)

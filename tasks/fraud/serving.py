@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from shared.errors import DataError
 from shared.task import Call, Endpoint, Servable
 from tasks.fraud import data
 from tasks.fraud.config import ColumnsConfig, FraudConfig, ProtocolConfig
-from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger, taken
+from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger, places_of, taken
 from tasks.fraud.model import TERMINAL_FIELDS, parts_of
 
 CARDS = 64  # of one call when a table is scored
@@ -146,8 +147,7 @@ def histories(ledger: Ledger, cards: np.ndarray, reports: int, terminal: bool) -
     """
     ends = np.searchsorted(ledger.first, cards, side="right")
     length = ends - cards
-    step = np.arange(length.max())
-    rows = np.where(step < length[:, None], cards[:, None] + step, -1)
+    rows, _ = places_of(cards, length)
     request = {name: taken(values, rows) for name, values in ledger.fields.items()}
     request["length"] = length.astype(np.int32)
     return request | ledger.terminal_fields(rows, reports) if terminal else request
@@ -214,8 +214,6 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
 
 def _as_trained(config: FraudConfig, facts: Mapping[str, Any]) -> FraudConfig:
     """Returns the configuration with the columns and the delay of the trained model, unless others were asked for."""
-    import dataclasses
-
     columns = {name: tuple(v) if isinstance(v, list) else v for name, v in facts["columns"].items()}
     own = dataclasses.asdict(config.columns)
     plain = dataclasses.asdict(ColumnsConfig())

@@ -37,7 +37,7 @@ class States:
 
     def __init__(self, facts: Mapping[str, Any], memory_size: int) -> None:
         self.delay = round(facts["delay_days"] * DAY)
-        self.reports, self.terminals = facts["reports"], facts["terminal"]
+        self.reports = facts["reports"]
         self.card_memory = np.zeros((FEWEST, memory_size), np.float32)
         self.card_time = np.zeros(FEWEST, np.int64)
         self._cards: dict[str, int] = {}
@@ -102,9 +102,7 @@ def batches(config: FraudConfig, source: str, size: int) -> tf.data.Dataset:
             )
             yield {name: frame[name].to_numpy() for name in frame}
 
-    first = data.tidy(
-        pd.DataFrame(pq.ParquetFile(path).schema_arrow.empty_table().to_pandas()), config, source, labelled=False
-    )
+    first = data.tidy(schema.empty_table().to_pandas(), config, source, labelled=False)
     kinds = {
         name: tf.TensorSpec([None], tf.string if kind.kind == "O" else tf.as_dtype(kind))
         for name, kind in first.dtypes.items()

@@ -141,7 +141,7 @@ def _trained(
 
 
 def _batches(config: FraudConfig, views: model.Views, frame: pd.DataFrame, which: str) -> WindowBatches:
-    ledger = open_ledger(frame.drop(columns=["learned", "judged"]), config.protocol.delay_days)
+    ledger = open_ledger(frame, config.protocol.delay_days)
     chosen = frame[which].to_numpy()[ledger.order]
     return WindowBatches(ledger, chosen, config.memory, views, config.fit.batch_size, config.fit.seed)
 

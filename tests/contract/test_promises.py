@@ -145,6 +145,9 @@ def test_the_card_and_the_plots_tell_what_was_done(trained):
         assert part in card
     for baseline in {s.model for s in trained.run.evaluation.scores}:
         assert baseline in card
+    signature = next(iter(servable(trained).endpoints.values()))
+    (instance,) = json.loads(card.split("curl -d '")[1].split("' http")[0])["instances"]
+    assert set(instance) == set(signature.inputs)
     assert trained.run.evaluation.plots
     for plot in ("learning_curve.png", *trained.run.evaluation.plots):
         assert (trained.version / "plots" / plot).stat().st_size > 5000

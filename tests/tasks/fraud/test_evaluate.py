@@ -36,7 +36,7 @@ def test_a_budget_above_the_number_of_cards_alerts_all():
     assert threshold_for(answer, np.array([0, 1]), np.zeros(2, int), per_day=10) == pytest.approx(0.2)
 
 
-def test_the_alerts_table_counts_cards(capsys):
+def test_the_alerts_table_counts_cards():
     labels, alert = np.array([1, 1, 0, 1]), np.array([True, True, True, False])
     table = alerts_table(labels, alert, cards=np.array([0, 0, 1, 2]), days=np.zeros(4, int))
     assert table == {"day 1": {"alerts": 2, "right": 1, "of": 2}}
