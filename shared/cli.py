@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.task import Task
 
 DEMO_FOLDER = "saved_models/demo"
+SHOWN = 5  # answers of a demonstration
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,7 +198,7 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
         version, run = workflow.train(loaded, config, command)
         _show_run(run, version)
         answers = workflow.predict(loaded, version, loaded.examples)
-        answer_table(loaded.examples, answers, f"answers from {version}")
+        answer_table(loaded.examples[-SHOWN:], answers[-SHOWN:], f"answers from {version}")
         finished.append((name, version))
     say("\nNext:")
     for name, version in finished:
@@ -301,14 +302,11 @@ def _lines(file: str | None) -> list[str]:
 
 
 def _show_run(run: Run, version: Path) -> None:
-    scores = run.evaluation.scores
-    names = list(dict.fromkeys(s.metric for s in scores))
-    rows = []
-    for model in dict.fromkeys(s.model for s in scores):
-        values = {s.metric: s for s in scores if s.model == model}
-        rows.append([model, *(f"{values[name].value:.4f}" for name in names)])
+    from shared.report import score_grid
+
+    head, *rows = score_grid(run.evaluation.scores, lambda score: f"{score.value:.4f}")
     title = f"{run.task.name} on {run.splits.origin.name}, {run.splits.size('test'):,} test records"
-    table(["model", *names], rows, title)
+    table(head, rows, title)
     say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
 
 

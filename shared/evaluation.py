@@ -111,6 +111,28 @@ def score(
     return scores
 
 
+def score_of_days(
+    model: str, metric: str, sums: np.ndarray, value: Callable[[np.ndarray], np.ndarray], length: int
+) -> Score:
+    """Scores a model by sums over days, with a 95 % interval by a circular block bootstrap (Politis & Romano, 1992): days
+    next to each other are no independent witnesses, nor are the series of one day.
+
+    Args:
+        model: name in the results.
+        metric: name in the results.
+        sums: whatever the metric is made of, summed over each day, in the order of the days `(days, parts)`.
+        value: from such sums over many days, `(..., parts)`, to the metric `(...)`.
+        length: days of a block.
+    """
+    days = len(sums)
+    draws = np.random.default_rng(0).integers(0, days, (RESAMPLES, -(-days // length)))
+    chosen = ((draws[..., None] + np.arange(length)) % days).reshape(RESAMPLES, -1)[:, :days]
+    values = value(sums[chosen].sum(axis=1))
+    values = values[np.isfinite(values)]
+    low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
+    return Score(model, metric, float(value(sums.sum(axis=0))), float(low), float(high))
+
+
 def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]:
     """Chooses a factor for each model's logits so that softmax of their weighted sum predicts best.
 

@@ -79,7 +79,7 @@ class LSTMStack:
         Arguments as for `sequence`.
         """
         outputs = self.sequence(inputs, mask=mask)  # (batch, time, output_size)
-        final = outputs[:, -1] if mask is None else _at_last_step(outputs, mask)
+        final = outputs[:, -1] if mask is None else at_last_step(outputs, mask)
         if not self.config.bidirectional:
             return final
         units = self.config.units[-1]
@@ -206,7 +206,7 @@ def disable_cudnn(model: keras.Model) -> None:
             layer.use_cudnn = False
 
 
-def _at_last_step(outputs: Tensor, mask: Tensor) -> Tensor:
+def at_last_step(outputs: Tensor, mask: Tensor) -> Tensor:
     """Picks `outputs` `(batch, time, features)` at the last True of a right-padded `mask` `(batch, time)`."""
     real = ops.cast(mask, outputs.dtype)
     following = ops.pad(real, [[0, 0], [0, 1]])[:, 1:]

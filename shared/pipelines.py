@@ -89,6 +89,19 @@ def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset
     return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
 
 
+def taken(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Returns the values at `places`, 0 or "" at padding."""
+    empty = b"" if values.dtype == object else values.dtype.type(0)
+    return np.where(places >= 0, values[np.maximum(places, 0)], empty)
+
+
+def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
+    step = np.arange(width or lengths.max(initial=1))
+    real = step < lengths[:, None]
+    return np.where(real, starts[:, None] + step, -1), real
+
+
 def counted(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
     """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
     return batches.apply(tf.data.experimental.assert_cardinality(count))

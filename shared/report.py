@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,12 @@ from shared.evaluation import Score
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted, Task
 
-LOWER_IS_BETTER = {"log_loss", "expected_calibration_error"}
+LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "crps", "log_score", "mase"}
+HORIZON = re.compile(r"_\d+d$")
+"""What ends the name of a metric of so many days ahead."""
+COVERAGE = re.compile(r"coverage_(\d+)$")
+"""The name of a share that should be so many percent."""
+WIDE = 6  # metrics that stand side by side in a table
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,11 @@ def results(run: Run) -> list[dict[str, Any]]:
 def best_baseline(scores: Sequence[Score], metric: str, own: Sequence[str]) -> Score | None:
     """Returns the best score by a metric among the models that are not one's own."""
     others = [s for s in scores if s.metric == metric and s.model not in own and np.isfinite(s.value)]
-    return (min if metric in LOWER_IS_BETTER else max)(others, key=lambda s: s.value, default=None)
+    name = HORIZON.sub("", metric)
+    wanted = COVERAGE.match(name)
+    if wanted:
+        return min(others, key=lambda s: abs(s.value - int(wanted[1]) / 100), default=None)
+    return (min if name in LOWER_IS_BETTER else max)(others, key=lambda s: s.value, default=None)
 
 
 def machine() -> str:
@@ -155,13 +165,23 @@ Signature `{signature}`: {", ".join(f"`{name}` {spec.dtype.name} {spec.shape}" f
 
 
 def score_table(scores: Sequence[Score]) -> str:
-    """Returns a Markdown table, a row for each model and a column for each metric."""
-    names = list(dict.fromkeys(s.metric for s in scores))
-    lines = [f"| model | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for model in dict.fromkeys(s.model for s in scores):
-        cells = {s.metric: f"{s.value:.4f} ({s.low:.4f}–{s.high:.4f})" for s in scores if s.model == model}
-        lines.append(f"| {model} | {' | '.join(cells.get(name, '') for name in names)} |")
-    return "\n".join(lines)
+    """Returns a Markdown table of the scores with their intervals (see `score_grid`)."""
+    head, *rows = score_grid(scores, lambda s: f"{s.value:.4f} ({s.low:.4f}–{s.high:.4f})")
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+
+
+def score_grid(scores: Sequence[Score], form: Callable[[Score], str]) -> list[list[str]]:
+    """Returns a line of names and a line for each model, a column for each metric; of many metrics, the other way round.
+
+    Args:
+        scores: of any models and metrics.
+        form: writes one score.
+    """
+    metrics, models = (list(dict.fromkeys(getattr(s, part) for s in scores)) for part in ("metric", "model"))
+    cells = {(s.model, s.metric): form(s) for s in scores}
+    if len(metrics) > WIDE:
+        return [["metric", *models], *([name, *(cells.get((m, name), "") for m in models)] for name in metrics)]
+    return [["model", *metrics], *([m, *(cells.get((m, name), "") for name in metrics)] for m in models)]
 
 
 def _json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:

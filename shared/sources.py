@@ -78,9 +78,29 @@ def read_table(source: str, columns: Sequence[str], optional: Sequence[str] = ()
     Raises:
         DataError: the file is missing, a folder, empty, not what its name says, or lacks a column.
     """
+    headerless = all(column.isdigit() for column in columns)
+    frame = read_all(source, headerless)
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise DataError(
+            f'{Path(source).expanduser()}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the '
+            "command line."
+        )
+    return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
+
+
+def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
+    """Reads every column of a table (see `read_table`).
+
+    Args:
+        source: path of a file.
+        headerless: a text file has no header; its columns are called "0", "1" and so on.
+
+    Raises:
+        DataError: as for `read_table`, but for columns.
+    """
     path = Path(source).expanduser()
     kind = _kind(path)
-    headerless = READERS[kind] is not None and all(column.isdigit() for column in columns)
     try:
         frame = _read(path, kind, headerless)
     except (UnicodeDecodeError, UnicodeError) as error:
@@ -97,12 +117,7 @@ def read_table(source: str, columns: Sequence[str], optional: Sequence[str] = ()
         raise DataError(
             f"{path}: the file holds no records. It needs at least one, in a .csv or .tsv below the header."
         )
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise DataError(
-            f'{path}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the command line.'
-        )
-    return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
+    return frame
 
 
 def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataFrame], Any]:
@@ -188,7 +203,7 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
     with _open(path) as file:
         frame = pd.read_csv(
             file,
-            sep=READERS[kind],
+            sep=_separator(path, kind),
             header=None if headerless else 0,
             keep_default_na=False,
             dtype=str,
@@ -201,6 +216,16 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
     if any("\x00" in str(column) for column in frame.columns):
         raise ValueError("binary content")
     return frame
+
+
+def _separator(path: Path, kind: str) -> str:
+    """Returns what stands between the fields: of a .txt file, a tab unless its first line has none but commas."""
+    if kind == ".txt":
+        with _open(path) as file:
+            first = file.readline()
+        if b"," in first and b"\t" not in first:
+            return ","
+    return str(READERS[kind])
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+FEW = 4  # numbers of a list that fit into a cell
+
 
 def say(line: str) -> None:
     """Prints a line to standard output at once."""
@@ -39,11 +41,17 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | No
 
 
 def answer_table(inputs: Sequence[str], answers: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
-    """Prints each input beside its answer, outputs that are lists left out."""
-    names = [name for name, value in answers[0].items() if not isinstance(value, list)]
+    """Prints each input beside its answer; outputs that are long lists, or lists of lists, are left out."""
+    names = [name for name, value in answers[0].items() if not isinstance(value, list) or _short(value)]
     rows = [[text, *(_cell(answer[name]) for name in names)] for text, answer in zip(inputs, answers, strict=True)]
     table(["input", *names], rows, title)
 
 
+def _short(values: list[Any]) -> bool:
+    return len(values) <= FEW and all(isinstance(value, float) for value in values)
+
+
 def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(_cell(item) for item in value)
     return f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.pipelines import counted
+from shared.pipelines import counted, places_of, taken
 from tasks.fraud.config import MemoryConfig
-from tasks.fraud.ledger import Ledger, places_of, taken
+from tasks.fraud.ledger import Ledger
 from tasks.fraud.model import STATISTICS, Parts, Views
 
 ALIKE = 8  # batches of windows that are put in order of length together, so that little is padding

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from shared import sources
+from shared.columns import identifiers, numbers, refuse
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.fraud import sample
@@ -81,15 +81,15 @@ def tidy(frame: pd.DataFrame, config: FraudConfig, source: str, labelled: bool =
     tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in ("card", "terminal"):
         if name in named:
-            tidied[name] = _identifiers(frame[named[name]], source)
+            tidied[name] = identifiers(frame[named[name]], source)
         elif name == "card":
             tidied[name] = ONE_CARD
     tidied["time"] = _seconds(frame[columns.time], source)
-    tidied["amount"] = _numbers(frame[columns.amount], source, empty_is_fine=False).astype(np.float32)
+    tidied["amount"] = numbers(frame[columns.amount], source, empty_is_fine=False).astype(np.float32)
     for name in columns.numeric:
-        tidied[name] = _numbers(frame[name], source, empty_is_fine=True).astype(np.float32)
+        tidied[name] = numbers(frame[name], source, empty_is_fine=True).astype(np.float32)
     for name in columns.categorical:
-        tidied[name] = _identifiers(frame[name], source, empty_is_fine=True)
+        tidied[name] = identifiers(frame[name], source, empty_is_fine=True)
     if labelled:
         tidied["fraud"] = _labels(frame[columns.label], source)
         return tidied
@@ -219,62 +219,33 @@ def _named(config: FraudConfig) -> dict[str, str]:
     return {name: column for name, column in named.items() if column}
 
 
-def _identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> np.ndarray:
-    text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
-    if not empty_is_fine:
-        missing = np.array([not word.strip() for word in text], bool)
-        _refuse(missing, values, source, "is empty; give it a value or drop the row")
-    return np.array(text, object)
-
-
-def _identifier(value: Any) -> str:
-    """Returns an identifier as text, the same whether its column came as integers, or as floats because of a gap."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    numbers = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
-    wrong = numbers.isna() & (text != "") | np.isinf(numbers)
-    _refuse(wrong, values, source, "is no finite number")
-    if not empty_is_fine:
-        _refuse(numbers.isna(), values, source, "is empty; give it a value or drop the row")
-    return numbers.to_numpy(np.float64)
-
-
 def _seconds(values: pd.Series, source: str) -> np.ndarray:
     """Returns seconds since 1970 UTC of dates, of text, or of numbers, which are taken for just that."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        _refuse(values.isna(), values, source, "is empty; give it a value or drop the row")
+        refuse(values.isna(), values, source, "is empty; give it a value or drop the row")
         naive = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
         return naive.to_numpy("datetime64[s]").astype(np.int64)
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    _refuse(text == "", values, source, "is empty; give it a value or drop the row")
-    numbers = pd.to_numeric(text, errors="coerce")
-    if numbers.notna().all():
-        _refuse(
-            numbers.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
+    refuse(text == "", values, source, "is empty; give it a value or drop the row")
+    seconds = pd.to_numeric(text, errors="coerce")
+    if seconds.notna().all():
+        refuse(
+            seconds.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
         )
-        return numbers.to_numpy(np.float64).astype(np.int64)
+        return seconds.to_numpy(np.float64).astype(np.int64)
     with_offset = text.str.contains(OFFSET)
     if with_offset.any() and not with_offset.all():
-        _refuse(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
+        refuse(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
     parsed = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
-    _refuse(parsed.isna(), values, source, "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970")
+    refuse(parsed.isna(), values, source, "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970")
     return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _labels(values: pd.Series, source: str) -> np.ndarray:
     text = values.astype(str).str.strip().str.lower().str.removesuffix(".0")
     fraud = text.isin(TRUE)
-    _refuse(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
+    refuse(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
     return fraud.to_numpy(np.int8)
-
-
-def _refuse(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
-    if np.any(wrong):
-        row = int(np.argmax(np.asarray(wrong)))
-        raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": it {complaint}.')
 
 
 def _refuse_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:

@@ -98,16 +98,3 @@ def _known_of_terminals(
     low = np.searchsorted(ordered, terminals * span, side="left")
     high = np.searchsorted(ordered, key - delay, side="right")
     return reports, np.stack([low, np.maximum(low, high)], axis=1)
-
-
-def taken(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns the values at `places`, 0 or "" at padding."""
-    empty = b"" if values.dtype == object else values.dtype.type(0)
-    return np.where(places >= 0, values[np.maximum(places, 0)], empty)
-
-
-def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
-    step = np.arange(width or lengths.max(initial=1))
-    real = step < lengths[:, None]
-    return np.where(real, starts[:, None] + step, -1), real

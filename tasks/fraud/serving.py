@@ -13,11 +13,13 @@ import pandas as pd
 import tensorflow as tf
 
 from shared import evaluation
+from shared.columns import records_of
 from shared.errors import DataError
+from shared.pipelines import places_of, taken
 from shared.task import Call, Endpoint, Servable
 from tasks.fraud import data
 from tasks.fraud.config import ColumnsConfig, FraudConfig, ProtocolConfig
-from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger, places_of, taken
+from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger
 from tasks.fraud.model import TERMINAL_FIELDS, parts_of
 
 CARDS = 64  # of one call when a table is scored
@@ -198,18 +200,7 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
     """
     config = _as_trained(FraudConfig(), facts)
     wanted = [column for column in data.wanted(config) if column != config.columns.label]
-    example = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
-    records = []
-    for number, line in enumerate(lines, 1):
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Give {example}.') from error
-        missing = [column for column in wanted if not isinstance(record, dict) or column not in record]
-        if missing:
-            raise DataError(f'line {number}: no "{missing[0]}". Give {example}.')
-        records.append(record)
-    return answered(data.tidy(pd.DataFrame(records), config, "input", labelled=False), facts, call)
+    return answered(data.tidy(records_of(lines, wanted), config, "input", labelled=False), facts, call)
 
 
 def _as_trained(config: FraudConfig, facts: Mapping[str, Any]) -> FraudConfig:

@@ -75,3 +75,22 @@ def test_perfect_answers_have_an_interval_without_a_warning(recwarn):
     scores = evaluation.score("m", labels, np.eye(2)[labels] * 0.98 + 0.01, evaluation.CLASSIFICATION)
     assert all(s.low <= s.value + 1e-9 and s.high >= s.value - 1e-9 for s in scores)
     assert not [w for w in recwarn if "degenerate" in str(w.message).lower() or "BCa" in str(w.message)]
+
+
+def test_the_interval_over_days_is_wider_where_days_hang_together():
+    rng = np.random.default_rng(0)
+    independent = rng.normal(0, 1, 400)
+    together = np.repeat(rng.normal(0, 1, 20), 20)
+
+    def mean(totals: np.ndarray) -> np.ndarray:
+        return totals[..., 0] / totals[..., 1]
+
+    widths = []
+    for values in (independent, together):
+        sums = np.stack([values, np.ones(400)], axis=1)
+        score = evaluation.score_of_days("model", "mean", sums, mean, length=20)
+        assert score.value == pytest.approx(values.mean())
+        assert score.low < score.value < score.high
+        widths.append(score.high - score.low)
+    assert widths[0] == pytest.approx(2 * 1.96 / 20, rel=0.25)
+    assert widths[1] > 3 * widths[0]

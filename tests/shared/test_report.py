@@ -44,3 +44,24 @@ def test_the_machine_is_told_by_kind_and_not_by_name():
 
     assert "cores" in report.machine()
     assert platform.node() not in report.machine() or not platform.node()
+
+
+def test_of_a_coverage_the_nearest_is_best_and_of_a_crps_the_lowest():
+    scores = [score("a", "coverage_80_5d", 0.7), score("b", "coverage_80_5d", 0.82), score("c", "coverage_80_5d", 0.99)]
+    assert report.best_baseline(scores, "coverage_80_5d", ["exported"]).model == "b"
+    scores = [
+        score("a", "crps_20d", 0.7),
+        score("b", "crps_20d", 0.6),
+        score("a", "crps_skill", 0.1),
+        score("b", "crps_skill", 0.2),
+    ]
+    assert report.best_baseline(scores, "crps_20d", ["exported"]).model == "b"
+    assert report.best_baseline(scores, "crps_skill", ["exported"]).model == "b"
+
+
+def test_many_metrics_stand_one_below_the_other():
+    scores = [score(model, f"m{k}", k / 10) for model in ("exported", "a") for k in range(8)]
+    lines = report.score_table(scores).splitlines()
+    assert lines[0] == "| metric | exported | a |"
+    assert len(lines) == 10
+    assert lines[3].startswith("| m1 | 0.1000")

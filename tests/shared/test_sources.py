@@ -272,3 +272,13 @@ def test_checksums_follow_bytes_and_records(tmp_path):
     changed = RECORDS.assign(label=RECORDS["label"][::-1].tolist())
     assert sources.sha256_of_records(RECORDS) == sources.sha256_of_records(RECORDS.copy())
     assert sources.sha256_of_records(RECORDS) != sources.sha256_of_records(changed)
+
+
+def test_a_txt_file_may_hold_commas_or_tabs(tmp_path):
+    (tmp_path / "commas.txt").write_text("1.5,2\n3,4\n")
+    (tmp_path / "tabs.txt").write_text("a\tb, c\nd\te, f\n")
+    assert sources.read_all(str(tmp_path / "commas.txt"), headerless=True).to_numpy().tolist() == [
+        ["1.5", "2"],
+        ["3", "4"],
+    ]
+    assert sources.read_table(str(tmp_path / "tabs.txt"), ["1"])["1"].tolist() == ["b, c", "e, f"]

@@ -1,0 +1,76 @@
+"""Columns of a user's table brought to one type, or refused with the file, the row and the remedy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shared.errors import DataError
+
+NOTHING = ("null", "nan", "na", "n/a", "none")
+"""How files write a number that is not there, besides an empty cell; in any case."""
+
+
+def identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> np.ndarray:
+    """Returns names as text, `(rows,)` of objects: 12 in one file is "12" in another, and 12.0 in a third.
+
+    Raises:
+        DataError: a cell is empty, unless that is fine.
+    """
+    text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
+    if not empty_is_fine:
+        missing = np.array([not word.strip() for word in text], bool)
+        refuse(missing, values, source, "is empty; give it a value or drop the row")
+    return np.array(text, object)
+
+
+def numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
+    """Returns finite numbers, float64 `(rows,)`; an empty cell, where that is fine, is not a number.
+
+    Raises:
+        DataError: a cell is no finite number, or is empty (or says "null", "nan", "n/a" or the like).
+    """
+    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
+    text = text.where(~text.str.lower().isin(NOTHING), "")
+    found = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
+    wrong = found.isna() & (text != "") | np.isinf(found)
+    refuse(wrong, values, source, "is no finite number")
+    if not empty_is_fine:
+        refuse(found.isna(), values, source, "is empty; give it a value or drop the row")
+    return found.to_numpy(np.float64)
+
+
+def records_of(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
+    """Returns lines, a JSON object each, as a table.
+
+    Raises:
+        DataError: a line is no JSON object, or lacks one of the columns wanted.
+    """
+    example = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
+    records = []
+    for number, line in enumerate(lines, 1):
+        try:
+            record = json.loads(line)
+        except ValueError as error:
+            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Give {example}.') from error
+        missing = [column for column in wanted if not isinstance(record, dict) or column not in record]
+        if missing:
+            raise DataError(f'line {number}: no "{missing[0]}". Give {example}.')
+        records.append(record)
+    return pd.DataFrame(records)
+
+
+def refuse(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
+    """Raises a `DataError` that names the first row for which `wrong` is True; 1 is the first record."""
+    if np.any(wrong):
+        row = int(np.argmax(np.asarray(wrong)))
+        raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": it {complaint}.')
+
+
+def _identifier(value: Any) -> str:
+    """Returns an identifier as text, the same whether its column came as integers, or as floats because of a gap."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,1 @@
+"""Stock forecasting: an honest distribution of the prices of the coming days."""

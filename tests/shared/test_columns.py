@@ -1,0 +1,53 @@
+"""Columns of a user's table come to one type, or an error names the place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.columns import identifiers, numbers, records_of, refuse
+from shared.errors import DataError
+
+
+def test_identifiers_are_the_same_text_from_every_type():
+    for values in ([12, 7], [12.0, 7.0], ["12", "7"]):
+        assert identifiers(pd.Series(values, name="card"), "a.csv").tolist() == ["12", "7"]
+
+
+def test_an_empty_identifier_is_refused_unless_it_is_fine():
+    values = pd.Series(["a", None], name="card")
+    with pytest.raises(DataError, match=r'a\.csv, row 2: column "card"'):
+        identifiers(values, "a.csv")
+    assert identifiers(values, "a.csv", empty_is_fine=True).tolist() == ["a", ""]
+
+
+def test_numbers_may_come_as_text_and_gaps_stay_gaps():
+    found = numbers(pd.Series(["1.5", " 2", "", "null", "NaN"], name="price"), "a.csv", empty_is_fine=True)
+    np.testing.assert_array_equal(found, [1.5, 2, np.nan, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"), [("two", "no finite number"), ("inf", "no finite number"), ("", "is empty")]
+)
+def test_what_is_no_number_is_refused(value, complaint):
+    with pytest.raises(DataError, match=f'a.csv, row 2: column "price" is "{value}": it .*{complaint}|it {complaint}'):
+        numbers(pd.Series(["1", value], name="price"), "a.csv", empty_is_fine=False)
+
+
+def test_the_first_wrong_row_is_named():
+    with pytest.raises(DataError, match='x, row 3: column "c" is "8": it is odd'):
+        refuse(np.array([False, False, True, True]), pd.Series([1, 2, 8, 9], name="c"), "x", "is odd")
+
+
+def test_lines_become_a_table():
+    frame = records_of(['{"a": 1, "b": "x"}', '{"a": 2, "b": "y"}'], ["a"])
+    assert frame["a"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"), [("{", "line 2.*not JSON"), ("[1]", 'line 2: no "a"'), ('{"b": 1}', 'line 2: no "a"')]
+)
+def test_a_line_that_cannot_be_used_is_named(line, complaint):
+    with pytest.raises(DataError, match=complaint):
+        records_of(['{"a": 1}', line], ["a"])

@@ -1,0 +1,96 @@
+"""A trained model is judged beside its baselines by one code, and the file's scores say what the run's do."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from shared.sources import Origin, Splits
+from tasks.stock import train
+from tasks.stock.batches import open_panel
+from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
+
+
+@pytest.fixture(scope="module")
+def longer():
+    """Two tickers whose volatility comes in spells, 900 days each."""
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    tables = []
+    for name in ("AAA", "BBB"):
+        deviation = 0.01 * np.exp(np.repeat(rng.normal(0, 0.7, 30), 30))
+        close = 50 * np.exp(np.cumsum(rng.normal(0, 1, 900) * deviation))
+        day = np.datetime64("2018-01-01", "s") + np.arange(900) * np.timedelta64(86_400, "s")
+        table = {"ticker": name, "day": day, "close": close, **dict.fromkeys(("open", "high", "low", "volume"), np.nan)}
+        tables.append(pd.DataFrame(table))
+    return pd.concat(tables, ignore_index=True)
+
+
+@pytest.fixture
+def judged(longer, config, tmp_path):
+    days = np.unique(longer["day"])
+    cuts = {"train": (0, 600), "validation": (600, 750), "test": (750, 900)}
+    parts = {}
+    for name, (begin, end) in cuts.items():
+        part = longer[longer["day"] <= days[end - 1]]
+        parts[name] = part.assign(judged=part["day"] >= days[begin]).reset_index(drop=True)
+    splits = Splits(**parts, origin=Origin("walks", "made up", "0", "none", "by days"))
+    fitted = train.fit(config, splits, tmp_path)
+    return fitted, splits, evaluate(fitted, splits, config)
+
+
+def test_every_model_has_every_score(judged, config):
+    _, _, evaluation = judged
+    models = {score.model for score in evaluation.scores}
+    assert models == {"exported", "random_walk", "drift", "ewma", "garch", "garch_t", "gradient_boosting"}
+    metrics = {score.metric for score in evaluation.scores}
+    assert {
+        "crps_skill",
+        "crps_1d",
+        "crps_3d",
+        "log_score_1d",
+        "coverage_80_3d",
+        "coverage_95_1d",
+        "mase_3d",
+        "mcc_1d",
+    } <= metrics
+    assert len(evaluation.scores) == len(models) * len(metrics)
+    assert all(np.isfinite(score.value) for score in evaluation.scores)
+    by = {(s.model, s.metric): s.value for s in evaluation.scores}
+    assert by["ewma", "crps_skill"] > by["random_walk", "crps_skill"] == 0  # spells of volatility can be followed
+
+
+def test_plots_can_be_drawn(judged, tmp_path):
+    for name, draw in judged[2].plots.items():
+        draw(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_the_scale_of_an_error_is_the_naive_error_of_training(judged, config):
+    _, splits, _ = judged
+    panel = open_panel(splits.test, config.forecast)
+    asked = np.flatnonzero(panel.chosen)
+    scales = naive_scales(splits.train, panel, asked, config.forecast.horizons)
+    close = np.log(splits.train["close"][splits.train["ticker"] == "BBB"].to_numpy())
+    expected = np.mean(np.abs(close[3:] - close[:-3]))
+    np.testing.assert_allclose(scales[panel.ticker[asked] == "BBB", 1], expected)
+
+
+def test_coverage_is_told_by_the_year_forecast_from():
+    days = np.array(["2019-12-30", "2019-12-31", "2020-01-02"], "datetime64[s]")
+    scored = {name: np.array([[1.0], [0.0], [1.0]]) for name in ("coverage_80", "coverage_95")}
+    assert coverage_by_year(scored, days, (1,)) == {}  # a few days of a year say nothing of it
+    found = coverage_by_year(scored, days, (1,), fewest=1)
+    assert found["2019 coverage_80 1d"] == 0.5
+    assert found["2020 coverage_95 1d"] == 1.0
+
+
+def test_the_facts_are_json(judged):
+    import json
+
+    facts = json.loads(json.dumps(judged[0].facts))
+    assert facts["task"] == "stock"
+    assert dataclasses.is_dataclass(judged[0].history)

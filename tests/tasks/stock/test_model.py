@@ -1,0 +1,97 @@
+"""The model reads no future, knows no unit of price, and takes days one by one or all at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tasks.stock.model import FIELDS, trainer_of
+
+
+def series(market, ticker: str = "AAA") -> dict[str, np.ndarray]:
+    rows = market[market["ticker"] == ticker]
+    fields = {name: rows[name].to_numpy(np.float32)[None] for name in FIELDS}
+    return {**fields, "length": np.array([len(rows)], np.int32)}
+
+
+@pytest.fixture
+def read(views):
+    trainer = trainer_of(views.parts)
+    return lambda inputs: np.asarray(trainer(inputs))
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_future_changes_no_forecast(market, read, name):
+    inputs = series(market)
+    before = read(inputs)
+    changed = {**inputs, name: inputs[name].copy()}
+    changed[name][:, 40:] *= 1.5
+    after = read(changed)
+    np.testing.assert_array_equal(after[:, :40], before[:, :40])
+    assert np.abs(after[:, 40:] - before[:, 40:]).max() > 1e-4
+
+
+def test_a_unit_of_price_or_of_volume_changes_no_forecast(market, read):
+    inputs = series(market)
+    scaled = {name: value * 128 if name != "length" else value for name, value in inputs.items()}
+    np.testing.assert_allclose(read(scaled), read(inputs), atol=2e-5)
+
+
+def test_padding_and_neighbours_change_nothing(market, read):
+    long, short = series(market), series(market, "BBB")
+    together = {
+        name: np.concatenate([value, np.pad(short[name], [(0, 0), (0, 30)]) if name != "length" else short[name]])
+        for name, value in long.items()
+    }
+    found = read(together)
+    np.testing.assert_allclose(found[:1], read(long), atol=1e-6)
+    np.testing.assert_allclose(found[1:, :60], read(short), atol=1e-6)
+
+
+def test_days_in_two_parts_equal_the_whole(market, views):
+    inputs = series(market)
+    memory = np.zeros((1, views.memory_size), np.float32)
+    whole = views.days({**inputs, "memory": memory})
+    cut = 37
+    first = {**{n: inputs[n][:, :cut] for n in FIELDS}, "length": np.array([cut], np.int32), "memory": memory}
+    after = views.days(first)
+    rest = {
+        **{n: inputs[n][:, cut:] for n in FIELDS},
+        "length": inputs["length"] - cut,
+        "memory": np.asarray(after["memory"]),
+    }
+    second = views.days(rest)
+    np.testing.assert_allclose(second["hidden"], np.asarray(whole["hidden"])[:, cut:], atol=1e-5)
+    np.testing.assert_allclose(second["scale"], np.asarray(whole["scale"])[:, cut:], rtol=1e-5)
+    np.testing.assert_allclose(second["memory"], whole["memory"], rtol=1e-5, atol=1e-5)
+
+
+def test_what_is_not_known_is_filled_from_the_past_alone(market, read):
+    inputs = series(market)
+    bare = {**inputs, **{name: np.full_like(inputs[name], np.nan) for name in ("open", "high", "low", "volume")}}
+    found = read(bare)
+    assert np.isfinite(found).all()
+    by_close = {**inputs, "volume": bare["volume"]}
+    before = np.concatenate([inputs["close"][:, :1], inputs["close"][:, :-1]], axis=1)
+    by_close |= {
+        "open": before,
+        "high": np.maximum(before, inputs["close"]),
+        "low": np.minimum(before, inputs["close"]),
+    }
+    np.testing.assert_allclose(found, read(by_close), atol=1e-6)
+
+
+def test_a_price_that_stands_still_has_a_forecast(views, read):
+    still = {name: np.full((1, 30), 7.0, np.float32) for name in FIELDS}
+    found = read({**still, "length": np.array([30], np.int32)})
+    assert np.isfinite(found).all()
+    assert (found[..., 1] > 0).all()
+
+
+def test_a_high_below_the_close_is_no_high(market, read):
+    inputs = series(market)
+    dirty = {**inputs, "high": inputs["high"].copy()}
+    dirty["high"][:, 20] = 0.5 * inputs["close"][:, 20]
+    mended = {**inputs, "high": inputs["high"].copy()}
+    mended["high"][:, 20] = np.maximum(inputs["open"], inputs["close"])[:, 20]
+    np.testing.assert_allclose(read(dirty), read(mended), atol=1e-6)

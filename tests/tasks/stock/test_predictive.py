@@ -1,0 +1,56 @@
+"""Scores of a predictive distribution against closed forms and cases worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from tasks.stock.predictive import LEVELS, MIDDLE, Forecast, of_quantiles, row_scores, standardized
+
+
+def normal_crps(value: float, location: float, scale: float) -> float:
+    """Gneiting & Raftery (2007), equation 21."""
+    z = (value - location) / scale
+    return scale * (z * (2 * norm.cdf(z) - 1) + 2 * norm.pdf(z) - 1 / np.sqrt(np.pi))
+
+
+@pytest.mark.parametrize("value", [-0.05, 0.0, 0.012])
+def test_the_crps_is_that_of_the_closed_form(value):
+    returns, location, scale = (np.array([[x]]) for x in (value, 0.001, 0.02))
+    scores = row_scores(standardized(location, scale, returns, norm), returns)
+    assert scores["crps"][0, 0] == pytest.approx(normal_crps(value, 0.001, 0.02), rel=0.01)
+    assert scores["log_score"][0, 0] == pytest.approx(-norm.logpdf(value, 0.001, 0.02))
+    assert scores["absolute_error"][0, 0] == pytest.approx(abs(value - 0.001), abs=1e-8)
+
+
+def test_coverage_tells_inside_from_outside():
+    returns = np.array([[0.0], [1.5], [2.5]])
+    forecast = standardized(np.zeros((3, 1)), np.ones((3, 1)), returns, norm)
+    scores = row_scores(forecast, returns)
+    assert scores["coverage_80"][:, 0].tolist() == [1, 0, 0]
+    assert scores["coverage_95"][:, 0].tolist() == [1, 1, 0]
+
+
+def test_an_answer_that_is_not_known_scores_nothing():
+    returns = np.array([[np.nan]])
+    scores = row_scores(standardized(np.zeros((1, 1)), np.ones((1, 1)), returns, norm), returns)
+    assert all(np.isnan(value).all() for value in scores.values())
+
+
+def test_quantiles_of_a_normal_distribution_give_it_back():
+    levels = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
+    returns = np.array([[0.3, -4.0]])
+    values = np.broadcast_to(0.1 + 2 * norm.ppf(levels), (1, 2, 7))
+    forecast = of_quantiles(levels, values, returns)
+    expected = standardized(np.full((1, 2), 0.1), np.full((1, 2), 2.0), returns, norm)
+    np.testing.assert_allclose(forecast.quantiles, expected.quantiles, atol=1e-5)
+    np.testing.assert_allclose(forecast.log_density, expected.log_density, atol=1e-6)
+    np.testing.assert_allclose(forecast.rise, expected.rise, atol=1e-6)
+
+
+def test_crossing_quantiles_are_put_in_order():
+    forecast = of_quantiles(np.array([0.1, 0.5, 0.9]), np.array([[[0.2, 0.1, 0.3]]]), np.array([[0.0]]))
+    assert (np.diff(forecast.quantiles[0, 0]) >= 0).all()
+    assert isinstance(forecast, Forecast)
+    assert LEVELS[MIDDLE] == 0.5

@@ -1,0 +1,12 @@
+"""The sample is the real series of the arch package."""
+
+from __future__ import annotations
+
+from tasks.stock import sample
+
+
+def test_two_indices_of_twenty_years():
+    frame = sample.prices()
+    assert frame.groupby("Ticker").size().to_dict() == {"^GSPC": 5031, "^IXIC": 5031}
+    assert str(frame["Date"].min())[:10] == "1999-01-04"
+    assert {"Open", "High", "Low", "Close", "Adj Close", "Volume"} <= set(frame.columns)

@@ -1,0 +1,120 @@
+"""Signatures by the state and without, and answers to a user's lines."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared.errors import DataError
+from tasks.stock import serving
+from tasks.stock.batches import open_panel
+from tasks.stock.calibration import NORMAL_KNOTS
+from tasks.stock.config import StockConfig
+from tasks.stock.evaluate import exported
+from tasks.stock.model import FIELDS, trainer_of
+from tasks.stock.predictive import LEVELS
+
+
+@pytest.fixture
+def facts(config):
+    import dataclasses
+
+    return {
+        "table": dataclasses.asdict(config.table),
+        "forecast": dataclasses.asdict(config.forecast),
+        "normals": np.tile(1.2 * NORMAL_KNOTS, (2, 1)).tolist(),
+    }
+
+
+@pytest.fixture
+def endpoints(views, config, facts):
+    normals = np.asarray(facts["normals"])
+    return serving.servable(views.whole(serving.served_normals(normals, config.forecast.quantiles)), facts).endpoints
+
+
+def request_of(market, ticker="AAA"):
+    rows = market[market["ticker"] == ticker]
+    fields = {name: tf.constant(rows[name].to_numpy(np.float32)[None]) for name in FIELDS}
+    return {**fields, "length": tf.constant([len(rows)], tf.int32)}
+
+
+def test_days_one_by_one_answer_as_all_at_once(endpoints, market):
+    request = request_of(market)
+    memory = tf.constant(endpoints["step"].request["memory"][:1])
+    for day in range(90):
+        after = endpoints["step"].function(**{name: request[name][:, day] for name in FIELDS}, memory=memory)
+        memory = after["memory"]
+        if day in (0, 20, 89):
+            part = {name: request[name][:, : day + 1] for name in FIELDS}
+            whole = endpoints["serving_default"].function(**part, length=tf.constant([day + 1]))
+            for name, values in whole.items():
+                np.testing.assert_allclose(after[name], values, rtol=1e-5, atol=1e-5)
+
+
+def test_quantiles_are_prices_in_order_and_those_of_the_evaluation(endpoints, market, views, facts, config):
+    request = request_of(market)
+    answer = endpoints["serving_default"].function(**request)
+    quantiles = answer["price_quantiles"].numpy()[0]
+    assert (np.diff(quantiles, axis=-1) > 0).all()
+    parameters = np.asarray(trainer_of(views.parts)({n: v.numpy() for n, v in request.items()}))[:, -1]
+    judged = exported(parameters, np.zeros((1, 2)), np.asarray(facts["normals"])).quantiles[0]
+    close = float(request["close"][0, -1])
+    for k, level in enumerate(config.forecast.quantiles):
+        expected = close * np.exp(judged[:, np.argmin(np.abs(LEVELS - level))])
+        np.testing.assert_allclose(quantiles[:, k], expected, rtol=1e-4)
+    spread = (judged[:, -20] - judged[:, 19]) / 2 / 1.2816
+    np.testing.assert_allclose(answer["expected_volatility"][0], spread, rtol=0.35)
+
+
+def test_the_keras_model_gives_the_same_quantiles(endpoints, market, views, config, facts):
+    request = request_of(market)
+    whole = views.whole(serving.served_normals(np.asarray(facts["normals"]), config.forecast.quantiles))
+    expected = endpoints["serving_default"].function(**request)["price_quantiles"]
+    np.testing.assert_allclose(whole(request), expected, rtol=1e-5)
+
+
+@pytest.fixture
+def call(endpoints):
+    def answer(request):
+        found = endpoints["serving_default"].function(**{k: tf.constant(v) for k, v in request.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    return answer
+
+
+def test_lines_are_answered_in_their_order_by_the_days_up_to_each(facts, call, market):
+    lines = list(serving.EXAMPLES)
+    found = serving.predict(lines, facts, call)
+    assert found["price_quantiles"].shape == (len(lines), 2, 7)
+    assert set(found) == {"price_quantiles", "expected_volatility", "rise_probability", "median"}
+    backwards = serving.predict(lines[::-1], facts, call)
+    np.testing.assert_allclose(backwards["rise_probability"][::-1], found["rise_probability"], atol=1e-6)
+    fewer = serving.predict(lines[:-5], facts, call)
+    np.testing.assert_allclose(fewer["price_quantiles"], found["price_quantiles"][:-5], rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("no json", "line 2.*not JSON"),
+        ('{"Ticker": "A"}', 'line 2: no "Date"'),
+        ('{"Ticker": "A", "Date": "2020-01-01", "Close": -1}', "more than 0"),
+    ],
+)
+def test_a_bad_line_is_named(facts, call, line, complaint):
+    good = json.dumps({"Ticker": "A", "Date": "2020-01-02", "Close": 3.0})
+    with pytest.raises(DataError, match=complaint):
+        serving.predict([good, line], facts, call)
+
+
+def test_a_file_is_judged_through_the_exported_model(facts, call, market, tmp_path, config):
+    names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
+    market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
+    scores = serving.judge(StockConfig(), str(tmp_path / "new.csv"), facts, call)
+    assert {score.model for score in scores} == {"exported"}
+    count = int(np.isfinite(open_panel(market.assign(judged=True), config.forecast).returns[:, 0]).sum())
+    assert count > 100
+    assert all(score.low <= score.value <= score.high for score in scores if np.isfinite(score.low))
