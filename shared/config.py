@@ -67,8 +67,8 @@ class TaskConfig:
     """What the settings of all tasks have in common; a task adds its own fields."""
 
     data: str = "sample"
-    """`sample`, a file (.csv .tsv .jsonl .parquet, also .gz or .xz), or the name of a TensorFlow data set; the fraud task
-    takes `openml:NAME` too, the stock task `yahoo:TICKER,TICKER`."""
+    """`sample`, a file (.csv .tsv .jsonl .parquet, also .gz or .xz), or the name of a TensorFlow data set; for fraud
+    `openml:NAME` too, for stock `yahoo:TICKER,TICKER`."""
     validation_data: str | None = None
     """A file that holds the validation split; without it a part of the training rows is kept back."""
     test_data: str | None = None
