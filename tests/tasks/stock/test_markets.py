@@ -1,0 +1,62 @@
+"""The figures on real stocks, made again with the code and settings of the task's page."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+
+import numpy as np
+import pytest
+
+from shared import workflow
+from tasks.stock import data
+from tasks.stock.batches import open_panel
+from tasks.stock.config import PRESETS, DirectionConfig, ProtocolConfig, TableConfig
+from tasks.stock.scores import confusion
+from tasks.stock.train import TASK
+
+
+@pytest.fixture
+def kdd17(real_data, tmp_path):
+    return dataclasses.replace(
+        PRESETS["default"],
+        data=str(real_data / "stock" / "kdd17" / "ohlcv.csv.xz"),
+        protocol=ProtocolConfig(date(2015, 1, 2), date(2016, 1, 4)),
+        direction=DirectionConfig(0.0055, 0.005),
+        output=str(tmp_path),
+    )
+
+
+@pytest.fixture
+def djia(real_data, tmp_path):
+    return dataclasses.replace(
+        PRESETS["default"],
+        data=str(real_data / "stock" / "djia31-2006-2017" / "ohlcv.csv.xz"),
+        table=TableConfig(ticker="Name"),
+        protocol=ProtocolConfig(date(2014, 1, 2), date(2015, 1, 2)),
+        output=str(tmp_path),
+    )
+
+
+def test_the_benchmarks_days_and_moves_are_found_again(kdd17):
+    """7,398 instances on the test days and 52.85 % of them up, as the benchmark's own log and files have it."""
+    panel = open_panel(data.load(kdd17).test, kdd17.forecast)
+    returns = panel.returns[:, 0].astype(np.float64)
+    rise, _, fall, _ = confusion(np.ones(len(returns)), returns, kdd17.direction).sum(axis=0)
+    assert rise + fall == pytest.approx(7398, rel=0.002)
+    assert rise / (rise + fall) == pytest.approx(0.5285, abs=0.0005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["kdd17", "djia"])
+def test_the_distribution_is_ahead_of_garch_and_holds_what_its_intervals_say(name, request):
+    config = request.getfixturevalue(name)
+    _, run = workflow.train(TASK, config, "lstm-suite train stock")
+    scores = {(s.model, s.metric): s.value for s in run.evaluation.scores}
+    for horizon in config.forecast.horizons:
+        for baseline in ("random_walk", "ewma", "garch", "garch_t"):
+            assert scores["exported", f"crps_{horizon}d"] < scores[baseline, f"crps_{horizon}d"]
+        assert scores["exported", f"mase_{horizon}d"] <= 1
+        assert scores["exported", f"coverage_80_{horizon}d"] == pytest.approx(0.80, abs=0.03)
+        assert scores["exported", f"coverage_95_{horizon}d"] == pytest.approx(0.95, abs=0.02)
+    assert run.minutes <= 30
