@@ -13,6 +13,7 @@ from scipy.stats import DegenerateDataWarning, bootstrap
 from sklearn import metrics
 
 RESAMPLES = 500
+FEWEST_BLOCKS = 4  # of days: fewer are all but the same days in every resample
 CALIBRATION_BINS = 15
 FACTORS = (-6.0, 2.0)  # natural logarithms of the least and greatest factor in calibration: even a perfect
 # validation split must not make a model sure beyond measure
@@ -122,9 +123,11 @@ def score_of_days(
         metric: name in the results.
         sums: whatever the metric is made of, summed over each day, in the order of the days `(days, parts)`.
         value: from such sums over many days, `(..., parts)`, to the metric `(...)`.
-        length: days of a block.
+        length: days of a block. Of fewer than four blocks no interval is drawn: its ends are not numbers.
     """
     days = len(sums)
+    if days < FEWEST_BLOCKS * length:
+        return Score(model, metric, float(value(sums.sum(axis=0))), float("nan"), float("nan"))
     draws = np.random.default_rng(0).integers(0, days, (RESAMPLES, -(-days // length)))
     chosen = ((draws[..., None] + np.arange(length)) % days).reshape(RESAMPLES, -1)[:, :days]
     values = value(sums[chosen].sum(axis=1))

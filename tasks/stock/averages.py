@@ -30,6 +30,7 @@ class MovingAverages:
             return_sequences=True,
             return_state=True,
             trainable=False,
+            dtype="float32",  # eight bits of a mixed policy lose what an average of sixty days adds up
             name=name,
         )
         self.layer.build((None, None, series))

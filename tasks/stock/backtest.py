@@ -15,8 +15,8 @@ def compare(
     """Returns yearly return, volatility, Sharpe ratio and deepest fall of two portfolios, rebalanced at each close.
 
     `said to rise` holds in equal parts the tickers whose probability of a rise is above a half, and else cash without
-    interest; `buy and hold` holds all in equal parts. Dividends, taxes, and the gap between a close and a trade at it are
-    left out.
+    interest; `buy and hold` holds all in equal parts, put back at each close. Taxes and the gap between a close and a trade
+    at it are left out; dividends are in where the closes are adjusted for them.
 
     Args:
         rise: probability of a rise the next day `(rows,)`.

@@ -14,6 +14,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from tasks.stock.predictive import Forecast, of_quantiles, standardized
 
 DECAY = 0.94  # a day's, of RiskMetrics (J. P. Morgan, 1996), for daily returns
+START = 10  # returns whose mean square the average starts from
 REFIT = 252  # trading days after which GARCH is fitted anew
 BOOSTED = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
 FEWEST = 100  # returns to fit GARCH to; with fewer its place is taken by EWMA
@@ -45,7 +46,7 @@ def moments(
         mean = np.cumsum(change) / days
         deviation = np.sqrt(np.maximum(np.cumsum(change**2) / days, 1e-12))
         smooth = np.empty(len(change))
-        level = np.mean(change[:20] ** 2)
+        level = np.mean(change[:START] ** 2)
         for k, value in enumerate(change):
             level = DECAY * level + (1 - DECAY) * value * value
             smooth[k] = level

@@ -73,9 +73,11 @@ class WindowBatches:
         self.panel, self.forecast = panel, forecast
         self.batch_size, self.seed = batch_size, seed
         chosen = np.flatnonzero(panel.chosen)
-        first, count = np.unique(panel.first[chosen], return_counts=True)
-        begin = chosen[np.searchsorted(panel.first[chosen], first)]
-        self.spans = np.stack([begin, begin + count], axis=1)  # a ticker's chosen rows stand together
+        first = np.unique(panel.first[chosen])
+        begin = chosen[np.searchsorted(panel.first[chosen], first, "left")]
+        end = chosen[np.searchsorted(panel.first[chosen], first, "right") - 1] + 1
+        self.spans = np.stack([begin, end], axis=1)
+        count = self.spans[:, 1] - begin
         self.parts = -(-count // forecast.window) + 1  # one more: the first cut lies anywhere
 
     @property

@@ -28,10 +28,11 @@ def load(config: StockConfig) -> Splits:
     Raises:
         DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split holds too few days.
     """
-    for option, value in (("--validation-data", config.validation_data), ("--group-column", config.group_column)):
-        if value:
+    for name in ("validation_data", "test_data", "group_column"):
+        if value := getattr(config, name):
             raise DataError(
-                f"{option} {value}: the stock task splits by days; see --protocol.validation-from. Leave it out."
+                f"--{name.replace('_', '-')} {value}: the stock task splits one file by days; see "
+                "--protocol.validation-from and --protocol.test-from. Leave it out."
             )
     frame, origin = _read_all(config)
     return _by_days(frame, config, origin)
@@ -50,6 +51,8 @@ def boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic, np.ge
         raise DataError(f"{config.data}: has no dates, so --protocol days cannot be found in it. Use the fractions.")
     until = _day(protocol.test_until, days) if protocol.test_until else days[-1]
     days = days[days <= until]
+    if not len(days):
+        raise DataError(f"{config.data}: has no day up to --protocol.test-until {protocol.test_until}.")
     count = len(days)
     test = _day(protocol.test_from, days) if protocol.test_from else days[-max(1, round(count * config.test_fraction))]
     before = days[days < test]
@@ -71,13 +74,9 @@ def _read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
         name, licence = "yahoo", "Yahoo's terms of use: for your own use"
         location, digest = f"Yahoo Finance, {config.table.period}", sources.sha256_of_records(frame)
     elif sources.is_file(source):
-        paths = [path for path in (source, config.test_data) if path]
-        frame = pd.concat([prices.read(config, path) for path in paths], ignore_index=True)
-        if frame.duplicated(["ticker", "day"]).any():
-            raise DataError(f"{config.test_data}: holds days that {source} holds too. Cut one of them.")
-        frame = frame.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
-        name, licence = Path(source).expanduser().resolve().parent.name, LICENCE
-        location, digest = ", ".join(Path(path).name for path in paths), sources.sha256(*paths)
+        frame, licence = prices.read(config, source), LICENCE
+        name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
+        digest = sources.sha256(source)
     else:
         table = config.table
         wanted = {column: column for column in (table.ticker, table.date, table.close) if column}

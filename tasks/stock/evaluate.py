@@ -51,7 +51,8 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
         scores += summary(name, answer, scored, returns, days, scales, horizons, config.direction)
     others = [name for name in answers if name != "exported"]
     tickers = pd.factorize(panel.ticker[asked])[0]
-    place = int(asked[panel.first[asked] == panel.first[asked[0]]][-1 - max(horizons)])
+    most = asked[tickers == np.argmax(np.bincount(tickers))]
+    place = int(most[max(0, len(most) - 1 - max(horizons))])
     ticker = panel.fields["close"][panel.first == panel.first[place]]
     return Evaluation(
         scores,
@@ -138,12 +139,10 @@ def coverage_by_year(
     found = {}
     for year in np.unique(years):
         rows = years == year
-        if len(np.unique(days[rows])) < fewest:
-            continue
         for name in ("coverage_80", "coverage_95"):
             for k, horizon in enumerate(horizons):
                 inside = scored[name][rows, k]
-                if np.isfinite(inside).any():
+                if len(np.unique(days[rows][np.isfinite(inside)])) >= fewest:
                     found[f"{year} {name} {horizon}d"] = float(np.nanmean(inside))
     return found
 

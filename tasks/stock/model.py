@@ -26,7 +26,7 @@ SERIES = 7
 REFERENCE = 20.0  # half-life, in days, of the volatility by which returns are measured
 FLOOR = 1e-4  # of a daily volatility: a price that stands still has one too
 TYPICAL = 0.015  # daily volatility of a large stock: where its logarithm is 0
-YEAR = 250.0
+LONG = 100.0  # days after which a history is not told from a longer one; training sees such
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,11 @@ def _day(fields: Mapping[str, Any], mask: Any, seen: Any, last: Any) -> dict[str
     change = ops.log(close / before)
     night, session, span = ops.log(opening / before), ops.log(close / opening), ops.log(high / low)
     ranged = 0.5 * ops.square(span) - (2 * float(np.log(2)) - 1) * ops.square(session)  # Garman & Klass (1980)
-    variance = ops.square(night) + ops.maximum(ranged, 0.0)
+    seen_range = ops.logical_and(fields["high"] > 0, fields["low"] > 0)
+    variance = ops.where(seen_range, ops.square(night) + ops.maximum(ranged, 0.0), ops.square(change))
     volume = _known(fields["volume"], mask, ops.zeros_like(close))
     traded = ops.cast(volume > 0, "float32")
-    volume = ops.log(ops.maximum(volume, 1.0)) * traded
+    volume = ops.log(ops.where(volume > 0, volume, ops.ones_like(volume))) * traded
     squared = ops.square(change)
     falls = squared * ops.cast(change < 0, "float32")
     series = [ops.ones_like(change), change, squared, variance, falls]
@@ -227,7 +228,7 @@ def _features(day: Mapping[str, Any], averages: list[Any], half_lives: tuple[flo
         *(ops.clip(day[name] / scale, -8.0, 8.0) / 2 for name in ("change", "night", "session", "span")),
         _log_ratio(day["variance"], level),
         ops.log(scale / TYPICAL),
-        ops.minimum(day["number"] / YEAR, 1.0),
+        ops.minimum(day["number"] / LONG, 1.0),
         day["traded"],
     ]
     several = [

@@ -72,13 +72,13 @@ def row_scores(forecast: Forecast, returns: np.ndarray) -> Mapping[str, np.ndarr
     """Returns the scores of every row and horizon by name, `(rows, horizons)`, not numbers where there is no answer.
 
     `crps`: continuous ranked probability score, twice the mean pinball loss over the levels (Gneiting & Ranjan, 2011), in
-    units of the log-return. `log_score`: minus the log density, in nats. `coverage_80` and `coverage_95`: 1 where the
+    hundredths of the log-return, about per cent of the price. `log_score`: minus the log density, in nats. `coverage_80` and `coverage_95`: 1 where the
     central interval holds the answer. `absolute_error`: of the median, in units of the log-return.
     """
     error = returns[..., None] - forecast.quantiles
     pinball = np.maximum(LEVELS * error, (LEVELS - 1) * error)
     scores = {
-        "crps": 2 * pinball.mean(axis=-1),
+        "crps": 200 * pinball.mean(axis=-1),
         "log_score": -forecast.log_density,
         "absolute_error": np.abs(error[..., MIDDLE]),
     }

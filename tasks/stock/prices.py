@@ -18,6 +18,7 @@ PRICES = ("open", "high", "low", "close")
 ONE_TICKER = "series"
 ROW = "row of the file"
 JUMP = 0.4  # a change from one close to the next by more than this share looks like a split that was not adjusted for
+OFFSET = r"(?<=:\d\d)\s*(?:Z|[+-]\d\d:?\d\d)$"  # from UTC, behind a time of day
 LISTED = 5  # jumps named one by one
 
 
@@ -63,9 +64,20 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
     for name in FIELDS:
         tidied[name] = numbers(frame[names[name]], source, True) if names[name] in frame else np.nan
     if table.adjusted_close in frame:
-        ratio = numbers(frame[table.adjusted_close], source, True) / tidied["close"]
+        adjusted = numbers(frame[table.adjusted_close], source, True)
+        ratio = np.where(
+            (adjusted > 0) & (tidied["close"] > 0), adjusted / tidied["close"].where(tidied["close"] != 0), 1.0
+        )
         for name in PRICES:
             tidied[name] *= ratio
+        unknown = np.isnan(adjusted) & tidied["close"].notna()
+        refuse(
+            unknown,
+            frame[table.adjusted_close],
+            source,
+            f'is empty, while "{table.close}" is not; fill it or drop the row',
+        )
+        tidied.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
     tidied[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(tidied) + 1)
     twice = tidied.duplicated(["ticker", "day"]).to_numpy()
     if twice.any():
@@ -80,8 +92,7 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
         return tidied.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     tidied = tidied[tidied["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     usable = _usable(tidied, config, source).drop(columns=ROW)
-    if table.adjusted_close not in frame:
-        _warn_of_jumps(usable, source)
+    _warn_of_jumps(usable, source)
     return usable
 
 
@@ -116,9 +127,8 @@ def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | n
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
         refuse(text == "", values, source, "is empty; give it a day or drop the row")
-        parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601", utc=True).dt.tz_localize(
-            None
-        )
+        text = text.str.replace(OFFSET, "", regex=True)  # the day is that of the exchange
+        parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601")
     how = f"does not look like {table.date_format}" if table.date_format else "is no day such as 2016-01-29"
     refuse(parsed.isna(), values, source, f"{how}; name its form, for example --table.date-format %d/%m/%Y")
     return parsed.dt.normalize().astype("datetime64[s]").to_numpy()
@@ -168,17 +178,20 @@ def _forget_impossible(frame: pd.DataFrame, table: TableConfig, source: str) -> 
 
 
 def _warn_of_jumps(frame: pd.DataFrame, source: str) -> None:
-    for name, day, change in jumps(frame)[:LISTED]:
+    found = jumps(frame)
+    for name, day, change in found[:LISTED]:
         logging.getLogger(__name__).warning(
             "%s: %s changes by %+.0f %% on %s. If that was a split, adjust the prices before it, or give an adjusted close.",
             source, name, 100 * change, day,
         )  # fmt: skip
+    if len(found) > LISTED:
+        logging.getLogger(__name__).warning("%s: %d more changes like these.", source, len(found) - LISTED)
 
 
 def jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
     """Returns ticker, day and relative change of each close that lies more than 40 % from the one before."""
     change = frame["close"] / frame.groupby("ticker")["close"].shift() - 1
-    found = np.flatnonzero((change > JUMP / (1 - JUMP)) | (change < -JUMP))
+    found = np.flatnonzero(change.abs() > JUMP)
     return [(str(frame["ticker"].iloc[k]), str(frame["day"].iloc[k])[:10], float(change.iloc[k])) for k in found]
 
 

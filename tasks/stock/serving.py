@@ -19,7 +19,7 @@ from shared.task import Call, Endpoint, Servable
 from tasks.stock import prices
 from tasks.stock.batches import Panel, open_panel
 from tasks.stock.calibration import between
-from tasks.stock.config import ForecastConfig, StockConfig, TableConfig
+from tasks.stock.config import DirectionConfig, ForecastConfig, StockConfig, TableConfig
 from tasks.stock.model import FIELDS, distribution_of, parts_of, price_quantiles
 
 DAYS = 40  # of the example
@@ -175,8 +175,12 @@ def as_trained(config: StockConfig, facts: Mapping[str, Any]) -> StockConfig:
     own, plain = dataclasses.asdict(config.table), dataclasses.asdict(TableConfig())
     asked = {name: value for name, value in own.items() if value != plain[name]}
     forecast: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in facts["forecast"].items()}
+    direction = config.direction if config.direction != DirectionConfig() else DirectionConfig(**facts["direction"])
     return dataclasses.replace(
-        config, table=TableConfig(**{**facts["table"], **asked}), forecast=ForecastConfig(**forecast)
+        config,
+        direction=direction,
+        table=TableConfig(**{**facts["table"], **asked}),
+        forecast=ForecastConfig(**forecast),
     )
 
 

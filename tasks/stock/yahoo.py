@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import quote
 
 import pandas as pd
 
@@ -41,7 +42,7 @@ def download(source: str, period: str, folder: Path = CACHE) -> pd.DataFrame:
 
 
 def _one(ticker: str, period: str, folder: Path) -> pd.DataFrame:
-    stem = f"{''.join(c if c.isalnum() else '_' for c in ticker)}-{period}"
+    stem = f"{quote(ticker, safe='')}-{period}"
     path = folder / f"{stem}-{datetime.date.today().isoformat()}.parquet"
     if path.exists():
         return pd.read_parquet(path)

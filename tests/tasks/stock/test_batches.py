@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,14 @@ def test_forecasts_stand_at_their_rows(panel, config, views):
     features, scale = inputs_of(views.parts, batches, config.lstm.units[-1])
     assert features.shape[1] == views.days.output["hidden"].shape[-1] - config.lstm.units[-1]
     assert (scale[asked] > 0).all()
+
+
+def test_a_ticker_that_vanishes_is_forecast_on_all_its_days(market, config, views):
+    """Its judged days are fewer than its horizons are apart, so that its rows with an answer have gaps between them."""
+    forecast = replace(config.forecast, horizons=(1, 9))
+    gone = market[~((market["ticker"] == "AAA") & (market["day"] > np.datetime64("2020-03-03")))].reset_index(drop=True)
+    panel = open_panel(gone.assign(judged=gone["day"] >= np.datetime64("2020-03-01")), forecast)
+    asked = np.flatnonzero(panel.chosen)
+    assert (np.diff(asked[panel.ticker[asked] == "AAA"]) > 1).any()
+    found = forecasts(trainer_of(views.parts), WindowBatches(panel, forecast))
+    assert (found[asked, :, 1] > 0).all()

@@ -84,6 +84,11 @@ def test_too_few_days_of_a_split_are_named(config):
         data.load(replace(config, protocol=ProtocolConfig(date(2020, 6, 25), date(2020, 7, 1))))
 
 
+def test_a_test_that_ends_before_all_days_is_named(config):
+    with pytest.raises(DataError, match=r"no day up to --protocol\.test-until"):
+        data.load(replace(config, protocol=ProtocolConfig(test_until=date(2001, 1, 1))))
+
+
 def test_days_need_dates(tmp_path, config):
     pd.DataFrame(np.random.default_rng(0).uniform(1, 2, (300, 2))).to_csv(tmp_path / "x.csv", index=False, header=False)
     wide = replace(config, data=str(tmp_path / "x.csv"), table=TableConfig(layout="wide", date=None))
@@ -93,21 +98,10 @@ def test_days_need_dates(tmp_path, config):
     assert splits.test["day"].max() == 299
 
 
-@pytest.mark.parametrize("option", [{"validation_data": "x.csv"}, {"group_column": "x"}])
+@pytest.mark.parametrize("option", [{"validation_data": "x.csv"}, {"test_data": "x.csv"}, {"group_column": "x"}])
 def test_options_of_other_tasks_are_refused(config, option):
     with pytest.raises(DataError, match=r"--protocol\.validation-from"):
         data.load(replace(config, **option))
-
-
-def test_a_second_file_continues_the_first_and_may_not_repeat_it(tmp_path, config):
-    frame = pd.read_csv(config.data)
-    early, late = frame[frame["Date"] < "2020-07-01"], frame[frame["Date"] >= "2020-07-01"]
-    early.to_csv(tmp_path / "early.csv", index=False)
-    late.to_csv(tmp_path / "late.csv", index=False)
-    config = replace(config, data=str(tmp_path / "early.csv"), test_data=str(tmp_path / "late.csv"))
-    assert len(data.load(config).test) == len(frame)
-    with pytest.raises(DataError, match="holds days that"):
-        data.load(replace(config, test_data=str(tmp_path / "early.csv")))
 
 
 @pytest.mark.parametrize("name", ["kdd17", "acl18", "djia31-2006-2017"])

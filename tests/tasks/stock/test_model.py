@@ -33,7 +33,7 @@ def test_the_future_changes_no_forecast(market, read, name):
 
 def test_a_unit_of_price_or_of_volume_changes_no_forecast(market, read):
     inputs = series(market)
-    scaled = {name: value * 128 if name != "length" else value for name, value in inputs.items()}
+    scaled = {name: value / 4096 if name != "length" else value for name, value in inputs.items()}
     np.testing.assert_allclose(read(scaled), read(inputs), atol=2e-5)
 
 
@@ -66,19 +66,21 @@ def test_days_in_two_parts_equal_the_whole(market, views):
     np.testing.assert_allclose(second["memory"], whole["memory"], rtol=1e-5, atol=1e-5)
 
 
-def test_what_is_not_known_is_filled_from_the_past_alone(market, read):
+def test_without_a_range_the_volatility_is_that_of_the_closes(market, views, config):
     inputs = series(market)
     bare = {**inputs, **{name: np.full_like(inputs[name], np.nan) for name in ("open", "high", "low", "volume")}}
-    found = read(bare)
-    assert np.isfinite(found).all()
-    by_close = {**inputs, "volume": bare["volume"]}
-    before = np.concatenate([inputs["close"][:, :1], inputs["close"][:, :-1]], axis=1)
-    by_close |= {
-        "open": before,
-        "high": np.maximum(before, inputs["close"]),
-        "low": np.minimum(before, inputs["close"]),
-    }
-    np.testing.assert_allclose(found, read(by_close), atol=1e-6)
+    found = views.days({**bare, "memory": np.zeros((1, views.memory_size), np.float32)})
+    change = np.diff(np.log(inputs["close"][0].astype(float)))
+    weights = 0.5 ** (np.arange(len(change))[::-1] / 20.0)
+    expected = np.sqrt(np.sum(weights * change**2) / weights.sum())
+    assert float(found["scale"][0, -1]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_what_is_not_known_leaves_a_finite_forecast(market, read):
+    inputs = series(market)
+    for names in (("volume",), ("open",), ("high", "low"), ("open", "high", "low", "volume")):
+        bare = {**inputs, **{name: np.zeros_like(inputs[name]) for name in names}}
+        assert np.isfinite(read(bare)).all()
 
 
 def test_a_price_that_stands_still_has_a_forecast(views, read):

@@ -19,7 +19,7 @@ def normal_crps(value: float, location: float, scale: float) -> float:
 def test_the_crps_is_that_of_the_closed_form(value):
     returns, location, scale = (np.array([[x]]) for x in (value, 0.001, 0.02))
     scores = row_scores(standardized(location, scale, returns, norm), returns)
-    assert scores["crps"][0, 0] == pytest.approx(normal_crps(value, 0.001, 0.02), rel=0.01)
+    assert scores["crps"][0, 0] == pytest.approx(100 * normal_crps(value, 0.001, 0.02), rel=0.01)
     assert scores["log_score"][0, 0] == pytest.approx(-norm.logpdf(value, 0.001, 0.02))
     assert scores["absolute_error"][0, 0] == pytest.approx(abs(value - 0.001), abs=1e-8)
 

@@ -93,6 +93,36 @@ def test_an_adjusted_close_adjusts_all_prices_and_silences_the_warning(tmp_path,
     assert not caplog.records
 
 
+def test_an_adjusted_close_hides_no_close_of_nothing(tmp_path, config):
+    for close, adjusted in ((0, 5), (-5, 5), (5, 0)):
+        frame = table("A")
+        frame["Adj Close"] = frame["Close"]
+        frame.loc[6, ["Close", "Adj Close"]] = close, adjusted
+        with pytest.raises(DataError, match=r"no ticker can be used\. A: row 7"):
+            read(frame, tmp_path, config)
+
+
+def test_an_adjusted_close_that_is_missing_is_named(tmp_path, config):
+    frame = table("A")
+    frame["Adj Close"] = frame["Close"].where(frame.index != 6)
+    with pytest.raises(DataError, match=r'row 7: column "Adj Close" is "": it is empty'):
+        read(frame, tmp_path, config)
+
+
+def test_days_with_a_time_zone_stay_the_exchanges_days(tmp_path, config):
+    frame = table("A")
+    frame["Date"] = frame["Date"] + " 00:00:00+09:00"
+    assert str(read(frame, tmp_path, config)["day"].iloc[0])[:10] == "2020-01-01"
+
+
+def test_many_jumps_are_counted(tmp_path, config, caplog):
+    frame = table("A")
+    frame.loc[::2, ["Open", "High", "Low", "Close"]] *= 1.5
+    with caplog.at_level(logging.WARNING):
+        read(frame, tmp_path, config)
+    assert "more changes like these" in caplog.text
+
+
 def test_a_split_that_was_not_adjusted_for_is_warned_of_by_name_and_day(tmp_path, config, caplog):
     frame = table("A", "B")
     frame.loc[frame.index[20:DAYS], ["Open", "High", "Low", "Close"]] /= 2

@@ -10,12 +10,12 @@ import tensorflow as tf
 
 from shared.errors import DataError
 from tasks.stock import serving
-from tasks.stock.batches import open_panel
+from tasks.stock.batches import WindowBatches, forecasts, open_panel
 from tasks.stock.calibration import NORMAL_KNOTS
-from tasks.stock.config import StockConfig
+from tasks.stock.config import DirectionConfig, StockConfig
 from tasks.stock.evaluate import exported
 from tasks.stock.model import FIELDS, trainer_of
-from tasks.stock.predictive import LEVELS
+from tasks.stock.predictive import LEVELS, row_scores
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def facts(config):
     return {
         "table": dataclasses.asdict(config.table),
         "forecast": dataclasses.asdict(config.forecast),
+        "direction": {"rise": 0.002, "fall": 0.001},
         "normals": np.tile(1.2 * NORMAL_KNOTS, (2, 1)).tolist(),
     }
 
@@ -110,11 +111,24 @@ def test_a_bad_line_is_named(facts, call, line, complaint):
         serving.predict([good, line], facts, call)
 
 
-def test_a_file_is_judged_through_the_exported_model(facts, call, market, tmp_path, config):
+def test_a_file_is_judged_through_the_exported_model(facts, call, market, tmp_path, config, views):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
     scores = serving.judge(StockConfig(), str(tmp_path / "new.csv"), facts, call)
     assert {score.model for score in scores} == {"exported"}
-    count = int(np.isfinite(open_panel(market.assign(judged=True), config.forecast).returns[:, 0]).sum())
-    assert count > 100
-    assert all(score.low <= score.value <= score.high for score in scores if np.isfinite(score.low))
+    found = {score.metric: score for score in scores}
+    panel = open_panel(market.assign(judged=True), config.forecast)
+    asked = np.flatnonzero(panel.chosen)
+    returns = panel.returns[asked].astype(np.float64)
+    parameters = forecasts(trainer_of(views.parts), WindowBatches(panel, config.forecast))[asked]
+    own = row_scores(exported(parameters, returns, np.asarray(facts["normals"])), returns)
+    for k, horizon in enumerate(config.forecast.horizons):
+        for metric, tolerance in (("crps", 0.05), ("coverage_80", 0.03)):
+            expected = np.nanmean(own[metric][:, k])
+            assert found[f"{metric}_{horizon}d"].value == pytest.approx(expected, rel=tolerance)
+
+
+def test_the_moves_that_count_are_those_of_the_training(facts):
+    assert serving.as_trained(StockConfig(), facts).direction == DirectionConfig(0.002, 0.001)
+    asked = StockConfig(direction=DirectionConfig(0.01, 0.01))
+    assert serving.as_trained(asked, facts).direction == asked.direction
