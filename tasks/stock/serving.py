@@ -23,12 +23,13 @@ from tasks.stock.config import DirectionConfig, ForecastConfig, StockConfig, Tab
 from tasks.stock.model import FIELDS, distribution_of, parts_of, price_quantiles
 
 DAYS = 40  # of the example
+ROWS = 1024  # forecasts asked for at once, so that a long file needs no more memory than a short one
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # for means over a standard normal number
 EXAMPLES = tuple(
     json.dumps(
         {
             "Ticker": "ABC",
-            "Date": str(np.datetime64("2018-11-01") + 7 * (k // 5) + k % 5),
+            "Date": str(np.datetime64("2018-11-05") + 7 * (k // 5) + k % 5),
             **{
                 name: round(100 + 2 * np.sin(1.7 * k) + shift, 2)
                 for name, shift in (("Open", 0.2), ("High", 1), ("Low", -1), ("Close", 0))
@@ -127,10 +128,14 @@ def answered(panel: Panel, asked: np.ndarray, days: int, call: Call) -> dict[str
         days: most days of a request.
         call: the exported model.
     """
-    begin = np.maximum(panel.first[asked], asked - days + 1)
-    places, real = places_of(begin, asked - begin + 1)
-    request = {name: taken(panel.fields[name], places) for name in FIELDS}
-    return dict(call({**request, "length": real.sum(axis=1).astype(np.int32)}))
+    parts = []
+    for start in range(0, len(asked), ROWS):
+        rows = asked[start : start + ROWS]
+        begin = np.maximum(panel.first[rows], rows - days + 1)
+        places, real = places_of(begin, rows - begin + 1)
+        request = {name: taken(panel.fields[name], places) for name in FIELDS}
+        parts.append(call({**request, "length": real.sum(axis=1).astype(np.int32)}))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def judge(config: StockConfig, source: str, facts: dict[str, Any], call: Call) -> list[evaluation.Score]:
