@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+T = TypeVar("T", bound=Any)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,20 @@ def require_share(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not 0.0 <= value < 1.0:
             raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={value}")
+
+
+def as_trained(asked: T, trained: Mapping[str, Any]) -> T:
+    """Returns settings of which each is what was asked for where that is not the default, and else the trained model's.
+
+    Args:
+        asked: a configuration.
+        trained: the same as JSON-ready values, as a model's facts hold them.
+    """
+    plain = type(asked)()
+    own = {f.name: getattr(asked, f.name) for f in dataclasses.fields(asked)}
+    other = {name: value for name, value in own.items() if value != getattr(plain, name)}
+    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in trained.items()}
+    return type(asked)(**{**kept, **other})
 
 
 def as_dict(config: Any) -> dict[str, Any]:

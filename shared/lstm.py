@@ -148,6 +148,17 @@ class LSTMStack:
             for part in ("hidden", "cell")
         ]
 
+    def unpacked(self, memory: Tensor) -> list[State]:
+        """Returns the states that `packed` has laid side by side, of `(batch, 2 x all units)`."""
+        sizes = [units for units in self.config.units for _ in range(2)]
+        ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
+        return self.pair([memory[:, end - size : end] for end, size in zip(ends, sizes, strict=True)])
+
+    @staticmethod
+    def packed(states: Sequence[State]) -> Tensor:
+        """Lays hidden and cell state of each layer side by side, `(batch, 2 x all units)`."""
+        return ops.concatenate([value for pair in states for value in pair], axis=-1)
+
     @staticmethod
     def pair(flat: Sequence[Tensor]) -> list[State]:
         """Groups hidden, cell, hidden, cell … (as `state_inputs` returns them) into a pair for each layer."""

@@ -171,17 +171,11 @@ class Views:
         features = features * ops.expand_dims(real, -1)
 
         stack = LSTMStack(self.config.lstm, name="card_lstm")
-        states = []
-        place = STATISTICS
-        for units in self.config.lstm.units:
-            states.append((memory[:, place : place + units], memory[:, place + units : place + 2 * units]))
-            place += 2 * units
-        hidden, left = stack.sequence_with_states(features, states, mask)
-        kept = [value for pair in left for value in pair]
+        hidden, left = stack.sequence_with_states(features, stack.unpacked(memory[:, STATISTICS:]), mask)
         newest = ops.max(ops.where(mask, fields["time"], ops.zeros_like(fields["time"])), axis=1)
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
-            "card_memory": ops.concatenate([*after, *kept], axis=-1),
+            "card_memory": ops.concatenate([*after, stack.packed(left)], axis=-1),
             "card_time": ops.maximum(newest, state["card_time"]),
         }
         return keras.Model({**fields, **state, "length": length}, outputs, name="card")

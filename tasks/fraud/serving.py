@@ -14,11 +14,13 @@ import tensorflow as tf
 
 from shared import evaluation
 from shared.columns import records_of
+from shared.config import as_trained
 from shared.errors import DataError
 from shared.pipelines import places_of, taken
-from shared.task import Call, Endpoint, Servable
+from shared.signatures import endpoint_of
+from shared.task import Call, Servable
 from tasks.fraud import data
-from tasks.fraud.config import ColumnsConfig, FraudConfig, ProtocolConfig
+from tasks.fraud.config import FraudConfig, ProtocolConfig
 from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger
 from tasks.fraud.model import TERMINAL_FIELDS, parts_of
 
@@ -88,7 +90,10 @@ def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
         "card_memory": np.zeros((len(request["length"]), parts.memory_size), np.float32),
         "card_time": np.zeros(len(request["length"]), np.int64),
     }
-    endpoints = {"serving_default": _endpoint(whole, request), "step": _endpoint(step, {**first, **state})}
+    endpoints = {
+        "serving_default": endpoint_of(whole, request),
+        "step": endpoint_of(step, {**first, **state}, fixed=("card_memory",)),
+    }
     return Servable(scorer, endpoints, facts)
 
 
@@ -205,22 +210,8 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
 
 def _as_trained(config: FraudConfig, facts: Mapping[str, Any]) -> FraudConfig:
     """Returns the configuration with the columns and the delay of the trained model, unless others were asked for."""
-    columns = {name: tuple(v) if isinstance(v, list) else v for name, v in facts["columns"].items()}
-    own = dataclasses.asdict(config.columns)
-    plain = dataclasses.asdict(ColumnsConfig())
-    asked = {name: value for name, value in own.items() if value != plain[name]}
     return dataclasses.replace(
         config,
-        columns=ColumnsConfig(**{**columns, **asked}),
+        columns=as_trained(config.columns, facts["columns"]),
         protocol=ProtocolConfig(delay_days=facts["delay_days"]),
     )
-
-
-def _endpoint(function: Any, request: Mapping[str, np.ndarray]) -> Endpoint:
-    """Returns an endpoint whose inputs have the kinds and ranks of a request."""
-    inputs = {}
-    for name, value in request.items():
-        shape = [None] * (value.ndim - 1) + [value.shape[-1]] if name == "card_memory" else [None] * value.ndim
-        kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
-        inputs[name] = tf.TensorSpec(shape, kind, name=name)
-    return Endpoint(function, inputs, dict(request))

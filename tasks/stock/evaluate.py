@@ -17,8 +17,7 @@ from tasks.stock import backtest, baselines, plots
 from tasks.stock.batches import Panel, WindowBatches, forecasts, inputs_of, open_panel
 from tasks.stock.calibration import at_levels, calibrate
 from tasks.stock.config import StockConfig
-from tasks.stock.distribution import SinhArcsinh
-from tasks.stock.model import Parts, parts_of, trainer_of
+from tasks.stock.model import Parts, distribution_of, parts_of, trainer_of
 from tasks.stock.predictive import Forecast, of_quantiles, row_scores
 from tasks.stock.scores import below, summary
 
@@ -89,8 +88,7 @@ def exported(parameters: np.ndarray, returns: np.ndarray, normals: np.ndarray) -
         returns: what came to pass `(rows, horizons)`.
         normals: from `tasks.stock.calibration.normals_of`.
     """
-    narrow = SinhArcsinh(*(parameters[..., k].astype(np.float64) for k in range(4)))
-    wide = SinhArcsinh(*(parameters[..., k : k + 1] for k in range(4)))
+    narrow, wide = distribution_of(parameters.astype(np.float64)), distribution_of(parameters[..., None, :])
     numbers = np.asarray(narrow.to_normal(returns), np.float64)
     density, _ = calibrate(np.asarray(narrow.log_density(returns), np.float64), numbers, normals)
     quantiles = np.asarray(wide.from_normal(at_levels(normals).astype(np.float32)))

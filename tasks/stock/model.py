@@ -50,8 +50,7 @@ def parts_of(model: keras.Model) -> Parts:
 def trainer_of(parts: Parts) -> keras.Model:
     """Returns a model from windows, `FIELDS` `(batch, time)` and `length` `(batch,)`, to `PARAMETERS` after each day,
     `(batch, time, horizons, 5)`."""
-    inputs = {**{name: keras.Input((None,), name=name) for name in FIELDS}}
-    inputs["length"] = keras.Input((), dtype="int32", name="length")
+    inputs = _inputs()
     return keras.Model(inputs, _parameters(parts, inputs), name="trainer")
 
 
@@ -77,18 +76,13 @@ class Views:
         self.head = self._head()
         self.parts = Parts(self.days, self.head)
 
-    def inputs(self) -> dict[str, Any]:
-        """Returns symbolic inputs: `FIELDS` `(batch, time)` float32 and `length` `(batch,)` int32."""
-        fields = {name: keras.Input((None,), name=name) for name in FIELDS}
-        return {**fields, "length": keras.Input((), dtype="int32", name="length")}
-
     def whole(self, normals: np.ndarray) -> keras.Model:
         """Returns the model of `model.keras`: whole series to price quantiles `(batch, horizons, quantiles)`.
 
         Args:
             normals: for each horizon and quantile, the standard normal number at which it lies, `(horizons, quantiles)`.
         """
-        inputs = self.inputs()
+        inputs = _inputs()
         parameters = _parameters(self.parts, inputs)
         mask = _mask(inputs["length"], inputs["close"])
         count = len(self.config.forecast.horizons) * len(PARAMETERS)
@@ -99,25 +93,20 @@ class Views:
         return keras.Model(inputs, quantiles, name="stock")
 
     def _days(self) -> keras.Model:
-        inputs, memory = self.inputs(), keras.Input((self.memory_size,), name="memory")
+        inputs, memory = _inputs(), keras.Input((self.memory_size,), name="memory")
         mask = _mask(inputs["length"], inputs["close"])
         day = _day(inputs, mask, memory[:, 0:1], memory[:, 1:2])
         split = STATISTICS + self.averages.size
         averages, averaged = self.averages(day["series"], memory[:, STATISTICS:split], mask)
         features, scale = _features(day, averages, self.config.forecast.half_lives)
         stack = LSTMStack(self.config.lstm)
-        states, place = [], split
-        for units in self.config.lstm.units:
-            states.append((memory[:, place : place + units], memory[:, place + units : place + 2 * units]))
-            place += 2 * units
-        hidden, left = stack.sequence_with_states(features, states, mask)
-        kept = [value for pair in left for value in pair]
+        hidden, left = stack.sequence_with_states(features, stack.unpacked(memory[:, split:]), mask)
         last = at_last_step(ops.expand_dims(day["close"], -1), mask)
         seen = memory[:, 0:1] + ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
             "scale": scale,
-            "memory": ops.concatenate([seen, last, averaged, *kept], axis=-1),
+            "memory": ops.concatenate([seen, last, averaged, stack.packed(left)], axis=-1),
         }
         return keras.Model({**inputs, "memory": memory}, outputs, name="days")
 
@@ -147,6 +136,12 @@ class Views:
         return keras.Model([hidden, scale], ops.stack(parameters, axis=-1), name="head")
 
 
+def _inputs() -> dict[str, Any]:
+    """Returns symbolic inputs: `FIELDS` `(batch, time)` float32 and `length` `(batch,)` int32."""
+    fields = {name: keras.Input((None,), name=name) for name in FIELDS}
+    return {**fields, "length": keras.Input((), dtype="int32", name="length")}
+
+
 def _parameters(parts: Parts, inputs: Mapping[str, Any]) -> Any:
     """Returns `PARAMETERS` after each day of series without a past, `(batch, time, horizons, 5)`."""
     nothing = ops.zeros_like(ops.expand_dims(ops.cast(inputs["length"], "float32"), -1))
@@ -161,7 +156,7 @@ def distribution_of(parameters: Any) -> SinhArcsinh:
 
 def price_quantiles(parameters: Any, close: Any, normals: np.ndarray) -> Any:
     """Returns prices `(batch, horizons, quantiles)` of `parameters` `(batch, horizons, 5)` and the last close `(batch, 1)`."""
-    wide = SinhArcsinh(*(parameters[..., k : k + 1] for k in range(4)))
+    wide = distribution_of(parameters[..., None, :])
     return ops.expand_dims(close, -1) * ops.exp(wide.from_normal(ops.convert_to_tensor(normals, "float32")))
 
 

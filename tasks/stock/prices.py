@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -193,8 +192,3 @@ def jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
     change = frame["close"] / frame.groupby("ticker")["close"].shift() - 1
     found = np.flatnonzero(change.abs() > JUMP)
     return [(str(frame["ticker"].iloc[k]), str(frame["day"].iloc[k])[:10], float(change.iloc[k])) for k in found]
-
-
-def fields_of(frame: pd.DataFrame) -> Mapping[str, np.ndarray]:
-    """Returns `FIELDS` as float32 `(rows,)`."""
-    return {name: frame[name].to_numpy(np.float32) for name in FIELDS}

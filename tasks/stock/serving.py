@@ -14,12 +14,14 @@ from scipy.stats import norm
 
 from shared import evaluation
 from shared.columns import records_of
+from shared.config import as_trained
 from shared.pipelines import places_of, taken
-from shared.task import Call, Endpoint, Servable
+from shared.signatures import endpoint_of
+from shared.task import Call, Servable
 from tasks.stock import prices
 from tasks.stock.batches import Panel, open_panel
 from tasks.stock.calibration import between
-from tasks.stock.config import DirectionConfig, ForecastConfig, StockConfig, TableConfig
+from tasks.stock.config import ForecastConfig, StockConfig
 from tasks.stock.model import FIELDS, distribution_of, parts_of, price_quantiles
 
 DAYS = 40  # of the example
@@ -60,16 +62,16 @@ def servable(forecaster: keras.Model, facts: dict[str, Any]) -> Servable:
     weights = tf.constant(WEIGHTS / WEIGHTS.sum(), tf.float32)
 
     def answers(after: Mapping[str, Any], last: Any, close: Any) -> dict[str, Any]:
-        pick = lambda values: tf.gather(values, last, axis=1, batch_dims=1)[:, None]  # noqa: E731
-        parameters = parts.head([pick(after["hidden"]), pick(after["scale"])])[:, 0]
+        hidden, scale, close = (
+            tf.gather(x, last, axis=1, batch_dims=1)[:, None] for x in (after["hidden"], after["scale"], close)
+        )
+        parameters = parts.head([hidden, scale])[:, 0]
         wide = distribution_of(parameters[..., None, :])
         values = wide.from_normal(nodes)
         mean = tf.reduce_sum(values * weights, axis=-1, keepdims=True)
         variance = tf.reduce_sum(tf.square(values - mean) * weights, axis=-1)
         return {
-            "price_quantiles": price_quantiles(
-                parameters, tf.gather(close, last, axis=1, batch_dims=1)[:, None], served
-            ),
+            "price_quantiles": price_quantiles(parameters, close, served),
             "expected_volatility": tf.sqrt(variance),
             "rise_probability": tf.sigmoid(parameters[..., 4]),
             "memory": after["memory"],
@@ -91,7 +93,7 @@ def servable(forecaster: keras.Model, facts: dict[str, Any]) -> Servable:
     request = sample_request()
     first = {name: request[name][:, 0] for name in FIELDS}
     first["memory"] = np.zeros((len(request["length"]), parts.memory_size), np.float32)
-    endpoints = {"serving_default": _endpoint(whole, request), "step": _endpoint(step, first)}
+    endpoints = {"serving_default": endpoint_of(whole, request), "step": endpoint_of(step, first, fixed=("memory",))}
     return Servable(forecaster, endpoints, facts)
 
 
@@ -146,7 +148,7 @@ def judge(config: StockConfig, source: str, facts: dict[str, Any], call: Call) -
     """
     from tasks.stock.evaluate import scores_of_answers
 
-    config = as_trained(config, facts)
+    config = settings_of(config, facts)
     panel = open_panel(prices.read(config, source).assign(judged=True), config.forecast)
     days = config.forecast.history + config.forecast.window
     return scores_of_answers(panel, answered(panel, np.flatnonzero(panel.chosen), days, call), facts, config)
@@ -161,7 +163,7 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
     Raises:
         DataError: a line is no JSON object, or lacks a column, or a value cannot be used.
     """
-    config = as_trained(StockConfig(), facts)
+    config = settings_of(StockConfig(), facts)
     table = config.table
     wanted = [name for name in (table.ticker, table.date, table.close) if name]
     frame = prices.tidy(records_of(lines, wanted), config, "input", whole=False)
@@ -175,17 +177,13 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
     return {name: _back(values, order) for name, values in found.items()}
 
 
-def as_trained(config: StockConfig, facts: Mapping[str, Any]) -> StockConfig:
-    """Returns the configuration with the table and the forecast of the trained model, unless another table was asked for."""
-    own, plain = dataclasses.asdict(config.table), dataclasses.asdict(TableConfig())
-    asked = {name: value for name, value in own.items() if value != plain[name]}
-    forecast: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in facts["forecast"].items()}
-    direction = config.direction if config.direction != DirectionConfig() else DirectionConfig(**facts["direction"])
+def settings_of(config: StockConfig, facts: Mapping[str, Any]) -> StockConfig:
+    """Returns the configuration with the table, the moves and the forecast of the trained model, unless others were asked for."""
     return dataclasses.replace(
         config,
-        direction=direction,
-        table=TableConfig(**{**facts["table"], **asked}),
-        forecast=ForecastConfig(**forecast),
+        table=as_trained(config.table, facts["table"]),
+        direction=as_trained(config.direction, facts["direction"]),
+        forecast=as_trained(ForecastConfig(), facts["forecast"]),
     )
 
 
@@ -193,12 +191,3 @@ def _back(values: np.ndarray, order: np.ndarray) -> np.ndarray:
     placed = np.empty_like(values)
     placed[order] = values
     return placed
-
-
-def _endpoint(function: Any, request: Mapping[str, np.ndarray]) -> Endpoint:
-    """Returns an endpoint whose inputs have the kinds and ranks of a request."""
-    inputs = {}
-    for name, value in request.items():
-        shape = [None, value.shape[-1]] if name == "memory" else [None] * value.ndim
-        inputs[name] = tf.TensorSpec(shape, tf.as_dtype(value.dtype), name=name)
-    return Endpoint(function, inputs, dict(request))

@@ -260,3 +260,14 @@ def test_disable_cudnn_reaches_plain_bidirectional_and_nested_layers():
     assert all(layer.use_cudnn for layer in layers)
     disable_cudnn(model)
     assert [layer.use_cudnn for layer in layers] == [False] * 4
+
+
+def test_states_laid_side_by_side_are_the_states():
+    stack = LSTMStack(LSTMConfig(units=(3, 2)))
+    rng = np.random.default_rng(0)
+    states = [tuple(rng.normal(size=(4, units)).astype("float32") for _ in range(2)) for units in (3, 2)]
+    packed = stack.packed(states)
+    np.testing.assert_array_equal(np.asarray(packed), np.concatenate([*states[0], *states[1]], axis=-1))
+    for pair, expected in zip(stack.unpacked(packed), states, strict=True):
+        for value, wanted in zip(pair, expected, strict=True):
+            np.testing.assert_array_equal(value, wanted)

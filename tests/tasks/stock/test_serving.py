@@ -129,6 +129,6 @@ def test_a_file_is_judged_through_the_exported_model(facts, call, market, tmp_pa
 
 
 def test_the_moves_that_count_are_those_of_the_training(facts):
-    assert serving.as_trained(StockConfig(), facts).direction == DirectionConfig(0.002, 0.001)
+    assert serving.settings_of(StockConfig(), facts).direction == DirectionConfig(0.002, 0.001)
     asked = StockConfig(direction=DirectionConfig(0.01, 0.01))
-    assert serving.as_trained(asked, facts).direction == asked.direction
+    assert serving.settings_of(asked, facts).direction == asked.direction

@@ -1,0 +1,27 @@
+"""What a signature takes, by the request that shows its form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from shared.task import Endpoint
+
+
+def endpoint_of(function: Any, request: Mapping[str, np.ndarray], fixed: Sequence[str] = ()) -> Endpoint:
+    """Returns an endpoint whose inputs have the kinds and ranks of a request, and any size along each axis.
+
+    Args:
+        function: from tensors, by name, to named outputs.
+        request: arrays by the inputs' names; objects are strings.
+        fixed: inputs whose last axis has the request's size, such as a state.
+    """
+    inputs = {}
+    for name, value in request.items():
+        shape = [None] * (value.ndim - 1) + [value.shape[-1]] if name in fixed else [None] * value.ndim
+        kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
+        inputs[name] = tf.TensorSpec(shape, kind, name=name)
+    return Endpoint(function, inputs, dict(request))
