@@ -240,3 +240,59 @@ class StreamBatches:
         stream = np.concatenate([self.sequences[k] for k in rng.permutation(len(self.sequences))])
         stretches = stream[: self.stretches * self.length].reshape(self.stretches, self.length)
         return rng.permutation(stretches).astype(np.int32)
+
+
+class ContiguousBatches:
+    """Stretches of one long stream, in which a batch goes on, row for row, where the one before has ended.
+
+    A batch is `({"numbers": int32 (batch, length + 1), "goes_on": float32 (batch,)}, zeros (batch,))`: the last number of
+    a stretch is the first of the next; `goes_on` is 0 at the beginning of an epoch, else 1.
+
+    Args:
+        stream: integers `(steps,)`.
+        batch_size: rows, each a part of the stream.
+        length: steps in a stretch.
+        seed: with the epoch, decides where the rows begin; None leaves them where they are, for validation.
+
+    Raises:
+        ValueError: the stream is too short for one batch.
+    """
+
+    def __init__(self, stream: np.ndarray, batch_size: int, length: int, seed: int | None = 0) -> None:
+        self.stream = np.asarray(stream, np.int32)
+        self.batch_size, self.length, self.seed = batch_size, length, seed
+        self.steps = (len(self.stream) - 1) // (batch_size * length)
+        """Batches in one epoch, the same in every epoch."""
+        if not self.steps:
+            raise ValueError(
+                f"Expected a stream longer than batch_size x length = {batch_size} x {length}. Received: {len(self.stream)}"
+            )
+
+    def epochs(self, first: int) -> tf.data.Dataset:
+        """Returns the batches of epoch `first` (counted from 0), then of the next, without end."""
+        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
+        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+
+    def in_order(self) -> tf.data.Dataset:
+        """Returns the batches of one epoch, for validation."""
+        return counted(self._epoch(tf.constant(0, tf.int64)), self.steps)
+
+    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        rows = tf.numpy_function(self._rows, [epoch], tf.int32)
+        rows = tf.ensure_shape(rows, [self.batch_size, self.steps * self.length + 1])
+
+        def batch(step: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+            start = step * self.length
+            part = tf.ensure_shape(rows[:, start : start + self.length + 1], [self.batch_size, self.length + 1])
+            goes_on = tf.fill([self.batch_size], tf.cast(step > 0, tf.float32))
+            return {"numbers": part, "goes_on": goes_on}, tf.zeros(self.batch_size)
+
+        return tf.data.Dataset.range(self.steps).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _rows(self, epoch: np.ndarray) -> np.ndarray:
+        """Returns the rows of an epoch, int32 `(batch, steps x length + 1)`; each begins where the one before has ended."""
+        each = self.steps * self.length
+        shift = 0 if self.seed is None else np.random.default_rng((self.seed, int(epoch))).integers(len(self.stream))
+        turned = np.roll(self.stream, -shift)
+        places = each * np.arange(self.batch_size)[:, None] + np.arange(each + 1)
+        return turned[places % len(turned)]

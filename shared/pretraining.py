@@ -1,8 +1,8 @@
 """Language-model pre-training of an LSTM on the training texts, before it learns the task (Dai & Le, 2015).
 
-The forward half of the stack learns to predict the next word, the backward half the one before, with a softmax whose
-sum over the wrong words is estimated from a sample (Bengio & Senécal, 2003; Jean et al., 2015) and whose output vectors
-are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay; the rest is thrown away.
+The forward half of the stack learns to predict the next word, the backward half the one before, with a sampled softmax
+whose output vectors are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay; the rest is
+thrown away.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from keras import ops
 from shared import training
 from shared.config import FitConfig
 from shared.pipelines import StreamBatches, counted
+from shared.sampled_softmax import SampledSoftmax
 
 NEGATIVES = 512
 """Words drawn as wrong answers, the same for a whole batch."""
@@ -42,7 +43,7 @@ class LanguageModel(keras.Model):
         self.embedding = embedding
         self.sequence = sequence
         self.vocabulary_size = embedding.input_dim
-        self.draw = keras.random.SeedGenerator(seed)
+        self.softmax = SampledSoftmax(self.vocabulary_size, NEGATIVES, seed)
         self.dropout = keras.layers.Dropout(0.1)
         count = 2 if bidirectional else 1
         self.projections = [keras.layers.Dense(embedding.output_dim, name=f"projection_{k}") for k in range(count)]
@@ -63,25 +64,9 @@ class LanguageModel(keras.Model):
 
     def _row_losses(self, hidden: Any, targets: Any) -> Any:
         """Returns each row's mean loss `(batch,)` of hidden states `(batch, time, features)` by `targets` `(batch, time)`."""
-        uniform = keras.random.uniform((NEGATIVES,), seed=self.draw)
-        drawn = ops.cast(ops.exp(uniform * float(np.log(self.vocabulary_size + 1))), "int32") - 1
-        drawn = ops.minimum(drawn, self.vocabulary_size - 1)  # where rounding reached the end
-        table = ops.cast(self.embedding.embeddings, hidden.dtype)
-        right = ops.sum(hidden * ops.take(table, targets, axis=0), axis=-1) + ops.take(self.bias, targets)
-        wrong = ops.matmul(hidden, ops.transpose(ops.take(table, drawn, axis=0))) + ops.take(self.bias, drawn)
-        right = ops.cast(right, "float32")
-        wrong = ops.cast(wrong, "float32") - self._log_expected_count(drawn)
-        wrong = ops.where(
-            ops.equal(ops.expand_dims(targets, -1), drawn), -1e9, wrong
-        )  # drawn by accident: no wrong answer
-        total = ops.logaddexp(right, ops.logsumexp(wrong, axis=-1))
+        losses = self.softmax.losses(hidden, targets, self.embedding.embeddings, self.bias)
         real = ops.cast(targets >= FIRST_WORD, "float32")
-        return ops.sum((total - right) * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
-
-    def _log_expected_count(self, numbers: Any) -> Any:
-        """How often a word is expected among those drawn: log-uniform over the ranks, P(k) ~ log((k + 2) / (k + 1))."""
-        rank = ops.cast(numbers, "float32")
-        return ops.log(NEGATIVES * ops.log1p(1.0 / (rank + 1.0)) / float(np.log(self.vocabulary_size + 1)))
+        return ops.sum(losses * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
 
 
 def pretrain(

@@ -163,6 +163,19 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     return frames, builder.info
 
 
+def read_bytes(path: Path) -> bytes:
+    """Returns a file's bytes, decompressed.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        with _open(path) as file:
+            return file.read()
+    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Is it what its name says?") from error
+
+
 def sha256(*paths: str) -> str:
     """Returns the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
     digest = hashlib.sha256()

@@ -101,6 +101,8 @@ class Task:
     """Inputs that a demonstration answers."""
     limits: str
     """What the model is not for; printed on its card."""
+    judged_by: str = "serving_default"
+    """The signature that `judge` asks."""
 
 
 def task_names() -> list[str]:

@@ -53,7 +53,7 @@ def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]
     Raises:
         SuiteError: the file cannot be used, or holds a label that the model does not know.
     """
-    return task.judge(config, source, facts(version), caller(version))
+    return task.judge(config, source, facts(version), caller(version, task.judged_by))
 
 
 def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
@@ -96,18 +96,18 @@ def facts(version: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
 
 
-def caller(version: Path, batch: int = 64) -> Call:
-    """Returns a function that asks a version's `serving_default`, in batches along the first axis.
+def caller(version: Path, name: str = "serving_default", batch: int = 64) -> Call:
+    """Returns a function that asks a version's signature of this name, in batches along the first axis.
 
     Raises:
         ExportError: the version is not whole.
     """
     try:
         loaded = tf.saved_model.load(str(version))
-        signature = loaded.signatures["serving_default"]
+        signature = loaded.signatures[name]
     except (OSError, KeyError) as error:
         raise ExportError(
-            f"{version}: not a whole SavedModel with a `serving_default` ({error}). Export it again."
+            f"{version}: not a whole SavedModel with a signature `{name}` ({error}). Export it again."
         ) from error
 
     def call(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from shared.pipelines import SequenceBatches, split_by_group, split_by_time, windows
+from shared.pipelines import ContiguousBatches, SequenceBatches, split_by_group, split_by_time, windows
 
 
 def sequences(count: int = 50) -> list[np.ndarray]:
@@ -110,3 +112,42 @@ def test_validation_is_whole_and_the_same_each_time():
 def test_an_empty_sequence_is_refused():
     with pytest.raises(ValueError, match="at least one step"):
         SequenceBatches([np.array([], int)], np.array([0]), batch_size=1)
+
+
+def contiguous(batches: ContiguousBatches, first: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    taken = batches.epochs(first).take(batches.steps)
+    return [(x["numbers"].numpy(), x["goes_on"].numpy()) for x, _ in taken]
+
+
+def test_each_row_goes_on_where_it_has_ended():
+    batches = ContiguousBatches(np.arange(1000), 4, 9, seed=1)
+    found = contiguous(batches)
+    assert len(found) == batches.steps == 27
+    assert [float(goes_on[0]) for _, goes_on in found] == [0.0] + [1.0] * 26
+    for (before, _), (after, _) in pairwise(found):
+        np.testing.assert_array_equal(after[:, 0], before[:, -1])
+    rows = np.concatenate([numbers[:, :-1] for numbers, _ in found], axis=1)
+    np.testing.assert_array_equal(np.diff(rows, axis=1) % 1000, 1)
+    assert len(np.unique(rows)) == rows.size == 4 * 27 * 9  # nothing twice
+
+
+def test_rows_begin_elsewhere_each_epoch_by_the_seed_alone():
+    def first(seed: int | None, epoch: int) -> np.ndarray:
+        return contiguous(ContiguousBatches(np.arange(1000), 4, 9, seed), epoch)[0][0]
+
+    np.testing.assert_array_equal(first(1, 3), first(1, 3))
+    assert (first(1, 3) != first(1, 4)).any()
+    assert (first(1, 3) != first(2, 3)).any()
+    np.testing.assert_array_equal(first(None, 5)[:, 0], 27 * 9 * np.arange(4))
+
+
+def test_validation_holds_one_epoch():
+    batches = ContiguousBatches(np.arange(1000), 4, 9, seed=None)
+    assert len(list(batches.in_order())) == batches.steps
+    assert int(batches.in_order().cardinality()) == batches.steps
+
+
+def test_a_stream_shorter_than_a_batch_is_refused():
+    with pytest.raises(ValueError, match="Received: 36"):
+        ContiguousBatches(np.arange(36), 4, 9)
+    assert ContiguousBatches(np.arange(37), 4, 9).steps == 1

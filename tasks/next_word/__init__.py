@@ -1,0 +1,1 @@
+"""Next word: suggestions, text and scores from one LSTM language model."""

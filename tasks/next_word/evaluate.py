@@ -1,0 +1,187 @@
+"""The language model on the test text, beside n-grams, and mixed with them and with caches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from shared.evaluation import Score, score_of_days
+from shared.sources import Splits
+from shared.task import Evaluation, Fitted
+from tasks.next_word import adaptive, plots
+from tasks.next_word.config import NextWordConfig
+from tasks.next_word.kneser_ney import KneserNey
+from tasks.next_word.model import Parts, parts_of
+from tasks.next_word.suggestions import TOP, Keyboard, judged
+from tasks.next_word.words import END, PADDING, stream_of
+
+CHUNK = 500  # words read at once
+BLOCK = 200  # words that are drawn together for an interval: neighbours are no independent witnesses
+ORDER = 5
+NGRAMS = {"unigram": 1, "bigram": 2, "kneser_ney_5": ORDER}
+TINY = 1e-12
+
+
+def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluation:
+    """Scores the exported model, its mixtures and the baselines on the test text by the same metrics.
+
+    `perplexity` is over the whole vocabulary, the state carried through the text and nothing learned from it;
+    `perplexity_adaptive` that with caches of what came before. `bits_per_character` where characters are predicted, else
+    `top_1`, `top_3`, `top_5` and `keystrokes_saved` by a bar of three, over the words that are known.
+
+    Args:
+        fitted: from `tasks.next_word.train.fit`.
+        splits: from `tasks.next_word.data.load`.
+        config: the run's settings.
+    """
+    parts = parts_of(fitted.model)
+    names = parts.vocabulary
+    streams = {
+        name: stream_of(getattr(splits, name)["text"].tolist(), names[END:], config.text)
+        for name in ("train", "validation", "test")
+    }
+    started = time.monotonic()
+    ngrams = {name: KneserNey(streams["train"], len(names), END, order, PADDING) for name, order in NGRAMS.items()}
+    minutes = {"n-grams": (time.monotonic() - started) / 60}
+    read = {name: probabilities(parts, streams[name]) for name in ("validation", "test")}
+    static = {name: {"exported": read[name][0]} for name in read}
+    for split, found in static.items():
+        found |= {name: ngram.probabilities(streams[split]) for name, ngram in ngrams.items()}
+    caches = _caches(read, streams)
+    combined, weights = _combined(static, caches)
+    scores = [
+        score for (model, metric), p in combined.items() for score in likelihood(model, metric, p, config.text.unit)
+    ]
+    if config.text.unit == "word":
+        scores += _useful(parts, streams["test"], names, ngrams)
+    return Evaluation(
+        scores,
+        answers=(
+            "`words` are the likeliest next words and `probabilities` theirs; the unknown word and the end of a line are "
+            "never among them."
+        ),
+        notes={
+            "vocabulary": len(names),
+            "words unknown in test": float(np.mean(streams["test"] == 1)),
+            "weights of the mixtures": weights,
+            "minutes of the baselines": minutes,
+        },
+        plots={
+            "perplexity.png": partial(plots.perplexities, scores),
+            "by_frequency.png": partial(
+                plots.by_frequency, static["test"], streams["test"][1:], np.bincount(streams["train"])
+            ),
+        },
+    )
+
+
+def read_through(parts: Parts, stream: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields the states before each word of a stream but the first, float32 `(chunk, size)` at a time, the memory carried."""
+    memory = np.zeros((1, parts.memory_size), np.float32)
+    for start in range(0, len(stream) - 1, CHUNK):
+        numbers = np.zeros((1, CHUNK), np.int32)
+        given = stream[start : min(start + CHUNK, len(stream) - 1)]
+        numbers[0, : len(given)] = given
+        length = np.array([len(given)], np.int32)
+        after = parts.reader.predict_on_batch({"numbers": numbers, "length": length, "memory": memory})
+        memory = after["memory"]
+        yield after["hidden"][0, : len(given)]
+
+
+def probabilities(parts: Parts, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the probability of each word of a stream but the first `(words,)`, and the states before it `(words, size)`."""
+    found, states = [], []
+    for hidden in read_through(parts, stream):
+        start = sum(map(len, found)) + 1
+        logs = _log_probabilities(parts, hidden)
+        found.append(np.exp(logs[np.arange(len(hidden)), stream[start : start + len(hidden)]].astype(np.float64)))
+        states.append(hidden)
+    return np.concatenate(found), np.concatenate(states)
+
+
+def _log_probabilities(parts: Parts, hidden: np.ndarray) -> np.ndarray:
+    padded = np.zeros((1, CHUNK, hidden.shape[1]), np.float32)  # one shape for all, so that nothing is traced anew
+    padded[0, : len(hidden)] = hidden
+    return np.asarray(parts.head.predict_on_batch(padded))[0, : len(hidden)]
+
+
+def _caches(
+    read: Mapping[str, tuple[np.ndarray, np.ndarray]], streams: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Returns the probabilities by the caches, by split."""
+    model, hidden = read["validation"]
+    sharpness = adaptive.sharpest(hidden, streams["validation"][1:], model)
+    return {
+        name: {
+            "neural cache": adaptive.neural_cache(states, streams[name][1:], sharpness),
+            "unigram cache": adaptive.unigram_cache(streams[name][1:]),
+        }
+        for name, (_, states) in read.items()
+    }
+
+
+def _combined(
+    static: Mapping[str, Mapping[str, np.ndarray]], caches: Mapping[str, Mapping[str, np.ndarray]]
+) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, dict[str, float]]]:
+    """Returns the test probabilities of all models and mixtures, and the mixtures' weights."""
+    longest = f"kneser_ney_{ORDER}"
+    mixtures = {
+        ("exported", "perplexity_adaptive"): ("exported", "neural cache"),
+        (longest, "perplexity_adaptive"): (longest, "unigram cache"),
+        ("mixture", "perplexity"): ("exported", longest),
+        ("mixture", "perplexity_adaptive"): ("exported", longest, "neural cache", "unigram cache"),
+    }
+    found = {(name, "perplexity"): p for name, p in static["test"].items()}
+    weights = {}
+    for key, members in mixtures.items():
+        given = {split: [{**static[split], **caches[split]}[name] for name in members] for split in static}
+        chosen = adaptive.weights_of(given["validation"])
+        found[key] = adaptive.mixed(given["test"], chosen)
+        weights[" ".join(key)] = dict(zip(members, map(float, chosen), strict=True))
+    return found, weights
+
+
+def likelihood(model: str, metric: str, found: np.ndarray, unit: str) -> list[Score]:
+    """Returns the perplexity, of characters the bits of each besides, of the probabilities given to what came, `(words,)`."""
+    blocks = np.arange(len(found)) // BLOCK
+    sums = np.stack([np.bincount(blocks, -np.log(np.maximum(found, TINY))), np.bincount(blocks)], axis=1)
+    scores = [score_of_days(model, metric, sums, lambda s: np.exp(s[..., 0] / s[..., 1]), 1)]
+    if unit == "character" and metric == "perplexity":
+        scores.append(
+            score_of_days(model, "bits_per_character", sums, lambda s: s[..., 0] / s[..., 1] / np.log(2.0), 1)
+        )
+    return scores
+
+
+def _useful(parts: Parts, stream: np.ndarray, names: list[str], ngrams: Mapping[str, KneserNey]) -> list[Score]:
+    keyboard = Keyboard(names)
+    tables: dict[str, Callable[[], Iterator[np.ndarray]]] = {
+        "exported": lambda: (_log_probabilities(parts, hidden) for hidden in read_through(parts, stream)),
+        "unigram": lambda: ngrams["unigram"].distributions(stream),
+        f"kneser_ney_{ORDER}": lambda: ngrams[f"kneser_ney_{ORDER}"].distributions(stream),
+    }
+    scores = []
+    for name, table in tables.items():
+        found, start = [], 1
+        for likelihoods in table():
+            found.append(judged(likelihoods, stream[start : start + len(likelihoods)], keyboard))
+            start += len(likelihoods)
+        scores += usefulness(name, np.concatenate(found))
+    return scores
+
+
+def usefulness(model: str, found: np.ndarray) -> list[Score]:
+    """Returns the scores of `tasks.next_word.suggestions.judged`."""
+    blocks = np.arange(len(found)) // BLOCK
+    sums = np.stack([np.bincount(blocks, column) for column in found.T], axis=1)
+
+    def share(k: int) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda s: s[..., k] / np.maximum(s[..., -1], 1)
+
+    scores = [score_of_days(model, f"top_{n}", sums, share(k), 1) for k, n in enumerate(TOP)]
+    saved: Any = lambda s: 1 - s[..., -3] / np.maximum(s[..., -2], 1)  # noqa: E731
+    return [*scores, score_of_days(model, "keystrokes_saved", sums, saved, 1)]

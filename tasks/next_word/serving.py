@@ -1,0 +1,170 @@
+"""The language model's signatures: suggestions, text, scores, and one word more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared.evaluation import Score
+from shared.pipelines import places_of
+from shared.signatures import endpoint_of
+from shared.task import Call, Servable
+from tasks.next_word import data, sampling, words
+from tasks.next_word.config import NextWordConfig, TextConfig
+from tasks.next_word.model import Parts, parts_of
+
+SUGGESTIONS = 5  # words that `lstm-suite predict` asks for
+MOST = 100  # words that may be asked for at once
+LONGEST = 1000  # words that may be generated at once
+SPAN = 64  # words whose distributions are in memory at once
+EXAMPLES = ("The", "The value of the", "If the object is not a")
+
+
+def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
+    """Gives the Keras model its signatures; texts are strings of any bytes, each row by itself.
+
+    `serving_default`: `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary, to the likeliest
+    next `words` and their `probabilities` float32 `(batch, largest k)`, "" and 0 beyond a row's own k.
+
+    `generate`: `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 of 0 (the likeliest word) or more,
+    `top_k` int32, 0 for all, `top_p` float32 in (0, 1], `seed` int32, `(batch,)` each, to the `text` that follows.
+
+    `score`: `text` to `words`, `log_probability` float32 of each, natural, `(batch, words)`, "" and 0 at padding, and
+    `perplexity` `(batch,)`, 1 of an empty text.
+
+    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, numbers)`, zeros at the beginning of a line,
+    before whose first word comes the word "<eos>"; to `log_probabilities` of the next word `(batch, vocabulary)`, in the order
+    of the vocabulary on `task.json`, and `memory`.
+
+    What lies outside these ranges is refused with an error that names the input.
+    """
+    parts, text = parts_of(model), TextConfig(**facts["text"])
+    names = tf.constant(["", words.NAMES[text.unit][0], *facts["vocabulary"]])
+    most = min(MOST, len(facts["vocabulary"]) - 1)
+
+    def numbers_of(given: tf.Tensor) -> tf.Tensor:
+        apart = words.separated(given, text.unit, text.pretokenized)
+        return words.from_line_start(parts.vectorization(apart))
+
+    def suggest(**inputs: Any) -> dict[str, Any]:
+        k = checked(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= most), f"k must be from 1 to {most}")
+        logs = model(words.separated(inputs["text"], text.unit, text.pretokenized))
+        found, places = tf.math.top_k(sampling.speakable(logs), tf.minimum(tf.reduce_max(k), most))
+        wanted = tf.range(tf.shape(found)[1])[None] < k[:, None]
+        return {
+            "words": tf.where(wanted, tf.gather(names, places), ""),
+            "probabilities": tf.where(wanted, tf.exp(found), 0.0),
+        }
+
+    def generate(**inputs: Any) -> dict[str, Any]:
+        limits = {
+            "length": ((inputs["length"] >= 1) & (inputs["length"] <= LONGEST), f"from 1 to {LONGEST}"),
+            "temperature": (inputs["temperature"] >= 0, "0 or more"),
+            "top_k": (inputs["top_k"] >= 0, "0 or more"),
+            "top_p": ((inputs["top_p"] > 0) & (inputs["top_p"] <= 1), "above 0 and at most 1"),
+        }
+        inputs |= {name: checked(inputs[name], fine, f"{name} must be {how}") for name, (fine, how) in limits.items()}
+        numbers = words.tail(numbers_of(inputs["prompt"]))
+        chosen = sampling.continued(parts, numbers, inputs)
+        return {"text": words.joined(tf.gather(names, chosen), text.unit, text.pretokenized)}
+
+    def score(**inputs: Any) -> dict[str, Any]:
+        numbers = numbers_of(inputs["text"])
+        targets = numbers[:, 1:]
+        real = targets != words.PADDING
+        logs = tf.where(real, log_probabilities(parts, numbers[:, :-1], targets), 0.0)
+        count = tf.maximum(tf.reduce_sum(tf.cast(real, tf.float32), axis=1), 1.0)
+        return {
+            "words": tf.gather(names, targets),
+            "log_probability": logs,
+            "perplexity": tf.exp(-tf.reduce_sum(logs, axis=1) / count),
+        }
+
+    def step(**inputs: Any) -> dict[str, Any]:
+        numbers = tf.cast(parts.vectorization(inputs["word"]), tf.int32)[:, :1]
+        numbers = tf.pad(numbers, [[0, 0], [0, 1]])[:, :1]  # where all are empty
+        numbers = tf.where(numbers == words.PADDING, words.UNKNOWN, numbers)
+        length = tf.ones_like(numbers[:, 0])
+        after = parts.reader({"numbers": numbers, "length": length, "memory": inputs["memory"]})
+        return {"log_probabilities": parts.head(after["hidden"])[:, 0], "memory": after["memory"]}
+
+    example = np.array([*EXAMPLES, "", "Blanks \u00e9 \n and a word nobody knows: qzxv. " * 20], object)
+    count = len(example)
+    memory = np.zeros((count, parts.memory_size), np.float32)
+    one = np.array(["<eos>" if text.unit == "word" else "\n", "the", "of", "", "qzxv"], object)
+    drawn = {
+        "prompt": example,
+        "length": np.array([12, 3, 7, 5, 1], np.int32),
+        "temperature": np.array([0, 1, 0.7, 1, 1], np.float32),
+        "top_k": np.array([0, 0, 40, 5, 1], np.int32),
+        "top_p": np.array([1, 0.9, 1, 0.5, 1], np.float32),
+        "seed": np.arange(count, dtype=np.int32),
+    }
+    endpoints = {
+        "serving_default": endpoint_of(suggest, {"text": example, "k": np.full(count, min(3, most), np.int32)}),
+        "generate": endpoint_of(generate, drawn),
+        "score": endpoint_of(
+            score, {"text": np.array(["The value of the object"] * 2 + ["An object " * 2 + "."] * 2, object)}
+        ),
+        "step": endpoint_of(step, {"word": one, "memory": memory}, fixed=("memory",)),
+    }
+    return Servable(model, endpoints, facts)
+
+
+def checked(value: tf.Tensor, fine: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns the value where all of it is fine; else the request is refused with the message."""
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), [message, value])]):
+        return tf.identity(value)
+
+
+def log_probabilities(parts: Parts, numbers: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Returns the natural logarithm of each target's probability, float32 `(batch, words)`, `SPAN` words at a time."""
+    length = tf.reduce_sum(tf.cast(numbers != words.PADDING, tf.int32), axis=1)
+    memory = tf.zeros((tf.shape(numbers)[0], parts.memory_size))
+    short = (-tf.shape(numbers)[1]) % SPAN
+    hidden = parts.reader({"numbers": numbers, "length": length, "memory": memory})["hidden"]
+    hidden, padded = tf.pad(hidden, [[0, 0], [0, short], [0, 0]]), tf.pad(targets, [[0, 0], [0, short]])
+    spans = tf.shape(padded)[1] // SPAN
+    rows = tf.shape(numbers)[0]
+    hidden = tf.transpose(tf.reshape(hidden, (rows, spans, SPAN, hidden.shape[-1])), (1, 0, 2, 3))
+    wanted = tf.transpose(tf.reshape(padded, (rows, spans, SPAN)), (1, 0, 2))
+    found = tf.map_fn(
+        lambda pair: tf.gather(parts.head(pair[0]), pair[1], batch_dims=2),
+        (hidden, wanted),
+        fn_output_signature=tf.TensorSpec([None, SPAN], tf.float32),
+    )
+    return tf.reshape(tf.transpose(found, (1, 0, 2)), (rows, spans * SPAN))[:, : tf.shape(targets)[1]]
+
+
+def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call) -> list[Score]:
+    """Scores an exported model on a text file, a folder of such, or the texts of a table, in parts of a thousand words.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    from tasks.next_word.evaluate import likelihood
+
+    text = TextConfig(**facts["text"])
+    frame, _ = data.read(config, source)
+    stream = words.stream_of(frame["text"].tolist(), facts["vocabulary"], text)[1:]
+    names = np.array(["", words.NAMES["character"][0], "\n", *facts["vocabulary"][1:]], object)  # as a text has them
+    starts = np.arange(0, len(stream), words.LONGEST)
+    places, real = places_of(starts, np.minimum(words.LONGEST, len(stream) - starts))
+    between = "" if text.unit == "character" else " "
+    parts = [between.join(names[stream[row[kept]]]) for row, kept in zip(places, real, strict=True)]
+    found = call({"text": np.array([part.encode() for part in parts], object)})
+    logs = [row[: int(kept.sum())] for row, kept in zip(found["log_probability"], real, strict=True)]
+    return likelihood("exported", "perplexity", np.exp(np.concatenate(logs).astype(np.float64)), text.unit)
+
+
+def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, np.ndarray]:
+    """Returns the likeliest next words after each line, and their probabilities."""
+    k = min(SUGGESTIONS, len(facts["vocabulary"]) - 1)
+    text = np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)
+    found = call({"text": text, "k": np.full(len(lines), k, np.int32)})
+    told = [[word.decode() for word in row] for row in found["words"]]
+    return {"words": np.array(told), "probabilities": found["probabilities"]}

@@ -1,0 +1,90 @@
+"""Trains the next-word task: `python -m tasks.next_word.train` is `lstm-suite train next_word`."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from shared import cli, training
+from shared.errors import DataError
+from shared.pipelines import ContiguousBatches
+from shared.sources import Splits
+from shared.task import Fitted, Task
+from tasks.next_word import data, serving, words
+from tasks.next_word.config import NextWordConfig
+from tasks.next_word.evaluate import evaluate
+from tasks.next_word.model import Trainer, Views
+
+
+def fit(config: NextWordConfig, splits: Splits, folder: Path) -> Fitted:
+    """Learns the vocabulary of the training text, and to tell each of its words by those before it.
+
+    Args:
+        config: settings.
+        splits: column `text`; the test split is not looked at.
+        folder: for logs and checkpoints.
+
+    Raises:
+        DataError: the text is shorter than one batch.
+    """
+    started = time.monotonic()
+    keras.utils.set_random_seed(config.fit.seed)
+    vocabulary = words.vocabulary_of(splits.train["text"], config.text)
+    batches = _batches(config, splits, vocabulary)
+    size = len(vocabulary) + words.END
+    with training.precision(config.fit.precision):
+        views = Views(config, size)
+        trainer = Trainer(views, config.fit.batch_size)
+    prepared = time.monotonic() - started
+    history = training.fit(trainer, batches["train"], batches["validation"].in_order(), config.fit, folder, loss=_mean)
+    history.seconds += prepared
+    if config.fit.precision != "float32":
+        trained, views = views, Views(config, size)
+        for part in ("reader", "head"):
+            getattr(views, part).set_weights(getattr(trained, part).get_weights())
+    facts = {"task": "next_word", "text": dataclasses.asdict(config.text), "vocabulary": vocabulary}
+    return Fitted(model=views.whole(vocabulary), facts=facts, history=history, parts={"mixture": None})
+
+
+def _batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> dict[str, ContiguousBatches]:
+    rows, stretch, found = config.fit.batch_size, config.model.stretch, {}
+    for name, seed in (("train", config.fit.seed), ("validation", None)):
+        stream = words.stream_of(getattr(splits, name)["text"].tolist(), vocabulary, config.text)
+        try:
+            found[name] = ContiguousBatches(stream, rows, stretch, seed)
+        except ValueError as error:
+            raise DataError(
+                f"{config.data}: {len(stream)} {config.text.unit}s of {name} are too few for a batch of {rows} rows of "
+                f"{stretch}. Give more text, or lower --fit.batch-size or --model.stretch."
+            ) from error
+    return found
+
+
+def _mean(targets: Any, losses: Any) -> Any:
+    return losses
+
+
+TASK = Task(
+    name="next_word",
+    load=data.load,
+    fit=fit,
+    evaluate=evaluate,
+    servable=serving.servable,
+    judge=serving.judge,
+    predict=serving.predict,
+    primary_metric="perplexity",
+    examples=serving.EXAMPLES,
+    limits=(
+        "It continues text in the manner of what it was trained on, and knows nothing else: it neither means nor checks what "
+        "it says, and repeats what its texts say of people. It reads the last thousand words. A text of another kind is "
+        "less likely to it; its perplexity compares with that of other models only on the same text and vocabulary."
+    ),
+    judged_by="score",
+)
+
+if __name__ == "__main__":
+    cli.main_of("next_word")

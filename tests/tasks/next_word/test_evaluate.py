@@ -1,0 +1,94 @@
+"""A trained model is judged beside n-grams by one code; the file's scores say what the run's do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from shared.sources import Origin, Splits
+from tasks.next_word import serving, train, words
+from tasks.next_word.evaluate import evaluate, likelihood, probabilities, usefulness
+from tasks.next_word.model import parts_of
+
+
+@pytest.fixture
+def splits():
+    import pandas as pd
+
+    rng = np.random.default_rng(0)
+    things, acts = "cat dog man".split(), "sat ran slept".split()
+    lines = [f"the {things[a]} {acts[a]} on the mat ." for a in rng.integers(0, 3, 900)]
+    frames = [pd.DataFrame({"text": part}) for part in (lines[:560], lines[560:700], lines[700:])]
+    return Splits(*frames, origin=Origin("made up", "", "", "", ""))
+
+
+@pytest.fixture
+def judged(splits, config, tmp_path):
+    fitted = train.fit(config, splits, tmp_path)
+    return fitted, evaluate(fitted, splits, config)
+
+
+def test_every_model_has_its_scores(judged):
+    scores = {(s.model, s.metric): s for s in judged[1].scores}
+    assert {model for model, _ in scores} == {"exported", "unigram", "bigram", "kneser_ney_5", "mixture"}
+    for model in ("exported", "kneser_ney_5", "mixture"):
+        assert "perplexity_adaptive" in {m for name, m in scores if name == model}
+    for score in scores.values():
+        assert score.low <= score.value <= score.high
+    perplexity = {model: s.value for (model, metric), s in scores.items() if metric == "perplexity"}
+    assert (
+        perplexity["kneser_ney_5"] < perplexity["bigram"] < perplexity["unigram"]
+    )  # who sat hangs on two words before
+    assert perplexity["mixture"] <= perplexity["kneser_ney_5"] * 1.02
+    assert scores["kneser_ney_5", "top_3"].value > scores["unigram", "top_3"].value
+
+
+def test_plots_can_be_drawn(judged, tmp_path):
+    for name, draw in judged[1].plots.items():
+        draw(tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 5000
+
+
+def test_a_text_is_read_as_one_whatever_the_parts(judged, splits, config, monkeypatch):
+    from tasks.next_word import evaluate as module
+
+    fitted, _ = judged
+    parts = parts_of(fitted.model)
+    stream = words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
+    whole, _ = probabilities(parts, stream)
+    monkeypatch.setattr(module, "CHUNK", 37)
+    again, states = probabilities(parts, stream)
+    np.testing.assert_allclose(again, whole, rtol=1e-4)
+    assert len(states) == len(stream) - 1
+
+
+def test_a_file_is_judged_by_the_scores_of_its_words(judged, splits, config, tmp_path):
+    import tensorflow as tf
+
+    fitted, _ = judged
+    endpoint = serving.servable(fitted.model, fitted.facts).endpoints["score"].function
+    path = tmp_path / "some.txt"
+    path.write_text("\n".join(splits.test["text"]))
+
+    def call(request):
+        return {k: v.numpy() for k, v in endpoint(**{n: tf.constant(v) for n, v in request.items()}).items()}
+
+    (score,) = serving.judge(config, str(path), fitted.facts, call)
+    found, _ = probabilities(
+        parts_of(fitted.model), words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
+    )
+    assert score.value == pytest.approx(np.exp(-np.log(found).mean()), rel=0.02)
+
+
+def test_perplexity_and_bits_are_those_of_the_formulas():
+    found = np.tile([0.5, 0.125], 500)
+    perplexity, bits = likelihood("m", "perplexity", found, "character")
+    assert perplexity.value == pytest.approx(4)
+    assert (bits.metric, bits.value) == ("bits_per_character", pytest.approx(2))
+    assert len(likelihood("m", "perplexity", found, "word")) == 1
+
+
+def test_keystrokes_saved_are_a_share_of_all():
+    found = np.tile([[1, 1, 1, 1, 5, 1], [0, 0, 1, 3, 5, 1], [0, 0, 0, 0, 0, 0]], (400, 1))
+    scores = {s.metric: s.value for s in usefulness("m", found)}
+    assert scores == pytest.approx({"top_1": 0.5, "top_3": 0.5, "top_5": 1.0, "keystrokes_saved": 0.6})

@@ -1,0 +1,50 @@
+"""Training learns what can be learned, and says what is too little."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.errors import DataError
+from shared.sources import Origin, Splits
+from tasks.next_word import train, words
+from tasks.next_word.evaluate import probabilities
+from tasks.next_word.model import parts_of
+
+
+def splits_of(lines: list[str]) -> Splits:
+    frames = [pd.DataFrame({"text": part}) for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :], lines[:5])]
+    return Splits(*frames, origin=Origin("made up", "", "", "", ""))
+
+
+@pytest.mark.parametrize("negatives", [0, 4])
+def test_what_follows_from_the_word_before_is_learned(config, tmp_path, negatives):
+    """With few wrong words drawn too: the whole softmax, that of the export, is learned by the sampled one."""
+    config = replace(
+        config,
+        fit=replace(config.fit, epochs=12, learning_rate=3e-2, patience=12),
+        model=replace(config.model, negatives=negatives, embedding_size=16),
+    )
+    splits = splits_of(["a b c d e f"] * 120)
+    fitted = train.fit(config, splits, tmp_path)
+    stream = words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
+    found, _ = probabilities(parts_of(fitted.model), stream)
+    assert np.exp(-np.log(found[8:]).mean()) < 1.5
+
+
+def test_mixed_precision_exports_in_float32(config, tmp_path):
+    config = replace(config, fit=replace(config.fit, epochs=1, precision="mixed_bfloat16"))
+    fitted = train.fit(config, splits_of(["a b c d e f"] * 20), tmp_path)
+    assert {weight.dtype for weight in fitted.model.weights} == {"float32"}
+    stream = words.stream_of(["a b c"], fitted.facts["vocabulary"], config.text)
+    logs = np.asarray(parts_of(fitted.model).head(np.ones((1, 1, 5), np.float32)))
+    assert np.exp(logs).sum() == pytest.approx(1, abs=1e-5)
+    assert np.isfinite(probabilities(parts_of(fitted.model), stream)[0]).all()
+
+
+def test_a_text_smaller_than_a_batch_is_refused(config, tmp_path):
+    with pytest.raises(DataError, match=r"too few for a batch of 2 rows of 4.*--fit.batch-size"):
+        train.fit(config, splits_of(["a b"] * 4), tmp_path)
