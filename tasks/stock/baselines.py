@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from arch import arch_model
@@ -120,27 +120,35 @@ def _students(location: np.ndarray, scale: np.ndarray, freedom: np.ndarray, retu
 
 
 def boosted_quantiles(
-    learn: tuple[np.ndarray, np.ndarray, np.ndarray], ask: tuple[np.ndarray, np.ndarray, np.ndarray], seed: int
-) -> Forecast:
-    """Returns the forecasts of one gradient boosting a quantile and horizon, on the LSTM's own input features.
+    features: np.ndarray, units: np.ndarray, returns: np.ndarray, seed: int
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Forecast]:
+    """Learns one gradient boosting a quantile and horizon, on the LSTM's own input features.
 
     Args:
-        learn: features `(rows, features)`, units `(rows, horizons)` by which returns are measured, and returns.
-        ask: the same of the rows to forecast.
+        features: `(rows, features)`.
+        units: by which returns are measured, `(rows, horizons)`.
+        returns: what came to pass `(rows, horizons)`.
         seed: of the boosting.
+
+    Returns:
+        What forecasts other rows from the same three.
     """
-    features, units, returns = learn
-    values = np.empty((*ask[2].shape, len(BOOSTED)))
+    models = []
     for k in range(returns.shape[1]):
         known = np.isfinite(returns[:, k])
-        for m, level in enumerate(BOOSTED):
+        for level in BOOSTED:
             model = HistGradientBoostingRegressor(
                 loss="quantile", quantile=level, learning_rate=0.1, max_iter=60, max_leaf_nodes=15,
                 min_samples_leaf=200, random_state=seed,
             )  # fmt: skip
             model.fit(features[known], returns[known, k] / units[known, k])
-            values[:, k, m] = model.predict(ask[0]) * ask[1][:, k]
-    return of_quantiles(BOOSTED, values, ask[2])
+            models.append(model)
+
+    def forecast(features: np.ndarray, units: np.ndarray, returns: np.ndarray) -> Forecast:
+        values = np.stack([model.predict(features) for model in models], axis=1)
+        return of_quantiles(BOOSTED, values.reshape(*units.shape, len(BOOSTED)) * units[..., None], returns)
+
+    return forecast
 
 
 def simple(moments_of: Mapping[str, Mapping[str, np.ndarray]], returns: np.ndarray) -> dict[str, Forecast]:

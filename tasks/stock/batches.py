@@ -148,7 +148,7 @@ class WindowBatches:
 
 
 def forecasts(trainer: keras.Model, batches: WindowBatches) -> np.ndarray:
-    """Returns the model's parameters for each row of a panel, float32 `(rows, horizons, 5)`, 0 where none was asked for.
+    """Returns the model's parameters for the chosen rows of a panel, float32 `(chosen, horizons, 5)`.
 
     Args:
         trainer: from `tasks.stock.model.trainer_of`.
@@ -159,7 +159,7 @@ def forecasts(trainer: keras.Model, batches: WindowBatches) -> np.ndarray:
 
 
 def inputs_of(parts: Parts, batches: WindowBatches, units: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what the LSTM reads of each row of a panel, float32 `(rows, features)`, and the daily volatility `(rows,)`.
+    """Returns what the LSTM reads of the chosen rows of a panel, float32 `(chosen, features)`, and the daily volatility.
 
     Args:
         parts: of the model.
@@ -177,15 +177,18 @@ def inputs_of(parts: Parts, batches: WindowBatches, units: int) -> tuple[np.ndar
 
 
 def _over(batches: WindowBatches, read: Callable[[dict[str, np.ndarray]], list[np.ndarray]]) -> list[np.ndarray]:
-    """Returns what `read` makes of the rows that count, each `(rows, ...)`."""
+    """Returns what `read` makes of the chosen rows, each `(chosen, ...)`."""
+    chosen = batches.panel.chosen
+    rank = np.cumsum(chosen) - 1
     windows = batches.cut(np.zeros(len(batches.spans), np.int64))
     found: list[np.ndarray] = []
     for start in range(0, len(windows), ROWS):
-        chosen = windows[start : start + ROWS]
-        *fields, length, _ = batches.batch(chosen)
-        places, counts = batches.places(chosen)
+        part = windows[start : start + ROWS]
+        *fields, length, _ = batches.batch(part)
+        places, counts = batches.places(part)
+        counts &= chosen[np.maximum(places, 0)]
         answers = read({**dict(zip(FIELDS, fields, strict=True)), "length": length})
-        found = found or [np.zeros((len(batches.panel.first), *answer.shape[2:]), np.float32) for answer in answers]
+        found = found or [np.empty((int(chosen.sum()), *answer.shape[2:]), np.float32) for answer in answers]
         for values, answer in zip(found, answers, strict=True):
-            values[places[counts]] = answer[counts]
+            values[rank[places[counts]]] = answer[counts]
     return found

@@ -66,6 +66,8 @@ class ForecastConfig:
     """Units of the layer between the LSTM and the distribution."""
     dropout: float = 0.2
     """Share of these set to zero in training, in [0, 1)."""
+    reversion: bool = False
+    """Whether the middle may hang on how far a price lies from its averages, as exchange rates do over years."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "history", "window", "fewest", "hidden_units")
@@ -88,12 +90,17 @@ class ProtocolConfig:
     """First day that judges; by default, the last `test_fraction` of the days."""
     test_until: date | None = None
     """Last day that judges; by default, the last of all."""
+    train_from: date | None = None
+    """First day that trains; by default, the first of all. Days before it are read as history."""
+    paths: tuple[int, ...] = ()
+    """Days of the ways whose mean squared error is judged too, each at most the longest horizon."""
 
     def __post_init__(self) -> None:
-        days = [day for day in (self.validation_from, self.test_from, self.test_until) if day is not None]
+        given = (self.train_from, self.validation_from, self.test_from, self.test_until)
+        days = [day for day in given if day is not None]
         if days != sorted(days):
             raise ValueError(
-                "Expected validation_from, test_from and test_until in this order. Received: "
+                "Expected train_from, validation_from, test_from and test_until in this order. Received: "
                 + ", ".join(str(day) for day in days)
             )
 
@@ -124,6 +131,13 @@ class StockConfig(TaskConfig):
         super().__post_init__()
         if self.lstm.bidirectional:
             raise ValueError("A forecast sees the past alone. Received: bidirectional=True")
+        if self.protocol.paths and not 1 <= min(self.protocol.paths) <= max(self.protocol.paths) <= max(
+            self.forecast.horizons
+        ):
+            raise ValueError(
+                "Expected `paths` from 1 to the longest of `horizons`. Received: "
+                f"paths={self.protocol.paths}, horizons={self.forecast.horizons}"
+            )
 
 
 PRESETS = {

@@ -47,7 +47,7 @@ def boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic, np.ge
     """
     protocol = config.protocol
     dated = np.issubdtype(days.dtype, np.datetime64)
-    if not dated and any((protocol.validation_from, protocol.test_from, protocol.test_until)):
+    if not dated and any((protocol.train_from, protocol.validation_from, protocol.test_from, protocol.test_until)):
         raise DataError(f"{config.data}: has no dates, so --protocol days cannot be found in it. Use the fractions.")
     until = _day(protocol.test_until, days) if protocol.test_until else days[-1]
     days = days[days <= until]
@@ -90,7 +90,8 @@ def _read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
 def _by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
     days = np.unique(frame["day"].to_numpy())
     validation, test, until = boundaries(days, config)
-    spans = {"train": (days[0], validation), "validation": (validation, test), "test": (test, None)}
+    start = _day(config.protocol.train_from, days) if config.protocol.train_from else days[0]
+    spans = {"train": (start, validation), "validation": (validation, test), "test": (test, None)}
     splits, sizes = {}, {}
     for name, (begin, end) in spans.items():
         part = frame[frame["day"] < end] if end is not None else frame[frame["day"] <= until]
@@ -104,7 +105,7 @@ def _by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits
                 "--protocol.validation-from and --protocol.test-from, or forecast fewer with --forecast.horizons."
             )
     how = (
-        f"by the day that is forecast: validation from {_text(validation)}, test from {_text(test)} to {_text(until)}; "
+        f"by the day that is forecast: training from {_text(start)}, validation from {_text(validation)}, test from {_text(test)} to {_text(until)}; "
         "no forecast reaches over the end of its split"
     )
     return Splits(

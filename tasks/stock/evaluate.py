@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,18 @@ import pandas as pd
 from shared.evaluation import Score
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted
-from tasks.stock import backtest, baselines, plots
+from tasks.stock import backtest, baselines, paths, plots
 from tasks.stock.batches import Panel, WindowBatches, forecasts, inputs_of, open_panel
 from tasks.stock.calibration import at_levels, calibrate
 from tasks.stock.config import StockConfig
 from tasks.stock.model import Parts, distribution_of, parts_of, trainer_of
-from tasks.stock.predictive import Forecast, of_quantiles, row_scores
+from tasks.stock.predictive import Forecast, Scored, joined, of_quantiles, scored_of
 from tasks.stock.scores import below, summary
 
 BOOSTED_ROWS = 60_000  # rows that train the gradient boosting, the newest
+ROWS = 20_000  # forecasts whose quantiles are in memory at once, about
+Maker = Callable[[slice], dict[str, Forecast]]
+"""What forecasts some of the rows asked for: whole tickers."""
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
@@ -36,23 +41,31 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
     panel = open_panel(splits.test, config.forecast)
     asked = np.flatnonzero(panel.chosen)
     returns, days = panel.returns[asked].astype(np.float64), panel.day[asked]
-    parameters = forecasts(trainer_of(parts), WindowBatches(panel, config.forecast))[asked]
-    answers = {"exported": exported(parameters, returns, np.asarray(fitted.facts["normals"]))}
+    parameters = forecasts(trainer_of(parts), WindowBatches(panel, config.forecast))
+    normals = np.asarray(fitted.facts["normals"])
+    makers: dict[str, Maker] = {
+        "exported": lambda rows: {"exported": exported(parameters[rows], returns[rows], normals)}
+    }
+    makers |= _baselines(parts, panel, asked, returns, splits, config)
+    blocks = _blocks(panel.first[asked])
+    scored: dict[str, Scored] = {}
     minutes = {}
-    for name, make in _baselines(parts, panel, asked, returns, splits, config).items():
+    for name, make in makers.items():
         started = time.monotonic()
-        answers |= make()
+        found = [{name: scored_of(f, returns[rows]) for name, f in make(rows).items()} for rows in blocks]
+        scored |= {name: joined([part[name] for part in found]) for name in found[0]}
         minutes[name] = (time.monotonic() - started) / 60
-    scored = {name: row_scores(answer, returns) for name, answer in answers.items()}
+    del minutes["exported"]
     scales = naive_scales(splits.train, panel, asked, horizons)
     scores: list[Score] = []
-    for name, answer in answers.items():
-        scores += summary(name, answer, scored, returns, days, scales, horizons, config.direction)
-    others = [name for name in answers if name != "exported"]
+    for name in scored:
+        scores += summary(name, scored, returns, days, scales, horizons, config.direction)
+    scores += paths.scores(splits, asked, scored["exported"].median, horizons, config.protocol.paths)
     tickers = pd.factorize(panel.ticker[asked])[0]
-    most = asked[tickers == np.argmax(np.bincount(tickers))]
-    place = int(most[max(0, len(most) - 1 - max(horizons))])
-    ticker = panel.fields["close"][panel.first == panel.first[place]]
+    most = np.flatnonzero(tickers == np.argmax(np.bincount(tickers)))
+    shown = int(most[max(0, len(most) - 1 - max(horizons))])
+    first = panel.first[asked[shown]]
+    fan = exported(parameters[[shown]], returns[[shown]], normals).quantiles[0]
     return Evaluation(
         scores,
         answers=(
@@ -62,19 +75,17 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
         ),
         notes={
             "minutes of the baselines": minutes,
-            "CRPS beside each baseline, in %": {name: below(scored, name, days, horizons) for name in others},
-            "coverage by year": coverage_by_year(scored["exported"], days, horizons),
-            "backtest": backtest.compare(answers["exported"].rise[:, 0], returns[:, 0], days, tickers),
+            "CRPS beside each baseline, in %": {
+                name: below(scored, name, days, horizons) for name in scored if name != "exported"
+            },
+            "coverage by year": coverage_by_year(scored["exported"].scores, days, horizons),
+            "backtest": backtest.compare(scored["exported"].rise[:, 0], returns[:, 0], days, tickers),
         },
         plots={
             "fan.png": partial(
-                plots.fan,
-                ticker,
-                place - panel.first[place],
-                answers["exported"].quantiles[asked.searchsorted(place)],
-                horizons,
+                plots.fan, panel.fields["close"][panel.first == first], asked[shown] - first, fan, horizons
             ),
-            "calibration.png": partial(plots.calibration, answers, returns, horizons),
+            "calibration.png": partial(plots.calibration, scored, returns, horizons),
             "walk_forward.png": partial(plots.walk_forward, scored, days, horizons),
         },
     )
@@ -108,9 +119,9 @@ def scores_of_answers(
     own = of_quantiles(np.asarray(facts["forecast"]["quantiles"]), quantiles, returns)
     own = Forecast(own.quantiles, own.log_density, answer["rise_probability"])
     naive = baselines.simple(baselines.moments(close, panel.first, asked, horizons), returns)["random_walk"]
-    scored = {"exported": row_scores(own, returns), "random_walk": row_scores(naive, returns)}
+    scored = {"exported": scored_of(own, returns), "random_walk": scored_of(naive, returns)}
     scales = np.broadcast_to(np.nanmean(np.abs(returns), axis=0), returns.shape)
-    return summary("exported", own, scored, returns, panel.day[asked], scales, horizons, config.direction)
+    return summary("exported", scored, returns, panel.day[asked], scales, horizons, config.direction)
 
 
 def naive_scales(train: pd.DataFrame, panel: Panel, asked: np.ndarray, horizons: tuple[int, ...]) -> np.ndarray:
@@ -145,28 +156,56 @@ def coverage_by_year(
     return found
 
 
+def _blocks(first: np.ndarray) -> list[slice]:
+    """Returns slices of whole tickers with about `ROWS` rows each, so that many tickers take no more memory than some.
+
+    Args:
+        first: a number of each row's ticker, one ticker after the other.
+    """
+    starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
+    ends = np.r_[starts[1:], len(first)]
+    _, last = np.unique(ends // ROWS, return_index=True)
+    cuts = np.unique(np.r_[0, ends[last], len(first)])
+    return [slice(int(begin), int(end)) for begin, end in pairwise(cuts)]
+
+
 def _baselines(
     parts: Parts, panel: Panel, asked: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
-) -> dict[str, Callable[[], dict[str, Forecast]]]:
-    """Returns functions that make the baselines' forecasts, each of what was known on the day."""
+) -> dict[str, Maker]:
+    """Returns functions that make the baselines' forecasts of some of the rows, each of what was known on the day."""
     close, horizons = panel.fields["close"], config.forecast.horizons
 
-    def boosted() -> dict[str, Forecast]:
+    def simple(rows: slice) -> dict[str, Forecast]:
+        return baselines.simple(baselines.moments(close, panel.first, asked[rows], horizons), returns[rows])
+
+    def garch(rows: slice) -> dict[str, Forecast]:
+        return {
+            name: baselines.garch(close, panel.first, asked[rows], horizons, returns[rows], shape)
+            for name, shape in (("garch", "normal"), ("garch_t", "t"))
+        }
+
+    return {"simple": simple, "garch": garch, "gradient_boosting": _boosted(parts, panel, splits, config)}
+
+
+def _boosted(parts: Parts, panel: Panel, splits: Splits, config: StockConfig) -> Maker:
+    """Returns what forecasts rows by gradient boosting, which learns when it is first asked."""
+    root = np.sqrt(config.forecast.horizons)
+
+    def table(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features, unit = inputs_of(parts, WindowBatches(panel, config.forecast), config.lstm.units[-1])
+        return features, unit[:, None] * root, panel.returns[panel.chosen].astype(np.float64)
+
+    @cache
+    def learned() -> tuple[Callable[..., Forecast], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         learn = open_panel(splits.train, config.forecast)
         rows = np.flatnonzero(learn.chosen)
-        rows = rows[np.argsort(learn.day[rows], kind="stable")][-BOOSTED_ROWS:]
-        rows.sort()
-        tables = []
-        for given, chosen in ((learn, rows), (panel, asked)):
-            features, unit = inputs_of(parts, WindowBatches(given, config.forecast), config.lstm.units[-1])
-            tables.append(
-                (features[chosen], unit[chosen, None] * np.sqrt(horizons), given.returns[chosen].astype(np.float64))
-            )
-        return {"gradient_boosting": baselines.boosted_quantiles(tables[0], tables[1], config.fit.seed)}
+        kept = np.zeros((len(learn.first), 1), bool)
+        kept[rows[np.argsort(learn.day[rows], kind="stable")][-BOOSTED_ROWS:]] = True
+        learn = dataclasses.replace(learn, returns=np.where(kept, learn.returns, np.float32(np.nan)))
+        return baselines.boosted_quantiles(*table(learn), config.fit.seed), table(panel)
 
-    return {
-        "simple": lambda: baselines.simple(baselines.moments(close, panel.first, asked, horizons), returns),
-        "garch": lambda: {"garch": baselines.garch(close, panel.first, asked, horizons, returns, "normal")},
-        "garch_t": lambda: {"garch_t": baselines.garch(close, panel.first, asked, horizons, returns, "t")},
-        "gradient_boosting": boosted,
-    }
+    def make(rows: slice) -> dict[str, Forecast]:
+        forecast, asked = learned()
+        return {"gradient_boosting": forecast(*(values[rows] for values in asked))}
+
+    return make

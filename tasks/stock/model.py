@@ -16,7 +16,7 @@ from keras import ops
 
 from shared.lstm import LSTMStack, at_last_step
 from tasks.stock.averages import MovingAverages
-from tasks.stock.config import StockConfig
+from tasks.stock.config import ForecastConfig, StockConfig
 from tasks.stock.distribution import SinhArcsinh
 
 FIELDS = ("open", "high", "low", "close", "volume")
@@ -98,7 +98,7 @@ class Views:
         day = _day(inputs, mask, memory[:, 0:1], memory[:, 1:2])
         split = STATISTICS + self.averages.size
         averages, averaged = self.averages(day["series"], memory[:, STATISTICS:split], mask)
-        features, scale = _features(day, averages, self.config.forecast.half_lives)
+        features, scale = _features(day, averages, self.config.forecast)
         stack = LSTMStack(self.config.lstm)
         hidden, left = stack.sequence_with_states(features, stack.unpacked(memory[:, split:]), mask)
         last = at_last_step(ops.expand_dims(day["close"], -1), mask)
@@ -126,8 +126,14 @@ class Views:
         always = always(ops.zeros_like(inner[..., :1]))
         shape = keras.layers.Reshape((-1, len(horizons), 3))(always)
         unit = ops.stack([scale * float(np.sqrt(h)) for h in horizons], axis=-1)  # (batch, time, horizons)
+        location = 0.1 * unit * shape[..., 0]
+        if forecast.reversion:
+            back = keras.layers.Dense(
+                len(horizons), use_bias=False, kernel_initializer="zeros", dtype="float32", name="head_reversion"
+            )
+            location += back(hidden[..., -len(forecast.half_lives) :])
         parameters = [
-            0.1 * unit * shape[..., 0],
+            location,
             unit * ops.exp(ops.clip(width, -4.0, 4.0)),
             0.3 * shape[..., 1],
             0.4 + ops.softplus(shape[..., 2]),  # 0.4 to no limit; at first 0.74
@@ -207,9 +213,15 @@ def _day(fields: Mapping[str, Any], mask: Any, seen: Any, last: Any) -> dict[str
     }
 
 
-def _features(day: Mapping[str, Any], averages: list[Any], half_lives: tuple[float, ...]) -> tuple[Any, Any]:
-    """Returns features `(batch, time, features)` that no unit of price or volume changes, and the daily volatility."""
+def _features(day: Mapping[str, Any], averages: list[Any], forecast: ForecastConfig) -> tuple[Any, Any]:
+    """Returns features `(batch, time, features)` that no unit of price or volume changes, and the daily volatility.
+
+    With `reversion`, the last are the logarithms of the close over its moving averages, one each half-life.
+    """
+    half_lives = forecast.half_lives
     weight, change, squared, variance, falls, volume, traded = averages  # (batch, time, half-lives) each
+    decay = 0.5 ** (1 / np.asarray(half_lives))
+    away = change * ops.convert_to_tensor((decay / (1 - decay)).astype(np.float32))
     weight = ops.maximum(weight, 1e-6)
     squared, variance, falls, change = squared / weight, variance / weight, falls / weight, change / weight
     reference = int(np.argmin([abs(np.log(half_life / REFERENCE)) for half_life in half_lives]))
@@ -233,6 +245,8 @@ def _features(day: Mapping[str, Any], averages: list[Any], half_lives: tuple[flo
         falls / (squared + FLOOR**2) - 0.5,
         *(ops.clip(day["volume"] - usual[..., k], -4.0, 4.0)[..., None] * day["traded"][..., None] for k in slow),
     ]
+    if forecast.reversion:
+        several.append(away)
     return ops.concatenate([ops.stack(single, axis=-1), *several], axis=-1), scale
 
 

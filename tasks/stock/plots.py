@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.plots import figure_of, save
-from tasks.stock.predictive import INTERVALS, LEVELS, MIDDLE, Forecast
+from tasks.stock.predictive import INTERVALS, LEVELS, MIDDLE, Scored
 
 SHOWN = 120  # days before and behind the forecast in the fan chart
 MONTH = 21  # days over which the walk-forward plot averages
@@ -38,13 +38,13 @@ def fan(close: np.ndarray, place: int, quantiles: np.ndarray, horizons: Sequence
     save(figure, path)
 
 
-def calibration(answers: Mapping[str, Forecast], returns: np.ndarray, horizons: Sequence[int], path: Path) -> None:
+def calibration(scored: Mapping[str, Scored], returns: np.ndarray, horizons: Sequence[int], path: Path) -> None:
     """How often what came to pass lay below a quantile, less its level, for every model and horizon."""
     figure, axes = figure_of(len(horizons))
     for k, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
-        known = np.isfinite(returns[:, k])
-        for name, answer in answers.items():
-            below = (returns[known, k, None] <= answer.quantiles[known, k]).mean(axis=0)
+        known = np.isfinite(returns[:, k]).sum()
+        for name, one in scored.items():
+            below = one.below[k] / known
             own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
             axis.plot(LEVELS, below - LEVELS, label=name, **own)
         axis.axhline(0, color="grey", linewidth=1)
@@ -53,18 +53,16 @@ def calibration(answers: Mapping[str, Forecast], returns: np.ndarray, horizons: 
     save(figure, path)
 
 
-def walk_forward(
-    scored: Mapping[str, Mapping[str, np.ndarray]], days: np.ndarray, horizons: Sequence[int], path: Path
-) -> None:
+def walk_forward(scored: Mapping[str, Scored], days: np.ndarray, horizons: Sequence[int], path: Path) -> None:
     """CRPS of every model by that of the random walk, mean over a month, along the test days."""
     figure, axes = figure_of(len(horizons), width=6)
     unique, number = np.unique(days, return_inverse=True)
     month = number // MONTH
     for k, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
-        naive = _means(scored["random_walk"]["crps"][:, k], month)
-        for name, scores in scored.items():
+        naive = _means(scored["random_walk"].scores["crps"][:, k], month)
+        for name, one in scored.items():
             own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
-            axis.plot(unique[::MONTH][: len(naive)], _means(scores["crps"][:, k], month) / naive, label=name, **own)
+            axis.plot(unique[::MONTH][: len(naive)], _means(one.scores["crps"][:, k], month) / naive, label=name, **own)
         axis.set(ylabel="CRPS / random walk's", title=f"{horizon} days ahead")
         axis.tick_params(axis="x", rotation=45)
     axes[0].legend(fontsize=8)

@@ -5,7 +5,7 @@ All arrays are `(rows, horizons)` or `(rows, horizons, levels)`; returns are nat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ LEVELS = np.arange(1, 200) / 200
 NORMAL = norm.ppf(LEVELS)
 MIDDLE = len(LEVELS) // 2
 INTERVALS = {"coverage_80": (0.1, 0.9), "coverage_95": (0.025, 0.975)}
+PINBALL = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+"""Levels whose pinball loss is told by itself."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,37 @@ class Forecast:
     """Natural logarithm of the density at what came to pass, `(rows, horizons)`."""
     rise: np.ndarray
     """Probability that the price is higher, `(rows, horizons)`."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What is kept of a forecast once it was scored: not its quantiles, which take the most memory by far."""
+
+    scores: Mapping[str, np.ndarray]
+    """By `row_scores`, `(rows, horizons)` each."""
+    rise: np.ndarray
+    """Probability that the price is higher, `(rows, horizons)`."""
+    median: np.ndarray
+    """Of the log-return, `(rows, horizons)`."""
+    below: np.ndarray
+    """How many answers lay at or below the quantiles at `LEVELS`, `(horizons, levels)`."""
+
+
+def scored_of(forecast: Forecast, returns: np.ndarray) -> Scored:
+    """Scores a forecast by what came to pass, `(rows, horizons)`, not numbers where that is not known."""
+    below = (returns[..., None] <= forecast.quantiles).sum(axis=0)
+    return Scored(row_scores(forecast, returns), forecast.rise, forecast.quantiles[..., MIDDLE], below)
+
+
+def joined(parts: Sequence[Scored]) -> Scored:
+    """Returns forecasts of some rows and of others as one."""
+    names = parts[0].scores
+    return Scored(
+        {name: np.concatenate([part.scores[name] for part in parts]) for name in names},
+        np.concatenate([part.rise for part in parts]),
+        np.concatenate([part.median for part in parts]),
+        np.sum([part.below for part in parts], axis=0),
+    )
 
 
 def standardized(location: np.ndarray, scale: np.ndarray, returns: np.ndarray, shape: object) -> Forecast:
@@ -72,13 +105,15 @@ def row_scores(forecast: Forecast, returns: np.ndarray) -> Mapping[str, np.ndarr
     """Returns the scores of every row and horizon by name, `(rows, horizons)`, not numbers where there is no answer.
 
     `crps`: continuous ranked probability score, twice the mean pinball loss over the levels (Gneiting & Ranjan, 2011), in
-    hundredths of the log-return, about per cent of the price. `log_score`: minus the log density, in nats. `coverage_80` and `coverage_95`: 1 where the
-    central interval holds the answer. `absolute_error`: of the median, in units of the log-return.
+    hundredths of the log-return, about per cent of the price; `pinball` the mean at the levels of `PINBALL`, in the same
+    unit. `log_score`: minus the log density, in nats. `coverage_80` and `coverage_95`: 1 where the central interval holds
+    the answer. `absolute_error`: of the median, in units of the log-return.
     """
     error = returns[..., None] - forecast.quantiles
     pinball = np.maximum(LEVELS * error, (LEVELS - 1) * error)
     scores = {
         "crps": 200 * pinball.mean(axis=-1),
+        "pinball": 100 * pinball[..., np.searchsorted(LEVELS, np.array(PINBALL) - 1e-9)].mean(axis=-1),
         "log_score": -forecast.log_density,
         "absolute_error": np.abs(error[..., MIDDLE]),
     }

@@ -8,15 +8,14 @@ import numpy as np
 
 from shared.evaluation import Score, score_of_days
 from tasks.stock.config import DirectionConfig
-from tasks.stock.predictive import Forecast
+from tasks.stock.predictive import Scored
 
-MEANS = ("crps", "log_score", "coverage_80", "coverage_95")
+MEANS = ("crps", "pinball", "log_score", "coverage_80", "coverage_95")
 
 
 def summary(
     name: str,
-    forecast: Forecast,
-    scored: Mapping[str, Mapping[str, np.ndarray]],
+    scored: Mapping[str, Scored],
     returns: np.ndarray,
     days: np.ndarray,
     scales: np.ndarray,
@@ -31,15 +30,14 @@ def summary(
 
     Args:
         name: of the model, in the results.
-        forecast: what it says of the rows.
-        scored: `tasks.stock.predictive.row_scores` of all models by name.
+        scored: all models by name.
         returns: what came to pass, `(rows, horizons)`.
         days: of the rows `(rows,)`.
         scales: what divides the absolute errors, `(rows, horizons)`.
         horizons: trading days ahead.
         direction: which moves count.
     """
-    mine, naive = scored[name], scored["random_walk"]["crps"]
+    mine, naive = scored[name].scores, scored["random_walk"].scores["crps"]
     longest = block_length(horizons[-1])
     scores = [score_of_days(name, "crps_skill", by_day(days, mine["crps"], naive), _skill, longest)]
     for k, horizon in enumerate(horizons):
@@ -47,21 +45,19 @@ def summary(
         values["mase"] = mine["absolute_error"][:, k] / scales[:, k]
         for metric, value in values.items():
             sums = by_day(days, value[:, None])
-            scores.append(score_of_days(name, f"{metric}_{horizon}d", sums, _mean, block_length(horizon)))
-    confused = confusion(forecast.rise[:, 0], returns[:, 0], direction)
+            scores.append(score_of_days(name, f"{metric}_{horizon}d", sums, mean_of, block_length(horizon)))
+    confused = confusion(scored[name].rise[:, 0], returns[:, 0], direction)
     for metric, measure in (("accuracy", _accuracy), ("mcc", _mcc)):
         sums = by_day(days, confused)[:, ::2]
         scores.append(score_of_days(name, f"{metric}_{horizons[0]}d", sums, measure, block_length(horizons[0])))
     return scores
 
 
-def below(
-    scored: Mapping[str, Mapping[str, np.ndarray]], other: str, days: np.ndarray, horizons: Sequence[int]
-) -> dict[str, str]:
+def below(scored: Mapping[str, Scored], other: str, days: np.ndarray, horizons: Sequence[int]) -> dict[str, str]:
     """Returns by how much the exported model's CRPS lies beside another's at each horizon, in %, with its interval."""
     found = {}
     for k, horizon in enumerate(horizons):
-        sums = by_day(days, scored["exported"]["crps"][:, k : k + 1], scored[other]["crps"][:, k : k + 1])
+        sums = by_day(days, *(scored[name].scores["crps"][:, k : k + 1] for name in ("exported", other)))
         score = score_of_days("exported", "crps", sums, lambda totals: -100 * _skill(totals), block_length(horizon))
         found[f"{horizon}d"] = f"{score.value:+.2f} ({score.low:+.2f} to {score.high:+.2f})"
     return found
@@ -90,7 +86,8 @@ def confusion(rise: np.ndarray, returns: np.ndarray, direction: DirectionConfig)
     return np.stack([said & rose, ~said & fell, said & fell, ~said & rose], axis=1).astype(np.float64)
 
 
-def _mean(totals: np.ndarray) -> np.ndarray:
+def mean_of(totals: np.ndarray) -> np.ndarray:
+    """Returns the means of sums and numbers `(..., 2)`, in this order."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(totals[..., 0] / totals[..., 1])
 

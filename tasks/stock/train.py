@@ -54,7 +54,7 @@ def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
     panel = panels["validation"]
     asked = np.flatnonzero(panel.chosen)
     batches = WindowBatches(panel, config.forecast, config.fit.batch_size, config.fit.seed)
-    distribution = model.distribution_of(forecasts(trainer, batches)[asked])
+    distribution = model.distribution_of(forecasts(trainer, batches))
     normals = normals_of(np.asarray(distribution.to_normal(panel.returns[asked]), np.float64))
     history.seconds += prepared + time.monotonic() - started
     facts = {

@@ -61,8 +61,7 @@ def test_boosted_quantiles_find_what_hangs_on_a_feature():
     deviation = 0.5 + features[:, :1]
     returns = rng.normal(0, 1, (4000, 1)) * deviation
     ask = np.array([[0.05, 0.5], [0.95, 0.5]])
-    found = baselines.boosted_quantiles(
-        (features, np.ones((4000, 1)), returns), (ask, np.ones((2, 1)), np.zeros((2, 1))), seed=0
-    )
+    forecast = baselines.boosted_quantiles(features, np.ones((4000, 1)), returns, seed=0)
+    found = forecast(ask, np.ones((2, 1)), np.zeros((2, 1)))
     width = found.quantiles[:, 0, -20] - found.quantiles[:, 0, 19]
     assert 1.8 < width[1] / width[0] < 3.5

@@ -21,7 +21,10 @@ from tasks.stock.config import DirectionConfig, ForecastConfig, ProtocolConfig, 
         (DirectionConfig, {"rise": -0.1}),
         (TableConfig, {"open": "Close"}),
         (ProtocolConfig, {"validation_from": date(2020, 1, 2), "test_from": date(2020, 1, 1)}),
+        (ProtocolConfig, {"train_from": date(2020, 1, 2), "validation_from": date(2020, 1, 1)}),
         (StockConfig, {"lstm": LSTMConfig(bidirectional=True)}),
+        (StockConfig, {"protocol": ProtocolConfig(paths=(21,))}),
+        (StockConfig, {"protocol": ProtocolConfig(paths=(0,))}),
     ],
 )
 def test_what_cannot_be_is_refused(kind, values):

@@ -52,6 +52,15 @@ def test_answers_of_training_lie_before_validation_and_those_of_validation_befor
     assert splits.size("validation") == int(splits.validation["judged"].sum())
 
 
+def test_training_may_begin_later_and_still_read_what_came_before(config):
+    protocol = replace(config.protocol, train_from=date(2019, 9, 2))
+    frame = data.load(replace(config, protocol=protocol)).train
+    panel = open_panel(frame, config.forecast)
+    assert str(frame["day"].min())[:10] == "2019-01-01"
+    known = np.flatnonzero(np.isfinite(panel.returns[:, 0]))
+    assert str(panel.day[known + 1].min())[:10] == "2019-09-02"
+
+
 def test_a_ticker_that_lists_late_is_forecast_from_its_own_days(config):
     splits = data.load(config)
     rows = splits.test[splits.test["ticker"] == "NEW"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from shared.sources import Origin, Splits
+from tasks.stock import evaluate as evaluate_module
 from tasks.stock import train
 from tasks.stock.batches import open_panel
 from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
@@ -51,6 +53,7 @@ def test_every_model_has_every_score(judged, config):
         "crps_skill",
         "crps_1d",
         "crps_3d",
+        "pinball_3d",
         "log_score_1d",
         "coverage_80_3d",
         "coverage_95_1d",
@@ -61,6 +64,24 @@ def test_every_model_has_every_score(judged, config):
     assert all(np.isfinite(score.value) for score in evaluation.scores)
     by = {(s.model, s.metric): s.value for s in evaluation.scores}
     assert by["ewma", "crps_skill"] > by["random_walk", "crps_skill"] == 0  # spells of volatility can be followed
+
+
+def test_scores_are_the_same_however_many_rows_are_in_memory(judged, config, monkeypatch):
+    fitted, splits, evaluation = judged
+    monkeypatch.setattr(evaluate_module, "ROWS", 10)
+    again = evaluate_module.evaluate(fitted, splits, config)
+    for one, other in zip(evaluation.scores, again.scores, strict=True):
+        assert (one.model, one.metric, one.value) == (other.model, other.metric, pytest.approx(other.value, rel=1e-6))
+
+
+def test_parts_in_memory_are_whole_tickers(monkeypatch):
+    monkeypatch.setattr(evaluate_module, "ROWS", 4)
+    first = np.repeat([0, 9, 20, 31], [3, 2, 5, 1])
+    parts = evaluate_module._blocks(first)
+    assert np.concatenate([np.arange(11)[part] for part in parts]).tolist() == list(range(11))
+    assert len(parts) > 1
+    for one, next_one in pairwise(parts):
+        assert first[one.stop - 1] != first[next_one.start]
 
 
 def test_plots_can_be_drawn(judged, tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from tasks.stock.model import FIELDS, trainer_of
+from tasks.stock.model import FIELDS, Views, trainer_of
 
 
 def series(market, ticker: str = "AAA") -> dict[str, np.ndarray]:
@@ -97,3 +99,22 @@ def test_a_high_below_the_close_is_no_high(market, read):
     mended = {**inputs, "high": inputs["high"].copy()}
     mended["high"][:, 20] = np.maximum(inputs["open"], inputs["close"])[:, 20]
     np.testing.assert_allclose(read(dirty), read(mended), atol=1e-6)
+
+
+def test_with_reversion_the_middle_hangs_on_the_way_from_the_averages(market, config):
+    forecast = dataclasses.replace(config.forecast, reversion=True)
+    views = Views(dataclasses.replace(config, forecast=forecast))
+    back = views.head.get_layer("head_reversion")
+    weights = np.zeros(back.get_weights()[0].shape)
+    weights[1, 1] = -0.5  # of the half-life of 5 days, at the second horizon
+    inputs = series(market)
+    before = np.asarray(trainer_of(views.parts)(inputs))[0, :, :, 0]
+    back.set_weights([weights])
+    after = np.asarray(trainer_of(views.parts)(inputs))[0, :, :, 0]
+    close = np.log(inputs["close"][0].astype(float))
+    average = np.empty_like(close)
+    average[0] = close[0]
+    for k in range(1, len(close)):
+        average[k] = 0.5 ** (1 / 5) * average[k - 1] + (1 - 0.5 ** (1 / 5)) * close[k]
+    np.testing.assert_array_equal(after[:, 0], before[:, 0])
+    np.testing.assert_allclose((after - before)[:, 1], -0.5 * (close - average), atol=1e-5)

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from tasks.stock.predictive import LEVELS, MIDDLE, Forecast, of_quantiles, row_scores, standardized
+from tasks.stock.predictive import (
+    LEVELS,
+    MIDDLE,
+    PINBALL,
+    Forecast,
+    joined,
+    of_quantiles,
+    row_scores,
+    scored_of,
+    standardized,
+)
 
 
 def normal_crps(value: float, location: float, scale: float) -> float:
@@ -22,6 +32,33 @@ def test_the_crps_is_that_of_the_closed_form(value):
     assert scores["crps"][0, 0] == pytest.approx(100 * normal_crps(value, 0.001, 0.02), rel=0.01)
     assert scores["log_score"][0, 0] == pytest.approx(-norm.logpdf(value, 0.001, 0.02))
     assert scores["absolute_error"][0, 0] == pytest.approx(abs(value - 0.001), abs=1e-8)
+
+
+def test_the_pinball_loss_is_that_of_scikit_learn():
+    from sklearn.metrics import mean_pinball_loss
+
+    rng = np.random.default_rng(0)
+    returns = rng.normal(0, 0.02, (50, 1))
+    forecast = standardized(np.zeros((50, 1)), np.full((50, 1), 0.015), returns, norm)
+    losses = [mean_pinball_loss(returns[:, 0], np.full(50, 0.015 * norm.ppf(level)), alpha=level) for level in PINBALL]
+    assert row_scores(forecast, returns)["pinball"].mean() == pytest.approx(100 * np.mean(losses), rel=1e-5)
+
+
+def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole():
+    rng = np.random.default_rng(0)
+    returns = rng.normal(0, 0.02, (30, 2))
+    returns[-3:, 1] = np.nan
+
+    def kept(rows: slice):
+        shape = returns[rows].shape
+        return scored_of(standardized(np.zeros(shape), np.full(shape, 0.02), returns[rows], norm), returns[rows])
+
+    whole, parts = kept(slice(None)), joined([kept(slice(0, 11)), kept(slice(11, 30))])
+    for name, value in whole.scores.items():
+        np.testing.assert_array_equal(parts.scores[name], value)
+    np.testing.assert_array_equal(parts.below, whole.below)
+    np.testing.assert_array_equal(parts.median, whole.median)
+    assert whole.below[1, -1] <= 27  # what is not known lies below nothing
 
 
 def test_coverage_tells_inside_from_outside():

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy.stats import norm
 from sklearn.metrics import matthews_corrcoef
 
 from tasks.stock.config import DirectionConfig
-from tasks.stock.predictive import row_scores, standardized
+from tasks.stock.predictive import scored_of, standardized
 from tasks.stock.scores import below, by_day, confusion, summary
 
 DAYS = np.repeat(np.arange(60), 4)
@@ -24,35 +26,36 @@ def case():
         "exported": standardized(none, np.full((240, 2), 0.01) * (1, 2), returns, norm),
         "random_walk": standardized(none, np.full((240, 2), 0.04), returns, norm),
     }
-    return forecasts, {name: row_scores(f, returns) for name, f in forecasts.items()}, returns
+    return {name: scored_of(f, returns) for name, f in forecasts.items()}, returns
 
 
 def found(case, name="exported"):
-    forecasts, scored, returns = case
+    scored, returns = case
     scales = np.full((240, 2), 0.005)
-    scores = summary(name, forecasts[name], scored, returns, DAYS, scales, (1, 5), DirectionConfig())
+    scores = summary(name, scored, returns, DAYS, scales, (1, 5), DirectionConfig())
     return {score.metric: score for score in scores}
 
 
 def test_means_leave_out_what_is_not_known(case):
-    _, scored, returns = case
+    scored, returns = case
     scores = found(case)
-    assert scores["crps_5d"].value == pytest.approx(np.nanmean(scored["exported"]["crps"][:, 1]))
+    assert scores["crps_5d"].value == pytest.approx(np.nanmean(scored["exported"].scores["crps"][:, 1]))
     assert scores["mase_1d"].value == pytest.approx(np.mean(np.abs(returns[:, 0])) / 0.005, rel=1e-4)
     assert 0.7 < scores["coverage_80_1d"].value < 0.9
 
 
 def test_skill_is_the_share_of_the_random_walks_crps_that_is_saved(case):
-    _, scored, _ = case
+    scored, _ = case
     ratio = [
-        np.nanmean(scored["exported"]["crps"][:, k]) / np.nanmean(scored["random_walk"]["crps"][:, k]) for k in (0, 1)
+        np.nanmean(scored["exported"].scores["crps"][:, k]) / np.nanmean(scored["random_walk"].scores["crps"][:, k])
+        for k in (0, 1)
     ]
     assert found(case)["crps_skill"].value == pytest.approx(1 - np.mean(ratio))
     assert found(case, "random_walk")["crps_skill"].value == 0
 
 
 def test_a_better_forecast_lies_below_with_an_interval_that_excludes_nothing(case):
-    _, scored, _ = case
+    scored, _ = case
     value, low, high = (
         float(part.strip("("))
         for part in below(scored, "random_walk", DAYS, (1, 5))["1d"].replace(" to ", " ").rstrip(")").split()
@@ -68,12 +71,10 @@ def test_small_moves_may_be_left_out_of_the_direction():
 
 
 def test_the_direction_is_scored_as_scikit_learn_does(case):
-    forecasts, scored, returns = case
+    scored, returns = case
     rise = np.random.default_rng(1).uniform(size=(240, 2))
-    forecasts["exported"] = type(forecasts["exported"])(
-        forecasts["exported"].quantiles, forecasts["exported"].log_density, rise
-    )
-    scores = found((forecasts, scored, returns))
+    scored["exported"] = dataclasses.replace(scored["exported"], rise=rise)
+    scores = found((scored, returns))
     rose, said = returns[:, 0] > 0, rise[:, 0] >= 0.5
     assert scores["mcc_1d"].value == pytest.approx(matthews_corrcoef(rose, said))
     assert scores["accuracy_1d"].value == pytest.approx(np.mean(rose == said))

@@ -120,7 +120,7 @@ def test_a_file_is_judged_through_the_exported_model(facts, call, market, tmp_pa
     panel = open_panel(market.assign(judged=True), config.forecast)
     asked = np.flatnonzero(panel.chosen)
     returns = panel.returns[asked].astype(np.float64)
-    parameters = forecasts(trainer_of(views.parts), WindowBatches(panel, config.forecast))[asked]
+    parameters = forecasts(trainer_of(views.parts), WindowBatches(panel, config.forecast))
     own = row_scores(exported(parameters, returns, np.asarray(facts["normals"])), returns)
     for k, horizon in enumerate(config.forecast.horizons):
         for metric, tolerance in (("crps", 0.05), ("coverage_80", 0.03)):
