@@ -94,12 +94,14 @@ def read_through(parts: Parts, stream: np.ndarray) -> Iterator[np.ndarray]:
 
 def probabilities(parts: Parts, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the probability of each word of a stream but the first `(words,)`, and the states before it `(words, size)`."""
-    found, states = [], []
+    found: list[np.ndarray] = []
+    states: list[np.ndarray] = []
+    start = 1
     for hidden in read_through(parts, stream):
-        start = sum(map(len, found)) + 1
         logs = _log_probabilities(parts, hidden)
         found.append(np.exp(logs[np.arange(len(hidden)), stream[start : start + len(hidden)]].astype(np.float64)))
         states.append(hidden)
+        start += len(hidden)
     return np.concatenate(found), np.concatenate(states)
 
 

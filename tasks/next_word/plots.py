@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def by_frequency(found: Mapping[str, np.ndarray], targets: np.ndarray, counts: n
         own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
         logs = -np.log(np.maximum(p, 1e-12))
         axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **own)
-    labels = ["0", *(f"{low} – {high - 1}" for low, high in zip(GROUPS, GROUPS[1:], strict=False)), f"{GROUPS[-1]} on"]
+    labels = ["0", *(f"{low} – {high - 1}" for low, high in pairwise(GROUPS)), f"{GROUPS[-1]} on"]
     axis.set_xticks(range(len(present)), [labels[g] for g in present])
     axis.set(xlabel="times in training", ylabel="perplexity", yscale="log")
     axis.legend(fontsize=8)

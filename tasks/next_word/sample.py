@@ -1,4 +1,4 @@
-"""The prose of Python's own reference, which comes with every Python: 65,000 words on its syntax and its data model."""
+"""The prose of Python's own reference, which comes with every Python: on its syntax and its data model."""
 
 from __future__ import annotations
 
@@ -12,8 +12,15 @@ LICENCE = "Python Software Foundation License 2"
 
 
 def documents() -> list[str]:
-    """Returns the topics' texts, by name."""
-    return [topics[name] for name in sorted(topics)]
+    """Returns the topics' texts, by name, each paragraph once: many stand in several topics."""
+    seen: set[str] = set()
+    texts = []
+    for name in sorted(topics):
+        new = [paragraph for paragraph in topics[name].split("\n\n") if paragraph.strip() not in seen]
+        seen.update(paragraph.strip() for paragraph in new)
+        if new:
+            texts.append("\n\n".join(new))
+    return texts
 
 
 def split() -> dict[str, pd.DataFrame]:

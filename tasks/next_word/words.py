@@ -27,6 +27,7 @@ LINES = r"\r\n|\r|[\x{2028}\x{2029}\x0b\x0c\x{0085}]"
 APART = r"([^\p{L}\p{N}\p{M}_'\x{2019}\s-]|--+)"
 CLOSING = r" ([.,;:!?%)\]}\x{2019}\x{201d}])"
 OPENING = r"([(\[{$\x{201c}]) "
+QUOTED = r'" ([^"\n]*[^"\n ]) "'
 
 
 def separated(text: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
@@ -57,6 +58,7 @@ def joined(words: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
     if not pretokenized:
         text = tf.strings.regex_replace(text, CLOSING, r"\1")
         text = tf.strings.regex_replace(text, OPENING, r"\1")
+        text = tf.strings.regex_replace(text, QUOTED, r'"\1"')
     return tf.strings.regex_replace(text, " +$", "")
 
 
@@ -105,12 +107,12 @@ def stream_of(texts: Sequence[str], vocabulary: Sequence[str], config: TextConfi
         numbers = layer(separated(tf.constant(batch), config.unit, config.pretokenized)).numpy()
         for row in numbers:
             kept = row[row != PADDING]
-            parts += [kept, [END]]
+            parts += [kept, np.array([END], np.int32)]
     return np.concatenate(parts).astype(np.int32)
 
 
 def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yields texts of like length together would change their order: so batches are small where texts are long."""
+    """Yields the texts in their order, so many at a time that padding them to the longest takes little memory."""
     batch: list[str] = []
     longest = 0
     for text in texts:

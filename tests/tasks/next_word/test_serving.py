@@ -41,7 +41,8 @@ def suggested(endpoints, texts, k):
 def test_suggestions_are_the_likeliest_words_in_order(endpoints, parts, model):
     words, probabilities = suggested(endpoints, ["the cat", ""], [3, 2])
     assert words.shape == (2, 3)
-    assert words[1, 2] == b"" and probabilities[1, 2] == 0
+    assert words[1, 2] == b""
+    assert probabilities[1, 2] == 0
     assert (np.diff(probabilities[0]) <= 0).all()
     logs = np.asarray(model(tf.constant(["the cat"])))[0]
     names = parts.vocabulary

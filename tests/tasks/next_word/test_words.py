@@ -37,7 +37,7 @@ def test_characters_stay_but_for_the_ends_of_lines():
     assert separated("a  b\r\nc", "character") == "a  b\nc"
 
 
-@pytest.mark.parametrize("text", ["Stop, he said. (Twice!)", "one line\nand another"])
+@pytest.mark.parametrize("text", ["Stop, he said. (Twice!)", "one line\nand another", 'so "it is," he said "no"'])
 def test_joined_words_read_as_they_were_written(text):
     apart = separated(text).split(" ")
     assert words.joined(tf.constant([[*apart, "", ""]]), "word", False).numpy()[0].decode() == text
