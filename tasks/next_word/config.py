@@ -79,9 +79,9 @@ PRESETS = {
     ),
     "default": NextWordConfig(
         data="tiny_shakespeare",
-        lstm=LSTMConfig(units=(400, 400), dropout=0.3, recurrent_dropout=0.2),
-        fit=FitConfig(epochs=30, batch_size=32, learning_rate=3e-3, weight_decay=0.0, gradient_clip=0.5, patience=3),
-        model=ModelConfig(embedding_size=400, input_dropout=0.4, output_dropout=0.4, word_dropout=0.1),
+        lstm=LSTMConfig(units=(400, 400), dropout=0.4),
+        fit=FitConfig(epochs=30, batch_size=64, learning_rate=3e-3, weight_decay=0.0, gradient_clip=0.5, patience=3),
+        model=ModelConfig(embedding_size=400, input_dropout=0.5, output_dropout=0.5, word_dropout=0.1),
     ),
     "large": NextWordConfig(
         data="tiny_shakespeare",
