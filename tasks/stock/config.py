@@ -66,8 +66,9 @@ class ForecastConfig:
     """Units of the layer between the LSTM and the distribution."""
     dropout: float = 0.2
     """Share of these set to zero in training, in [0, 1)."""
-    reversion: bool = False
-    """Whether the middle may hang on how far a price lies from its averages, as exchange rates do over years."""
+    middle: Literal["drift", "still", "reversion"] = "drift"
+    """drift: the distribution's middle moves with time, the same for all days; still: it stays at the last price, and what is
+    above mirrors what is below; reversion: it hangs, besides, on how far the price lies from its moving averages."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "history", "window", "fewest", "hidden_units")

@@ -126,8 +126,10 @@ class Views:
         always = always(ops.zeros_like(inner[..., :1]))
         shape = keras.layers.Reshape((-1, len(horizons), 3))(always)
         unit = ops.stack([scale * float(np.sqrt(h)) for h in horizons], axis=-1)  # (batch, time, horizons)
-        location = 0.1 * unit * shape[..., 0]
-        if forecast.reversion:
+        location, skew = 0.1 * unit * shape[..., 0], 0.3 * shape[..., 1]
+        if forecast.middle == "still":
+            location, skew = ops.zeros_like(location), ops.zeros_like(skew)
+        if forecast.middle == "reversion":
             back = keras.layers.Dense(
                 len(horizons), use_bias=False, kernel_initializer="zeros", dtype="float32", name="head_reversion"
             )
@@ -135,7 +137,7 @@ class Views:
         parameters = [
             location,
             unit * ops.exp(ops.clip(width, -4.0, 4.0)),
-            0.3 * shape[..., 1],
+            skew,
             0.4 + ops.softplus(shape[..., 2]),  # 0.4 to no limit; at first 0.74
             rise,
         ]
@@ -216,7 +218,7 @@ def _day(fields: Mapping[str, Any], mask: Any, seen: Any, last: Any) -> dict[str
 def _features(day: Mapping[str, Any], averages: list[Any], forecast: ForecastConfig) -> tuple[Any, Any]:
     """Returns features `(batch, time, features)` that no unit of price or volume changes, and the daily volatility.
 
-    With `reversion`, the last are the logarithms of the close over its moving averages, one each half-life.
+    Where the middle may revert, the last are the logarithms of the close over its moving averages, one each half-life.
     """
     half_lives = forecast.half_lives
     weight, change, squared, variance, falls, volume, traded = averages  # (batch, time, half-lives) each
@@ -245,7 +247,7 @@ def _features(day: Mapping[str, Any], averages: list[Any], forecast: ForecastCon
         falls / (squared + FLOOR**2) - 0.5,
         *(ops.clip(day["volume"] - usual[..., k], -4.0, 4.0)[..., None] * day["traded"][..., None] for k in slow),
     ]
-    if forecast.reversion:
+    if forecast.middle == "reversion":
         several.append(away)
     return ops.concatenate([ops.stack(single, axis=-1), *several], axis=-1), scale
 

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.stock.model import FIELDS, Views, trainer_of
+from tasks.stock.model import FIELDS, Views, distribution_of, trainer_of
 
 
 def series(market, ticker: str = "AAA") -> dict[str, np.ndarray]:
@@ -101,8 +101,17 @@ def test_a_high_below_the_close_is_no_high(market, read):
     np.testing.assert_allclose(read(dirty), read(mended), atol=1e-6)
 
 
+def test_a_still_middle_is_the_last_price_whatever_was_learned(market, config):
+    views = Views(dataclasses.replace(config, forecast=dataclasses.replace(config.forecast, middle="still")))
+    rng = np.random.default_rng(0)
+    views.head.set_weights([rng.normal(0, 1, weight.shape) for weight in views.head.get_weights()])
+    found = distribution_of(trainer_of(views.parts)(series(market)))
+    np.testing.assert_array_equal(np.asarray(found.from_normal(0.0)), 0)
+    np.testing.assert_allclose(found.from_normal(1.5), -np.asarray(found.from_normal(-1.5)), rtol=1e-5)
+
+
 def test_with_reversion_the_middle_hangs_on_the_way_from_the_averages(market, config):
-    forecast = dataclasses.replace(config.forecast, reversion=True)
+    forecast = dataclasses.replace(config.forecast, middle="reversion")
     views = Views(dataclasses.replace(config, forecast=forecast))
     back = views.head.get_layer("head_reversion")
     weights = np.zeros(back.get_weights()[0].shape)
