@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,14 @@ def test_a_null_text_is_told_by_its_row(tmp_path):
     path.write_text('{"text": "fine"}\n{"text": null}\n')
     with pytest.raises(DataError, match="row 2"):
         data.load(NextWordConfig(data=str(path)))
+
+
+def test_the_example_of_the_format_can_be_read():
+    path = Path(__file__).resolve().parents[3] / "data" / "examples" / "letters.txt"
+    frame, documents = data.read(NextWordConfig(), str(path))
+    assert not documents
+    assert frame["text"].iloc[0] == "Dear Ada,"
+    assert frame["text"].iloc[-1] == "Ben"
 
 
 def test_the_sample_is_pythons_own_prose():
