@@ -53,6 +53,9 @@ class FitConfig:
     """Largest L2 norm of the whole gradient."""
     patience: int = 2
     """Epochs without a better validation loss before training stops and the best weights come back."""
+    averaging: float = 0.0
+    """Decay a step of a moving average of the weights (Polyak & Juditsky, 1992), in [0, 1): at the end it takes the best
+    epoch's place if validation is better by it; 0 keeps none."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Arithmetic in training; what is exported is always float32."""
     seed: int = 1
@@ -60,6 +63,7 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "batch_size", "patience")
+        require_share(self, "averaging")
         for name in ("learning_rate", "gradient_clip"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Expected `{name}` above 0. Received: {name}={getattr(self, name)}")

@@ -47,6 +47,8 @@ class History:
     """Time spent in training, whole epochs before an interruption included."""
     best_epoch: int = 0
     """Epoch, counted from 1, whose weights were kept."""
+    averaged: bool = False
+    """Whether the average of the weights took their place."""
 
 
 def fit(
@@ -63,7 +65,7 @@ def fit(
     Args:
         model: a Keras model, not compiled.
         batches: the training pipeline.
-        validation: what Keras takes as `validation_data`; None where the epochs were chosen before, and then the
+        validation: batches, as a `tf.data.Dataset`; None where the epochs were chosen before, and then the
             training loss takes its place.
         config: settings of the training.
         folder: the run's folder; logs and checkpoints live here, and a run found here is taken up.
@@ -101,7 +103,20 @@ def fit(
         model.set_weights(stopping.best_weights)
     history = checkpoints.history
     history.best_epoch = stopping.best_epoch + 1
+    if config.averaging and validation is not None:
+        history.averaged = _average_is_better(model, validation, float(stopping.best))
     return history
+
+
+def _average_is_better(model: keras.Model, validation: Any, best: float) -> bool:
+    """Gives `model` the average of its weights if its loss on validation is below `best`, and else leaves it as it is."""
+    kept = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
+    if loss < best:
+        return True
+    model.set_weights(kept)
+    return False
 
 
 @contextlib.contextmanager
@@ -238,7 +253,13 @@ def _optimizer(config: FitConfig, steps: int) -> keras.optimizers.Optimizer:
         decay_steps=total,
         alpha=1 / 50,
     )
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=config.gradient_clip)
+    optimizer = keras.optimizers.AdamW(
+        schedule,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.gradient_clip,
+        use_ema=config.averaging > 0,
+        ema_momentum=config.averaging,
+    )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 

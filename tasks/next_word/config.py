@@ -80,13 +80,29 @@ PRESETS = {
     "default": NextWordConfig(
         data="tiny_shakespeare",
         lstm=LSTMConfig(units=(400, 400), dropout=0.4),
-        fit=FitConfig(epochs=30, batch_size=64, learning_rate=3e-3, weight_decay=0.0, gradient_clip=0.5, patience=3),
+        fit=FitConfig(
+            epochs=30,
+            batch_size=64,
+            learning_rate=3e-3,
+            weight_decay=0.0,
+            gradient_clip=0.5,
+            patience=3,
+            averaging=0.999,
+        ),
         model=ModelConfig(embedding_size=400, input_dropout=0.5, output_dropout=0.5, word_dropout=0.1),
     ),
     "large": NextWordConfig(
         data="tiny_shakespeare",
         lstm=LSTMConfig(units=(1150, 1150, 400), dropout=0.25, recurrent_dropout=0.4),
-        fit=FitConfig(epochs=200, batch_size=40, learning_rate=2e-3, weight_decay=0.0, gradient_clip=0.25, patience=15),
+        fit=FitConfig(
+            epochs=200,
+            batch_size=40,
+            learning_rate=2e-3,
+            weight_decay=0.0,
+            gradient_clip=0.25,
+            patience=15,
+            averaging=0.999,
+        ),
         model=ModelConfig(
             embedding_size=400, input_dropout=0.5, output_dropout=0.4, word_dropout=0.1, stretch=70, negatives=0
         ),

@@ -176,3 +176,57 @@ def test_without_validation_every_epoch_is_trained_and_the_training_loss_chooses
     assert len(losses) == CONFIG.epochs
     assert history.best_epoch == 1 + int(np.argmin(losses))
     assert not any("val_loss" in epoch for epoch in history.epochs)
+
+
+class _Noise:
+    """Batches of y = 3 x + 1 with much noise: at a high learning rate the weights dance about the best ones."""
+
+    steps = 50
+
+    def epochs(self, first: int):
+        import tensorflow as tf
+
+        def epoch(number):
+            rng = np.random.default_rng(int(number))
+            x = rng.normal(size=(self.steps * 4, 1)).astype(np.float32)
+            return x, (3 * x + 1 + rng.normal(0, 3, x.shape)).astype(np.float32)
+
+        def batched(number):
+            x, y = tf.numpy_function(epoch, [number], [tf.float32, tf.float32])
+            x, y = (tf.ensure_shape(value, [self.steps * 4, 1]) for value in (x, y))
+            return tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+
+        return tf.data.Dataset.range(first, 1000).flat_map(batched)
+
+
+def _exact(x: np.ndarray):
+    import tensorflow as tf
+
+    return tf.data.Dataset.from_tensors((x, 3 * x + 1))
+
+
+@pytest.mark.parametrize(("averaging", "taken"), [(0.98, True), (0.0, False)])
+def test_the_average_of_the_weights_is_taken_where_validation_is_better_by_it(tmp_path, averaging, taken):
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    x = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
+    config = FitConfig(epochs=3, learning_rate=0.3, weight_decay=0.0, averaging=averaging)
+    history = training.fit(model, _Noise(), _exact(x), config, tmp_path, "mse")
+    loss = float(np.mean((model.predict(x, verbose=0) - 3 * x - 1) ** 2))
+    best = min(epoch["val_loss"] for epoch in history.epochs)
+    assert history.averaged is taken
+    assert loss < best if taken else loss == pytest.approx(best, rel=1e-4)
+
+
+def test_an_average_that_is_worse_is_left(tmp_path):
+    """One of nearly all steps lags behind."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((1,))
+    model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+    x = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
+    config = FitConfig(epochs=3, learning_rate=0.1, weight_decay=0.0, averaging=0.9999)
+    history = training.fit(model, _Noise(), _exact(x), config, tmp_path, "mse")
+    loss = float(np.mean((model.predict(x, verbose=0) - 3 * x - 1) ** 2))
+    assert not history.averaged
+    assert loss == pytest.approx(min(epoch["val_loss"] for epoch in history.epochs), rel=1e-4)
