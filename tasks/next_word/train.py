@@ -19,6 +19,8 @@ from tasks.next_word.config import NextWordConfig
 from tasks.next_word.evaluate import evaluate
 from tasks.next_word.model import Trainer, Views
 
+FEWEST = 3  # words, the end of a line among them, that there has to be something to choose between
+
 
 def fit(config: NextWordConfig, splits: Splits, folder: Path) -> Fitted:
     """Learns the vocabulary of the training text, and to tell each of its words by those before it.
@@ -34,6 +36,11 @@ def fit(config: NextWordConfig, splits: Splits, folder: Path) -> Fitted:
     started = time.monotonic()
     keras.utils.set_random_seed(config.fit.seed)
     vocabulary = words.vocabulary_of(splits.train["text"], config.text)
+    if len(vocabulary) < FEWEST:
+        raise DataError(
+            f"{config.data}: fewer than {FEWEST - 1} {config.text.unit}s occur {config.text.fewest} times in training. Give more "
+            "text, or lower --text.fewest."
+        )
     batches = _batches(config, splits, vocabulary)
     size = len(vocabulary) + words.END
     with training.precision(config.fit.precision):

@@ -71,7 +71,7 @@ def vocabulary_of(texts: Iterable[str], config: TextConfig) -> list[str]:
             counts.update(known.split(" ") if config.unit == "word" else known)
     fewest = 1 if config.pretokenized or config.unit == "character" else config.fewest
     kept = sorted((word for word, count in counts.items() if count >= fewest), key=lambda word: (-counts[word], word))
-    kept = [word for word in kept if word not in ("", *NAMES[config.unit])]
+    kept = [word for word in kept if word not in ("", "[UNK]", *NAMES[config.unit])]
     return [NAMES[config.unit][1], *kept[: config.vocabulary_size]]
 
 
