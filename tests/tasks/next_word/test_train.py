@@ -46,10 +46,10 @@ def test_mixed_precision_exports_in_float32(config, tmp_path):
 
 
 def test_a_text_without_words_that_come_again_is_refused(config, tmp_path):
-    with pytest.raises(DataError, match="--text.fewest"):
+    with pytest.raises(DataError, match=r"--text\.fewest"):
         train.fit(replace(config, text=replace(config.text, fewest=300)), splits_of(["a b c"] * 40), tmp_path)
 
 
 def test_a_text_smaller_than_a_batch_is_refused(config, tmp_path):
-    with pytest.raises(DataError, match=r"too few for a batch of 2 rows of 4.*--fit.batch-size"):
+    with pytest.raises(DataError, match=r"too few for a batch of 2 rows of 4.*--fit\.batch-size"):
         train.fit(config, splits_of(["a b"] * 4), tmp_path)
