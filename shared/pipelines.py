@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 POOL = 50
-"""Batches whose sequences are sorted by length together."""
+"""Batches whose sequences are sorted by length together, at most; of few batches an eighth, so that they differ by epoch."""
 
 
 def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.ndarray:
@@ -175,13 +175,14 @@ class SequenceBatches:
         rng = np.random.default_rng((self.seed, int(epoch)))
         order = rng.permutation(len(self.lengths))
         lengths = np.minimum(self.lengths, self.crop or self.lengths.max())
-        pool = POOL * self.batch_size
+        rest = len(order) % self.batch_size
+        last, order = order[:rest], order[rest:]  # any examples: a batch of the few longest would weigh too much
+        pool = self.batch_size * min(POOL, max(1, self.steps // 8))
         for start in range(0, len(order), pool):
             part = order[start : start + pool]
             order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
-        whole = len(order) // self.batch_size * self.batch_size
-        batches = rng.permutation(order[:whole].reshape(-1, self.batch_size))
-        return np.concatenate([batches.ravel(), order[whole:]])
+        batches = rng.permutation(order.reshape(-1, self.batch_size))
+        return np.concatenate([batches.ravel(), last])
 
     def _example(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self.values[index], self.labels[index]
