@@ -102,7 +102,8 @@ def _by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits
         if found < needed:
             raise DataError(
                 f"{config.data}: {found} days of {name} are too few, {needed} are needed. Give more days, or move "
-                "--protocol.validation-from and --protocol.test-from, or forecast fewer with --forecast.horizons."
+                "--protocol.train-from, --protocol.validation-from and --protocol.test-from, or forecast fewer with "
+                "--forecast.horizons."
             )
     how = (
         f"by the day that is forecast: training from {_text(start)}, validation from {_text(validation)}, test from {_text(test)} to {_text(until)}; "

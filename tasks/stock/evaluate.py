@@ -129,7 +129,7 @@ def naive_scales(train: pd.DataFrame, panel: Panel, asked: np.ndarray, horizons:
     on its training days, which is the error of a forecast of no change there; `(rows, horizons)`. A ticker without
     training days takes the mean of all.
     """
-    table = pd.DataFrame({"ticker": train["ticker"], "log": np.log(train["close"])})
+    table = pd.DataFrame({"ticker": train["ticker"], "log": np.log(train["close"]).where(train["judged"])})
     scales = np.empty((len(asked), len(horizons)))
     for k, horizon in enumerate(horizons):
         change = (table.groupby("ticker")["log"].shift(-horizon) - table["log"]).abs()
@@ -198,7 +198,8 @@ def _boosted(parts: Parts, panel: Panel, splits: Splits, config: StockConfig) ->
     @cache
     def learned() -> tuple[Callable[..., Forecast], tuple[np.ndarray, np.ndarray, np.ndarray]]:
         learn = open_panel(splits.train, config.forecast)
-        rows = np.flatnonzero(learn.chosen)
+        whole = np.isfinite(learn.returns).all(axis=1)
+        rows = np.flatnonzero(whole if whole.any() else learn.chosen)
         kept = np.zeros((len(learn.first), 1), bool)
         kept[rows[np.argsort(learn.day[rows], kind="stable")][-BOOSTED_ROWS:]] = True
         learn = dataclasses.replace(learn, returns=np.where(kept, learn.returns, np.float32(np.nan)))

@@ -6,6 +6,7 @@ al., 2018; Wu et al., 2021), beside repeating the last price and NLinear (Zeng e
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -25,8 +26,9 @@ def scores(
 ) -> list[Score]:
     """Returns `path_mse_<length>d` of the exported model, of the last price repeated, and of NLinear.
 
-    Judged are the ways that lie wholly in the test days, from each day before one of them that has `LOOKBACK` days of
-    history; for all models the same.
+    Judged are the ways that lie wholly in the test days, from each day before one of them that was forecast from and has
+    `LOOKBACK` days of history, of tickers that have training days; for all models the same. Where there is none, a warning
+    says so, and NLinear is left out where training is too short for it.
 
     Args:
         splits: from `tasks.stock.data.load`.
@@ -39,25 +41,29 @@ def scores(
     placed = np.full(len(splits.test), -1)
     placed[rows] = np.arange(len(rows))
     for length in lengths:
-        weights, offset = nlinear(splits, length)
+        linear = nlinear(splits, length)
         way = interpolation(horizons, length)
-        errors: dict[str, list[np.ndarray]] = {"exported": [], "repeat_last": [], "nlinear": []}
+        errors: dict[str, list[np.ndarray]] = {}
         days = []
         for begin, values, origins in _series(splits.test, _scales(splits), length):
+            origins = origins[placed[begin + origins] >= 0]
             last, truth = values[origins, None], _changes(values, origins, length)
             median = medians[placed[begin + origins]]
-            says = {
-                "exported": last * np.expm1(median @ way.T),
-                "repeat_last": np.zeros_like(truth),
-                "nlinear": _past(values, origins) @ weights + offset,
-            }
+            says = {"exported": last * np.expm1(median @ way.T), "repeat_last": np.zeros_like(truth)}
+            if linear is not None:
+                says["nlinear"] = _past(values, origins) @ linear[0] + linear[1]
             for name, said in says.items():
-                errors[name].append(np.mean((said - truth) ** 2, axis=1))
+                errors.setdefault(name, []).append(np.mean((said - truth) ** 2, axis=1))
             days.append(splits.test["day"].to_numpy()[begin + origins])
-        if days:
-            for name, parts in errors.items():
-                sums = by_day(np.concatenate(days), np.concatenate(parts)[:, None])
-                found.append(score_of_days(name, f"path_mse_{length}d", sums, mean_of, block_length(length)))
+        if not sum(map(len, days)):
+            logging.getLogger(__name__).warning(
+                "--protocol.paths %d is not judged: no ticker has %d days of history and %d test days after them.",
+                length, LOOKBACK, length,
+            )  # fmt: skip
+            continue
+        for name, parts in errors.items():
+            sums = by_day(np.concatenate(days), np.concatenate(parts)[:, None])
+            found.append(score_of_days(name, f"path_mse_{length}d", sums, mean_of, block_length(length)))
     return found
 
 
@@ -68,11 +74,12 @@ def interpolation(horizons: Sequence[int], length: int) -> np.ndarray:
     return np.stack([np.interp(days, knots, np.r_[0, one]) for one in np.eye(len(horizons))], axis=1)
 
 
-def nlinear(splits: Splits, length: int) -> tuple[np.ndarray, np.ndarray]:
+def nlinear(splits: Splits, length: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Returns weights `(LOOKBACK, length)` and offset `(length,)` of a linear forecast of the changes from the last price, of
-    the changes that led up to it; one for all tickers, its ridge penalty chosen on validation.
+    the changes that led up to it; one for all tickers, its ridge penalty chosen on validation, and the strongest where
+    that is too short.
 
-    With no ticker long enough, all are 0.
+    None where no ticker has training days enough.
     """
     scales = _scales(splits)
     square, product = np.zeros((LOOKBACK + 1, LOOKBACK + 1)), np.zeros((LOOKBACK + 1, length))
@@ -80,9 +87,9 @@ def nlinear(splits: Splits, length: int) -> tuple[np.ndarray, np.ndarray]:
         past = np.c_[_past(values, origins), np.ones(len(origins))]
         square += past.T @ past
         product += past.T @ _changes(values, origins, length)
-    best, least = np.zeros_like(product), np.inf
     if not square[-1, -1]:
-        return best[:-1], best[-1]
+        return None
+    best, least = product, np.inf
     judged = list(_series(splits.validation, scales, length))
     for penalty in PENALTIES:
         weights = np.linalg.solve(square + penalty * np.diag(np.r_[np.ones(LOOKBACK), 1e-9]), product)
@@ -92,7 +99,7 @@ def nlinear(splits: Splits, length: int) -> tuple[np.ndarray, np.ndarray]:
             )
             for _, values, origins in judged
         ]
-        error = np.mean(np.concatenate(errors)) if errors else penalty
+        error = np.mean(np.concatenate(errors)) if errors else -penalty
         if error < least:
             best, least = weights, error
     return best[:-1], best[-1]
@@ -100,7 +107,7 @@ def nlinear(splits: Splits, length: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _scales(splits: Splits) -> Mapping[str, float]:
     """Returns the standard deviation of each ticker's closes on its training days."""
-    return splits.train.groupby("ticker")["close"].std(ddof=0).to_dict()
+    return splits.train[splits.train["judged"]].groupby("ticker")["close"].std(ddof=0).to_dict()
 
 
 def _series(

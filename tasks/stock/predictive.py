@@ -49,7 +49,8 @@ class Scored:
 def scored_of(forecast: Forecast, returns: np.ndarray) -> Scored:
     """Scores a forecast by what came to pass, `(rows, horizons)`, not numbers where that is not known."""
     below = (returns[..., None] <= forecast.quantiles).sum(axis=0)
-    return Scored(row_scores(forecast, returns), forecast.rise, forecast.quantiles[..., MIDDLE], below)
+    median = forecast.quantiles[..., MIDDLE].copy()  # a view would keep all levels
+    return Scored(row_scores(forecast, returns), forecast.rise, median, below)
 
 
 def joined(parts: Sequence[Scored]) -> Scored:

@@ -12,6 +12,7 @@ from shared.sources import Origin, Splits
 from tasks.stock import evaluate as evaluate_module
 from tasks.stock import train
 from tasks.stock.batches import open_panel
+from tasks.stock.config import ProtocolConfig
 from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
 
 
@@ -40,6 +41,7 @@ def judged(longer, config, tmp_path):
         part = longer[longer["day"] <= days[end - 1]]
         parts[name] = part.assign(judged=part["day"] >= days[begin]).reset_index(drop=True)
     splits = Splits(**parts, origin=Origin("walks", "made up", "0", "none", "by days"))
+    config = dataclasses.replace(config, protocol=ProtocolConfig(paths=(2,)))
     fitted = train.fit(config, splits, tmp_path)
     return fitted, splits, evaluate(fitted, splits, config)
 
@@ -47,8 +49,11 @@ def judged(longer, config, tmp_path):
 def test_every_model_has_every_score(judged, config):
     _, _, evaluation = judged
     models = {score.model for score in evaluation.scores}
+    ways = {score.model for score in evaluation.scores if score.metric == "path_mse_2d"}
+    assert ways == {"exported", "repeat_last", "nlinear"}
+    models -= {"repeat_last", "nlinear"}
     assert models == {"exported", "random_walk", "drift", "ewma", "garch", "garch_t", "gradient_boosting"}
-    metrics = {score.metric for score in evaluation.scores}
+    metrics = {score.metric for score in evaluation.scores} - {"path_mse_2d"}
     assert {
         "crps_skill",
         "crps_1d",
@@ -60,7 +65,7 @@ def test_every_model_has_every_score(judged, config):
         "mase_3d",
         "mcc_1d",
     } <= metrics
-    assert len(evaluation.scores) == len(models) * len(metrics)
+    assert len(evaluation.scores) == len(models) * len(metrics) + len(ways)
     assert all(np.isfinite(score.value) for score in evaluation.scores)
     by = {(s.model, s.metric): s.value for s in evaluation.scores}
     assert by["ewma", "crps_skill"] > by["random_walk", "crps_skill"] == 0  # spells of volatility can be followed
@@ -68,6 +73,7 @@ def test_every_model_has_every_score(judged, config):
 
 def test_scores_are_the_same_however_many_rows_are_in_memory(judged, config, monkeypatch):
     fitted, splits, evaluation = judged
+    config = dataclasses.replace(config, protocol=ProtocolConfig(paths=(2,)))
     monkeypatch.setattr(evaluate_module, "ROWS", 10)
     again = evaluate_module.evaluate(fitted, splits, config)
     for one, other in zip(evaluation.scores, again.scores, strict=True):

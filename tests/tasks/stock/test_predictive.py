@@ -59,6 +59,7 @@ def test_what_is_kept_of_parts_is_what_is_kept_of_the_whole():
     np.testing.assert_array_equal(parts.below, whole.below)
     np.testing.assert_array_equal(parts.median, whole.median)
     assert whole.below[1, -1] <= 27  # what is not known lies below nothing
+    assert whole.median.base is None  # nothing keeps the quantiles of all levels in memory
 
 
 def test_coverage_tells_inside_from_outside():

@@ -34,8 +34,12 @@ def widths(config, splits, folder) -> tuple[np.ndarray, set[str]]:
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_exports_a_forecast_of_the_same_width_in_float32(config, splits, tmp_path, precision):
-    config = replace(config, fit=replace(config.fit, learning_rate=1e-3))
+    config = replace(config, fit=replace(config.fit, epochs=6, patience=6, learning_rate=2e-2))
     expected, _ = widths(config, splits, tmp_path / "plain")
+    untrained, _ = widths(
+        replace(config, fit=replace(config.fit, epochs=1, learning_rate=1e-9)), splits, tmp_path / "untrained"
+    )
+    assert np.abs(expected / untrained - 1).max() > 0.3  # so that weights left behind would show
     found, kinds = widths(replace(config, fit=replace(config.fit, precision=precision)), splits, tmp_path / "mixed")
     assert kinds == {"float32"}
-    np.testing.assert_allclose(found, expected, rtol=0.1)
+    np.testing.assert_allclose(found, expected, rtol=0.15)
