@@ -13,8 +13,8 @@ import numpy as np
 from keras import ops
 
 
-class SampledSoftmax:
-    """Draws words and tells what a batch loses by them.
+class SampledSoftmax(keras.layers.Layer):
+    """Draws words and tells what a batch loses by them. A layer, so that the state of its draws belongs to the model's.
 
     Args:
         vocabulary_size: words by falling frequency.
@@ -23,6 +23,7 @@ class SampledSoftmax:
     """
 
     def __init__(self, vocabulary_size: int, negatives: int, seed: int) -> None:
+        super().__init__(name="sampled_softmax")
         self.vocabulary_size = vocabulary_size
         self.negatives = negatives
         self.draw = keras.random.SeedGenerator(seed)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-FEW = 4  # numbers of a list that fit into a cell
+FEW = 5  # numbers of a list that fit into a cell
 
 
 def say(line: str) -> None:
@@ -48,7 +48,7 @@ def answer_table(inputs: Sequence[str], answers: Sequence[Mapping[str, Any]], ti
 
 
 def _short(values: list[Any]) -> bool:
-    return len(values) <= FEW and all(isinstance(value, float) for value in values)
+    return len(values) <= FEW and all(isinstance(value, (float, str)) for value in values)
 
 
 def _cell(value: Any) -> str:

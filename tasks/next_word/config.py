@@ -23,7 +23,8 @@ class TextConfig:
     vocabulary_size: int = 50_000
     """Most words known; the rarest are left out first."""
     fewest: int = 2
-    """Times that a word must occur in training to be known; of a pretokenized text or of characters, once is enough."""
+    """Times that a word must occur in training to be known; once is enough in a text that marks unknown words itself, as
+    benchmarks do: `<unk>`."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "vocabulary_size", "fewest")

@@ -102,7 +102,9 @@ def _lines(path: Path) -> list[str]:
 def _files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     given = {"train": config.data, "validation": config.validation_data, "test": config.test_data}
     parts = {name: read(config, source)[0] for name, source in given.items() if source}
-    documents = read(config, config.data)[1]
+    documents = read(config, config.data)[1] and len(parts["train"]) > 1
+    if len(parts["train"]) == 1:
+        parts["train"] = pd.DataFrame({"text": parts["train"]["text"].iloc[0].split("\n")})
     told = [f"{name} as given" for name in parts if name != "train"]
     for name, share in (("test", config.test_fraction), ("validation", config.validation_fraction)):
         if name not in parts:
@@ -133,11 +135,9 @@ def _tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
 
 def _kept_back(frame: pd.DataFrame, share: float, documents: bool, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Returns what is left of a text, and its end, or some of its documents."""
-    if documents and len(frame) > 1:
+    if documents:
         chosen = split_by_group(list(range(len(frame))), share, SPLIT_SEED)
     else:
-        if documents:
-            frame = pd.DataFrame({"text": frame["text"].iloc[0].split("\n")})
         length = np.cumsum(frame["text"].str.len().to_numpy() + 1)
         chosen = length > (1 - share) * length[-1]
     if chosen.all() or not chosen.any():

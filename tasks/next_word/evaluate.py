@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ CHUNK = 500  # words read at once
 BLOCK = 200  # words that are drawn together for an interval: neighbours are no independent witnesses
 ORDER = 5
 NGRAMS = {"unigram": 1, "bigram": 2, "kneser_ney_5": ORDER}
-TINY = 1e-12
+TINY = 1e-300
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluation:
@@ -182,8 +181,11 @@ def usefulness(model: str, found: np.ndarray) -> list[Score]:
     sums = np.stack([np.bincount(blocks, column) for column in found.T], axis=1)
 
     def share(k: int) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda s: s[..., k] / np.maximum(s[..., -1], 1)
+        return lambda s: s[..., k] / np.where(s[..., -1] > 0, s[..., -1], np.nan)
 
     scores = [score_of_days(model, f"top_{n}", sums, share(k), 1) for k, n in enumerate(TOP)]
-    saved: Any = lambda s: 1 - s[..., -3] / np.maximum(s[..., -2], 1)  # noqa: E731
+
+    def saved(s: np.ndarray) -> np.ndarray:
+        return np.asarray(1 - s[..., -3] / np.where(s[..., -2] > 0, s[..., -2], np.nan))
+
     return [*scores, score_of_days(model, "keystrokes_saved", sums, saved, 1)]

@@ -141,8 +141,8 @@ class Trainer(keras.Model):
         self.word_dropout = keras.layers.SpatialDropout1D(config.word_dropout)
         size = self.embedding.input_dim
         self.softmax = None
-        if config.negatives:
-            self.softmax = sampled_softmax.SampledSoftmax(size, min(config.negatives, size), views.config.fit.seed)
+        if 0 < config.negatives < size:
+            self.softmax = sampled_softmax.SampledSoftmax(size, config.negatives, views.config.fit.seed)
         self.memories = {
             name: self.add_weight(shape=(rows, views.memory_size), initializer="zeros", trainable=False, name=name)
             for name in ("training_memory", "validation_memory")

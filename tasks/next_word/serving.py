@@ -20,6 +20,8 @@ from tasks.next_word.model import Parts, parts_of
 SUGGESTIONS = 5  # words that `lstm-suite predict` asks for
 MOST = 100  # words that may be asked for at once
 LONGEST = 1000  # words that may be generated at once
+HOTTEST = 100  # temperature: what is no word stays out of reach
+JUDGED = 16  # texts that are scored at once
 SPAN = 64  # words whose distributions are in memory at once
 EXAMPLES = ("The", "The value of the", "If the object is not a")
 
@@ -30,15 +32,15 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
     `serving_default`: `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary, to the likeliest
     next `words` and their `probabilities` float32 `(batch, largest k)`, "" and 0 beyond a row's own k.
 
-    `generate`: `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 of 0 (the likeliest word) or more,
+    `generate`: `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 from 0 (the likeliest word) to 100,
     `top_k` int32, 0 for all, `top_p` float32 in (0, 1], `seed` int32, `(batch,)` each, to the `text` that follows.
 
     `score`: `text` to `words`, `log_probability` float32 of each, natural, `(batch, words)`, "" and 0 at padding, and
     `perplexity` `(batch,)`, 1 of an empty text.
 
-    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, numbers)`, zeros at the beginning of a line,
-    before whose first word comes the word "<eos>"; to `log_probabilities` of the next word `(batch, vocabulary)`, in the order
-    of the vocabulary on `task.json`, and `memory`.
+    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, numbers)`, zeros at the beginning; a text
+    begins with the end of a line, "<eos>" or, of characters, a line feed. To `log_probabilities` of the next word `(batch,
+    numbers)`: of padding, of the unknown word, and then of the vocabulary in `task.json`, in its order; and `memory`.
 
     What lies outside these ranges is refused with an error that names the input.
     """
@@ -63,7 +65,10 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
     def generate(**inputs: Any) -> dict[str, Any]:
         limits = {
             "length": ((inputs["length"] >= 1) & (inputs["length"] <= LONGEST), f"from 1 to {LONGEST}"),
-            "temperature": (inputs["temperature"] >= 0, "0 or more"),
+            "temperature": (
+                (inputs["temperature"] >= 0) & (inputs["temperature"] <= HOTTEST),
+                f"from 0 to {HOTTEST}",
+            ),
             "top_k": (inputs["top_k"] >= 0, "0 or more"),
             "top_p": ((inputs["top_p"] > 0) & (inputs["top_p"] <= 1), "above 0 and at most 1"),
         }
@@ -74,6 +79,7 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
 
     def score(**inputs: Any) -> dict[str, Any]:
         numbers = numbers_of(inputs["text"])
+        numbers = tf.pad(numbers, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(numbers)[1])]])  # where all are empty
         targets = numbers[:, 1:]
         real = targets != words.PADDING
         logs = tf.where(real, log_probabilities(parts, numbers[:, :-1], targets), 0.0)
@@ -136,6 +142,7 @@ def log_probabilities(parts: Parts, numbers: tf.Tensor, targets: tf.Tensor) -> t
         lambda pair: tf.gather(parts.head(pair[0]), pair[1], batch_dims=2),
         (hidden, wanted),
         fn_output_signature=tf.TensorSpec([None, SPAN], tf.float32),
+        parallel_iterations=1,  # each takes a distribution a word
     )
     return tf.reshape(tf.transpose(found, (1, 0, 2)), (rows, spans * SPAN))[:, : tf.shape(targets)[1]]
 
@@ -156,8 +163,11 @@ def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call
     places, real = places_of(starts, np.minimum(words.LONGEST, len(stream) - starts))
     between = "" if text.unit == "character" else " "
     parts = [between.join(names[stream[row[kept]]]) for row, kept in zip(places, real, strict=True)]
-    found = call({"text": np.array([part.encode() for part in parts], object)})
-    logs = [row[: int(kept.sum())] for row, kept in zip(found["log_probability"], real, strict=True)]
+    logs: list[np.ndarray] = []
+    for start in range(0, len(parts), JUDGED):  # answers are as wide as the longest text of their call
+        found = call({"text": np.array([part.encode() for part in parts[start : start + JUDGED]], object)})
+        counts = real[start : start + JUDGED].sum(axis=1)
+        logs += [row[:count] for row, count in zip(found["log_probability"], counts, strict=True)]
     return likelihood("exported", "perplexity", np.exp(np.concatenate(logs).astype(np.float64)), text.unit)
 
 

@@ -27,7 +27,7 @@ class Keyboard:
         self._spans: dict[str, tuple[int, int]] = {}
 
     def ranks(self, likelihood: np.ndarray, target: int) -> list[int]:
-        """Returns, after each number of typed letters from 0 on, how many words with that beginning are likelier.
+        """Returns, after each number of typed letters from 0 on, how many words with that beginning stand before it.
 
         Args:
             likelihood: of all words, in any unit that grows with it, `(vocabulary,)`.
@@ -37,7 +37,10 @@ class Keyboard:
         found = []
         for typed in range(len(word)):
             begin, end = self._span(word[:typed])
-            found.append(int(np.sum(likelihood[self.order[begin:end]] > likelihood[target])))
+            others = self.order[begin:end]
+            ahead = likelihood[others] > likelihood[target]
+            ahead |= (likelihood[others] == likelihood[target]) & (others < target)  # of two alike, the more frequent
+            found.append(int(np.sum(ahead)))
             if not found[-1]:
                 break
         return found

@@ -53,8 +53,9 @@ def fit(config: NextWordConfig, splits: Splits, folder: Path) -> Fitted:
         trained, views = views, Views(config, size)
         for part in ("reader", "head"):
             getattr(views, part).set_weights(getattr(trained, part).get_weights())
+    notes = {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
     facts = {"task": "next_word", "text": dataclasses.asdict(config.text), "vocabulary": vocabulary}
-    return Fitted(model=views.whole(vocabulary), facts=facts, history=history, parts={"mixture": None})
+    return Fitted(model=views.whole(vocabulary), facts=facts, history=history, parts={"mixture": None}, notes=notes)
 
 
 def _batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> dict[str, ContiguousBatches]:

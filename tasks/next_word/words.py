@@ -25,7 +25,7 @@ BATCH = 256
 CONTROL = r"[\x00-\x09\x0b-\x1f\x7f-\x{009f}]"
 LINES = r"\r\n|\r|[\x{2028}\x{2029}\x0b\x0c\x{0085}]"
 APART = r"([^\p{L}\p{N}\p{M}_'\x{2019}\s-]|--+)"
-CLOSING = r" ([.,;:!?%)\]}\x{2019}\x{201d}])"
+CLOSING = r" ([.,;:!?%)\]}\x{201d}])"
 OPENING = r"([(\[{$\x{201c}]) "
 QUOTED = r'" ([^"\n]*[^"\n ]) "'
 
@@ -63,15 +63,20 @@ def joined(words: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
 
 
 def vocabulary_of(texts: Iterable[str], config: TextConfig) -> list[str]:
-    """Returns the known words of training texts by falling frequency, after the end of a line."""
+    """Returns the known words of training texts by falling frequency, after the end of a line.
+
+    Some training words are always unknown, those that come but once or are marked so: of the unknown word a model must
+    learn how likely it is.
+    """
     counts: Counter[str] = Counter()
     for part in _batches(list(texts)):
         for text in separated(tf.constant(part), config.unit, config.pretokenized).numpy():
             known = text.decode()
             counts.update(known.split(" ") if config.unit == "word" else known)
-    fewest = 1 if config.pretokenized or config.unit == "character" else config.fewest
+    marked = counts[NAMES[config.unit][0]] > 0  # a text that marks unknown words itself has counted them already
+    fewest = 1 if marked else config.fewest
     kept = sorted((word for word, count in counts.items() if count >= fewest), key=lambda word: (-counts[word], word))
-    kept = [word for word in kept if word not in ("", "[UNK]", *NAMES[config.unit])]
+    kept = [word for word in kept if word not in ("", "[UNK]", NAMES["character"][0], *NAMES[config.unit])]
     return [NAMES[config.unit][1], *kept[: config.vocabulary_size]]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.next_word import serving
+from tasks.next_word import serving, words
 from tests.tasks.next_word.conftest import VOCABULARY
 
 TEXT = {"unit": "word", "pretokenized": False, "column": "text", "vocabulary_size": 100, "fewest": 1}
@@ -65,8 +65,9 @@ def test_a_k_out_of_range_is_refused(endpoints, k):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"temperature": -0.1}, "temperature must be 0 or more"),
-        ({"temperature": np.nan}, "temperature must be 0 or more"),
+        ({"temperature": -0.1}, "temperature must be from 0 to 100"),
+        ({"temperature": np.nan}, "temperature must be from 0 to 100"),
+        ({"temperature": 101.0}, "temperature must be from 0 to 100"),
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"top_p": 1.1}, "top_p must be above 0"),
         ({"top_k": -1}, "top_k must be 0 or more"),
@@ -101,7 +102,11 @@ def test_a_temperature_of_zero_follows_the_likeliest_word(endpoints):
 
 
 def test_no_text_holds_the_unknown_word(endpoints):
-    assert "unk" not in " ".join(generated(endpoints, [f"the {k}" for k in range(20)], length=30)).lower()
+    for temperature in (1.0, 100.0):
+        texts = generated(endpoints, [f"the {k}" for k in range(20)], length=30, temperature=temperature)
+        assert set(" ".join(texts).replace("\n", " ").replace(".", " . ").replace(",", " , ").split()) <= set(
+            VOCABULARY
+        )
 
 
 def test_a_score_is_that_of_each_word_after_those_before(endpoints, model, parts):
@@ -123,6 +128,11 @@ def test_long_and_short_texts_score_alike_together_and_alone(endpoints):
     assert together["perplexity"][2] == 1
 
 
+def test_empty_texts_alone_have_a_score_too(endpoints):
+    found = scored(endpoints, ["", " "])
+    assert found["perplexity"].tolist() == [1, 1]
+
+
 def test_an_unknown_word_has_a_score_too(endpoints):
     found = scored(endpoints, ["the qzxv"])
     assert found["words"][0].tolist() == [b"the", b"<unk>"]
@@ -130,10 +140,14 @@ def test_an_unknown_word_has_a_score_too(endpoints):
 
 
 def test_a_prompt_of_a_hundred_thousand_words_is_read_by_its_end(endpoints):
-    end = "the cat sat on the mat . " * 200
-    long, _ = suggested(endpoints, ["dog " * 100_000 + end], [5])
-    short, _ = suggested(endpoints, [end], [5])
+    long, _ = suggested(endpoints, ["dog " * 100_000 + "the cat sat on the mat . " * 200], [5])
+    short, _ = suggested(endpoints, ["the cat sat on the mat . " * 200], [5])
     assert long.tolist() == short.tolist()
+
+
+def test_what_is_read_of_a_long_prompt_are_its_last_thousand_words():
+    numbers = tf.constant([[2, *range(3, 1503)]])
+    assert words.tail(numbers).numpy()[0].tolist() == list(range(503, 1503))
 
 
 def test_step_by_step_equals_the_score(endpoints, parts):

@@ -34,6 +34,11 @@ def test_a_tap_writes_the_rest_of_the_word_and_a_blank(keyboard, word, keys, pla
     assert keyboard.keystrokes(keyboard.ranks(given, target), target) == (keys, plain)
 
 
+def test_of_words_that_are_alike_the_more_frequent_stands_first(keyboard):
+    given = likelihood()
+    assert [keyboard.ranks(given, NAMES.index(word))[0] for word in ("the", "thing", "tea")] == [0, 2, 5]
+
+
 def test_what_is_no_word_counts_for_nothing_and_is_never_in_the_way(keyboard):
     given = np.stack([likelihood(a=6, to=5, tea=4, the=3)] * 3)
     found = judged(given, np.array([1, 2, 6]), keyboard)

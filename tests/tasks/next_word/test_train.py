@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from shared import training
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.next_word import train, words
 from tasks.next_word.evaluate import probabilities
-from tasks.next_word.model import parts_of
+from tasks.next_word.model import Trainer, Views, parts_of
 
 
 def splits_of(lines: list[str]) -> Splits:
@@ -33,6 +35,37 @@ def test_what_follows_from_the_word_before_is_learned(config, tmp_path, negative
     stream = words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
     found, _ = probabilities(parts_of(fitted.model), stream)
     assert np.exp(-np.log(found[8:]).mean()) < 1.5
+
+
+def test_a_run_that_is_taken_up_again_ends_where_it_would_have(config, tmp_path, monkeypatch):
+    """The draws of wrong words, the dropout masks and the carried state go on too."""
+    model = replace(config.model, negatives=4, input_dropout=0.3, output_dropout=0.3, word_dropout=0.2)
+    config = replace(config, model=model, fit=replace(config.fit, epochs=3))
+    splits = splits_of(["a b c d e f", "g h i j"] * 40)
+    whole = train.fit(config, splits, tmp_path / "whole")
+
+    class Dies(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_StopWhenDiverged", Dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(config, splits, tmp_path / "parts")
+    again = train.fit(config, splits, tmp_path / "parts")
+    for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_is_dropped_in_training_changes_the_loss(config):
+    stretch = {"numbers": np.full((2, 5), 3, np.int32), "goes_on": np.zeros(2, np.float32)}
+    for name in ("input_dropout", "output_dropout", "word_dropout"):
+        views = Views(replace(config, model=replace(config.model, **{name: 0.5})), 9)
+        trainer = Trainer(views, rows=2)
+        losses = [np.asarray(trainer(stretch, training=training)) for training in (True, True, False, False)]
+        assert (losses[0] != losses[1]).any(), name
+        np.testing.assert_array_equal(losses[2], losses[3])
 
 
 def test_mixed_precision_exports_in_float32(config, tmp_path):
