@@ -13,7 +13,7 @@ from tasks.next_word.model import Parts, Views, parts_of
 VOCABULARY = ["<eos>", "the", "cat", "sat", "on", "mat", ".", ",", "dog", "thing", "there"]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def config() -> NextWordConfig:
     return NextWordConfig(
         lstm=LSTMConfig(units=(7, 6)),

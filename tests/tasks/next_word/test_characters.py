@@ -17,23 +17,23 @@ from tasks.next_word.evaluate import evaluate
 LINES = ["the cat sat", "a dog ran", "the dog sat"] * 60
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def config(config):
     return replace(config, text=TextConfig(unit="character"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def splits() -> Splits:
     frames = [pd.DataFrame({"text": part}) for part in (LINES[:90], LINES[90:130], LINES[130:])]
     return Splits(*frames, origin=Origin("made up", "", "", "", ""))
 
 
-@pytest.fixture
-def fitted(config, splits, tmp_path):
-    return train.fit(config, splits, tmp_path)
+@pytest.fixture(scope="module")
+def fitted(config, splits, tmp_path_factory):
+    return train.fit(config, splits, tmp_path_factory.mktemp("run"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def endpoints(fitted):
     return serving.servable(fitted.model, fitted.facts).endpoints
 

@@ -11,7 +11,7 @@ from tasks.next_word.evaluate import evaluate, likelihood, probabilities, useful
 from tasks.next_word.model import parts_of
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def splits():
     import pandas as pd
 
@@ -22,9 +22,9 @@ def splits():
     return Splits(*frames, origin=Origin("made up", "", "", "", ""))
 
 
-@pytest.fixture
-def judged(splits, config, tmp_path):
-    fitted = train.fit(config, splits, tmp_path)
+@pytest.fixture(scope="module")
+def judged(splits, config, tmp_path_factory):
+    fitted = train.fit(config, splits, tmp_path_factory.mktemp("run"))
     return fitted, evaluate(fitted, splits, config)
 
 
