@@ -2,15 +2,16 @@
 
     python -m benchmarks.stock_scale
 
-Each number of tickers gets a process of its own and a made-up table of random walks, 2,500 days each, read from Parquet as a
-user's is: what the process holds once the table is laid out, and the most it has held after 30 training steps and after
-forecasting a tenth of the days.
+Each number of tickers gets a process of its own, which reads a made-up table of random walks, 2,500 days each, from Parquet as a
+user's is: what it holds once the table is laid out, and the most it has held by then, after 30 training steps and after
+forecasting the test days.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import resource
 import subprocess
 import sys
 import tempfile
@@ -28,17 +29,22 @@ BATCHES = (1, 64, 1024)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tickers", type=int, help="measure this many, in this process")
+    parser.add_argument("--write", type=int, help="write a table of so many tickers to --table, in this process")
+    parser.add_argument("--measure", type=int, help="measure --table, of so many tickers, in this process")
+    parser.add_argument("--table", type=Path)
     known = parser.parse_args()
-    if known.tickers is None:
-        print(describe_machine("tensorflow", "keras"))
-        for count in TICKERS:
-            subprocess.run([sys.executable, "-m", "benchmarks.stock_scale", "--tickers", str(count)], check=True)
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "prices.parquet"
-        _write(path, known.tickers)
-        _measure(path, known.tickers)
+    if known.write:
+        _write(known.table, known.write)
+    elif known.measure:
+        _measure(known.table, known.measure)
+    else:
+        print(describe_machine("tensorflow", "keras"), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            table = str(Path(folder) / "prices.parquet")
+            for count in TICKERS:
+                for part in ("--write", "--measure"):  # each in a process of its own, which its memory is that of
+                    command = [sys.executable, "-m", "benchmarks.stock_scale", part, str(count), "--table", table]
+                    subprocess.run(command, check=True)
 
 
 def _write(path: Path, tickers: int) -> None:
@@ -65,7 +71,7 @@ def _measure(path: Path, tickers: int) -> None:
     config = dataclasses.replace(PRESETS["default"], data=str(path))
     splits = data.load(config)
     panels = {name: open_panel(getattr(splits, name), config.forecast) for name in ("train", "test")}
-    laid_out = peak_memory_mib()
+    laid_out, reading = _memory_mib(), peak_memory_mib()
     trainer = model.trainer_of(model.Views(config).parts)
     trainer.compile(optimizer="adamw", loss=train.loss)
     batches = WindowBatches(panels["train"], config.forecast, config.fit.batch_size, 1)
@@ -78,12 +84,19 @@ def _measure(path: Path, tickers: int) -> None:
     found = forecasts(trainer, WindowBatches(panels["test"], config.forecast))
     rate = len(found) / (time.perf_counter() - started)
     print(
-        f"{tickers} tickers, {tickers * DAYS:,} rows: {laid_out:,.0f} MiB once laid out, {trained:,.0f} after {STEPS} steps of "
-        f"{1000 * step:.0f} ms, {peak_memory_mib():,.0f} after {len(found):,} forecasts, {rate:,.0f} a second",
+        f"{tickers} tickers, {tickers * DAYS:,} rows: {laid_out:,.0f} MiB held once laid out (at most {reading:,.0f} while reading), "
+        f"at most {trained:,.0f} after {STEPS} steps of {1000 * step:.0f} ms, {peak_memory_mib():,.0f} after {len(found):,} "
+        f"forecasts, {rate:,.0f} a second",
         flush=True,
     )
     if tickers == TICKERS[0]:
         _serve(config)
+
+
+def _memory_mib() -> float:
+    """Returns what this process holds at the moment, on Linux."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
 
 
 def _serve(config) -> None:
