@@ -6,7 +6,7 @@ batches that the uninterrupted one would have seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -113,6 +113,16 @@ def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
     return sorted({int(q) + 1 for q in quantiles})
 
 
+def without_end(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf.data.Dataset:
+    """Returns the batches of epoch `first`, then of the next, and so on.
+
+    Args:
+        epoch: from an epoch's number, int64 and counted from 0, to its batches.
+        first: number of the first.
+    """
+    return tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2)
+
+
 class SequenceBatches:
     """Batches of integer sequences of different lengths, sequences of like length together, padded on the right.
 
@@ -164,8 +174,7 @@ class SequenceBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
-        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+        return without_end(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
@@ -227,8 +236,7 @@ class StreamBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns pairs of int32 `(batch, length)` and zeros `(batch,)` of epoch `first`, then of the next, without end."""
-        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
-        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+        return without_end(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         stretches = tf.ensure_shape(tf.numpy_function(self._cut, [epoch], tf.int32), [self.stretches, self.length])
@@ -270,8 +278,7 @@ class ContiguousBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the batches of epoch `first` (counted from 0), then of the next, without end."""
-        numbers = tf.data.Dataset.range(first, np.iinfo(np.int32).max)
-        return numbers.flat_map(self._epoch).prefetch(tf.data.AUTOTUNE)
+        return without_end(self._epoch, first)
 
     def in_order(self) -> tf.data.Dataset:
         """Returns the batches of one epoch, for validation."""

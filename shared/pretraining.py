@@ -90,8 +90,4 @@ def pretrain(
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
     train, validation = (StreamBatches(part, config.batch_size, STRETCH, config.seed) for part in texts)
     held_out = counted(validation.epochs(0).take(validation.steps).cache(), validation.steps)
-    return training.fit(model, train, held_out, config, folder, loss=_mean)
-
-
-def _mean(targets: Any, losses: Any) -> Any:
-    return losses
+    return training.fit(model, train, held_out, config, folder, loss=training.own_losses)

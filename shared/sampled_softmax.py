@@ -24,6 +24,7 @@ class SampledSoftmax(keras.layers.Layer):
 
     def __init__(self, vocabulary_size: int, negatives: int, seed: int) -> None:
         super().__init__(name="sampled_softmax")
+        self.built = True  # without weights of its own
         self.vocabulary_size = vocabulary_size
         self.negatives = negatives
         self.draw = keras.random.SeedGenerator(seed)

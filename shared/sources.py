@@ -5,25 +5,25 @@ Every fault of the data becomes a `DataError` that names the file, the row (1 is
 
 from __future__ import annotations
 
-import bz2
 import csv
-import gzip
 import hashlib
 import json
-import lzma
 import os
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pandas as pd
 
+from shared import files
+from shared.config import TaskConfig
 from shared.errors import DataError
 
 READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
-COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
+
+
+OWN_LICENCE = "that of your files: they state none"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,20 @@ class Splits:
     def size(self, name: str) -> int:
         """Returns how many records of a split train or judge."""
         return self.sizes.get(name, len(getattr(self, name)))
+
+
+def require_own_files(config: TaskConfig, own: bool) -> None:
+    """Raises a `DataError` where files of single splits are given to data that has splits of its own.
+
+    Args:
+        config: with `data`, `validation_data` and `test_data`.
+        own: whether the data are the user's files.
+    """
+    for option, value in (("--test-data", config.test_data), ("--validation-data", config.validation_data)):
+        if value and not own:
+            raise DataError(
+                f"{option} {value} goes with a file as --data; {config.data} has its own splits. Leave it out."
+            )
 
 
 def is_file(source: str) -> bool:
@@ -104,13 +118,10 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
     try:
         frame = _read(path, kind, headerless)
     except (UnicodeDecodeError, UnicodeError) as error:
-        raise DataError(
-            f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is text at all, convert it, for "
-            "example: iconv -f latin1 -t utf-8."
-        ) from error
+        raise files.not_utf8(path, error) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
-    except (ValueError, OSError, EOFError, csv.Error, lzma.LZMAError, zlib.error) as error:
+    except (ValueError, csv.Error, *files.BROKEN) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: cannot be read as {kind[1:]} ({reason}). Is it what its name says?") from error
     if frame.empty:
@@ -163,19 +174,6 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     return frames, builder.info
 
 
-def read_bytes(path: Path) -> bytes:
-    """Returns a file's bytes, decompressed.
-
-    Raises:
-        DataError: the file cannot be read.
-    """
-    try:
-        with _open(path) as file:
-            return file.read()
-    except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
-        raise DataError(f"{path}: cannot be read ({error}). Is it what its name says?") from error
-
-
 def sha256(*paths: str) -> str:
     """Returns the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
@@ -195,10 +193,8 @@ def _kind(path: Path) -> str:
     """Returns the format by the path's suffix, after checking that there is a file at all."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give one file of {_listed(READERS)}, for example {path / 'train.csv'}.")
-    if not path.exists():
-        raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSIONS]
-    kind = suffixes[-1] if suffixes else ""
+    files.require(path)
+    kind = files.kind_of(path)
     if kind not in READERS:
         raise DataError(
             f"{path}: unknown kind of file. Its name should end in one of {_listed(READERS)} (also with .gz or .xz)."
@@ -213,7 +209,7 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
         return pd.read_parquet(path)
     if kind in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
-    with _open(path) as file:
+    with files.opened(path) as file:
         frame = pd.read_csv(
             file,
             sep=_separator(path, kind),
@@ -234,7 +230,7 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
 def _separator(path: Path, kind: str) -> str:
     """Returns what stands between the fields: of a .txt file, a tab unless its first line has none but commas."""
     if kind == ".txt":
-        with _open(path) as file:
+        with files.opened(path) as file:
             first = file.readline()
         if b"," in first and b"\t" not in first:
             return ","
@@ -243,7 +239,7 @@ def _separator(path: Path, kind: str) -> str:
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
-    with _open(path) as file:
+    with files.opened(path) as file:
         for line in file:
             text = line.decode("utf-8-sig" if not records else "utf-8").strip()
             if not text:
@@ -260,21 +256,6 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
                 raise ValueError(f"row {len(records) + 1} is no object such as {{...}}")
             records.append(record)
     return pd.DataFrame(records)
-
-
-def _open(path: Path) -> BinaryIO:
-    """Opens a file's bytes, decompressed."""
-    return COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
-
-
-def _first_line_not_utf8(path: Path) -> int:
-    with _open(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 1
 
 
 def _lone_surrogate(record: Any) -> bool:

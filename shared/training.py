@@ -119,6 +119,11 @@ def _average_is_better(model: keras.Model, validation: Any, best: float) -> bool
     return False
 
 
+def own_losses(targets: Any, losses: Any) -> Any:
+    """Is the loss of a model whose outputs are its losses."""
+    return losses
+
+
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
     """Layers made inside compute in this Keras dtype policy, such as "mixed_bfloat16"."""

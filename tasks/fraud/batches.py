@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.pipelines import counted, places_of, taken
+from shared.pipelines import counted, places_of, taken, without_end
 from tasks.fraud.config import MemoryConfig
 from tasks.fraud.ledger import Ledger
 from tasks.fraud.model import STATISTICS, Parts, Views
@@ -47,7 +47,7 @@ class WindowBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(self._epoch).prefetch(2)
+        return without_end(self._epoch, first)
 
     def in_order(self) -> tf.data.Dataset:
         """Returns all batches once, for validation."""

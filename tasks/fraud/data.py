@@ -127,7 +127,7 @@ def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
         frame = pd.concat([read(config, path) for path in paths], ignore_index=True)
         name = Path(source).expanduser().resolve().parent.name
         location, digest = ", ".join(Path(path).name for path in paths), sources.sha256(*paths)
-        licence = "that of your files: they state none"
+        licence = sources.OWN_LICENCE
     else:
         tables, info = sources.read_tfds(source, {column: column for column in wanted(config)})
         frame = tidy(pd.concat(tables.values(), ignore_index=True), config, source)

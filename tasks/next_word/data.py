@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared import sources
+from shared import files, sources
 from shared.errors import DataError
 from shared.pipelines import split_by_group
 from shared.sources import Origin, Splits
@@ -17,7 +17,6 @@ from tasks.next_word import sample
 from tasks.next_word.config import NextWordConfig
 
 PLAIN = (".txt", ".text", ".md", ".tokens")
-LICENCE = "that of your files: they state none"
 SPLIT_SEED = 1  # not the training seed: runs of several seeds are judged on one split
 FEWEST = 100  # characters of a split
 
@@ -33,9 +32,7 @@ def load(config: NextWordConfig) -> Splits:
     """
     source = config.data
     own = source != "sample" and (sources.is_file(source) or _is_text(source))
-    for option, value in (("--test-data", config.test_data), ("--validation-data", config.validation_data)):
-        if value and not own:
-            raise DataError(f"{option} {value} goes with a file as --data; {source} has its own splits. Leave it out.")
+    sources.require_own_files(config, own)
     if source == "sample":
         parts, how = sample.split(), "whole topics, every tenth"
         origin = Origin("sample", sample.LOCATION, _digest(parts), sample.LICENCE, how)
@@ -59,10 +56,10 @@ def read(config: NextWordConfig, source: str) -> tuple[pd.DataFrame, bool]:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        files = sorted(p for p in path.rglob("*") if p.is_file() and _is_text(p.name) and not p.name.startswith("."))
-        if not files:
+        found = sorted(p for p in path.rglob("*") if p.is_file() and _is_text(p.name) and not p.name.startswith("."))
+        if not found:
             raise DataError(f"{path}: the folder holds no text file. Their names should end in {', '.join(PLAIN)}.")
-        return pd.DataFrame({"text": ["\n".join(_lines(file)) for file in files]}), True
+        return pd.DataFrame({"text": ["\n".join(_lines(file)) for file in found]}), True
     if _is_text(source):
         return pd.DataFrame({"text": _lines(path)}), False
     column = config.text.column
@@ -75,25 +72,12 @@ def read(config: NextWordConfig, source: str) -> tuple[pd.DataFrame, bool]:
 
 
 def _is_text(source: str) -> bool:
-    path = Path(source)
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in sources.COMPRESSIONS]
-    return Path(source).expanduser().is_dir() or bool(suffixes and suffixes[-1] in PLAIN)
+    path = Path(source).expanduser()
+    return path.is_dir() or files.kind_of(path) in PLAIN
 
 
 def _lines(path: Path) -> list[str]:
-    if not path.exists():
-        raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
-    content = sources.read_bytes(path)
-    if b"\x00" in content:
-        raise DataError(f"{path}: holds zero bytes, so it is no UTF-8 text. Is it what its name says?")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path}, line {line}: not UTF-8 text ({error.reason}). Convert it, for example: iconv -f latin1 -t utf-8."
-        ) from error
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").strip("\n").split("\n")
+    lines = files.read_text(path).strip("\n").split("\n")
     if not any(map(str.strip, lines)):
         raise DataError(f"{path}: the file is empty. It needs text.")
     return lines
@@ -101,8 +85,9 @@ def _lines(path: Path) -> list[str]:
 
 def _files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     given = {"train": config.data, "validation": config.validation_data, "test": config.test_data}
-    parts = {name: read(config, source)[0] for name, source in given.items() if source}
-    documents = read(config, config.data)[1] and len(parts["train"]) > 1
+    found = {name: read(config, source) for name, source in given.items() if source}
+    parts = {name: frame for name, (frame, _) in found.items()}
+    documents = found["train"][1] and len(parts["train"]) > 1
     if len(parts["train"]) == 1:
         parts["train"] = pd.DataFrame({"text": parts["train"]["text"].iloc[0].split("\n")})
     told = [f"{name} as given" for name in parts if name != "train"]
@@ -113,7 +98,7 @@ def _files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     paths = [Path(source).expanduser().resolve() for source in given.values() if source]
     name = paths[0].name if paths[0].is_dir() else paths[0].parent.name
     location = ", ".join(path.name for path in paths)
-    return parts, Origin(name, location, _digest(parts), LICENCE, "; ".join(told))
+    return parts, Origin(name, location, _digest(parts), sources.OWN_LICENCE, "; ".join(told))
 
 
 def _tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:

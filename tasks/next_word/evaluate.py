@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -16,13 +16,13 @@ from tasks.next_word.config import NextWordConfig
 from tasks.next_word.kneser_ney import KneserNey
 from tasks.next_word.model import Parts, parts_of
 from tasks.next_word.suggestions import TOP, Keyboard, judged
-from tasks.next_word.words import END, PADDING, stream_of
+from tasks.next_word.words import END, PADDING, UNKNOWN, stream_of
 
 CHUNK = 500  # words read at once
 BLOCK = 200  # words that are drawn together for an interval: neighbours are no independent witnesses
-ORDER = 5
-NGRAMS = {"unigram": 1, "bigram": 2, "kneser_ney_5": ORDER}
-TINY = 1e-300
+NGRAMS = {"unigram": 1, "bigram": 2, "kneser_ney_5": 5}
+BEST = "kneser_ney_5"
+"""Of the n-grams, what is mixed with the LSTM."""
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluation:
@@ -56,7 +56,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
         score for (model, metric), p in combined.items() for score in likelihood(model, metric, p, config.text.unit)
     ]
     if config.text.unit == "word":
-        scores += _useful(parts, streams["test"], names, ngrams)
+        scores += _useful(parts, read["test"][1], streams["test"], ngrams)
     return Evaluation(
         scores,
         answers=(
@@ -65,7 +65,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
         ),
         notes={
             "vocabulary": len(names),
-            "words unknown in test": float(np.mean(streams["test"] == 1)),
+            "words unknown in test": float(np.mean(streams["test"] == UNKNOWN)),
             "weights of the mixtures": weights,
             "minutes of the baselines": minutes,
         },
@@ -129,12 +129,11 @@ def _combined(
     static: Mapping[str, Mapping[str, np.ndarray]], caches: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, dict[str, float]]]:
     """Returns the test probabilities of all models and mixtures, and the mixtures' weights."""
-    longest = f"kneser_ney_{ORDER}"
     mixtures = {
         ("exported", "perplexity_adaptive"): ("exported", "neural cache"),
-        (longest, "perplexity_adaptive"): (longest, "unigram cache"),
-        ("mixture", "perplexity"): ("exported", longest),
-        ("mixture", "perplexity_adaptive"): ("exported", longest, "neural cache", "unigram cache"),
+        (BEST, "perplexity_adaptive"): (BEST, "unigram cache"),
+        ("mixture", "perplexity"): ("exported", BEST),
+        ("mixture", "perplexity_adaptive"): ("exported", BEST, "neural cache", "unigram cache"),
     }
     found = {(name, "perplexity"): p for name, p in static["test"].items()}
     weights = {}
@@ -149,7 +148,7 @@ def _combined(
 def likelihood(model: str, metric: str, found: np.ndarray, unit: str) -> list[Score]:
     """Returns the perplexity, of characters the bits of each besides, of the probabilities given to what came, `(words,)`."""
     blocks = np.arange(len(found)) // BLOCK
-    sums = np.stack([np.bincount(blocks, -np.log(np.maximum(found, TINY))), np.bincount(blocks)], axis=1)
+    sums = np.stack([np.bincount(blocks, -np.log(np.maximum(found, plots.TINY))), np.bincount(blocks)], axis=1)
     scores = [score_of_days(model, metric, sums, lambda s: np.exp(s[..., 0] / s[..., 1]), 1)]
     if unit == "character" and metric == "perplexity":
         scores.append(
@@ -158,17 +157,17 @@ def likelihood(model: str, metric: str, found: np.ndarray, unit: str) -> list[Sc
     return scores
 
 
-def _useful(parts: Parts, stream: np.ndarray, names: list[str], ngrams: Mapping[str, KneserNey]) -> list[Score]:
-    keyboard = Keyboard(names)
-    tables: dict[str, Callable[[], Iterator[np.ndarray]]] = {
-        "exported": lambda: (_log_probabilities(parts, hidden) for hidden in read_through(parts, stream)),
-        "unigram": lambda: ngrams["unigram"].distributions(stream),
-        f"kneser_ney_{ORDER}": lambda: ngrams[f"kneser_ney_{ORDER}"].distributions(stream),
+def _useful(parts: Parts, states: np.ndarray, stream: np.ndarray, ngrams: Mapping[str, KneserNey]) -> list[Score]:
+    keyboard = Keyboard(parts.vocabulary)
+    starts = range(0, len(states), CHUNK)
+    tables: dict[str, Iterable[np.ndarray]] = {
+        "exported": (_log_probabilities(parts, states[start : start + CHUNK]) for start in starts),
+        **{name: ngrams[name].distributions(stream) for name in ("unigram", BEST)},
     }
     scores = []
     for name, table in tables.items():
         found, start = [], 1
-        for likelihoods in table():
+        for likelihoods in table:
             found.append(judged(likelihoods, stream[start : start + len(likelihoods)], keyboard))
             start += len(likelihoods)
         scores += usefulness(name, np.concatenate(found))

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from shared.evaluation import Score
-from shared.plots import figure_of, save
+from shared.plots import figure_of, save, style_of
 
+TINY = 1e-300  # least probability that is told
 GROUPS = (1, 10, 100, 1000, 10_000)
 """Times that a word came in training, from which on it belongs to the next group."""
 
@@ -46,9 +47,8 @@ def by_frequency(found: Mapping[str, np.ndarray], targets: np.ndarray, counts: n
     group = np.digitize(often, GROUPS)
     present = np.unique(group)
     for name, p in found.items():
-        own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
-        logs = -np.log(np.maximum(p, 1e-12))
-        axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **own)
+        logs = -np.log(np.maximum(p, TINY))
+        axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **style_of(name))
     labels = ["0", *(f"{low} – {high - 1}" for low, high in pairwise(GROUPS)), f"{GROUPS[-1]} on"]
     axis.set_xticks(range(len(present)), [labels[g] for g in present])
     axis.set(xlabel="times in training", ylabel="perplexity", yscale="log")

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from tasks.next_word import words
 from tasks.next_word.model import Parts
-from tasks.next_word.suggestions import FIRST_WORD
 
-MOST_DRAWS = 1000
+LONGEST = 1000
+"""Words that may be drawn at once."""
 NEVER = -1e9
 
 
@@ -22,7 +22,7 @@ def speakable(logs: tf.Tensor, lines: bool = False) -> tf.Tensor:
         lines: whether a line may end.
     """
     number = tf.range(tf.shape(logs)[-1])
-    fine = number >= FIRST_WORD
+    fine = number >= words.FIRST_WORD
     return tf.where(fine | (number == words.END) if lines else fine, logs, NEVER)
 
 
@@ -70,7 +70,7 @@ def continued(parts: Parts, numbers: tf.Tensor, how: Mapping[str, tf.Tensor]) ->
     """
     rows, most = tf.shape(numbers)[0], tf.reduce_max(how["length"])
     uniforms = tf.map_fn(
-        lambda seed: tf.random.stateless_uniform([MOST_DRAWS], tf.stack([seed, 0])),
+        lambda seed: tf.random.stateless_uniform([LONGEST], tf.stack([seed, 0])),
         how["seed"],
         fn_output_signature=tf.float32,
     )

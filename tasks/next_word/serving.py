@@ -19,7 +19,6 @@ from tasks.next_word.model import Parts, parts_of
 
 SUGGESTIONS = 5  # words that `lstm-suite predict` asks for
 MOST = 100  # words that may be asked for at once
-LONGEST = 1000  # words that may be generated at once
 HOTTEST = 100  # temperature: what is no word stays out of reach
 JUDGED = 16  # texts that are scored at once
 SPAN = 64  # words whose distributions are in memory at once
@@ -44,27 +43,55 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
 
     What lies outside these ranges is refused with an error that names the input.
     """
-    parts, text = parts_of(model), TextConfig(**facts["text"])
-    names = tf.constant(["", words.NAMES[text.unit][0], *facts["vocabulary"]])
-    most = min(MOST, len(facts["vocabulary"]) - 1)
+    answers = Answers(model, facts)
+    requests = sample_requests(answers)
+    return Servable(
+        model,
+        {
+            "serving_default": endpoint_of(answers.suggest, requests["serving_default"]),
+            "generate": endpoint_of(answers.generate, requests["generate"]),
+            "score": endpoint_of(answers.score, requests["score"]),
+            "step": endpoint_of(answers.step, requests["step"], fixed=("memory",)),
+        },
+        facts,
+    )
 
-    def numbers_of(given: tf.Tensor) -> tf.Tensor:
-        apart = words.separated(given, text.unit, text.pretokenized)
-        return words.from_line_start(parts.vectorization(apart))
 
-    def suggest(**inputs: Any) -> dict[str, Any]:
-        k = checked(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= most), f"k must be from 1 to {most}")
-        logs = model(words.separated(inputs["text"], text.unit, text.pretokenized))
-        found, places = tf.math.top_k(sampling.speakable(logs), tf.minimum(tf.reduce_max(k), most))
+class Answers:
+    """What the signatures answer, in the graph (see `servable`).
+
+    Args:
+        model: from `tasks.next_word.model.Views.whole`.
+        facts: of the model.
+    """
+
+    def __init__(self, model: keras.Model, facts: Mapping[str, Any]) -> None:
+        self.model, self.parts, self.text = model, parts_of(model), TextConfig(**facts["text"])
+        self.names = tf.constant(["", words.NAMES[self.text.unit][0], *facts["vocabulary"]])
+        self.most = most_of(facts)
+
+    def _numbers_of(self, given: tf.Tensor) -> tf.Tensor:
+        apart = words.separated(given, self.text.unit, self.text.pretokenized)
+        return words.from_line_start(self.parts.vectorization(apart))
+
+    def suggest(self, **inputs: Any) -> dict[str, Any]:
+        """Answers `serving_default`."""
+        k = checked(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= self.most), f"k must be from 1 to {self.most}")
+        logs = self.model(words.separated(inputs["text"], self.text.unit, self.text.pretokenized))
+        found, places = tf.math.top_k(sampling.speakable(logs), tf.minimum(tf.reduce_max(k), self.most))
         wanted = tf.range(tf.shape(found)[1])[None] < k[:, None]
         return {
-            "words": tf.where(wanted, tf.gather(names, places), ""),
+            "words": tf.where(wanted, tf.gather(self.names, places), ""),
             "probabilities": tf.where(wanted, tf.exp(found), 0.0),
         }
 
-    def generate(**inputs: Any) -> dict[str, Any]:
+    def generate(self, **inputs: Any) -> dict[str, Any]:
+        """Answers `generate`."""
         limits = {
-            "length": ((inputs["length"] >= 1) & (inputs["length"] <= LONGEST), f"from 1 to {LONGEST}"),
+            "length": (
+                (inputs["length"] >= 1) & (inputs["length"] <= sampling.LONGEST),
+                f"from 1 to {sampling.LONGEST}",
+            ),
             "temperature": (
                 (inputs["temperature"] >= 0) & (inputs["temperature"] <= HOTTEST),
                 f"from 0 to {HOTTEST}",
@@ -73,35 +100,45 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
             "top_p": ((inputs["top_p"] > 0) & (inputs["top_p"] <= 1), "above 0 and at most 1"),
         }
         inputs |= {name: checked(inputs[name], fine, f"{name} must be {how}") for name, (fine, how) in limits.items()}
-        numbers = words.tail(numbers_of(inputs["prompt"]))
-        chosen = sampling.continued(parts, numbers, inputs)
-        return {"text": words.joined(tf.gather(names, chosen), text.unit, text.pretokenized)}
+        numbers = words.tail(self._numbers_of(inputs["prompt"]))
+        chosen = sampling.continued(self.parts, numbers, inputs)
+        return {"text": words.joined(tf.gather(self.names, chosen), self.text.unit, self.text.pretokenized)}
 
-    def score(**inputs: Any) -> dict[str, Any]:
-        numbers = numbers_of(inputs["text"])
+    def score(self, **inputs: Any) -> dict[str, Any]:
+        """Answers `score`."""
+        numbers = self._numbers_of(inputs["text"])
         numbers = tf.pad(numbers, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(numbers)[1])]])  # where all are empty
         targets = numbers[:, 1:]
         real = targets != words.PADDING
-        logs = tf.where(real, log_probabilities(parts, numbers[:, :-1], targets), 0.0)
+        logs = tf.where(real, log_probabilities(self.parts, numbers[:, :-1], targets), 0.0)
         count = tf.maximum(tf.reduce_sum(tf.cast(real, tf.float32), axis=1), 1.0)
         return {
-            "words": tf.gather(names, targets),
+            "words": tf.gather(self.names, targets),
             "log_probability": logs,
             "perplexity": tf.exp(-tf.reduce_sum(logs, axis=1) / count),
         }
 
-    def step(**inputs: Any) -> dict[str, Any]:
-        numbers = tf.cast(parts.vectorization(inputs["word"]), tf.int32)[:, :1]
+    def step(self, **inputs: Any) -> dict[str, Any]:
+        """Answers `step`."""
+        numbers = tf.cast(self.parts.vectorization(inputs["word"]), tf.int32)[:, :1]
         numbers = tf.pad(numbers, [[0, 0], [0, 1]])[:, :1]  # where all are empty
         numbers = tf.where(numbers == words.PADDING, words.UNKNOWN, numbers)
         length = tf.ones_like(numbers[:, 0])
-        after = parts.reader({"numbers": numbers, "length": length, "memory": inputs["memory"]})
-        return {"log_probabilities": parts.head(after["hidden"])[:, 0], "memory": after["memory"]}
+        after = self.parts.reader({"numbers": numbers, "length": length, "memory": inputs["memory"]})
+        return {"log_probabilities": self.parts.head(after["hidden"])[:, 0], "memory": after["memory"]}
 
+
+def most_of(facts: Mapping[str, Any]) -> int:
+    """Returns how many words may be asked for at once."""
+    return min(MOST, len(facts["vocabulary"]) - 1)
+
+
+def sample_requests(answers: Answers) -> dict[str, dict[str, np.ndarray]]:
+    """Returns a request that shows the form of each signature."""
     example = np.array([*EXAMPLES, "", "Blanks \u00e9 \n and a word nobody knows: qzxv. " * 20], object)
     count = len(example)
-    memory = np.zeros((count, parts.memory_size), np.float32)
-    one = np.array(["<eos>" if text.unit == "word" else "\n", "the", "of", "", "qzxv"], object)
+    memory = np.zeros((count, answers.parts.memory_size), np.float32)
+    one = np.array([words.NAMES[answers.text.unit][1], "the", "of", "", "qzxv"], object)
     drawn = {
         "prompt": example,
         "length": np.array([12, 3, 7, 5, 1], np.int32),
@@ -110,15 +147,13 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
         "top_p": np.array([1, 0.9, 1, 0.5, 1], np.float32),
         "seed": np.arange(count, dtype=np.int32),
     }
-    endpoints = {
-        "serving_default": endpoint_of(suggest, {"text": example, "k": np.full(count, min(3, most), np.int32)}),
-        "generate": endpoint_of(generate, drawn),
-        "score": endpoint_of(
-            score, {"text": np.array(["The value of the object"] * 2 + ["An object " * 2 + "."] * 2, object)}
-        ),
-        "step": endpoint_of(step, {"word": one, "memory": memory}, fixed=("memory",)),
+    scored = ["The value of the object"] * 2 + ["An object " * 2 + "."] * 2
+    return {
+        "serving_default": {"text": example, "k": np.full(count, min(3, answers.most), np.int32)},
+        "generate": drawn,
+        "score": {"text": np.array(scored, object)},
+        "step": {"word": one, "memory": memory},
     }
-    return Servable(model, endpoints, facts)
 
 
 def checked(value: tf.Tensor, fine: tf.Tensor, message: str) -> tf.Tensor:
@@ -173,7 +208,7 @@ def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call
 
 def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, np.ndarray]:
     """Returns the likeliest next words after each line, and their probabilities."""
-    k = min(SUGGESTIONS, len(facts["vocabulary"]) - 1)
+    k = min(SUGGESTIONS, most_of(facts))
     text = np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)
     found = call({"text": text, "k": np.full(len(lines), k, np.int32)})
     told = [[word.decode() for word in row] for row in found["words"]]

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tasks.next_word.words import FIRST_WORD
+
 SHOWN = 3  # words of a suggestion bar
-FIRST_WORD = 3  # numbers below are never suggested: padding, the unknown word, the end of a line
 TOP = (1, 3, 5)
 
 

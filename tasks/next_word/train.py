@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import Any
 
 import keras
 
@@ -47,15 +46,16 @@ def fit(config: NextWordConfig, splits: Splits, folder: Path) -> Fitted:
         views = Views(config, size)
         trainer = Trainer(views, config.fit.batch_size)
     prepared = time.monotonic() - started
-    history = training.fit(trainer, batches["train"], batches["validation"].in_order(), config.fit, folder, loss=_mean)
+    history = training.fit(
+        trainer, batches["train"], batches["validation"].in_order(), config.fit, folder, loss=training.own_losses
+    )
     history.seconds += prepared
+    model = views.whole(vocabulary)
     if config.fit.precision != "float32":
-        trained, views = views, Views(config, size)
-        for part in ("reader", "head"):
-            getattr(views, part).set_weights(getattr(trained, part).get_weights())
+        model = training.in_float32(model, lambda: Views(config, size).whole(vocabulary))
     notes = {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
     facts = {"task": "next_word", "text": dataclasses.asdict(config.text), "vocabulary": vocabulary}
-    return Fitted(model=views.whole(vocabulary), facts=facts, history=history, parts={"mixture": None}, notes=notes)
+    return Fitted(model=model, facts=facts, history=history, parts={"mixture": None}, notes=notes)
 
 
 def _batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> dict[str, ContiguousBatches]:
@@ -70,10 +70,6 @@ def _batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> d
                 f"{stretch}. Give more text, or lower --fit.batch-size or --model.stretch."
             ) from error
     return found
-
-
-def _mean(targets: Any, losses: Any) -> Any:
-    return losses
 
 
 TASK = Task(

@@ -17,6 +17,8 @@ from keras import ops
 from tasks.next_word.config import TextConfig
 
 PADDING, UNKNOWN, END = 0, 1, 2
+FIRST_WORD = END + 1
+"""Numbers below are never suggested."""
 NAMES = {"word": ("<unk>", "<eos>"), "character": ("\ufffd", "\n")}
 """How the unknown word and the end of a line are written."""
 LONGEST = 1000

@@ -33,9 +33,7 @@ def load(config: SentimentConfig) -> Splits:
     """
     source = config.data
     own_files = sources.is_file(source)
-    for option, value in (("--test-data", config.test_data), ("--validation-data", config.validation_data)):
-        if value and not own_files:
-            raise DataError(f"{option} {value} goes with a file as --data; {source} has its own splits. Leave it out.")
+    sources.require_own_files(config, own_files)
     if source == "sample":
         splits = _sample(config)
     elif own_files:
@@ -121,7 +119,7 @@ def _files(config: SentimentConfig) -> Splits:
         name=name,
         location=", ".join(Path(path).name for path in paths),
         sha256=sources.sha256(*paths),
-        licence="that of your files: they state none",
+        licence=sources.OWN_LICENCE,
         split="; ".join(how),
     )
     return _without_overlap(train, validation, test, origin)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.pipelines import counted, places_of, taken
+from shared.pipelines import counted, places_of, taken, without_end
 from tasks.stock.config import ForecastConfig
 from tasks.stock.model import FIELDS, Parts
 
@@ -87,7 +87,7 @@ class WindowBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(self._epoch).prefetch(2)
+        return without_end(self._epoch, first)
 
     def in_order(self) -> tf.data.Dataset:
         """Returns all batches once, cut from the first chosen day of each ticker, for validation."""

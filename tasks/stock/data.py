@@ -13,8 +13,6 @@ from shared.sources import Origin, Splits
 from tasks.stock import prices, sample, yahoo
 from tasks.stock.config import StockConfig
 
-LICENCE = "that of your files: they state none"
-
 
 def load(config: StockConfig) -> Splits:
     """Reads the prices and parts them by the day that is forecast.
@@ -74,7 +72,7 @@ def _read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
         name, licence = "yahoo", "Yahoo's terms of use: for your own use"
         location, digest = f"Yahoo Finance, {config.table.period}", sources.sha256_of_records(frame)
     elif sources.is_file(source):
-        frame, licence = prices.read(config, source), LICENCE
+        frame, licence = prices.read(config, source), sources.OWN_LICENCE
         name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
         digest = sources.sha256(source)
     else:

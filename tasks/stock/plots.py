@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.plots import figure_of, save
+from shared.plots import figure_of, save, style_of
 from tasks.stock.predictive import INTERVALS, LEVELS, MIDDLE, Scored
 
 SHOWN = 120  # days before and behind the forecast in the fan chart
@@ -45,8 +45,7 @@ def calibration(scored: Mapping[str, Scored], returns: np.ndarray, horizons: Seq
         known = np.isfinite(returns[:, k]).sum()
         for name, one in scored.items():
             below = one.below[k] / known
-            own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
-            axis.plot(LEVELS, below - LEVELS, label=name, **own)
+            axis.plot(LEVELS, below - LEVELS, label=name, **style_of(name))
         axis.axhline(0, color="grey", linewidth=1)
         axis.set(xlabel="level", ylabel="share below, less the level", title=f"{horizon} days ahead")
     axes[0].legend(fontsize=8)
@@ -61,8 +60,12 @@ def walk_forward(scored: Mapping[str, Scored], days: np.ndarray, horizons: Seque
     for k, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
         naive = _means(scored["random_walk"].scores["crps"][:, k], month)
         for name, one in scored.items():
-            own = {"linewidth": 2.5, "color": "black"} if name == "exported" else {"linewidth": 1}
-            axis.plot(unique[::MONTH][: len(naive)], _means(one.scores["crps"][:, k], month) / naive, label=name, **own)
+            axis.plot(
+                unique[::MONTH][: len(naive)],
+                _means(one.scores["crps"][:, k], month) / naive,
+                label=name,
+                **style_of(name),
+            )
         axis.set(ylabel="CRPS / random walk's", title=f"{horizon} days ahead")
         axis.tick_params(axis="x", rotation=45)
     axes[0].legend(fontsize=8)
