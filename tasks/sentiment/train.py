@@ -151,12 +151,13 @@ def _fit_lstm(
     with training.precision(config.fit.precision):
         reader = model.LSTMReader(config, classes, vectors)
         pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
-        trained = reader.whole
+        trained, batches = reader.whole, _training_batches(config, *train)
         if config.head.adversarial:
-            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
+            begin = config.head.adversarial_after * batches.steps
+            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial, begin)
         history = training.fit(
             trained,
-            _training_batches(config, *train),
+            batches,
             SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
             config.fit,
             folder,
