@@ -25,27 +25,25 @@ class AdversarialTraining(keras.Model):
         embed: from int32 `(batch, time)`, 0 for padding, to vectors `(batch, time, features)`.
         read: from `[vectors, mask]`, the mask boolean `(batch, time)`, to logits.
         strength: length of the disturbance as a share of the vectors' length over a whole text, above 0.
-        begin: steps without a disturbance at first: what is not yet understood needs none.
 
     Raises:
         SuiteError: the backend is not TensorFlow, whose gradients this step uses.
     """
 
-    def __init__(self, embed: keras.Model, read: keras.Model, strength: float, begin: int = 0) -> None:
+    def __init__(self, embed: keras.Model, read: keras.Model, strength: float) -> None:
         super().__init__(name="adversarial_training")
         if keras.backend.backend() != "tensorflow":
             raise SuiteError("Adversarial training needs KERAS_BACKEND=tensorflow; or train with --head.adversarial 0.")
         self.embed = embed
         self.read = read
         self.strength = strength
-        self.begin = begin
 
     def call(self, numbers: Any, training: bool = False) -> Any:
         """From int32 `(batch, time)` to logits."""
         return self.read([self.embed(numbers), ops.not_equal(numbers, 0)], training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One optimizer step on the mean of the plain and, from `begin` on, the disturbed loss; logs are the plain one's."""
+        """One optimizer step on the mean of the plain and the disturbed loss; logs are those of the plain one."""
         numbers, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         mask = ops.not_equal(numbers, 0)
         with tf.GradientTape() as tape:
@@ -55,24 +53,17 @@ class AdversarialTraining(keras.Model):
             loss = self.compute_loss(y=labels, y_pred=logits)
             scaled = self.optimizer.scale_loss(loss)
         plain, slope = tape.gradient(scaled, [self.trainable_weights, vectors])
-        plain = [tf.convert_to_tensor(gradient) for gradient in plain]
-        begun = tf.cast(self.optimizer.iterations, tf.int32) >= self.begin
-        gradients = tf.cond(begun, lambda: self._with_disturbed(numbers, labels, vectors, slope, plain), lambda: plain)
-        self.optimizer.apply(gradients, self.trainable_weights)
-        for metric in self.metrics:
-            if metric.name == "loss":
-                metric.update_state(loss)
-        return self.compute_metrics(numbers, labels, logits)
-
-    def _with_disturbed(self, numbers: Any, labels: Any, vectors: Any, slope: Any, plain: list[Any]) -> list[Any]:
-        """Returns the mean of the plain gradients and those of the disturbed batch."""
-        mask = ops.not_equal(numbers, 0)
         shift = tf.stop_gradient(disturbance(vectors, slope, mask, self.strength))
         with tf.GradientTape() as tape:
             moved = self.read([self.embed(numbers) + shift, mask], training=True)
             scaled = self.optimizer.scale_loss(self.compute_loss(y=labels, y_pred=moved))
         disturbed = tape.gradient(scaled, self.trainable_weights)
-        return [(a + tf.convert_to_tensor(b)) / 2 for a, b in zip(plain, disturbed, strict=True)]
+        mean = [(tf.convert_to_tensor(a) + tf.convert_to_tensor(b)) / 2 for a, b in zip(plain, disturbed, strict=True)]
+        self.optimizer.apply(mean, self.trainable_weights)
+        for metric in self.metrics:
+            if metric.name == "loss":
+                metric.update_state(loss)
+        return self.compute_metrics(numbers, labels, logits)
 
 
 def disturbance(vectors: Any, slope: Any, mask: Any, strength: float) -> Any:

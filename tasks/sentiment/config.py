@@ -39,8 +39,6 @@ class HeadConfig:
     """Peak of the learning rate in these."""
     adversarial: float = 0.02
     """Adversarial training: length of the disturbance as a share of the word vectors' length; 0 leaves it out."""
-    adversarial_after: int = 0
-    """Passes over the texts before that begins."""
     embedding_dropout: float = 0.3
     """Share of the vectors' columns set to zero over a whole text, in [0, 1)."""
     word_dropout: float = 0.05
@@ -50,7 +48,7 @@ class HeadConfig:
 
     def __post_init__(self) -> None:
         require_share(self, "embedding_dropout", "word_dropout", "dropout")
-        require_at_least(self, 0, "pretraining_epochs", "adversarial", "adversarial_after")
+        require_at_least(self, 0, "pretraining_epochs", "adversarial")
         require_at_least(self, 1, "embedding_size")
         if not self.pretraining_learning_rate > 0:
             raise ValueError(
@@ -116,7 +114,7 @@ PRESETS = {
         validation_fraction=0.06,
         lstm=LSTMConfig(units=(128,), bidirectional=True),
         fit=FitConfig(epochs=5, weight_decay=0.05),
-        head=HeadConfig(pretraining_epochs=3, adversarial_after=1),
+        head=HeadConfig(pretraining_epochs=3),
     ),
     "large": SentimentConfig(
         data="imdb_reviews",

@@ -151,13 +151,12 @@ def _fit_lstm(
     with training.precision(config.fit.precision):
         reader = model.LSTMReader(config, classes, vectors)
         pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
-        trained, batches = reader.whole, _training_batches(config, *train)
+        trained = reader.whole
         if config.head.adversarial:
-            begin = config.head.adversarial_after * batches.steps
-            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial, begin)
+            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
         history = training.fit(
             trained,
-            batches,
+            _training_batches(config, *train),
             SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
             config.fit,
             folder,

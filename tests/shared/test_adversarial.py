@@ -66,24 +66,6 @@ def test_one_step_follows_the_mean_gradient_of_both_losses_worked_by_hand():
         np.testing.assert_allclose(got, (a + b) / 2, atol=1e-5)
 
 
-def test_before_it_begins_a_step_follows_the_plain_gradient():
-    numbers, labels = np.array([[1, 2, 0], [3, 4, 5]]), np.array([0, 1])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    late = AdversarialTraining(*parts(), strength=0.3, begin=1)
-    embed, read = parts()
-    numbers_in = keras.Input((None,), dtype="int32")
-    never = keras.Model(numbers_in, read([embed(numbers_in), ops.not_equal(numbers_in, 0)]))
-    found = []
-    for model in (late, never):
-        model.compile(optimizer=keras.optimizers.SGD(1.0), loss=loss)
-        for _ in range(2):
-            model.train_on_batch(numbers, labels)
-            found.append([ops.convert_to_numpy(w) for w in model.trainable_weights])
-    for one, other in zip(found[0], found[2], strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-6)
-    assert max(np.abs(one - other).max() for one, other in zip(found[1], found[3], strict=True)) > 1e-4
-
-
 def test_it_trains_and_reports_the_plain_loss():
     rng = np.random.default_rng(0)
     numbers = rng.integers(1, 9, (64, 6))
