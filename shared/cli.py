@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | train | evaluate | predict | export | demo`.
+"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | demo`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if known.command == "predict":
             rest = _take_inputs(known, rest)
-        if rest and known.command not in ("train", "evaluate"):
+        if rest and known.command not in ("train", "evaluate", "recalibrate"):
             parser.error(f"unknown option: {rest[0]}")
         known.run(known, rest)
     except SuiteError as error:
@@ -91,6 +91,13 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--output", default="saved_models", help="where the models are")
     _add_version(predict)
     predict.set_defaults(run=_predict)
+
+    recalibrate = commands.add_parser(
+        "recalibrate", help="calibrate an exported model by newer data, without training", add_help=False
+    )
+    recalibrate.add_argument("task")
+    _add_version(recalibrate)
+    recalibrate.set_defaults(run=_recalibrate)
 
     export = commands.add_parser("export", help="write a new SavedModel version from a model.keras")
     export.add_argument("task")
@@ -145,11 +152,10 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
 def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     config = _config(known.task, "default", rest, prog=f"lstm-suite evaluate {known.task} [--version N] [--json]")
     loaded = _load(known.task)
-    from shared import sources, workflow
+    from shared import workflow
 
     version = _version(config.output, known)
-    if not sources.is_file(config.data):
-        raise SuiteError(f"evaluate: name a file of labelled records with --data. Received: {config.data}")
+    _require_file(config, "evaluate: name a file of labelled records")
     scores = workflow.evaluate(loaded, config, version, config.data)
     if known.json:
         values = {s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}
@@ -157,6 +163,23 @@ def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
         return
     rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
     table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
+
+
+def _recalibrate(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    config = _config(known.task, "default", rest, prog=f"lstm-suite recalibrate {known.task} [--version N]")
+    loaded = _load(known.task)
+    from shared import workflow
+
+    version = _version(config.output, known)
+    _require_file(config, "recalibrate: name a file of newer records")
+    say(f"Exported {workflow.recalibrate(loaded, config, version, config.data)}, calibrated by {config.data}.")
+
+
+def _require_file(config: TaskConfig, wanted: str) -> None:
+    from shared import sources
+
+    if not sources.is_file(config.data):
+        raise SuiteError(f"{wanted} with --data. Received: {config.data}")
 
 
 def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:

@@ -12,6 +12,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+POOL = 50
+"""Batches whose sequences are sorted by length together, at most; of few batches an eighth, so that they differ by epoch."""
+
 
 def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.ndarray:
     """Chooses whole groups at random until they hold about `fraction` of the rows.
@@ -105,6 +108,28 @@ def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None)
 def counted(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
     """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
     return batches.apply(tf.data.experimental.assert_cardinality(count))
+
+
+def order_by_length(lengths: np.ndarray, batch_size: int, seed: tuple[int, ...]) -> np.ndarray:
+    """Returns the examples of an epoch, int64 `(examples,)`, of which each batch takes the next: sorted by length within pools
+    of `POOL` batches drawn at random, so that little is padded, and the batches shuffled.
+
+    Args:
+        lengths: of the examples, `(examples,)`.
+        batch_size: examples in a batch.
+        seed: decides; another each epoch.
+    """
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(lengths))
+    rest = len(order) % batch_size
+    last, order = order[:rest], order[rest:]  # any examples: a batch of the few longest would weigh too much
+    batches = -(-len(lengths) // batch_size)
+    pool = batch_size * min(POOL, max(1, batches // 8))
+    for start in range(0, len(order), pool):
+        part = order[start : start + pool]
+        order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
+    shuffled = rng.permutation(order.reshape(-1, batch_size))
+    return np.concatenate([shuffled.ravel(), last])
 
 
 def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,30 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     if known.get("task") != task.name:
         raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
 
-    def add_report(aside: Path) -> None:
-        for name in ("card.md", "metrics.json"):
-            if (source.parent / name).exists():
-                shutil.copyfile(source.parent / name, aside / name)
-        if (source.parent / "plots").is_dir():
-            shutil.copytree(source.parent / "plots", aside / "plots")
+    return export.publish(task.servable(model, known), folder, partial(_copy_report, source.parent))
 
-    return export.publish(task.servable(model, known), folder, add_report)
+
+def recalibrate(task: Task, config: TaskConfig, version: Path, source: str) -> Path:
+    """Publishes an exported version's model, its weights as they are, calibrated by answers that came in since.
+
+    The report beside it stays that of the training.
+
+    Args:
+        task: the task.
+        config: settings that say what the file looks like; those left out are the model's.
+        version: the version's folder.
+        source: the file.
+
+    Returns:
+        The new version's folder.
+
+    Raises:
+        SuiteError: the task has no calibration that ages, the file cannot be used, or the export failed.
+    """
+    if task.recalibrate is None:
+        raise SuiteError(f"{task.name}: has no calibration to be renewed. Train it again on newer data.")
+    model, known = task.recalibrate(config, source, export.load_keras(version / "model.keras"), facts(version))
+    return export.publish(task.servable(model, known), version.parent, partial(_copy_report, version))
 
 
 def facts(version: Path) -> dict[str, Any]:
@@ -120,6 +137,14 @@ def caller(version: Path, name: str = "serving_default", batch: int = 64) -> Cal
 
     call.model = loaded  # type: ignore[attr-defined]  # a signature does not keep its model alive
     return call
+
+
+def _copy_report(version: Path, aside: Path) -> None:
+    for name in ("card.md", "metrics.json"):
+        if (version / name).exists():
+            shutil.copyfile(version / name, aside / name)
+    if (version / "plots").is_dir():
+        shutil.copytree(version / "plots", aside / "plots")
 
 
 def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:

@@ -21,6 +21,7 @@ from tasks.stock.calibration import at_levels, calibrate
 from tasks.stock.config import StockConfig
 from tasks.stock.model import Parts, distribution_of, parts_of, trainer_of
 from tasks.stock.predictive import Forecast, Scored, joined, of_quantiles, scored_of
+from tasks.stock.recalibration import answers_of, walk_forward
 from tasks.stock.scores import below, summary
 
 BOOSTED_ROWS = 60_000  # rows that train the gradient boosting, the newest
@@ -46,6 +47,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
     makers: dict[str, Maker] = {
         "exported": lambda rows: {"exported": exported(parameters[rows], returns[rows], normals)}
     }
+    makers["recalibrated"] = _recalibrated(parts, panel, parameters, returns, splits, config)
     makers |= _baselines(parts, panel, asked, returns, splits, config)
     blocks = _blocks(panel.first[asked])
     scored: dict[str, Scored] = {}
@@ -55,7 +57,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
         found = [{name: scored_of(f, returns[rows]) for name, f in make(rows).items()} for rows in blocks]
         scored |= {name: joined([part[name] for part in found]) for name in found[0]}
         minutes[name] = (time.monotonic() - started) / 60
-    del minutes["exported"]
+    del minutes["exported"], minutes["recalibrated"]
     scales = naive_scales(splits.train, panel, asked, horizons)
     scores: list[Score] = []
     for name in scored:
@@ -78,7 +80,9 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
             "CRPS beside each baseline, in %": {
                 name: below(scored, name, days, horizons) for name in scored if name != "exported"
             },
-            "coverage by year": coverage_by_year(scored["exported"].scores, days, horizons),
+            "coverage by year": {
+                name: coverage_by_year(scored[name].scores, days, horizons) for name in ("exported", "recalibrated")
+            },
             "backtest": backtest.compare(scored["exported"].rise[:, 0], returns[:, 0], days, tickers),
         },
         plots={
@@ -167,6 +171,34 @@ def _blocks(first: np.ndarray) -> list[slice]:
     _, last = np.unique(ends // ROWS, return_index=True)
     cuts = np.unique(np.r_[0, ends[last], len(first)])
     return [slice(int(begin), int(end)) for begin, end in pairwise(cuts)]
+
+
+def _recalibrated(
+    parts: Parts, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
+) -> Maker:
+    """Returns what forecasts rows by the exported model, calibrated anew as the test days pass."""
+    before = open_panel(splits.validation, config.forecast)
+    learned = answers_of(before, forecasts(trainer_of(parts), WindowBatches(before, config.forecast)), config.forecast)
+    periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast)))
+    normals = np.stack([normals for _, normals in periods])
+    period = np.empty(len(returns), np.int64)
+    for k, (rows, _) in enumerate(periods):
+        period[rows] = k
+
+    def make(rows: slice) -> dict[str, Forecast]:
+        kinds = period[rows]
+        order = np.argsort(kinds, kind="stable")
+        mine, came = parameters[rows][order], returns[rows][order]
+        cuts = np.flatnonzero(np.diff(kinds[order])) + 1
+        found = [
+            exported(p, r, normals[k[0]])
+            for p, r, k in zip(*(np.split(values, cuts) for values in (mine, came, kinds[order])), strict=True)
+        ]
+        back = np.argsort(order)
+        names = ("quantiles", "log_density", "rise")
+        return {"recalibrated": Forecast(*(np.concatenate([getattr(f, name) for f in found])[back] for name in names))}
+
+    return make
 
 
 def _baselines(

@@ -54,6 +54,22 @@ def trainer_of(parts: Parts) -> keras.Model:
     return keras.Model(inputs, _parameters(parts, inputs), name="trainer")
 
 
+def whole_of(parts: Parts, normals: np.ndarray) -> keras.Model:
+    """Returns the model of `model.keras`: whole series to price quantiles `(batch, horizons, quantiles)`.
+
+    Args:
+        parts: trained.
+        normals: for each horizon and quantile, the standard normal number at which it lies, `(horizons, quantiles)`.
+    """
+    inputs = _inputs()
+    parameters = _parameters(parts, inputs)
+    mask = _mask(inputs["length"], inputs["close"])
+    flat = keras.layers.Reshape((-1, len(normals) * len(PARAMETERS)))(parameters)
+    last = ops.reshape(at_last_step(flat, mask), (-1, len(normals), len(PARAMETERS)))
+    close = at_last_step(ops.expand_dims(inputs["close"], -1), mask)
+    return keras.Model(inputs, price_quantiles(last, close, normals), name="stock")
+
+
 class Views:
     """The model's parts, which share their weights in training, in serving and day by day.
 
@@ -77,20 +93,8 @@ class Views:
         self.parts = Parts(self.days, self.head)
 
     def whole(self, normals: np.ndarray) -> keras.Model:
-        """Returns the model of `model.keras`: whole series to price quantiles `(batch, horizons, quantiles)`.
-
-        Args:
-            normals: for each horizon and quantile, the standard normal number at which it lies, `(horizons, quantiles)`.
-        """
-        inputs = _inputs()
-        parameters = _parameters(self.parts, inputs)
-        mask = _mask(inputs["length"], inputs["close"])
-        count = len(self.config.forecast.horizons) * len(PARAMETERS)
-        flat = keras.layers.Reshape((-1, count))(parameters)
-        last = ops.reshape(at_last_step(flat, mask), (-1, count // len(PARAMETERS), len(PARAMETERS)))
-        close = at_last_step(ops.expand_dims(inputs["close"], -1), mask)
-        quantiles = price_quantiles(last, close, normals)
-        return keras.Model(inputs, quantiles, name="stock")
+        """Returns `whole_of` its parts."""
+        return whole_of(self.parts, normals)
 
     def _days(self) -> keras.Model:
         inputs, memory = _inputs(), keras.Input((self.memory_size,), name="memory")

@@ -20,6 +20,7 @@ from tasks.stock.calibration import normals_of
 from tasks.stock.config import StockConfig
 from tasks.stock.distribution import log_score
 from tasks.stock.evaluate import evaluate
+from tasks.stock.recalibration import recalibrate
 
 RISE_WEIGHT = 0.5  # of the log loss of rise or fall, beside the log score
 
@@ -68,6 +69,7 @@ def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
         model=views.whole(serving.served_normals(normals, config.forecast.quantiles)),
         facts=facts,
         history=history,
+        parts={"recalibrated": None},  # made when the answers are there, in `evaluate`
         notes={"normal numbers of the calibrated quantiles": normals.round(3).tolist()},
     )
 
@@ -99,6 +101,7 @@ TASK = Task(
     judge=serving.judge,
     predict=serving.predict,
     primary_metric="crps_skill",
+    recalibrate=recalibrate,
     examples=serving.EXAMPLES,
     limits=(
         "Not investment advice. It forecasts how far a price may move; where to, nobody knows well enough to live on, and "

@@ -97,7 +97,7 @@ def assert_defined(answer, labels=("negative", "positive")):
 def test_help_and_listing_come_without_tensorflow():
     done = python("-c", LIGHT)
     assert done.returncode == 0, done.stderr
-    for word in ("list", "train", "evaluate", "predict", "export", "demo", "sentiment", "--text-column"):
+    for word in ("list", "train", "evaluate", "predict", "recalibrate", "export", "demo", "sentiment", "--text-column"):
         assert word in done.stdout
 
 
@@ -125,7 +125,7 @@ def test_list_shows_tasks_presets_and_the_newest_version(sentiment, capsys, tmp_
     assert "none yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize("command", ["train", "evaluate", "recalibrate"])
 def test_help_of_a_task_lists_every_setting(capsys, command):
     with pytest.raises(SystemExit) as stop:
         main([command, "sentiment", "--help"])
@@ -157,6 +157,7 @@ def test_help_of_a_preset_shows_its_own_defaults(capsys):
         (["train", "sentiment", "--data", "no_such_set"], ['"no_such_set"', "Check the spelling"]),
         (["predict", "sentiment", "a text"], ["no exported version", "lstm-suite train sentiment"]),
         (["evaluate", "sentiment", "--data", "x.csv"], ["no exported version", "lstm-suite train sentiment"]),
+        (["recalibrate", "sentiment", "--data", "x.csv"], ["no exported version", "lstm-suite train sentiment"]),
         (["predict", "sentiment", "--file", "nowhere.txt"], ["nowhere.txt", "No such file", "one input a line"]),
         (["predict", "sentiment", "--file", "."], ["directory", "one input a line"]),
         (["export", "sentiment", "--model", "model.h5"], ["model.h5", "expected a .keras file"]),
@@ -312,6 +313,14 @@ def test_training_that_fails_leaves_the_exported_version_as_it_was(sentiment, co
     complaint("train", "sentiment", "--preset", "sample", "--data", path, "--output", sentiment.config.output)
     assert contents(folder) == before
     assert sentiment.version / "saved_model.pb" in list(sentiment.version.iterdir())
+
+
+def test_a_task_without_a_calibration_that_ages_says_so(sentiment, complaint, write):
+    path = write("reviews.csv", b"text,label\nfine,positive\n")
+    before = contents(sentiment.config.output)
+    line = complaint("recalibrate", "sentiment", "--data", path, "--output", sentiment.config.output)
+    assert "no calibration to be renewed" in line
+    assert contents(sentiment.config.output) == before
 
 
 def test_export_from_the_keras_file_answers_the_same(sentiment, ask, tmp_path):

@@ -52,7 +52,8 @@ def test_every_model_has_every_score(judged, config):
     ways = {score.model for score in evaluation.scores if score.metric == "path_mse_2d"}
     assert ways == {"exported", "repeat_last", "nlinear"}
     models -= {"repeat_last", "nlinear"}
-    assert models == {"exported", "random_walk", "drift", "ewma", "garch", "garch_t", "gradient_boosting"}
+    baselines = {"random_walk", "drift", "ewma", "garch", "garch_t", "gradient_boosting"}
+    assert models == {"exported", "recalibrated", *baselines}
     metrics = {score.metric for score in evaluation.scores} - {"path_mse_2d"}
     assert {
         "crps_skill",
