@@ -148,30 +148,50 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     """
     import tensorflow_datasets as tfds
 
-    folder = os.environ.get("TFDS_DATA_DIR") or None
-    try:
-        builder = tfds.builder(name, data_dir=folder)
-    except Exception as error:  # no such name, configuration or version, or a library that it needs is not there
-        raise DataError(
-            f'"{name}" is neither a file here nor a TensorFlow data set to be had ({_first_line(error).rstrip(".")}). Check the '
-            "spelling, or give a path such as ./reviews.csv."
-        ) from error
+    builder = open_tfds(name)
     missing = [column for column in columns if column not in builder.info.features]
     if missing:
         raise DataError(f'{name}: no feature "{missing[0]}". It has {_listed(builder.info.features)}.')
-    try:
-        builder.download_and_prepare()
-    except Exception as error:  # TFDS lets the errors of many download libraries through
-        raise DataError(
-            f"{name}: not in {folder or '~/tensorflow_datasets'}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
-            "network, or set TFDS_DATA_DIR to a folder that holds it."
-        ) from error
+    prepare_tfds(builder, name)
     frames = {}
     for split in builder.info.splits:
         examples = tfds.as_numpy(builder.as_dataset(split=split))
         frame = pd.DataFrame([{column: example[column] for column in columns} for example in examples])
         frames[split] = _decoded(frame, builder.info.features).rename(columns=dict(columns))
     return frames, builder.info
+
+
+def open_tfds(name: str) -> Any:
+    """Returns the builder of a TensorFlow data set, which knows its features (see `read_tfds`).
+
+    Raises:
+        DataError: there is no such data set.
+    """
+    import tensorflow_datasets as tfds
+
+    try:
+        return tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR") or None)
+    except Exception as error:  # no such name, configuration or version, or a library that it needs is not there
+        raise DataError(
+            f'"{name}" is neither a file here nor a TensorFlow data set to be had ({_first_line(error).rstrip(".")}). Check the '
+            "spelling, or give a path such as ./reviews.csv."
+        ) from error
+
+
+def prepare_tfds(builder: Any, name: str) -> None:
+    """Downloads a data set where it is not there yet.
+
+    Raises:
+        DataError: it can be neither found nor downloaded.
+    """
+    try:
+        builder.download_and_prepare()
+    except Exception as error:  # TFDS lets the errors of many download libraries through
+        folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+        raise DataError(
+            f"{name}: not in {folder}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
+            "network, or set TFDS_DATA_DIR to a folder that holds it."
+        ) from error
 
 
 def sha256(*paths: str) -> str:

@@ -63,6 +63,8 @@ class NextWordConfig(TaskConfig):
     """Share of the text kept back as test, in (0, 1): the end of a file, or whole documents of several."""
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
+    dynamic_evaluation: bool = False
+    """Judge the model besides while it goes on learning from the test text (Krause et al., 2018); takes minutes."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -82,7 +84,7 @@ PRESETS = {
         data="tiny_shakespeare",
         lstm=LSTMConfig(units=(400, 400), dropout=0.4),
         fit=FitConfig(
-            epochs=30,
+            epochs=25,
             batch_size=64,
             learning_rate=3e-3,
             weight_decay=0.0,

@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 
 from shared.evaluation import Score, score_of_days
+from shared.kneser_ney import KneserNey
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted
-from tasks.next_word import adaptive, plots
+from tasks.next_word import adaptive, dynamic, plots
 from tasks.next_word.config import NextWordConfig
-from tasks.next_word.kneser_ney import KneserNey
 from tasks.next_word.model import Parts, parts_of
 from tasks.next_word.suggestions import TOP, Keyboard, judged
 from tasks.next_word.words import END, PADDING, UNKNOWN, stream_of
@@ -29,7 +29,8 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     """Scores the exported model, its mixtures and the baselines on the test text by the same metrics.
 
     `perplexity` is over the whole vocabulary, the state carried through the text and nothing learned from it;
-    `perplexity_adaptive` that with caches of what came before. `bits_per_character` where characters are predicted, else
+    `perplexity_adaptive` that with caches of what came before, `perplexity_dynamic` that of a model which goes on learning from
+    it, where that was asked for, and is part of the adaptive mixture then. `bits_per_character` where characters are predicted, else
     `top_1`, `top_3`, `top_5` and `keystrokes_saved` by a bar of three, over the words that are known.
 
     Args:
@@ -50,8 +51,14 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     static = {name: {"exported": read[name][0]} for name in read}
     for split, found in static.items():
         found |= {name: ngram.probabilities(streams[split]) for name, ngram in ngrams.items()}
-    caches = _caches(read, streams)
-    combined, weights = _combined(static, caches)
+    adapted = _caches(read, streams)
+    if config.dynamic_evaluation:
+        started = time.monotonic()
+        rate = dynamic.best_rate(fitted.model, streams["validation"])
+        for split, found in adapted.items():
+            found["dynamic evaluation"] = dynamic.probabilities(fitted.model, streams[split], rate)
+        minutes["dynamic evaluation"] = (time.monotonic() - started) / 60
+    combined, weights = _combined(static, adapted)
     scores = [
         score for (model, metric), p in combined.items() for score in likelihood(model, metric, p, config.text.unit)
     ]
@@ -126,19 +133,22 @@ def _caches(
 
 
 def _combined(
-    static: Mapping[str, Mapping[str, np.ndarray]], caches: Mapping[str, Mapping[str, np.ndarray]]
+    static: Mapping[str, Mapping[str, np.ndarray]], adapted: Mapping[str, Mapping[str, np.ndarray]]
 ) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, dict[str, float]]]:
     """Returns the test probabilities of all models and mixtures, and the mixtures' weights."""
-    mixtures = {
+    mixtures: dict[tuple[str, str], tuple[str, ...]] = {
         ("exported", "perplexity_adaptive"): ("exported", "neural cache"),
         (BEST, "perplexity_adaptive"): (BEST, "unigram cache"),
         ("mixture", "perplexity"): ("exported", BEST),
         ("mixture", "perplexity_adaptive"): ("exported", BEST, "neural cache", "unigram cache"),
     }
     found = {(name, "perplexity"): p for name, p in static["test"].items()}
+    if (learning := "dynamic evaluation") in adapted["test"]:
+        found["exported", "perplexity_dynamic"] = adapted["test"][learning]
+        mixtures["mixture", "perplexity_adaptive"] += (learning,)
     weights = {}
     for key, members in mixtures.items():
-        given = {split: [{**static[split], **caches[split]}[name] for name in members] for split in static}
+        given = {split: [{**static[split], **adapted[split]}[name] for name in members] for split in static}
         chosen = adaptive.weights_of(given["validation"])
         found[key] = adaptive.mixed(given["test"], chosen)
         weights[" ".join(key)] = dict(zip(members, map(float, chosen), strict=True))

@@ -52,6 +52,17 @@ def parts_of(model: keras.Model) -> Parts:
     return Parts(model.get_layer("words"), _reader(embedding, model.get_layer("inner")), _head(embedding))
 
 
+def copied(model: keras.Model) -> Parts:
+    """Returns the parts of a model that `Views.whole` made, with weights of their own."""
+    embedding = model.get_layer("embedding")
+    own = type(embedding).from_config(embedding.get_config())
+    own.build()
+    inner = keras.models.clone_model(model.get_layer("inner"))
+    own.set_weights(embedding.get_weights())
+    inner.set_weights(model.get_layer("inner").get_weights())
+    return Parts(model.get_layer("words"), _reader(own, inner), _head(own))
+
+
 class Views:
     """The model's parts, which share their weights in training, in serving and word by word.
 

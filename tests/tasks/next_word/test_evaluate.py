@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -41,6 +43,19 @@ def test_every_model_has_its_scores(judged):
     )  # who sat hangs on two words before
     assert perplexity["mixture"] <= perplexity["kneser_ney_5"] * 1.02
     assert scores["kneser_ney_5", "top_3"].value > scores["unigram", "top_3"].value
+
+
+def test_learning_from_the_test_text_is_told_by_itself_and_mixed_where_asked_for(judged, splits, config):
+    fitted, static = judged
+    before = fitted.model.get_weights()
+    found = evaluate(fitted, splits, dataclasses.replace(config, dynamic_evaluation=True))
+    scores = {(s.model, s.metric): s.value for s in found.scores}
+    plain = {(s.model, s.metric): s.value for s in static.scores}
+    assert set(scores) - set(plain) == {("exported", "perplexity_dynamic")}
+    assert scores["exported", "perplexity_dynamic"] < scores["exported", "perplexity"]  # one sentence, nine ways
+    assert scores["exported", "perplexity"] == plain["exported", "perplexity"]
+    assert "dynamic evaluation" in found.notes["weights of the mixtures"]["mixture perplexity_adaptive"]
+    assert all(np.array_equal(one, other) for one, other in zip(before, fitted.model.get_weights(), strict=True))
 
 
 def test_plots_can_be_drawn(judged, tmp_path):

@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tasks.next_word.kneser_ney import KneserNey
+from shared.kneser_ney import KneserNey
 
 END = 2
 
