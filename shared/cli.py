@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     predict.set_defaults(run=_predict)
 
     recalibrate = commands.add_parser(
-        "recalibrate", help="calibrate an exported model by newer data, without training", add_help=False
+        "recalibrate",
+        help="calibrate an exported model by newer data; settings of training mean nothing",
+        add_help=False,
     )
     recalibrate.add_argument("task")
     _add_version(recalibrate)
@@ -152,10 +154,11 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
 def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     config = _config(known.task, "default", rest, prog=f"lstm-suite evaluate {known.task} [--version N] [--json]")
     loaded = _load(known.task)
-    from shared import workflow
+    from shared import sources, workflow
 
     version = _version(config.output, known)
-    _require_file(config, "evaluate: name a file of labelled records")
+    if not sources.is_file(config.data):
+        raise SuiteError(f"evaluate: name a file of labelled records with --data. Received: {config.data}")
     scores = workflow.evaluate(loaded, config, version, config.data)
     if known.json:
         values = {s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}
@@ -170,16 +173,12 @@ def _recalibrate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     loaded = _load(known.task)
     from shared import workflow
 
-    version = _version(config.output, known)
-    _require_file(config, "recalibrate: name a file of newer records")
-    say(f"Exported {workflow.recalibrate(loaded, config, version, config.data)}, calibrated by {config.data}.")
-
-
-def _require_file(config: TaskConfig, wanted: str) -> None:
-    from shared import sources
-
-    if not sources.is_file(config.data):
-        raise SuiteError(f"{wanted} with --data. Received: {config.data}")
+    if loaded.recalibrate is not None and config.data == "sample":
+        raise SuiteError("recalibrate: name newer records with --data. The sample is none.")
+    version, told = workflow.recalibrate(loaded, config, known.version)
+    say(f"Exported {version}, calibrated by {config.data}:")
+    for name, value in told.items():
+        say(f"  {name}: {value}")
 
 
 def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -294,14 +293,7 @@ def _refusal(error: BaseException) -> ValueError | None:
 def _version(output: str, known: argparse.Namespace) -> Path:
     from shared import export
 
-    folder = Path(output).expanduser() / known.task
-    if known.version is None:
-        return export.latest(folder)
-    path = folder / str(known.version)
-    if path not in export.versions(folder):
-        found = ", ".join(version.name for version in export.versions(folder)) or "none"
-        raise SuiteError(f"{folder} has no version {known.version}; there: {found}.")
-    return path
+    return export.version_of(Path(output).expanduser() / known.task, known.version)
 
 
 def _lines(file: str | None) -> list[str]:

@@ -116,6 +116,21 @@ def latest(folder: Path) -> Path:
     return found[-1]
 
 
+def version_of(folder: Path, number: int | None) -> Path:
+    """Returns a version's folder by its number, the newest for None.
+
+    Raises:
+        ExportError: there is none.
+    """
+    if number is None:
+        return latest(folder)
+    path = folder / str(number)
+    if path not in versions(folder):
+        found = ", ".join(version.name for version in versions(folder)) or "none"
+        raise ExportError(f"{folder} has no version {number}; there: {found}.")
+    return path
+
+
 def load_keras(path: Path) -> keras.Model:
     """Opens a `.keras` file the user named; a model file is a program, so code inside it is refused.
 

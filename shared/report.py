@@ -20,7 +20,8 @@ from shared.sources import Splits
 from shared.task import Evaluation, Fitted, Task
 
 LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "crps", "pinball", "log_score", "mase", "path_mse"}
-LOWER_IS_BETTER |= {"perplexity", "perplexity_adaptive", "bits_per_character"}
+LOWER_IS_BETTER |= {"perplexity", "perplexity_adaptive", "perplexity_dynamic", "bits_per_character"}
+LOWER_IS_BETTER |= {"word_error_rate", "character_error_rate"}
 HORIZON = re.compile(r"_\d+d$")
 """What ends the name of a metric of so many days ahead."""
 COVERAGE = re.compile(r"coverage_(\d+)$")

@@ -174,7 +174,7 @@ def open_tfds(name: str) -> Any:
     except Exception as error:  # no such name, configuration or version, or a library that it needs is not there
         raise DataError(
             f'"{name}" is neither a file here nor a TensorFlow data set to be had ({_first_line(error).rstrip(".")}). Check the '
-            "spelling, or give a path such as ./reviews.csv."
+            "spelling, or give a path such as ./data.csv."
         ) from error
 
 

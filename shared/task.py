@@ -103,9 +103,9 @@ class Task:
     """What the model is not for; printed on its card."""
     judged_by: str = "serving_default"
     """The signature that `judge` asks."""
-    recalibrate: Callable[[Any, str, Any, dict[str, Any]], tuple[Any, dict[str, Any]]] | None = None
-    """From a file with answers that came in since, the Keras model and its facts to both calibrated anew; None where the task
-    has no such thing."""
+    recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
+    """From a configuration whose `data` hold answers that came in since, the Keras model and its facts to both calibrated anew,
+    and what changed, to be told; None where the task has no such thing."""
 
 
 def task_names() -> list[str]:

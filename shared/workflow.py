@@ -77,27 +77,40 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     return export.publish(task.servable(model, known), folder, partial(_copy_report, source.parent))
 
 
-def recalibrate(task: Task, config: TaskConfig, version: Path, source: str) -> Path:
+def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Path, dict[str, Any]]:
     """Publishes an exported version's model, its weights as they are, calibrated by answers that came in since.
 
-    The report beside it stays that of the training.
+    The report beside it stays that of the training, and says so.
 
     Args:
         task: the task.
-        config: settings that say what the file looks like; those left out are the model's.
-        version: the version's folder.
-        source: the file.
+        config: where the answers and the models are, and what the data look like; what is left out is the model's.
+        number: of the version; None for the newest.
 
     Returns:
-        The new version's folder.
+        The new version's folder, and what changed.
 
     Raises:
-        SuiteError: the task has no calibration that ages, the file cannot be used, or the export failed.
+        SuiteError: the task has no calibration that ages, the data cannot be used, or the export failed.
     """
     if task.recalibrate is None:
         raise SuiteError(f"{task.name}: has no calibration to be renewed. Train it again on newer data.")
-    model, known = task.recalibrate(config, source, export.load_keras(version / "model.keras"), facts(version))
-    return export.publish(task.servable(model, known), version.parent, partial(_copy_report, version))
+    version = export.version_of(Path(config.output).expanduser() / task.name, number)
+    model, known, told = task.recalibrate(config, export.load_keras(version / "model.keras"), facts(version))
+    line = f"Calibrated anew by {config.data} ({'; '.join(f'{k}: {v}' for k, v in told.items())})."
+
+    def add_report(aside: Path) -> None:
+        _copy_report(version, aside)
+        if (aside / "card.md").exists():
+            card = (aside / "card.md").read_text(encoding="utf-8")
+            note = f"> {line} The scores below are of the calibration made in training.\n\n"
+            (aside / "card.md").write_text(note + card, encoding="utf-8")
+        if (aside / "metrics.json").exists():
+            metrics = json.loads((aside / "metrics.json").read_text(encoding="utf-8"))
+            text = json.dumps({"recalibrated": line, **metrics}, indent=2)
+            (aside / "metrics.json").write_text(text + "\n", encoding="utf-8")
+
+    return export.publish(task.servable(model, known), version.parent, add_report), told
 
 
 def facts(version: Path) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class NextWordConfig(TaskConfig):
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     dynamic_evaluation: bool = False
-    """Judge the model besides while it goes on learning from the test text (Krause et al., 2018); takes minutes."""
+    """Judge the model besides while it goes on learning from the test text (Krause et al., 2018); takes
+    minutes. Part of a training run's report."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -83,5 +83,7 @@ def probabilities(model: keras.Model, stream: np.ndarray, rate: float) -> np.nda
 def best_rate(model: keras.Model, stream: np.ndarray) -> float:
     """Returns the rate of learning that makes the beginning of a stream most likely."""
     part = stream[:TRIED]
-    likelihood = {rate: np.mean(np.log(probabilities(model, part, rate))) for rate in RATES}
+    with np.errstate(divide="ignore"):
+        likelihood = {rate: np.mean(np.log(probabilities(model, part, rate))) for rate in RATES}
+    likelihood = {rate: value for rate, value in likelihood.items() if np.isfinite(value)} or {RATES[0]: 0.0}
     return max(likelihood, key=lambda rate: likelihood[rate])

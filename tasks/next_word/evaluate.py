@@ -30,7 +30,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
 
     `perplexity` is over the whole vocabulary, the state carried through the text and nothing learned from it;
     `perplexity_adaptive` that with caches of what came before, `perplexity_dynamic` that of a model which goes on learning from
-    it, where that was asked for, and is part of the adaptive mixture then. `bits_per_character` where characters are predicted, else
+    it, where that was asked for. `bits_per_character` where characters are predicted, else
     `top_1`, `top_3`, `top_5` and `keystrokes_saved` by a bar of three, over the words that are known.
 
     Args:
@@ -52,12 +52,13 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     for split, found in static.items():
         found |= {name: ngram.probabilities(streams[split]) for name, ngram in ngrams.items()}
     adapted = _caches(read, streams)
+    notes: dict[str, float] = {}
     if config.dynamic_evaluation:
         started = time.monotonic()
         rate = dynamic.best_rate(fitted.model, streams["validation"])
         for split, found in adapted.items():
             found["dynamic evaluation"] = dynamic.probabilities(fitted.model, streams[split], rate)
-        minutes["dynamic evaluation"] = (time.monotonic() - started) / 60
+        minutes["dynamic evaluation"], notes["rate of dynamic evaluation"] = (time.monotonic() - started) / 60, rate
     combined, weights = _combined(static, adapted)
     scores = [
         score for (model, metric), p in combined.items() for score in likelihood(model, metric, p, config.text.unit)
@@ -74,7 +75,8 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
             "vocabulary": len(names),
             "words unknown in test": float(np.mean(streams["test"] == UNKNOWN)),
             "weights of the mixtures": weights,
-            "minutes of the baselines": minutes,
+            "minutes of the baselines and of dynamic evaluation": minutes,
+            **notes,
         },
         plots={
             "perplexity.png": partial(plots.perplexities, scores),
@@ -145,7 +147,7 @@ def _combined(
     found = {(name, "perplexity"): p for name, p in static["test"].items()}
     if (learning := "dynamic evaluation") in adapted["test"]:
         found["exported", "perplexity_dynamic"] = adapted["test"][learning]
-        mixtures["mixture", "perplexity_adaptive"] += (learning,)
+        mixtures["mixture", "perplexity_dynamic"] = (*mixtures["mixture", "perplexity_adaptive"], learning)
     weights = {}
     for key, members in mixtures.items():
         given = {split: [{**static[split], **adapted[split]}[name] for name in members] for split in static}

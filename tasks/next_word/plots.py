@@ -19,13 +19,15 @@ GROUPS = (1, 10, 100, 1000, 10_000)
 def perplexities(scores: Sequence[Score], path: Path) -> None:
     """The perplexities of all models, static and adaptive, with their intervals."""
     figure, (axis,) = figure_of(1, width=8)
-    for shift, metric in ((-0.2, "perplexity"), (0.2, "perplexity_adaptive")):
+    for shift, metric in ((-0.27, "perplexity"), (0.0, "perplexity_adaptive"), (0.27, "perplexity_dynamic")):
         chosen = {s.model: s for s in scores if s.metric == metric}
         models = list(dict.fromkeys(s.model for s in scores))
+        if not chosen:
+            continue
         places = [k + shift for k, model in enumerate(models) if model in chosen]
         values = [chosen[model] for model in models if model in chosen]
         ends = np.abs([[s.value - s.low for s in values], [s.high - s.value for s in values]])
-        axis.barh(places, [s.value for s in values], 0.4, xerr=np.nan_to_num(ends), label=metric.replace("_", ", "))
+        axis.barh(places, [s.value for s in values], 0.26, xerr=np.nan_to_num(ends), label=metric.replace("_", ", "))
         axis.set_yticks(range(len(models)), models)
     axis.set(xlabel="perplexity", xscale="log")
     axis.invert_yaxis()

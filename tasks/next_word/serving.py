@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from shared.errors import DataError
 from shared.evaluation import Score
 from shared.pipelines import places_of
 from shared.signatures import endpoint_of
@@ -190,6 +191,8 @@ def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call
     """
     from tasks.next_word.evaluate import likelihood
 
+    if config.dynamic_evaluation:
+        raise DataError("--dynamic-evaluation is part of a training run's report. Leave it out.")
     text = TextConfig(**facts["text"])
     frame, _ = data.read(config, source)
     stream = words.stream_of(frame["text"].tolist(), facts["vocabulary"], text)[1:]

@@ -19,14 +19,15 @@ FEWEST = 200  # numbers to take the outermost quantile of
 GAP = 1e-3  # between two knots, at least
 
 
-def normals_of(numbers: np.ndarray) -> np.ndarray:
+def normals_of(numbers: np.ndarray, otherwise: np.ndarray | None = None) -> np.ndarray:
     """Returns the calibrated normal numbers at `KNOTS`, of each horizon, `(horizons, knots)`.
 
     Args:
         numbers: where validation's returns lie, as standard normal quantiles of their forecasts, `(rows, horizons)`; not
-            numbers where there is no answer. With fewer than 200 of a horizon, it stays as it is.
+            numbers where there is no answer.
+        otherwise: what is returned for a horizon of fewer than 200 answers, `(horizons, knots)`; by default the nominal ones.
     """
-    found = np.tile(NORMAL_KNOTS, (numbers.shape[1], 1))
+    found = np.tile(NORMAL_KNOTS, (numbers.shape[1], 1)) if otherwise is None else otherwise.copy()
     for k, column in enumerate(numbers.T):
         known = np.sort(np.abs(column[np.isfinite(column)]))
         if len(known) < FEWEST:

@@ -32,7 +32,7 @@ def load(config: StockConfig) -> Splits:
                 f"--{name.replace('_', '-')} {value}: the stock task splits one file by days; see "
                 "--protocol.validation-from and --protocol.test-from. Leave it out."
             )
-    frame, origin = _read_all(config)
+    frame, origin = read_all(config)
     return _by_days(frame, config, origin)
 
 
@@ -62,7 +62,8 @@ def boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic, np.ge
     return validation, test, until
 
 
-def _read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+    """Reads the prices of any source, sorted by ticker and day, and tells where they come from (see `load`)."""
     source = config.data
     if source == "sample":
         frame, name, licence = prices.tidy(sample.prices(), config, source), "sample", sample.LICENCE

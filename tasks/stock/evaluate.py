@@ -47,7 +47,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
     makers: dict[str, Maker] = {
         "exported": lambda rows: {"exported": exported(parameters[rows], returns[rows], normals)}
     }
-    makers["recalibrated"] = _recalibrated(parts, panel, parameters, returns, splits, config)
+    makers["recalibrated"] = _recalibrated(fitted, panel, parameters, returns, splits, config)
     makers |= _baselines(parts, panel, asked, returns, splits, config)
     blocks = _blocks(panel.first[asked])
     scored: dict[str, Scored] = {}
@@ -78,7 +78,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
         notes={
             "minutes of the baselines": minutes,
             "CRPS beside each baseline, in %": {
-                name: below(scored, name, days, horizons) for name in scored if name != "exported"
+                name: below(scored, name, days, horizons) for name in scored if name not in ("exported", "recalibrated")
             },
             "coverage by year": {
                 name: coverage_by_year(scored[name].scores, days, horizons) for name in ("exported", "recalibrated")
@@ -174,12 +174,13 @@ def _blocks(first: np.ndarray) -> list[slice]:
 
 
 def _recalibrated(
-    parts: Parts, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
+    fitted: Fitted, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
 ) -> Maker:
     """Returns what forecasts rows by the exported model, calibrated anew as the test days pass."""
-    before = open_panel(splits.validation, config.forecast)
+    parts, before = parts_of(fitted.model), open_panel(splits.validation, config.forecast)
     learned = answers_of(before, forecasts(trainer_of(parts), WindowBatches(before, config.forecast)), config.forecast)
-    periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast)))
+    start = np.asarray(fitted.facts["normals"])
+    periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast), start))
     normals = np.stack([normals for _, normals in periods])
     period = np.empty(len(returns), np.int64)
     for k, (rows, _) in enumerate(periods):

@@ -64,6 +64,8 @@ def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
         "forecast": dataclasses.asdict(config.forecast),
         "direction": dataclasses.asdict(config.direction),
         "normals": normals.tolist(),
+        "trained_until": str(panels["train"].day.max())[:10],
+        "calibrated_until": str(panel.day.max())[:10],
     }
     return Fitted(
         model=views.whole(serving.served_normals(normals, config.forecast.quantiles)),
@@ -106,7 +108,7 @@ TASK = Task(
     limits=(
         "Not investment advice. It forecasts how far a price may move; where to, nobody knows well enough to live on, and "
         "this model does not either: see the accuracy of the direction and its interval. It has seen the days it was "
-        "trained on: a calm market's model is too sure of itself in a crash, until it is trained again. Prices must be "
+        "trained on: a calm market's model is too sure of itself in a crash, until it is calibrated or trained again. Prices must be "
         "adjusted for splits, days be trading days, and at least twenty of them."
     ),
 )

@@ -157,7 +157,9 @@ def test_help_of_a_preset_shows_its_own_defaults(capsys):
         (["train", "sentiment", "--data", "no_such_set"], ['"no_such_set"', "Check the spelling"]),
         (["predict", "sentiment", "a text"], ["no exported version", "lstm-suite train sentiment"]),
         (["evaluate", "sentiment", "--data", "x.csv"], ["no exported version", "lstm-suite train sentiment"]),
-        (["recalibrate", "sentiment", "--data", "x.csv"], ["no exported version", "lstm-suite train sentiment"]),
+        (["recalibrate", "sentiment", "--data", "x.csv"], ["sentiment", "no calibration to be renewed"]),
+        (["recalibrate", "stock", "--data", "x.csv"], ["no exported version", "lstm-suite train stock"]),
+        (["recalibrate", "stock"], ["name newer records with --data"]),
         (["predict", "sentiment", "--file", "nowhere.txt"], ["nowhere.txt", "No such file", "one input a line"]),
         (["predict", "sentiment", "--file", "."], ["directory", "one input a line"]),
         (["export", "sentiment", "--model", "model.h5"], ["model.h5", "expected a .keras file"]),
@@ -313,14 +315,6 @@ def test_training_that_fails_leaves_the_exported_version_as_it_was(sentiment, co
     complaint("train", "sentiment", "--preset", "sample", "--data", path, "--output", sentiment.config.output)
     assert contents(folder) == before
     assert sentiment.version / "saved_model.pb" in list(sentiment.version.iterdir())
-
-
-def test_a_task_without_a_calibration_that_ages_says_so(sentiment, complaint, write):
-    path = write("reviews.csv", b"text,label\nfine,positive\n")
-    before = contents(sentiment.config.output)
-    line = complaint("recalibrate", "sentiment", "--data", path, "--output", sentiment.config.output)
-    assert "no calibration to be renewed" in line
-    assert contents(sentiment.config.output) == before
 
 
 def test_export_from_the_keras_file_answers_the_same(sentiment, ask, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.pipelines import ContiguousBatches, SequenceBatches, split_by_group, split_by_time, windows
+from shared.pipelines import ContiguousBatches, SequenceBatches, order_by_length, split_by_group, split_by_time, windows
 
 
 def sequences(count: int = 50) -> list[np.ndarray]:
@@ -151,3 +151,21 @@ def test_a_stream_shorter_than_a_batch_is_refused():
     with pytest.raises(ValueError, match="Received: 36"):
         ContiguousBatches(np.arange(36), 4, 9)
     assert ContiguousBatches(np.arange(37), 4, 9).steps == 1
+
+
+@pytest.mark.parametrize(("count", "size"), [(1000, 16), (1003, 16), (960, 16), (5, 16), (16, 16)])
+def test_an_order_by_length_holds_each_example_once_and_pads_little(count, size):
+    lengths = np.random.default_rng(0).integers(1, 200, count)
+    order = order_by_length(lengths, size, (1, 0))
+    assert sorted(order) == list(range(count))
+    np.testing.assert_array_equal(order_by_length(lengths, size, (1, 0)), order)
+    if count > 2 * size:
+        assert not np.array_equal(order_by_length(lengths, size, (1, 1)), order)
+
+        def padded(chosen):
+            whole = chosen[: count // size * size].reshape(-1, size)
+            return (lengths[whole].max(axis=1, keepdims=True) - lengths[whole]).mean()
+
+        assert padded(order) < 0.35 * padded(np.random.default_rng(0).permutation(count))
+        maxima = lengths[order[: count // size * size].reshape(-1, size)].max(axis=1)
+        assert np.abs(np.corrcoef(np.arange(len(maxima)), maxima)[0, 1]) < 0.5  # the batches are shuffled

@@ -11,9 +11,11 @@ import pytest
 from shared.sources import Origin, Splits
 from tasks.stock import evaluate as evaluate_module
 from tasks.stock import train
-from tasks.stock.batches import open_panel
+from tasks.stock.batches import WindowBatches, forecasts, open_panel
 from tasks.stock.config import ProtocolConfig
 from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
+from tasks.stock.model import parts_of, trainer_of
+from tasks.stock.recalibration import answers_of, walk_forward
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +72,26 @@ def test_every_model_has_every_score(judged, config):
     assert all(np.isfinite(score.value) for score in evaluation.scores)
     by = {(s.model, s.metric): s.value for s in evaluation.scores}
     assert by["ewma", "crps_skill"] > by["random_walk", "crps_skill"] == 0  # spells of volatility can be followed
+
+
+def test_the_recalibrated_row_is_the_model_by_what_was_known_on_each_day(judged, config):
+    fitted, splits, _ = judged
+    panel, before = open_panel(splits.test, config.forecast), open_panel(splits.validation, config.forecast)
+    returns = panel.returns[panel.chosen].astype(np.float64)
+    trainer = trainer_of(parts_of(fitted.model))
+    parameters, earlier = (forecasts(trainer, WindowBatches(p, config.forecast)) for p in (panel, before))
+    make = evaluate_module._recalibrated(fitted, panel, parameters, returns, splits, config)
+    found = make(slice(0, len(returns)))["recalibrated"]
+    learned = answers_of(before, earlier, config.forecast)
+    start = np.asarray(fitted.facts["normals"])
+    periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast), start))
+    assert len(periods) > 5
+    assert not np.allclose(periods[0][1], periods[-1][1])
+    for rows, normals in periods:
+        expected = evaluate_module.exported(parameters[rows], returns[rows], normals)
+        np.testing.assert_allclose(found.quantiles[rows], expected.quantiles, rtol=1e-6)
+        np.testing.assert_allclose(found.log_density[rows], expected.log_density, rtol=1e-6)
+        np.testing.assert_allclose(found.rise[rows], expected.rise, rtol=1e-6)
 
 
 def test_scores_are_the_same_however_many_rows_are_in_memory(judged, config, monkeypatch):

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from shared import export, workflow
 from shared.cli import main
-from shared.errors import DataError
+from shared.errors import DataError, ExportError
 from tasks.stock import recalibration
 from tasks.stock.batches import WindowBatches, forecasts, open_panel
 from tasks.stock.calibration import NORMAL_KNOTS, between
@@ -112,8 +112,8 @@ def test_a_model_read_from_its_file_takes_up_a_new_calibration_and_keeps_its_wei
     monkeypatch.setattr(recalibration, "FEWEST", 100)
     views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles)).save(tmp_path / "a.keras")
     old = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    new, known = recalibrate(StockConfig(), str(file), old, facts)
-    assert known["recalibrated"]["until"] == "2020-03-30"
+    new, known, told = recalibrate(StockConfig(data=str(file)), old, facts)
+    assert known["calibrated_until"] == told["prices until"] == "2020-03-30"
     new.save(tmp_path / "b.keras")
     new = keras.models.load_model(tmp_path / "b.keras", compile=False)
     rows = market[market["ticker"] == "AAA"]
@@ -124,16 +124,15 @@ def test_a_model_read_from_its_file_takes_up_a_new_calibration_and_keeps_its_wei
     back = np.interp(after[0], before[0], norm.ppf(config.forecast.quantiles))  # straight enough between two quantiles
     inner = np.abs(served[0]) < 1.9
     np.testing.assert_allclose(back[inner], served[0][inner], atol=0.1)
-    again, twice = recalibrate(StockConfig(), str(file), new, known)
+    again, twice, _ = recalibrate(StockConfig(data=str(file)), new, known)
     assert twice == known  # from the model's own forecasts, not from calibrated ones
     np.testing.assert_allclose(again(request), new(request), rtol=1e-6)
 
 
 def test_a_version_is_renewed_as_the_next_one_and_itself_stays_as_it_was(
-    views, config, facts, file, tmp_path, monkeypatch
+    whole, facts, file, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(recalibration, "FEWEST", 100)
-    whole = views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles))
     folder = tmp_path / "models" / "stock"
     add_report = lambda aside: (aside / "card.md").write_text("the card")  # noqa: E731
     first = export.publish(servable(whole, facts), folder, add_report)
@@ -141,19 +140,61 @@ def test_a_version_is_renewed_as_the_next_one_and_itself_stays_as_it_was(
     arguments = ["recalibrate", "stock", "--data", str(file), "--output", str(tmp_path / "models")]
     assert main(arguments) == 0
     second = export.latest(folder)
-    assert (second.name, (second / "card.md").read_text()) == ("2", "the card")
-    assert workflow.facts(second)["recalibrated"]["until"] == "2020-03-30"
+    assert second.name == "2"
+    card = (second / "card.md").read_text()
+    assert card.startswith("> Calibrated anew by")
+    assert "prices until: 2020-03-30" in card
+    assert card.endswith("the card")
+    assert workflow.facts(second)["calibrated_until"] == "2020-03-30"
+    assert "80 % interval" in capsys.readouterr().out
     old, new = (workflow.predict(TASK, version, EXAMPLES)[-1]["price_quantiles"] for version in (first, second))
     assert not np.allclose(old, new, rtol=1e-4)
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "verify", lambda servable, aside: _fail())
+        assert main(arguments) == 2
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == after
     file.write_text("Ticker,Date,Close\n")
     assert main(arguments) == 2
     assert export.versions(folder) == [first, second]
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
-def test_too_few_answers_are_refused_with_what_is_missing(views, config, facts, file):
-    whole = views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles))
+def _fail():
+    raise ExportError("the disk is full")
+
+
+@pytest.fixture
+def whole(views, config, facts):
+    return views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles))
+
+
+def test_too_few_answers_are_refused_with_what_is_missing(whole, facts, file):
     market = file.read_text().splitlines()
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
-    with pytest.raises(DataError, match=r"82 forecasts of 3 trading days .* takes 200"):
-        recalibrate(StockConfig(), str(file), whole, facts)
+    with pytest.raises(DataError, match=r"76 forecasts of 3 trading days count; a calibration takes 200"):
+        recalibrate(StockConfig(data=str(file)), whole, facts)
+
+
+def test_days_of_training_do_not_count(whole, facts, file, monkeypatch):
+    """What was learned from says nothing of what comes: its answers are too good."""
+    monkeypatch.setattr(recalibration, "FEWEST", 10)
+    monkeypatch.setattr("tasks.stock.calibration.FEWEST", 10)
+    _, all_days, _ = recalibrate(StockConfig(data=str(file)), whole, facts)
+    _, later, told = recalibrate(StockConfig(data=str(file)), whole, {**facts, "trained_until": "2020-03-10"})
+    assert later["normals"] != all_days["normals"]
+    assert told["1 trading days"].startswith(f"{3 * 19:,} answers")  # 11 to 29 March, three tickers
+    with pytest.raises(DataError, match="after the days of training, up to 2020-03-29"):
+        recalibrate(StockConfig(data=str(file)), whole, {**facts, "trained_until": "2020-03-29"})
+
+
+def test_prices_older_than_the_calibration_are_refused(whole, facts, file):
+    with pytest.raises(DataError, match=r"ends on 2020-03-30; the model was calibrated by prices until 2020-04-01"):
+        recalibrate(StockConfig(data=str(file)), whole, {**facts, "calibrated_until": "2020-04-01"})
+
+
+def test_with_few_answers_the_calibration_stays_as_it_was():
+    own = 1.3 * np.tile(NORMAL_KNOTS, (1, 1))
+    few, test = answers(np.arange(5), np.ones(5)), answers(np.arange(5, 20), np.ones(15), tickers=1)
+    for _, normals in walk_forward(few, test, own):
+        np.testing.assert_array_equal(normals, own)

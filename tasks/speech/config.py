@@ -1,0 +1,185 @@
+"""Settings of the speech task and its presets. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+
+SUMMARY = "Sound in, the words that were spoken out, whole or while they are being spoken."
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """Where the recordings are and what was said in them."""
+
+    file: str = "file"
+    """Column of the recordings' names in a manifest."""
+    text: str = "text"
+    """Column of what was said."""
+    speaker: str | None = "speaker"
+    """Column of who said it, where there is one: a speaker never stands on both sides of a split."""
+    recordings: str | None = None
+    """Folder or .zip file in which the names are found; by default the .zip file of the manifest's name beside it, and else
+    the manifest's own folder."""
+    names: str | None = None
+    """Of a folder or .zip file without a manifest: what the files' names say, such as {text}_{speaker}_{take}."""
+    test_speakers: tuple[str, ...] = ()
+    """Speakers who judge, all others train; by default, `test_fraction` of the speakers, or of the recordings."""
+    longest: float = 30.0
+    """Seconds; longer recordings do not train."""
+
+    def __post_init__(self) -> None:
+        if self.longest <= 0:
+            raise ValueError(f"Expected `longest` above 0 seconds. Received: longest={self.longest}")
+        if self.names is not None and "{text}" not in self.names:
+            raise ValueError(f"Expected `names` to hold {{text}}. Received: names={self.names}")
+        named = [part.split("}")[0] for part in (self.names or "").split("{")[1:]]
+        if len(named) != len(set(named)):
+            raise ValueError(f"Expected each part of `names` once. Received: names={self.names}")
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the model hears: the logarithm of the power in mel bands, 100 times a second."""
+
+    mels: int = 80
+    """Bands."""
+    lowest: float = 20.0
+    """Lower end of the lowest band, Hz."""
+    highest: float = 7600.0
+    """Upper end of the highest band, Hz, at most 8000."""
+    normalization: Literal["utterance", "training"] = "utterance"
+    """Mean 0 and deviation 1 of each band: over the whole utterance, or by statistics of the training split, which needs no
+    end and so can stream."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 8, "mels")
+        if not 0 <= self.lowest < self.highest <= 8000:
+            raise ValueError(
+                f"Expected 0 <= lowest < highest <= 8000. Received: lowest={self.lowest}, highest={self.highest}"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How recordings are changed in training, otherwise each epoch."""
+
+    speed: float = 0.1
+    """A third each is played so much slower, as it is, and so much faster, in [0, 1) (Ko et al., 2015)."""
+    volume: float = 6.0
+    """Louder or softer by up to so many decibels."""
+    noise: float = 0.3
+    """Share of the recordings that noise is added to, in [0, 1)."""
+    quietest: float = 15.0
+    """Least ratio of speech to that noise, decibels; the greatest is 30 more."""
+    time_masks: int = 2
+    """Stretches of time that are blanked out (SpecAugment; Park et al., 2019)."""
+    time_width: int = 12
+    """Most frames of 10 ms in each, and no more than a tenth of the recording."""
+    frequency_masks: int = 2
+    """Ranges of bands that are blanked out."""
+    frequency_width: int = 10
+    """Most bands in each."""
+
+    def __post_init__(self) -> None:
+        require_share(self, "speed", "noise")
+        require_at_least(self, 0, "volume", "time_masks", "time_width", "frequency_masks", "frequency_width")
+
+
+@dataclass(frozen=True)
+class SpeechModelConfig:
+    """What stands before and behind the LSTM stack."""
+
+    filters: int = 32
+    """Of each of the two convolutions that halve time and frequency."""
+    input_dropout: float = 0.1
+    """Share of what the stack reads set to zero, in [0, 1)."""
+    output_dropout: float = 0.3
+    """Share of the stack's outputs set to zero, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "filters")
+        require_share(self, "input_dropout", "output_dropout")
+
+
+@dataclass(frozen=True)
+class DecodingConfig:
+    """How a text is found with a language model besides; the exported model by itself takes the likeliest symbols."""
+
+    order: int = 3
+    """Words of the longest n-gram, learned from the training transcripts."""
+    beam: int = 32
+    """Beginnings that are followed at once."""
+    weights: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5)
+    """Of the language model beside the sound, in natural logarithms; validation chooses."""
+    bonuses: tuple[float, ...] = (0.0, 1.5, 3.0)
+    """For each word, since a language model likes few; validation chooses."""
+    known_words: bool = False
+    """Take words of the training transcripts alone; for closed vocabularies such as commands."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "order", "beam")
+        if not self.weights or not self.bonuses:
+            raise ValueError("Expected at least one of `weights` and of `bonuses`.")
+
+
+@dataclass(frozen=True)
+class SpeechConfig(TaskConfig):
+    """Settings of the speech task."""
+
+    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.3))
+    audio: AudioConfig = field(default_factory=AudioConfig)
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    model: SpeechModelConfig = field(default_factory=SpeechModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    decoding: DecodingConfig = field(default_factory=DecodingConfig)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.group_column:
+            raise ValueError(f"Speakers are kept apart by --audio.speaker. Received: group_column={self.group_column}")
+        if not self.lstm.bidirectional and self.features.normalization == "utterance":
+            raise ValueError(
+                "Statistics of a whole utterance are not known while it is being spoken: a stack of one direction takes "
+                "--features.normalization training. Received: normalization=utterance, bidirectional=False"
+            )
+
+
+_FIT = FitConfig(
+    epochs=60, batch_size=16, learning_rate=1e-3, weight_decay=1e-3, gradient_clip=5.0, patience=60, averaging=0.998
+)
+
+PRESETS = {
+    "sample": SpeechConfig(
+        lstm=LSTMConfig(units=(64,), bidirectional=True),
+        fit=FitConfig(epochs=8, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=8),
+        features=FeatureConfig(mels=40),
+        model=SpeechModelConfig(filters=8),
+    ),
+    "default": SpeechConfig(
+        data="spoken_digit",
+        lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.3),
+        fit=_FIT,
+    ),
+    "streaming": SpeechConfig(
+        data="spoken_digit",
+        lstm=LSTMConfig(units=(320, 320), dropout=0.3),
+        fit=_FIT,
+        features=FeatureConfig(normalization="training"),
+    ),
+    "large": SpeechConfig(
+        data="librispeech",
+        lstm=LSTMConfig(units=(512, 512, 512, 512), bidirectional=True, dropout=0.3),
+        fit=FitConfig(
+            epochs=40,
+            batch_size=64,
+            learning_rate=1e-3,
+            weight_decay=1e-3,
+            gradient_clip=5.0,
+            patience=5,
+            averaging=0.9995,
+        ),
+    ),
+}

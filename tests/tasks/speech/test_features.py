@@ -1,0 +1,29 @@
+"""The features are librosa's."""
+
+from __future__ import annotations
+
+import librosa
+import numpy as np
+import pytest
+from keras import ops
+
+from tasks.speech.config import FeatureConfig
+from tasks.speech.features import FLOOR, HOP, RATE, WIDTH, log_mel, mel_layer
+
+
+@pytest.mark.parametrize("config", [FeatureConfig(), FeatureConfig(mels=40, lowest=50, highest=8000)])
+def test_log_mel_equals_librosa(config):
+    rng = np.random.default_rng(0)
+    time = np.arange(RATE) / RATE
+    samples = (0.4 * np.sin(2 * np.pi * 300 * time * (1 + time)) + rng.normal(0, 0.02, RATE)).astype(np.float32)
+    expected = librosa.feature.melspectrogram(
+        y=samples, sr=RATE, n_fft=WIDTH, hop_length=HOP, center=False,
+        n_mels=config.mels, fmin=config.lowest, fmax=config.highest,
+    )  # fmt: skip
+    found = ops.convert_to_numpy(log_mel(samples[None], mel_layer(config)))[0]
+    np.testing.assert_allclose(found, np.log(expected + FLOOR).T, atol=1e-4)
+
+
+def test_silence_is_a_finite_number():
+    found = ops.convert_to_numpy(log_mel(np.zeros((1, WIDTH), np.float32), mel_layer(FeatureConfig())))
+    np.testing.assert_allclose(found, np.log(FLOOR), rtol=1e-5)

@@ -1,0 +1,122 @@
+"""Steps, padding and the states of the recogniser; and that it can learn."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from shared import training
+from tasks.speech.batches import RecordingBatches, padded
+from tasks.speech.evaluate import greedy, log_probabilities
+from tasks.speech.model import SPAN, STEP, TAIL, Trainer, Views, ctc_losses, heard, parts_of, steps_of
+from tasks.speech.symbols import labels_of, text_of
+from tests.tasks.speech.conftest import ALPHABET, tone
+
+
+def logs_of(views, *recordings):
+    samples, length = padded(list(recordings), np.float32)
+    found = heard(views.parts, {"samples": ops.convert_to_tensor(samples), "length": ops.convert_to_tensor(length)})
+    return [row[:count] for row, count in zip(ops.convert_to_numpy(found["logs"]), steps_of(length), strict=True)]
+
+
+@pytest.fixture(params=["whole", "streaming"])
+def any_views(request, views, streaming_views):
+    return views if request.param == "whole" else streaming_views
+
+
+@pytest.mark.parametrize("length", [1, 159, 640, 641, 1471, 1472, 4000])
+def test_a_step_for_each_40_ms_begun(any_views, length):
+    samples = tone("abc")[:length]
+    (logs,) = logs_of(any_views, samples)
+    assert len(logs) == -(-length // STEP) + TAIL
+    np.testing.assert_allclose(np.exp(logs).sum(axis=-1), 1, rtol=1e-5)
+
+
+def test_neighbours_and_what_lies_behind_the_end_change_nothing(any_views):
+    short, long = tone("ab"), tone("cabca")
+    (alone,) = logs_of(any_views, short)
+    together = logs_of(any_views, short, long)
+    np.testing.assert_allclose(together[0], alone, atol=1e-5)
+    samples, length = padded([short, long], np.float32)
+    samples[0, len(short) :] = 0.7
+    found = heard(any_views.parts, {"samples": ops.convert_to_tensor(samples), "length": ops.convert_to_tensor(length)})
+    np.testing.assert_allclose(ops.convert_to_numpy(found["logs"])[0, : len(alone)], alone, atol=1e-5)
+
+
+def test_of_one_direction_the_future_changes_nothing_beyond_the_span_of_a_step(streaming_views):
+    samples = tone("abcab")
+    (before,) = logs_of(streaming_views, samples)
+    changed = samples.copy()
+    place = 9000
+    changed[place:] = tone("c", 1.0)[: len(samples) - place]
+    (after,) = logs_of(streaming_views, changed)
+    same = (place - SPAN) // STEP + 1
+    np.testing.assert_allclose(after[:same], before[:same], atol=1e-6)
+    assert np.abs(after[same:] - before[same:]).max() > 1e-2
+
+
+def test_a_louder_utterance_is_the_same_to_a_model_that_normalises_it(views):
+    samples = tone("abc")
+    (quiet,), (loud,) = logs_of(views, 0.5 * samples), logs_of(views, samples)
+    assert np.abs(quiet - loud).mean() < 0.05  # but for the floor
+
+
+def test_a_model_read_from_its_file_has_the_same_parts(any_views, tmp_path):
+    any_views.whole().save(tmp_path / "model.keras")
+    parts = parts_of(keras.models.load_model(tmp_path / "model.keras", compile=False))
+    samples, length = padded([tone("ab"), tone("cab")], np.float32)
+    inputs = {"samples": ops.convert_to_tensor(samples), "length": ops.convert_to_tensor(length)}
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(heard(parts, inputs)["logs"]),
+        ops.convert_to_numpy(heard(any_views.parts, inputs)["logs"]),
+        atol=1e-6,
+    )
+
+
+@pytest.mark.parametrize("text", ["a", "ab", "bb", "c a"])
+def test_the_loss_is_that_of_all_ways_to_spell_a_text_out(text):
+    """Worked out by trying every way: the symbols of each step, repetitions joined, blanks dropped."""
+    steps, symbols = 5, len(ALPHABET) + 1
+    values = np.random.default_rng(0).normal(size=(1, steps + 2, symbols))
+    logs = (values - np.log(np.exp(values).sum(axis=-1, keepdims=True))).astype(np.float32)
+    ways = [way for way in product(range(symbols), repeat=steps) if text_of(way, ALPHABET) == text]
+    likelihood = sum(np.exp(sum(logs[0, k, sign] for k, sign in enumerate(way))) for way in ways)
+    labels = np.pad(labels_of(text, ALPHABET), (0, 2))[None]
+    loss = ctc_losses(
+        *map(ops.convert_to_tensor, (labels, np.array([len(text)], np.int32), logs)), ops.convert_to_tensor([steps])
+    )
+    assert float(loss[0]) == pytest.approx(-np.log(likelihood), rel=1e-4)
+
+
+def test_masks_blank_out_other_stretches_each_time_and_leave_most(views):
+    trainer = Trainer(views)
+    features = ops.ones((3, 100, 16))
+    once, again = (
+        ops.convert_to_numpy(trainer._masked(features, ops.convert_to_tensor([16_000] * 3))) for _ in range(2)
+    )
+    assert set(np.unique(once)) == {0.0, 1.0}
+    assert not np.array_equal(once, again)
+    bands_gone, frames_gone = (once == 0).all(axis=1).sum(axis=1), (once == 0).all(axis=2).sum(axis=1)
+    assert frames_gone.max() <= 2 * 11  # a tenth of the recording
+    assert bands_gone.max() <= 2 * 16
+    assert once.mean() > 0.1
+
+
+def test_it_learns_to_spell_out_tones(spoken, config, tmp_path):
+    import dataclasses
+
+    keras.utils.set_random_seed(0)
+    fit = dataclasses.replace(config.fit, epochs=40, learning_rate=2e-2, patience=40)
+    quiet = dataclasses.replace(config.augment, time_masks=0, frequency_masks=0)
+    views = Views(dataclasses.replace(config, fit=fit, augment=quiet), len(ALPHABET) + 1)
+    train, test = spoken.iloc[:32], spoken.iloc[32:]
+    validation = RecordingBatches(test, ALPHABET, 4).in_order()
+    training.fit(
+        Trainer(views), RecordingBatches(train, ALPHABET, 4), validation, fit, tmp_path, loss=training.own_losses
+    )
+    heard_texts = [greedy(logs, ALPHABET) for logs in log_probabilities(views.whole(), train)]
+    assert np.mean([one == other for one, other in zip(heard_texts, train["text"], strict=True)]) > 0.8

@@ -1,0 +1,168 @@
+"""Answers to whole recordings and to recordings in pieces; a user's files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared.errors import DataError
+from tasks.speech import serving
+from tasks.speech.batches import padded
+from tasks.speech.features import RATE
+from tasks.speech.serving import SECONDS, Answers
+from tests.tasks.speech.conftest import ALPHABET, tone
+
+FACTS = {"task": "speech", "alphabet": ALPHABET, "audio": {}}
+
+
+@pytest.fixture
+def endpoints(streaming_views):
+    return serving.servable(streaming_views.whole(), FACTS).endpoints
+
+
+def babble(count):
+    """Letters that change fast, so that an untrained model says many symbols."""
+    rng = np.random.default_rng(0)
+    parts = [tone(rng.choice(list("abc ")), rng.uniform(0.02, 0.15), k) * rng.uniform(0.1, 3) for k in range(60)]
+    return np.concatenate(parts)[:count].astype(np.float32)
+
+
+def whole_text(endpoints, samples):
+    found = endpoints["serving_default"].function(
+        samples=tf.constant(samples[None]), length=tf.constant([len(samples)], tf.int32)
+    )
+    return found["text"].numpy()[0].decode()
+
+
+def streamed(endpoints, samples, sizes):
+    """The text of a recording in pieces of these sizes, again and again."""
+    memory = tf.zeros_like(endpoints["step"].request["memory"][:1])
+    text, start, k = "", 0, 0
+    while start < len(samples):
+        size = sizes[k % len(sizes)]
+        piece = samples[start : start + size]
+        found = endpoints["step"].function(
+            samples=tf.constant(np.pad(piece, (0, max(sizes) - len(piece)), constant_values=0.5)[None]),
+            length=tf.constant([len(piece)], tf.int32),
+            last=tf.constant([start + size >= len(samples)]),
+            memory=memory,
+        )
+        memory, text = found["memory"], text + found["text"].numpy()[0].decode()
+        start, k = start + size, k + 1
+    np.testing.assert_array_equal(memory, 0)
+    return text
+
+
+@pytest.mark.parametrize("sizes", [(1600,), (1,), (640,), (7, 1471, 333), (5000,), (100_000,)])
+def test_pieces_of_any_size_give_the_text_of_the_whole(endpoints, sizes):
+    count = 3000 if sizes == (1,) else 37_777
+    samples = babble(count)
+    expected = whole_text(endpoints, samples)
+    assert len(expected) > (1 if count == 3000 else 5)
+    assert streamed(endpoints, samples, sizes) == expected
+
+
+def test_a_stream_is_the_same_beside_another_that_waits(endpoints):
+    samples = tone("cab")
+    step = endpoints["step"]
+    memory = tf.zeros((2, step.request["memory"].shape[1]))
+    text = ""
+    for start in range(0, len(samples), 1600):
+        piece = samples[start : start + 1600]
+        both, _ = padded([piece, np.zeros(1600, np.float32)], np.float32)
+        found = step.function(
+            samples=tf.constant(both),
+            length=tf.constant([len(piece), 0], tf.int32),
+            last=tf.constant([start + 1600 >= len(samples), False]),
+            memory=memory,
+        )
+        memory, text = found["memory"], text + found["text"].numpy()[0].decode()
+        assert found["text"].numpy()[1] == b""
+    assert text == whole_text(endpoints, samples)
+
+
+def spelled(text_by_step):
+    """Log-probabilities of one symbol a step; `_` is the blank."""
+    numbers = [0 if sign == "_" else ALPHABET.index(sign) + 1 for sign in text_by_step]
+    probabilities = np.full((1, len(numbers), len(ALPHABET) + 1), 0.025, np.float32)
+    probabilities[0, np.arange(len(numbers)), numbers] = 0.9
+    return tf.math.log(probabilities), tf.constant([len(numbers)])
+
+
+def test_words_have_the_times_of_their_first_and_last_symbols():
+    found = Answers(ALPHABET).whole(*spelled("__aab_ _ bb_bc_ "))
+    assert found["text"].numpy()[0] == b"ab bbc"
+    assert found["words"].numpy()[0].tolist() == [b"ab", b"bbc", *[b""] * 6]
+    np.testing.assert_allclose(found["start"][0], np.array([2, 9, *[0] * 6]) * SECONDS, rtol=1e-6)
+    np.testing.assert_allclose(found["end"][0], np.array([5, 14, *[0] * 6]) * SECONDS, rtol=1e-6)
+    assert found["confidence"].numpy()[0] == pytest.approx(0.9, rel=1e-5)
+
+
+@pytest.mark.parametrize("cut", range(1, 17))
+def test_blanks_between_words_are_written_once_wherever_a_stream_is_cut(cut):
+    answers = Answers(ALPHABET)
+    logs, _ = spelled(" _ aab_ _  bb_bc_ ")
+    likeliest = tf.argmax(logs, axis=-1, output_type=tf.int32)
+    none = tf.constant([0])
+    text, tail, before = b"", none, none
+    for part in (logs[:, :cut], logs[:, cut:]):
+        symbols, said = answers.emitted(part, tf.constant([part.shape[1]]), before)
+        piece, tail = answers.text(symbols, said, tail)
+        text, before = text + piece.numpy()[0], symbols[:, -1]
+    assert text == b"ab bbc"
+    assert likeliest.shape[1] == 18
+
+
+def test_nothing_said_has_no_words():
+    found = Answers(ALPHABET).whole(*spelled("____"))
+    assert found["text"].numpy()[0] == b""
+    assert set(found["words"].numpy().ravel()) == {b""}
+
+
+def test_an_alphabet_without_a_blank_makes_one_word():
+    found = Answers("17").whole(tf.math.log([[[0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]]), tf.constant([2]))
+    assert found["words"].numpy().tolist() == [[b"17"]]
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros(8000), np.full(8000, np.nan), np.full(8000, 1e9), np.zeros(1), np.zeros(0)]
+)
+def test_any_samples_are_answered(endpoints, samples):
+    whole_text(endpoints, samples.astype(np.float32))
+
+
+def test_a_length_beyond_the_samples_is_theirs(endpoints):
+    samples = tone("ab")
+    call = endpoints["serving_default"].function
+    right, wrong = (call(samples=tf.constant(samples[None]), length=tf.constant([n]))["text"] for n in (8000, 99_999))
+    assert right.numpy() == wrong.numpy()
+
+
+@pytest.fixture
+def call(endpoints):
+    def answer(request):
+        found = endpoints["serving_default"].function(**{k: tf.constant(v) for k, v in request.items()})
+        return {name: value.numpy() for name, value in found.items()}
+
+    return answer
+
+
+def test_files_are_answered_in_their_order(call, endpoints, tmp_path):
+    import soundfile
+
+    texts = ["a", "cabc", "bc"]
+    paths = []
+    for text in texts:
+        path = tmp_path / f"{text}.wav"
+        soundfile.write(path, tone(text), RATE, subtype="FLOAT")
+        paths.append(str(path))
+    found = serving.predict(paths, FACTS, call)
+    assert found["text"].tolist() == [whole_text(endpoints, tone(text)) for text in texts]
+    for row in range(3):
+        assert len(found["words"][row]) == len(found["start"][row]) == len(found["end"][row])
+
+
+def test_a_file_that_is_not_there_is_named(call):
+    with pytest.raises(DataError, match=r"nowhere\.wav: cannot be read as sound"):
+        serving.predict(["nowhere.wav"], FACTS, call)

@@ -1,0 +1,70 @@
+"""Training can be interrupted, and takes its statistics from training alone."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from shared import training
+from shared.sources import Origin, Splits
+from tasks.speech import audio, train
+from tasks.speech.config import AugmentConfig
+from tasks.speech.features import HOP, RATE, WIDTH
+
+
+@pytest.fixture
+def splits(spoken):
+    parts = spoken.iloc[:16], spoken.iloc[16:24], spoken.iloc[24:28]
+    return Splits(*(part.reset_index(drop=True) for part in parts), origin=Origin("tones", "made up", "0", "none", ""))
+
+
+@pytest.fixture(params=["whole", "streaming"])
+def any_config(request, config, streaming):
+    chosen = config if request.param == "whole" else streaming
+    augment = AugmentConfig(noise=0.8, time_masks=1, frequency_masks=1, frequency_width=4)
+    return dataclasses.replace(chosen, augment=augment, fit=dataclasses.replace(config.fit, epochs=3))
+
+
+def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, splits, tmp_path, monkeypatch):
+    """The changes of the recordings, the masks and the order go on too."""
+    whole = train.fit(any_config, splits, tmp_path / "whole")
+
+    class Dies(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_StopWhenDiverged", Dies)
+        with pytest.raises(KeyboardInterrupt):
+            train.fit(any_config, splits, tmp_path / "parts")
+    again = train.fit(any_config, splits, tmp_path / "parts")
+    for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_test_split_is_not_looked_at(any_config, splits, tmp_path):
+    broken = splits.test.assign(store="nowhere", text=None)
+    before = train.fit(any_config, splits, tmp_path / "one").model.get_weights()
+    after = train.fit(any_config, dataclasses.replace(splits, test=broken), tmp_path / "other").model.get_weights()
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_statistics_are_those_of_librosa_over_all_frames(splits, config):
+    import librosa
+
+    found = train.statistics_of(splits.train, config)
+    frames = []
+    for row in splits.train.itertuples():
+        samples = audio.samples_of(audio.opened(row.store), row.start, row.length)
+        mel = librosa.feature.melspectrogram(
+            y=samples, sr=RATE, n_fft=WIDTH, hop_length=HOP, center=False, n_mels=config.features.mels,
+            fmin=config.features.lowest, fmax=config.features.highest,
+        )  # fmt: skip
+        frames.append(np.log(mel + 1e-6).T)
+    expected = np.concatenate(frames)
+    np.testing.assert_allclose(found, [expected.mean(axis=0), expected.std(axis=0)], atol=1e-3)
