@@ -146,8 +146,8 @@ def _of_names(path: Path, config: SpeechConfig) -> pd.DataFrame:
     said: dict[str, str] = {}
     for listing in path.rglob("*.trans.txt"):
         for line in files.read_text(listing).splitlines():
-            name, _, text = line.partition(" ")
-            said[name] = text
+            name, _, words = line.partition(" ")
+            said[name] = words
     rows = []
     for name in names:
         file = path / name

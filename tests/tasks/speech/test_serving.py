@@ -37,12 +37,13 @@ def whole_text(endpoints, samples):
 
 def streamed(endpoints, samples, sizes):
     """The text of a recording in pieces of these sizes, again and again."""
+    step = tf.function(endpoints["step"].function)
     memory = tf.zeros_like(endpoints["step"].request["memory"][:1])
     text, start, k = "", 0, 0
     while start < len(samples):
         size = sizes[k % len(sizes)]
         piece = samples[start : start + size]
-        found = endpoints["step"].function(
+        found = step(
             samples=tf.constant(np.pad(piece, (0, max(sizes) - len(piece)), constant_values=0.5)[None]),
             length=tf.constant([len(piece)], tf.int32),
             last=tf.constant([start + size >= len(samples)]),
@@ -56,10 +57,10 @@ def streamed(endpoints, samples, sizes):
 
 @pytest.mark.parametrize("sizes", [(1600,), (1,), (640,), (7, 1471, 333), (5000,), (100_000,)])
 def test_pieces_of_any_size_give_the_text_of_the_whole(endpoints, sizes):
-    count = 3000 if sizes == (1,) else 37_777
+    count = 1500 if sizes == (1,) else 37_777
     samples = babble(count)
     expected = whole_text(endpoints, samples)
-    assert len(expected) > (1 if count == 3000 else 5)
+    assert len(expected) > (0 if sizes == (1,) else 5)
     assert streamed(endpoints, samples, sizes) == expected
 
 
