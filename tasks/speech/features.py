@@ -22,9 +22,9 @@ def mel_layer(config: FeatureConfig, name: str = "mel") -> keras.layers.Layer:
     The filters are librosa's own (Slaney's scale and area), as weights that do not train, so that who opens the model needs
     no librosa.
     """
-    from librosa import filters as mel_filters
+    from librosa.filters import mel
 
-    filters = mel_filters.mel(sr=RATE, n_fft=WIDTH, n_mels=config.mels, fmin=config.lowest, fmax=config.highest)
+    filters = mel(sr=RATE, n_fft=WIDTH, n_mels=config.mels, fmin=config.lowest, fmax=config.highest)
     layer = keras.layers.Dense(config.mels, use_bias=False, trainable=False, dtype="float32", name=name)
     layer.build((None, None, WIDTH // 2 + 1))
     layer.set_weights([filters.T.astype(np.float32)])

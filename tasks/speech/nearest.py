@@ -16,14 +16,14 @@ LONGEST = 400  # frames; a longer recording is compared by its beginning
 
 def texts_of(train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
     """Returns the text of the nearest recording of training for each of test."""
-    from librosa import sequence
+    from librosa.sequence import dtw
 
     kept = train.sample(min(KEPT, len(train)), random_state=0)
     known, asked = _all(kept), _all(test)
     texts = kept["text"].tolist()
     found = []
     for one in asked:
-        near = [sequence.dtw(one, other, backtrack=False)[-1, -1] / (one.shape[1] + other.shape[1]) for other in known]
+        near = [dtw(one, other, backtrack=False)[-1, -1] / (one.shape[1] + other.shape[1]) for other in known]
         found.append(texts[int(np.argmin(near))])
     return found
 
