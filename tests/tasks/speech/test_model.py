@@ -113,7 +113,7 @@ def test_it_learns_to_spell_out_tones(spoken, config, tmp_path):
     import dataclasses
 
     keras.utils.set_random_seed(0)
-    fit = dataclasses.replace(config.fit, epochs=40, learning_rate=2e-2, patience=40)
+    fit = dataclasses.replace(config.fit, epochs=80, learning_rate=2e-2, patience=80)
     quiet = dataclasses.replace(config.augment, time_masks=0, frequency_masks=0)
     views = Views(dataclasses.replace(config, fit=fit, augment=quiet), len(ALPHABET) + 1)
     train, test = spoken.iloc[:32], spoken.iloc[32:]
