@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | demo`.
+"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | demo | results`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -110,6 +110,17 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="train and try every task on its embedded sample")
     demo.add_argument("--output", default=DEMO_FOLDER, help="where the demonstration's models go")
     demo.set_defaults(run=_demo)
+
+    results = commands.add_parser("results", help="write the tables of the project's pages anew, in a checkout of it")
+    results.add_argument(
+        "--add",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="VERSION",
+        help="publish a version's figures; of several seeds, the means",
+    )
+    results.set_defaults(run=_results)
     return parser
 
 
@@ -227,6 +238,18 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
         say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
         say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
         say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
+
+
+def _results(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    from shared import results
+
+    if known.add:
+        say(f"tasks/{results.add(known.add)}/results.json: written.")
+    changed = results.rebuild()
+    for path in changed:
+        say(f"{path.relative_to(results.ROOT)}: tables written anew.")
+    if not changed:
+        say("All tables are as results.json says.")
 
 
 def _program() -> str:

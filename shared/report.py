@@ -70,17 +70,15 @@ def write(run: Run, folder: Path) -> None:
 
 
 def results(run: Run) -> list[dict[str, Any]]:
-    """Returns one row for each score of the exported model and its parts, beside the best baseline by that metric.
+    """Returns one row for each score, of the exported model and its parts beside the best baseline by that metric.
 
     The form is that of every `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value,
-    minutes, seeds, command.
+    minutes, seeds, command. Of a baseline's own rows, baseline, baseline_value and minutes are None.
     """
     own = ("exported", *run.fitted.parts)
     rows = []
     for score in run.evaluation.scores:
-        if score.model not in own:
-            continue
-        baseline = best_baseline(run.evaluation.scores, score.metric, own)
+        baseline = best_baseline(run.evaluation.scores, score.metric, own) if score.model in own else None
         rows.append(
             {
                 "model": score.model,
@@ -92,7 +90,7 @@ def results(run: Run) -> list[dict[str, Any]]:
                 "high": round(score.high, 5),
                 "baseline": baseline.model if baseline else None,
                 "baseline_value": round(baseline.value, 5) if baseline else None,
-                "minutes": round(run.minutes, 1),
+                "minutes": round(run.minutes, 1) if score.model in own else None,
                 "seeds": [run.config.fit.seed],
                 "command": run.command,
             }

@@ -59,8 +59,9 @@ def fit(
     folder: Path,
     loss: Any,
     metrics: Sequence[Any] = (),
+    watched: str = "loss",
 ) -> History:
-    """Trains `model` in place and leaves it at the weights of its best epoch by validation loss.
+    """Trains `model` in place and leaves it at the weights of its best epoch on validation.
 
     Args:
         model: a Keras model, not compiled.
@@ -71,6 +72,7 @@ def fit(
         folder: the run's folder; logs and checkpoints live here, and a run found here is taken up.
         loss: a Keras loss.
         metrics: Keras metrics; a fresh list for every call.
+        watched: what is least in the best epoch, the loss or a metric.
 
     Raises:
         SuiteError: the loss became infinite or not a number.
@@ -78,8 +80,8 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    watched, patience = ("val_loss", config.patience) if validation is not None else ("loss", config.epochs)
-    stopping = keras.callbacks.EarlyStopping(watched, patience=patience, restore_best_weights=True, mode="min")
+    monitor, patience = (f"val_{watched}", config.patience) if validation is not None else ("loss", config.epochs)
+    stopping = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
     if not checkpoints.finished:
@@ -104,16 +106,15 @@ def fit(
     history = checkpoints.history
     history.best_epoch = stopping.best_epoch + 1
     if config.averaging and validation is not None:
-        history.averaged = _average_is_better(model, validation, float(stopping.best))
+        history.averaged = _average_is_better(model, validation, watched, float(stopping.best))
     return history
 
 
-def _average_is_better(model: keras.Model, validation: Any, best: float) -> bool:
-    """Gives `model` the average of its weights if its loss on validation is below `best`, and else leaves it as it is."""
+def _average_is_better(model: keras.Model, validation: Any, watched: str, best: float) -> bool:
+    """Gives `model` the average of its weights if it is no worse than `best` on validation, and else leaves it as it is."""
     kept = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    loss = model.evaluate(validation, verbose=0, return_dict=True)["loss"]
-    if loss < best:
+    if model.evaluate(validation, verbose=0, return_dict=True)[watched] <= best:
         return True
     model.set_weights(kept)
     return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
 
-from shared import report, task, workflow
+from shared import report, task, training, workflow
 from shared.config import TaskConfig
 from shared.task import Task
 
@@ -40,6 +41,25 @@ def real_data() -> Path:
     if not REAL_DATA.is_dir():
         pytest.skip(f"the real data sets are not at {REAL_DATA}")
     return REAL_DATA
+
+
+@pytest.fixture
+def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Calls what trains, and interrupts it as its second epoch begins."""
+    import keras
+
+    class Dies(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    def run(trains: Callable[[], object]) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(training, "_StopWhenDiverged", Dies)
+            with pytest.raises(KeyboardInterrupt):
+                trains()
+
+    return run
 
 
 def _train(name: str, folder: Path) -> Trained:

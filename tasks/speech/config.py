@@ -27,12 +27,20 @@ class AudioConfig:
     """Of a folder or .zip file without a manifest: what the files' names say, such as {text}_{speaker}_{take}."""
     test_speakers: tuple[str, ...] = ()
     """Speakers who judge, all others train; by default, `test_fraction` of the speakers, or of the recordings."""
+    test_names: str | None = None
+    """Recordings that judge by their names, as a shell matches them, such as *_[0-4].flac; all others train. Where speakers are
+    known too, theirs may then stand on both sides."""
     longest: float = 30.0
     """Seconds; longer recordings do not train."""
 
     def __post_init__(self) -> None:
         if self.longest <= 0:
             raise ValueError(f"Expected `longest` above 0 seconds. Received: longest={self.longest}")
+        if self.test_names and self.test_speakers:
+            raise ValueError(
+                "Expected `test_names` or `test_speakers`, not both. Received: "
+                f"test_names={self.test_names}, test_speakers={self.test_speakers}"
+            )
         if self.names is not None and "{text}" not in self.names:
             raise ValueError(f"Expected `names` to hold {{text}}. Received: names={self.names}")
         named = [part.split("}")[0] for part in (self.names or "").split("{")[1:]]
@@ -116,8 +124,8 @@ class DecodingConfig:
     """Of the language model beside the sound, in natural logarithms; validation chooses."""
     bonuses: tuple[float, ...] = (0.0, 1.5, 3.0)
     """For each word, since a language model likes few; validation chooses."""
-    known_words: bool = False
-    """Take words of the training transcripts alone; for closed vocabularies such as commands."""
+    words: Literal["any", "known", "chosen"] = "chosen"
+    """Which may be found: any, those of the training transcripts alone, or what validation prefers of the two."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "order", "beam")

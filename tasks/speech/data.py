@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,14 @@ def _kept_back(
                 f"{config.data}: no speaker {unknown[0]}. There are {', '.join(sorted(set(speakers))[:20])}."
             )
         chosen, how = np.isin(speakers, config.audio.test_speakers), ", ".join(config.audio.test_speakers)
+    elif name == "test" and config.audio.test_names:
+        pattern = config.audio.test_names
+        chosen, how = np.array([fnmatchcase(one, pattern) for one in frame["name"]]), pattern
+        if chosen.all() or not chosen.any():
+            which = "all recordings" if chosen.any() else "no recording"
+            raise DataError(
+                f"{config.data}: --audio.test-names {pattern} takes {which}. One is named {frame['name'].iloc[0]}."
+            )
     else:
         several = len(set(speakers)) > 2 or (len(set(speakers)) == 2 and name == "test")
         groups = speakers if several else np.arange(len(frame))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from typing import Any
 
 import keras
@@ -60,7 +61,11 @@ def evaluate(fitted: Fitted, splits: Splits, config: SpeechConfig) -> Evaluation
         ),
         notes={
             "seconds of sound in test": float(splits.test["length"].sum() / RATE),
-            "language model": {"weight": fusion.weight, "bonus": fusion.bonus, "known words": fusion.words is not None},
+            "language model": {
+                "weight": fusion.weight,
+                "bonus": fusion.bonus,
+                "known words alone": fusion.words is not None,
+            },
             "minutes of the baselines": minutes,
             "speakers": by_speaker(said, found["exported"], speakers),
             "worst utterances": worst(said, found["exported"], splits.test["name"].tolist()),
@@ -89,21 +94,17 @@ def greedy(logs: np.ndarray, alphabet: str) -> str:
 
 
 def chosen_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
-    """Returns the language model of the training transcripts with the weight and the bonus that err least on validation."""
+    """Returns the language model of the training transcripts with the weight, the bonus and the words that err least on
+    validation."""
     opinion, words = ngram_opinion(splits.train["text"].tolist(), config.decoding.order)
-    known = words if config.decoding.known_words else None
+    closed = {"any": [None], "known": [words], "chosen": [None, words]}[config.decoding.words]
     some = splits.validation.sample(min(CHOSEN, len(splits.validation)), random_state=0)
     logs, said = log_probabilities(model, some), some["text"].tolist()
-    best: tuple[float, Fusion] | None = None
-    for weight in config.decoding.weights:
-        for bonus in config.decoding.bonuses:
-            fusion = Fusion(opinion, weight, bonus, known)
-            errors = word_errors(said, best_texts(logs, alphabet, fusion, config.decoding.beam)).sum(axis=0)
-            rate = errors[0] / max(errors[1], 1)
-            if best is None or rate < best[0]:
-                best = (rate, fusion)
-    assert best is not None
-    return best[1]
+    settings = product(closed, config.decoding.weights, config.decoding.bonuses)
+    candidates = [Fusion(opinion, weight, bonus, known) for known, weight, bonus in settings]
+    found = [best_texts(logs, alphabet, fusion, config.decoding.beam) for fusion in candidates]
+    errors = [word_errors(said, texts)[:, 0].sum() for texts in found]
+    return candidates[int(np.argmin(errors))]
 
 
 def word_errors(said: Sequence[str], heard: Sequence[str]) -> np.ndarray:

@@ -172,6 +172,25 @@ def ctc_losses(labels: Any, label_length: Any, logs: Any, count: Any) -> Any:
     return tf.compat.v1.nn.ctc_loss(sparse, turned, count, ignore_longer_outputs_than_inputs=True)
 
 
+def character_errors(labels: Any, logs: Any, count: Any) -> Any:
+    """Returns how many symbols of the likeliest text of each row are wrong, missing or too many, float32 `(batch,)`.
+
+    On TensorFlow alone, which has the operation.
+
+    Args:
+        labels: int32 `(batch, symbols)`, 0 for padding.
+        logs: log-probabilities of symbols, the blank first, `(batch, steps, symbols)`.
+        count: real steps, int32 `(batch,)`.
+    """
+    import tensorflow as tf
+
+    likeliest = tf.argmax(logs, axis=-1, output_type=tf.int32)
+    previous = tf.pad(likeliest[:, :-1], [[0, 0], [1, 0]])
+    said = tf.sequence_mask(count, tf.shape(likeliest)[1]) & (likeliest != BLANK) & (likeliest != previous)
+    heard = tf.ragged.boolean_mask(likeliest, said).to_sparse()
+    return tf.edit_distance(heard, tf.sparse.from_dense(labels), normalize=False)
+
+
 def _inputs() -> dict[str, Any]:
     return {"samples": keras.Input((None,), name="samples"), "length": keras.Input((), dtype="int32", name="length")}
 
@@ -182,10 +201,18 @@ class Trainer(keras.Model):
 
     Args:
         views: the model's parts.
+
+    Attributes:
+        watched: what tells the best epoch: the errors that the likeliest symbols make, since the loss rises again where a
+            recogniser grows sure of itself; on other backends than TensorFlow the loss.
     """
 
     def __init__(self, views: Views) -> None:
         super().__init__(name="trainer")
+        self.errors = None
+        if keras.backend.backend() == "tensorflow":
+            self.errors = keras.metrics.Mean(name="character_error_rate")
+        self.watched = self.errors.name if self.errors is not None else "loss"
         self.hearing, self.reading = views.hearing, views.reading
         self.parts, self.augment = views.parts, views.config.augment
         self.seeds = keras.random.SeedGenerator(views.config.fit.seed)
@@ -202,7 +229,10 @@ class Trainer(keras.Model):
             given["memory"] = ops.zeros((ops.shape(features)[0], self.parts.memory_size))
         logs = self.reading(given, training=training)["logs"]
         losses = ctc_losses(batch["labels"], batch["label_length"], logs, count)
-        return losses / ops.cast(ops.maximum(batch["label_length"], 1), "float32")
+        symbols = ops.cast(ops.maximum(batch["label_length"], 1), "float32")
+        if self.errors is not None:
+            self.errors.update_state(character_errors(batch["labels"], logs, count) / symbols, sample_weight=symbols)
+        return losses / symbols
 
     def _masked(self, features: Any, length: Any) -> Any:
         """Blanks out stretches of time and ranges of bands, others in each recording: 0 is each band's mean."""

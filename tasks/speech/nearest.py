@@ -8,7 +8,8 @@ import pandas as pd
 from tasks.speech import audio
 from tasks.speech.features import HOP, RATE, WIDTH
 
-KEPT = 300  # recordings of training that are compared with
+CELLS = 3e9  # of all tables of distances together: of many recordings, only so many of training are compared with
+FEWEST = 50  # of those
 COEFFICIENTS = 13
 EVERY = 2  # frames from one that is compared to the next
 LONGEST = 400  # frames; a longer recording is compared by its beginning
@@ -18,7 +19,8 @@ def texts_of(train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
     """Returns the text of the nearest recording of training for each of test."""
     from librosa.sequence import dtw
 
-    kept = train.sample(min(KEPT, len(train)), random_state=0)
+    cells = _frames(train).mean() * _frames(test).sum()  # for each recording of training
+    kept = train.sample(min(len(train), max(FEWEST, int(CELLS / cells))), random_state=0)
     known, asked = _all(kept), _all(test)
     texts = kept["text"].tolist()
     found = []
@@ -26,6 +28,10 @@ def texts_of(train: pd.DataFrame, test: pd.DataFrame) -> list[str]:
         near = [dtw(one, other, backtrack=False)[-1, -1] / (one.shape[1] + other.shape[1]) for other in known]
         found.append(texts[int(np.argmin(near))])
     return found
+
+
+def _frames(frame: pd.DataFrame) -> np.ndarray:
+    return np.clip(frame["length"].to_numpy() / (HOP * EVERY), 1, LONGEST)
 
 
 def _all(frame: pd.DataFrame) -> list[np.ndarray]:

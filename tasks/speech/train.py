@@ -41,7 +41,9 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
         views = Views(config, len(alphabet) + 1, statistics)
         trainer = Trainer(views)
     prepared = time.monotonic() - started
-    history = training.fit(trainer, train, validation.in_order(), config.fit, folder, loss=training.own_losses)
+    history = training.fit(
+        trainer, train, validation.in_order(), config.fit, folder, loss=training.own_losses, watched=trainer.watched
+    )
     history.seconds += prepared
     model = views.whole()
     if config.fit.precision != "float32":

@@ -221,3 +221,34 @@ def test_the_average_of_the_weights_is_taken_where_validation_is_better_by_it(tm
     best = min(epoch["val_loss"] for epoch in history.epochs)
     assert history.averaged is taken
     assert loss < best if taken else loss == pytest.approx(best, rel=1e-4)
+
+
+class _Rising(keras.metrics.Metric):
+    """Greater each time that it begins anew."""
+
+    def __init__(self) -> None:
+        super().__init__(name="rising")
+        self.begun = self.add_variable((), "zeros")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        pass
+
+    def result(self):
+        return keras.ops.convert_to_tensor(self.begun)
+
+    def reset_state(self):
+        self.begun.assign_add(1)
+
+
+def test_the_best_epoch_is_that_of_what_is_watched(tmp_path):
+    """While the loss falls in every epoch, another metric rises."""
+    keras.utils.set_random_seed(0)
+    x = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
+    best = {}
+    for watched in ("loss", "rising"):
+        inputs = keras.Input((1,))
+        model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
+        config = FitConfig(epochs=3, patience=3, learning_rate=0.05)
+        history = training.fit(model, _Noise(), _exact(x), config, tmp_path / watched, "mse", [_Rising()], watched)
+        best[watched] = history.best_epoch
+    assert best == {"loss": 3, "rising": 1}

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from shared import training
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.next_word import train, words
@@ -37,22 +35,14 @@ def test_what_follows_from_the_word_before_is_learned(config, tmp_path, negative
     assert np.exp(-np.log(found[8:]).mean()) < 1.5
 
 
-def test_a_run_that_is_taken_up_again_ends_where_it_would_have(config, tmp_path, monkeypatch):
+def test_a_run_that_is_taken_up_again_ends_where_it_would_have(config, tmp_path, interrupted):
     """The draws of wrong words, the dropout masks and the carried state go on too."""
     model = replace(config.model, negatives=4, input_dropout=0.3, output_dropout=0.3, word_dropout=0.2)
     config = replace(config, model=model, fit=replace(config.fit, epochs=3))
     splits = splits_of(["a b c d e f", "g h i j"] * 40)
     whole = train.fit(config, splits, tmp_path / "whole")
 
-    class Dies(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_StopWhenDiverged", Dies)
-        with pytest.raises(KeyboardInterrupt):
-            train.fit(config, splits, tmp_path / "parts")
+    interrupted(lambda: train.fit(config, splits, tmp_path / "parts"))
     again = train.fit(config, splits, tmp_path / "parts")
     for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

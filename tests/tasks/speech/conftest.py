@@ -18,26 +18,34 @@ from tasks.speech.model import Views
 ALPHABET = " abc"
 
 
+CONFIG = SpeechConfig(
+    lstm=LSTMConfig(units=(6, 5), bidirectional=True),
+    fit=FitConfig(epochs=2, batch_size=4, learning_rate=1e-2),
+    audio=AudioConfig(),
+    features=FeatureConfig(mels=16),
+    model=SpeechModelConfig(filters=3, input_dropout=0, output_dropout=0),
+)
+STREAMING = dataclasses.replace(
+    CONFIG, lstm=LSTMConfig(units=(6, 5)), features=dataclasses.replace(CONFIG.features, normalization="training")
+)
+
+
 @pytest.fixture(scope="session")
 def config() -> SpeechConfig:
     """Of a whole-utterance model."""
-    return SpeechConfig(
-        lstm=LSTMConfig(units=(6, 5), bidirectional=True),
-        fit=FitConfig(epochs=2, batch_size=4, learning_rate=1e-2),
-        audio=AudioConfig(),
-        features=FeatureConfig(mels=16),
-        model=SpeechModelConfig(filters=3, input_dropout=0, output_dropout=0),
-    )
+    return CONFIG
 
 
 @pytest.fixture(scope="session")
-def streaming(config) -> SpeechConfig:
-    return dataclasses.replace(
-        config, lstm=LSTMConfig(units=(6, 5)), features=dataclasses.replace(config.features, normalization="training")
-    )
+def streaming() -> SpeechConfig:
+    return STREAMING
 
 
-def _stirred(views: Views) -> Views:
+def stirred(config: SpeechConfig) -> Views:
+    """Returns an untrained model, its weights stirred so that sounds differ."""
+    keras.utils.set_random_seed(0)
+    statistics = np.stack([np.full(16, -6.0), np.full(16, 3.0)])
+    views = Views(config, len(ALPHABET) + 1, statistics if config.features.normalization == "training" else None)
     rng = np.random.default_rng(0)
     for weight in views.reading.weights:
         if "norm" not in weight.path:
@@ -49,17 +57,13 @@ def _stirred(views: Views) -> Views:
 
 
 @pytest.fixture
-def views(config) -> Views:
-    """Untrained, its weights stirred so that sounds differ."""
-    keras.utils.set_random_seed(0)
-    return _stirred(Views(config, len(ALPHABET) + 1))
+def views() -> Views:
+    return stirred(CONFIG)
 
 
 @pytest.fixture
-def streaming_views(streaming) -> Views:
-    keras.utils.set_random_seed(0)
-    statistics = np.stack([np.full(16, -6.0), np.full(16, 3.0)])
-    return _stirred(Views(streaming, len(ALPHABET) + 1, statistics))
+def streaming_views() -> Views:
+    return stirred(STREAMING)
 
 
 def tone(letters: str, seconds: float = 0.25, seed: int = 0) -> np.ndarray:

@@ -15,6 +15,7 @@ from tasks.speech.config import AudioConfig, AugmentConfig, DecodingConfig, Feat
         (lambda: SpeechConfig(group_column="speaker", lstm=LSTMConfig(bidirectional=True)), "audio.speaker"),
         (lambda: AudioConfig(names="{speaker}_{take}"), r"\{text\}"),
         (lambda: AudioConfig(longest=0), "longest"),
+        (lambda: AudioConfig(test_names="a*", test_speakers=("bob",)), "not both"),
         (lambda: FeatureConfig(highest=9000), "8000"),
         (lambda: FeatureConfig(mels=2), "mels"),
         (lambda: AugmentConfig(speed=1.0), "speed"),

@@ -95,6 +95,16 @@ def test_chosen_speakers_judge(folder):
         data.load(config_of(folder / "list.csv", test_speakers=("bob",)))
 
 
+def test_chosen_names_judge(folder):
+    splits = data.load(config_of(folder / "list.csv", test_names="*[0-4].wav"))
+    names = set(data.read(config_of(folder / "list.csv"), str(folder / "list.csv"))["name"])
+    assert set(splits.test["name"]) == {name for name in names if name[-5] in "01234"}
+    assert set(splits.train["name"]) | set(splits.validation["name"]) == names - set(splits.test["name"])
+    for pattern, which in (("x*", "no recording"), ("*", "all recordings")):
+        with pytest.raises(DataError, match=f"takes {which}. One is named .*wav"):
+            data.load(config_of(folder / "list.csv", test_names=pattern))
+
+
 def test_recordings_beside_a_manifest_of_the_same_name(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "part.zip", "w") as archive:
         for path in folder.glob("*.wav"):

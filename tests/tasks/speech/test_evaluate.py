@@ -10,7 +10,16 @@ import pytest
 from shared.sources import Origin, Splits
 from tasks.speech import train
 from tasks.speech.config import DecodingConfig
-from tasks.speech.evaluate import by_speaker, character_errors, error_rates, evaluate, greedy, word_errors, worst
+from tasks.speech.evaluate import (
+    by_speaker,
+    character_errors,
+    chosen_fusion,
+    error_rates,
+    evaluate,
+    greedy,
+    word_errors,
+    worst,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +40,17 @@ def test_every_model_has_every_score(judged):
     assert metrics == {"word_error_rate", "character_error_rate", "accuracy"}
     assert len(scores) == len(models) * len(metrics)
     assert scores["nearest_recording", "accuracy"].value >= 0.3  # tones are told apart by their sound
+
+
+def test_known_words_alone_are_said_where_asked_for(judged, config):
+    fitted, splits, _ = judged
+    alphabet = fitted.facts["alphabet"]
+    taken = {}
+    for words in ("any", "known"):
+        decoding = DecodingConfig(beam=4, weights=(0.5,), bonuses=(0.0,), words=words)
+        taken[words] = chosen_fusion(fitted.model, splits, dataclasses.replace(config, decoding=decoding), alphabet)
+    assert taken["any"].words is None
+    assert taken["known"].words == {word for text in splits.train["text"] for word in text.split()}
 
 
 def test_plots_can_be_drawn(judged, tmp_path):

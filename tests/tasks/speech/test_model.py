@@ -10,9 +10,10 @@ import pytest
 from keras import ops
 
 from shared import training
+from tasks.speech import evaluate
 from tasks.speech.batches import RecordingBatches, padded
 from tasks.speech.evaluate import greedy, log_probabilities
-from tasks.speech.model import SPAN, STEP, TAIL, Trainer, Views, ctc_losses, heard, parts_of, steps_of
+from tasks.speech.model import SPAN, STEP, TAIL, Trainer, Views, character_errors, ctc_losses, heard, parts_of, steps_of
 from tasks.speech.symbols import labels_of, text_of
 from tests.tasks.speech.conftest import ALPHABET, tone
 
@@ -123,3 +124,27 @@ def test_it_learns_to_spell_out_tones(spoken, config, tmp_path):
     )
     heard_texts = [greedy(logs, ALPHABET) for logs in log_probabilities(views.whole(), train)]
     assert np.mean([one == other for one, other in zip(heard_texts, train["text"], strict=True)]) > 0.8
+
+
+def test_the_errors_that_choose_the_epoch_are_those_of_the_report():
+    rng = np.random.default_rng(0)
+    logs = np.log(rng.dirichlet(np.full(len(ALPHABET) + 1, 0.3), (8, 12))).astype(np.float32)
+    count = np.array([12, 9, 12, 1, 7, 12, 5, 3], np.int32)
+    logs[6, :, 0] = 9.0  # says nothing
+    said = ["".join(rng.choice(list(ALPHABET.strip()), rng.integers(1, 6))) for _ in count]
+    labels, _ = padded([labels_of(text, ALPHABET) for text in said], np.int32)
+    found = ops.convert_to_numpy(character_errors(ops.convert_to_tensor(labels), ops.convert_to_tensor(logs), count))
+    spelled = [text_of(row[:n].argmax(axis=-1).tolist(), ALPHABET) for row, n in zip(logs, count, strict=True)]
+    np.testing.assert_array_equal(found, evaluate.character_errors(said, spelled)[:, 0])
+
+
+def test_an_epochs_error_rate_is_of_all_its_symbols(views, spoken):
+    trainer = Trainer(views)
+    trainer.compile(loss=training.own_losses)
+    batches = RecordingBatches(spoken.iloc[:10], ALPHABET, 4)
+    told = trainer.evaluate(batches.in_order(), verbose=0, return_dict=True)
+    logs = log_probabilities(views.whole(), spoken.iloc[:10])
+    spelled = [text_of(row.argmax(axis=-1).tolist(), ALPHABET) for row in logs]
+    wrong, symbols = evaluate.character_errors(spoken["text"].tolist()[:10], spelled).sum(axis=0)
+    assert trainer.watched == "character_error_rate"
+    assert told[trainer.watched] == pytest.approx(wrong / symbols, rel=1e-5)

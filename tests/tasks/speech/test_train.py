@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-import keras
 import numpy as np
 import pytest
 
-from shared import training
 from shared.sources import Origin, Splits
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
@@ -28,19 +26,11 @@ def any_config(request, config, streaming):
     return dataclasses.replace(chosen, augment=augment, fit=dataclasses.replace(config.fit, epochs=3))
 
 
-def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, splits, tmp_path, monkeypatch):
+def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, splits, tmp_path, interrupted):
     """The changes of the recordings, the masks and the order go on too."""
     whole = train.fit(any_config, splits, tmp_path / "whole")
 
-    class Dies(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "_StopWhenDiverged", Dies)
-        with pytest.raises(KeyboardInterrupt):
-            train.fit(any_config, splits, tmp_path / "parts")
+    interrupted(lambda: train.fit(any_config, splits, tmp_path / "parts"))
     again = train.fit(any_config, splits, tmp_path / "parts")
     for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

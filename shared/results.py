@@ -1,0 +1,264 @@
+"""Published figures: the `results.json` of each task, and the tables that its page and the front page make of them.
+
+A table of a page stands behind the command that made its figures:
+
+        lstm-suite train sentiment --data imdb/train.csv.xz --test-data imdb/test.csv.xz
+
+    <!-- table: accuracy* roc_auc -->
+    …
+    <!-- end table -->
+
+A column each, with the interval where a star follows; a line for each model of the rows with that command.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from shared import report, task
+from shared.errors import SuiteError
+from shared.evaluation import Score
+
+Row = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->", re.DOTALL)
+SUMMARY = re.compile(r"<!-- results -->\n.*?<!-- end -->", re.DOTALL)
+COMMAND = re.compile(r"^    (lstm-suite train .*)$", re.MULTILINE)
+UNSAID = ("--output", "--fit.seed")
+"""Options that a published command leaves out, with their values: where the model went, and which of several seeds."""
+PERCENT = {"accuracy", "word_error_rate", "character_error_rate"}
+TITLES = {
+    "roc_auc": "ROC AUC",
+    "log_loss": "log loss, nats",
+    "crps_skill": "CRPS skill",
+    "card_precision_at_100": "card precision@100",
+    "perplexity_adaptive": "with a cache",
+    "perplexity_dynamic": "dynamic evaluation",
+    "top_1": "top 1",
+    "top_3": "top 3",
+    "top_5": "top 5",
+}
+HEAD = [
+    "task",
+    "data",
+    "model",
+    "score, with its 95 % interval or deviation over seeds",
+    "best baseline",
+    "minutes",
+    "command",
+]
+
+
+def read(name: str) -> list[Row]:
+    """Returns the rows of a task's `results.json`; none where there is no such file."""
+    path = _folder(name) / "results.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def add(versions: Sequence[Path]) -> str:
+    """Takes the figures of an exported version into its task's `results.json`, in place of those of the same command; of several
+    versions, which differ by their seed alone, the means, and one standard deviation on both sides.
+
+    Returns:
+        The task's name.
+
+    Raises:
+        SuiteError: a version holds no figures, or they are of different runs.
+    """
+    runs = []
+    for version in versions:
+        path = version / "metrics.json"
+        if not path.is_file():
+            raise SuiteError(f"{version}: holds no metrics.json. Name a version that `train` exported.")
+        runs.append(json.loads(path.read_text(encoding="utf-8")))
+    name = runs[0]["task"]
+    new = merged([run["results"] for run in runs])
+    kept = [row for row in read(name) if row["command"] != new[0]["command"]]
+    text = json.dumps(kept + new, indent=1, ensure_ascii=False, allow_nan=False)
+    (_folder(name) / "results.json").write_text(text + "\n", encoding="utf-8")
+    return str(name)
+
+
+def merged(runs: Sequence[Sequence[Row]]) -> list[Row]:
+    """Returns the rows of one run, or of several with other seeds, as they are published.
+
+    Raises:
+        SuiteError: the runs are not of one command, or two have the same seed.
+    """
+    commands = {published(row["command"]) for rows in runs for row in rows}
+    seeds = sorted({seed for rows in runs for row in rows for seed in row["seeds"]})
+    if len(commands) != 1 or len(seeds) != len(runs):
+        raise SuiteError(
+            "results: versions that are added together differ by --fit.seed alone, and each has another. Received: "
+            f"{'; '.join(sorted(commands))}; seeds {seeds}"
+        )
+    command = commands.pop()
+    rows = [_mean(alike, command, seeds) for alike in _alike(runs)]
+    own = {row["model"] for row in rows if row["baseline"] is not None}
+    scores = [Score(row["model"], row["metric"], row["value"], row["low"], row["high"]) for row in rows]
+    for row in rows:
+        best = report.best_baseline(scores, row["metric"], tuple(own)) if row["model"] in own else None
+        row["baseline"], row["baseline_value"] = (best.model, best.value) if best else (None, None)
+    return rows
+
+
+def _alike(runs: Sequence[Sequence[Row]]) -> list[list[Row]]:
+    """Returns the rows of each model and metric together, without those that are not a number."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in (row for rows in runs for row in rows if row["value"] is not None):
+        found.setdefault((row["model"], row["metric"]), []).append(row)
+    return list(found.values())
+
+
+def _mean(rows: Sequence[Row], command: str, seeds: Sequence[int]) -> Row:
+    values = np.array([row["value"] for row in rows])
+    low, high, value = rows[0]["low"], rows[0]["high"], float(values.mean())
+    if len(seeds) > 1:
+        spread = float(values.std(ddof=1)) if len(values) > 1 else 0.0
+        low, high = value - spread, value + spread
+    minutes = [row["minutes"] for row in rows]
+    told = None if None in minutes else round(float(np.mean(minutes)), 1)
+    numbers = {"value": round(value, 5), "low": round(low, 5), "high": round(high, 5)}
+    return {**rows[0], **numbers, "minutes": told, "seeds": list(seeds), "command": command}
+
+
+def published(command: str) -> str:
+    """Returns a command as a page gives it: without `UNSAID` options and without the preset that is taken anyway."""
+    words, kept = shlex.split(command), []
+    while words:
+        word = words.pop(0)
+        if word in UNSAID or (word == "--preset" and words[:1] == ["default"]):
+            words = words[1:]
+        elif word.partition("=")[0] not in UNSAID:
+            kept.append(word)
+    return shlex.join(kept)
+
+
+def rebuild() -> list[Path]:
+    """Writes all tables anew; returns the pages that changed.
+
+    Raises:
+        SuiteError: a table stands behind no command, or behind one without figures.
+    """
+    changed = []
+    for path, text in pages().items():
+        if path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            changed.append(path)
+    return changed
+
+
+def pages() -> dict[Path, str]:
+    """Returns all pages as `rebuild` would write them."""
+    rows = {name: read(name) for name in task.task_names()}
+    front = ROOT / "README.md"
+    found = {front: SUMMARY.sub(lambda _: _between("results", summary(rows), "end"), front.read_text(encoding="utf-8"))}
+    for name, own in rows.items():
+        page = _folder(name) / "README.md"
+        found[page] = with_tables(page.read_text(encoding="utf-8"), own)
+    return found
+
+
+def with_tables(page: str, rows: Sequence[Row]) -> str:
+    """Returns a page with its tables made of some rows."""
+
+    def made(found: re.Match[str]) -> str:
+        commands = COMMAND.findall(page[: found.start()])
+        chosen = [row for row in rows if commands and row["command"] == commands[-1]]
+        if not chosen:
+            raise SuiteError(
+                f"{found[0].splitlines()[0]}: no row of results.json has the command above it. Add its run."
+            )
+        return _between(f"table: {found['columns']}", table(chosen, found["columns"].split()), "end table")
+
+    return TABLE.sub(made, page)
+
+
+def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
+    """Returns a Markdown table with a line for each model of the rows.
+
+    Args:
+        rows: of one command.
+        columns: metrics; a star behind one asks for its interval.
+    """
+    names = [column.rstrip("*") for column in columns]
+    cells = {(row["model"], row["metric"]): row for row in rows}
+    lines = [["model", *map(title, names)], ["---"] * (len(names) + 1)]
+    for model in dict.fromkeys(row["model"] for row in rows if row["metric"] in names):
+        line = [
+            _cell(cells.get((model, name)), column.endswith("*")) for name, column in zip(names, columns, strict=True)
+        ]
+        if model == "exported":
+            line[0] = f"**{line[0]}**"
+        lines.append([model, *line])
+    return _markdown(lines)
+
+
+def summary(rows: Mapping[str, Sequence[Row]]) -> str:
+    """Returns the table of the front page: what each task's exported model reached by the metric that matters most."""
+    lines = [HEAD, ["---"] * len(HEAD)]
+    for name, own in rows.items():
+        primary = task.task(name).primary_metric
+        for row in own:
+            if row["model"] == "exported" and row["metric"] == primary:
+                baseline = f"{number(primary, row['baseline_value'])} ({row['baseline']})" if row["baseline"] else ""
+                score = f"{title(primary)} {_cell(row, True)}"
+                command = f"`{row['command']}`"
+                lines.append(
+                    [
+                        name.replace("_", " "),
+                        row["dataset"],
+                        row["model"],
+                        score,
+                        baseline,
+                        f"{row['minutes']:.0f}",
+                        command,
+                    ]
+                )
+    return _markdown(lines)
+
+
+def title(metric: str) -> str:
+    """Returns a metric's name for a reader."""
+    return TITLES.get(metric, metric.replace("_", " ")) + (" %" if metric in PERCENT else "")
+
+
+def number(metric: str, value: float) -> str:
+    """Writes a metric's value: shares of errors and of right answers in percent, perplexities with two decimals."""
+    if metric in PERCENT:
+        return f"{100 * value:.2f}"
+    return f"{value:.2f}" if metric.startswith("perplexity") else f"{value:.4f}"
+
+
+def _cell(row: Row | None, interval: bool) -> str:
+    if row is None:
+        return ""
+    value, low, high = (number(row["metric"], row[key]) for key in ("value", "low", "high"))
+    if not interval or low == high:
+        return value
+    if len(row["seeds"]) > 1:
+        return f"{value} ± {number(row['metric'], row['high'] - row['value'])}"
+    return f"{value} ({low}–{high})"
+
+
+def _markdown(lines: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _between(begin: str, text: str, end: str) -> str:
+    return f"<!-- {begin} -->\n{text}\n<!-- {end} -->"
+
+
+def _folder(name: str) -> Path:
+    folder = ROOT / "tasks" / name
+    if not (folder / "README.md").is_file():
+        raise SuiteError(f"{folder}: no page there. Figures are published from a checkout of the project.")
+    return folder

@@ -1,0 +1,143 @@
+"""The pages say what `results.json` says; a run's figures are published under its command; seeds are averaged."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import results
+from shared.cli import main
+from shared.errors import SuiteError
+
+COMMAND = "lstm-suite train sentiment --data imdb/train.csv.xz"
+
+
+def row(model: str, metric: str, value: float | None, seed: int = 1, **others: Any) -> dict[str, Any]:
+    spread = 0.0 if value is None else 0.01
+    return {
+        "model": model,
+        "dataset": "imdb",
+        "split": "test",
+        "metric": metric,
+        "value": value,
+        "low": None if value is None else value - spread,
+        "high": None if value is None else value + spread,
+        "baseline": "majority" if model == "exported" else None,
+        "baseline_value": 0.5 if model == "exported" else None,
+        "minutes": 2.0 + seed if model == "exported" else None,
+        "seeds": [seed],
+        "command": f"{COMMAND} --output elsewhere --fit.seed {seed}",
+        **others,
+    }
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch) -> Path:
+    """A project with one page, whose task keeps its real name."""
+    folder = tmp_path / "tasks" / "sentiment"
+    folder.mkdir(parents=True)
+    (folder / "README.md").write_text(
+        f"Before.\n\n    {COMMAND}\n\n<!-- table: accuracy* roc_auc -->\nold\n<!-- end table -->\nAfter.\n"
+    )
+    (tmp_path / "README.md").write_text("Front.\n<!-- results -->\nold\n<!-- end -->\nEnd.\n")
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(results.task, "task_names", lambda: ["sentiment"])
+    return tmp_path
+
+
+def exported(folder: Path, rows: list[dict[str, Any]]) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps({"task": "sentiment", "results": rows}))
+    return folder
+
+
+def test_every_page_of_the_project_is_as_its_results_say():
+    for path, text in results.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `lstm-suite results`"
+
+
+def test_a_published_command_says_neither_place_nor_seed_nor_the_usual_preset():
+    told = "lstm-suite train x --preset default --data 'a b.csv' --output=models --fit.seed 3 --fit.epochs 2"
+    assert results.published(told) == "lstm-suite train x --data 'a b.csv' --fit.epochs 2"
+    assert results.published("lstm-suite train x --preset sample") == "lstm-suite train x --preset sample"
+
+
+def test_a_version_that_is_added_stands_on_its_page_and_in_front(checkout, capsys):
+    rows = [row("exported", "accuracy", 0.9), row("exported", "roc_auc", 0.95), row("majority", "accuracy", 0.5)]
+    version = exported(checkout / "m" / "1", rows)
+    assert main(["results", "--add", str(version)]) == 0
+    page = (checkout / "tasks" / "sentiment" / "README.md").read_text()
+    assert page.startswith("Before.")
+    assert page.endswith("After.\n")
+    assert "| model | accuracy % | ROC AUC |\n" in page
+    assert "| exported | **90.00 (89.00–91.00)** | 0.9500 |\n" in page
+    assert "| majority | 50.00 (49.00–51.00) |  |\n" in page
+    front = (checkout / "README.md").read_text()
+    assert (
+        f"| sentiment | imdb | exported | accuracy % 90.00 (89.00–91.00) | 50.00 (majority) | 3 | `{COMMAND}` |"
+        in front
+    )
+    assert front.endswith("<!-- end -->\nEnd.\n")
+    assert "tables written anew" in capsys.readouterr().out
+    assert main(["results"]) == 0
+    assert "as results.json says" in capsys.readouterr().out
+
+
+def test_added_again_it_takes_the_place_of_its_command_and_leaves_others(checkout):
+    other = row("exported", "accuracy", 0.8, command="lstm-suite train sentiment --data b.csv")
+    (checkout / "tasks" / "sentiment" / "results.json").write_text(json.dumps([other]))
+    for number, value in (("1", 0.9), ("2", 0.91)):
+        results.add([exported(checkout / "m" / number, [row("exported", "accuracy", value)])])
+    assert [r["value"] for r in results.read("sentiment")] == [0.8, 0.91]
+
+
+def test_several_seeds_are_their_mean_and_deviation_beside_the_best_mean_of_the_baselines():
+    runs = [
+        [row("exported", "log_loss", a, s), row("low", "log_loss", b, s), row("high", "log_loss", c, s)]
+        for s, (a, b, c) in enumerate([(0.2, 0.3, 0.29), (0.3, 0.3, 0.33), (0.4, 0.3, 0.34)], 1)
+    ]
+    first, *others = results.merged(runs)
+    assert first["value"] == pytest.approx(0.3)
+    assert first["high"] - first["value"] == pytest.approx(0.1)
+    assert (first["seeds"], first["minutes"]) == ([1, 2, 3], 4.0)
+    assert (first["baseline"], first["baseline_value"]) == ("low", 0.3)
+    assert [other["baseline"] for other in others] == [None, None]
+    assert first["command"] == COMMAND
+    assert "0.3000 ± 0.1000" in results.table([first], ["log_loss*"])
+
+
+def test_what_is_no_number_is_not_published():
+    found = results.merged([[row("exported", "accuracy", 0.9), row("exported", "roc_auc", None)]])
+    assert [r["metric"] for r in found] == ["accuracy"]
+
+
+def test_runs_that_do_not_belong_together_are_refused(checkout):
+    one, same = row("exported", "accuracy", 0.9), row("exported", "accuracy", 0.8)
+    other = row("exported", "accuracy", 0.8, 2, command="lstm-suite train sentiment --data b.csv")
+    for second in (same, other):
+        with pytest.raises(SuiteError, match=r"differ by --fit\.seed alone"):
+            results.merged([[one], [second]])
+    with pytest.raises(SuiteError, match=r"holds no metrics\.json"):
+        results.add([checkout])
+
+
+def test_a_table_without_figures_is_named(checkout):
+    with pytest.raises(SuiteError, match=r"table: accuracy\* roc_auc -->: no row"):
+        results.rebuild()
+
+
+def test_published_commands_are_understood(capsys):
+    """Each command of a results file is one that the command line takes: no option was renamed since."""
+    from shared import cli, task
+
+    for name in task.task_names():
+        for command in {r["command"] for r in results.read(name)}:
+            words = shlex.split(command)
+            assert words[:3] == ["lstm-suite", "train", name]
+            options = words[3:]
+            preset = options.pop(options.index("--preset") + 1) if "--preset" in options else "default"
+            cli._config(name, preset, [word for word in options if word != "--preset"], prog="test")
