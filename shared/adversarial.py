@@ -1,9 +1,8 @@
 """Adversarial training on word vectors (Miyato, Dai & Goodfellow, 2017): a regulariser for small text collections.
 
-Each gradient step is taken for the batch with its word vectors moved a little in the direction that hurts most,
-r = strength ‖v‖ g / ‖g‖ with g the gradient of the loss by the vectors v of one text. The undisturbed batch serves to find
-the direction alone (Madry et al., 2018), which spares its gradient by the weights. Only training knows of all this; the
-weights belong to stock layers.
+Each gradient step is taken for the batch as it is and for the batch with its word vectors moved a little in the direction
+that hurts most, r = strength ‖v‖ g / ‖g‖ with g the gradient of the loss by the vectors v of one text. Only training
+knows of it; the weights belong to stock layers.
 """
 
 from __future__ import annotations
@@ -44,20 +43,23 @@ class AdversarialTraining(keras.Model):
         return self.read([self.embed(numbers), ops.not_equal(numbers, 0)], training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One optimizer step on the disturbed loss; logs are those of the plain one."""
+        """One optimizer step on the mean of the plain and the disturbed loss; logs are those of the plain one."""
         numbers, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         mask = ops.not_equal(numbers, 0)
-        vectors = self.embed(numbers)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
+        with tf.GradientTape() as tape:
+            vectors = self.embed(numbers)
             tape.watch(vectors)
             logits = self.read([vectors, mask], training=True)
             loss = self.compute_loss(y=labels, y_pred=logits)
             scaled = self.optimizer.scale_loss(loss)
-        shift = disturbance(vectors, tape.gradient(scaled, vectors), mask, self.strength)
+        plain, slope = tape.gradient(scaled, [self.trainable_weights, vectors])
+        shift = tf.stop_gradient(disturbance(vectors, slope, mask, self.strength))
         with tf.GradientTape() as tape:
-            moved = self.read([self.embed(numbers) + tf.stop_gradient(shift), mask], training=True)
+            moved = self.read([self.embed(numbers) + shift, mask], training=True)
             scaled = self.optimizer.scale_loss(self.compute_loss(y=labels, y_pred=moved))
-        self.optimizer.apply(tape.gradient(scaled, self.trainable_weights), self.trainable_weights)
+        disturbed = tape.gradient(scaled, self.trainable_weights)
+        mean = [(tf.convert_to_tensor(a) + tf.convert_to_tensor(b)) / 2 for a, b in zip(plain, disturbed, strict=True)]
+        self.optimizer.apply(mean, self.trainable_weights)
         for metric in self.metrics:
             if metric.name == "loss":
                 metric.update_state(loss)

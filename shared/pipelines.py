@@ -132,6 +132,12 @@ def order_by_length(lengths: np.ndarray, batch_size: int, seed: tuple[int, ...])
     return np.concatenate([shuffled.ravel(), last])
 
 
+def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
+    """Returns upper lengths (exclusive) that part the sequences into about equally full buckets."""
+    quantiles = np.quantile(lengths, np.linspace(0, 1, buckets + 1)[1:-1])
+    return sorted({int(q) + 1 for q in quantiles})
+
+
 def without_end(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf.data.Dataset:
     """Returns the batches of epoch `first`, then of the next, and so on.
 
@@ -148,7 +154,7 @@ class SequenceBatches:
     Args:
         sequences: one array `(length,)` of non-negative integers an example, length at least 1.
         labels: array `(examples,)` or `(examples, ...)`.
-        batch_size: examples in a batch; the last may hold fewer.
+        batch_size: examples in a batch; the last of each bucket may hold fewer.
         seed: with the epoch, decides the order.
         crop: where set, training sees a random stretch of at most so many steps of each sequence, another each epoch.
         replaced: share of the steps that training sees as `replacement`, others each epoch, in [0, 1).
@@ -175,14 +181,17 @@ class SequenceBatches:
         self.crop = crop
         self.replaced = replaced
         self.replacement = replacement
+        self.boundaries = bucket_boundaries(np.minimum(self.lengths, crop or self.lengths.max()))
 
     @property
     def steps(self) -> int:
         """Batches in one epoch, the same in every epoch."""
-        return -(-len(self.lengths) // self.batch_size)
+        effective = np.minimum(self.lengths, self.crop or self.lengths.max())
+        buckets = np.bincount(np.searchsorted(self.boundaries, effective, side="right"))
+        return int(np.sum(-(-buckets // self.batch_size)))
 
     def in_order(self) -> tf.data.Dataset:
-        """Returns all examples, uncropped, the shortest first: for validation and prediction of a loss."""
+        """Returns all examples, uncropped, shortest bucket first: for validation and prediction of a loss."""
         indices = np.argsort(self.lengths, kind="stable")
         examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
         batches = examples.padded_batch(self.batch_size).cache()
@@ -194,15 +203,19 @@ class SequenceBatches:
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
-        order = tf.ensure_shape(tf.numpy_function(self._order, [epoch], tf.int64), [len(self.lengths)])
-        examples = tf.data.Dataset.from_tensor_slices(order).map(
-            lambda index: self._training_example(index, seed), num_parallel_calls=tf.data.AUTOTUNE
-        )
-        return examples.padded_batch(self.batch_size)
+        count = len(self.lengths)
 
-    def _order(self, epoch: np.ndarray) -> np.ndarray:
-        lengths = np.minimum(self.lengths, self.crop or self.lengths.max())
-        return order_by_length(lengths, self.batch_size, (self.seed, int(epoch)))
+        def shuffled(position: tf.Tensor) -> tf.Tensor:
+            return tf.random.experimental.index_shuffle(position, tf.cast(seed, tf.int32), max_index=count - 1)
+
+        examples = tf.data.Dataset.range(count).map(
+            lambda position: self._training_example(shuffled(position), seed), num_parallel_calls=tf.data.AUTOTUNE
+        )
+        return examples.bucket_by_sequence_length(
+            lambda sequence, label: tf.shape(sequence)[0],
+            bucket_boundaries=self.boundaries,
+            bucket_batch_sizes=[self.batch_size] * (len(self.boundaries) + 1),
+        )
 
     def _example(self, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self.values[index], self.labels[index]
