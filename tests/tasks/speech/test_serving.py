@@ -167,3 +167,30 @@ def test_files_are_answered_in_their_order(call, endpoints, tmp_path):
 def test_a_file_that_is_not_there_is_named(call):
     with pytest.raises(DataError, match=r"nowhere\.wav: cannot be read as sound"):
         serving.predict(["nowhere.wav"], FACTS, call)
+
+
+@pytest.mark.parametrize("seconds", [1 / RATE, 0.03, 2.0])
+@pytest.mark.parametrize("kind", ["silence", "noise"])
+def test_a_file_of_nothing_or_of_noise_has_an_answer(call, tmp_path, seconds, kind):
+    import soundfile
+
+    count = max(1, int(seconds * RATE))
+    noise = np.random.default_rng(0).normal(0, 0.1, count)
+    soundfile.write(tmp_path / "a.wav", noise if kind == "noise" else np.zeros(count), RATE)
+    found = serving.predict([str(tmp_path / "a.wav")], FACTS, call)
+    assert isinstance(found["text"][0], str)
+    assert 0 < found["confidence"][0] <= 1
+    assert len(found["words"][0]) == len(found["text"][0].split())
+
+
+def test_half_an_hour_is_answered_like_any_other(endpoints, call, tmp_path):
+    """What is said in its last second is said as if it stood alone behind silence."""
+    import soundfile
+
+    half_hour, end = np.zeros(30 * 60 * RATE, np.float32), tone("cabca")
+    half_hour[-len(end) :] = end
+    soundfile.write(tmp_path / "long.flac", half_hour, RATE)
+    found = serving.predict([str(tmp_path / "long.flac")], FACTS, call)
+    short = whole_text(endpoints, half_hour[-len(end) - 3 * RATE :])
+    assert found["text"][0].endswith(short.strip()[-3:])
+    assert found["end"][0][-1] > 30 * 60 - 2
