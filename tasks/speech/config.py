@@ -116,8 +116,10 @@ class SpeechModelConfig:
 class DecodingConfig:
     """How a text is found with a language model besides; the exported model by itself takes the likeliest symbols."""
 
+    language_model: str | None = None
+    """Folder of an exported next-word version that is heard; by default n-grams of the training transcripts are."""
     order: int = 3
-    """Words of the longest n-gram, learned from the training transcripts."""
+    """Words of the longest n-gram."""
     beam: int = 32
     """Beginnings that are followed at once."""
     weights: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5)
@@ -125,7 +127,7 @@ class DecodingConfig:
     bonuses: tuple[float, ...] = (0.0, 1.5, 3.0)
     """For each word, since a language model likes few; validation chooses."""
     words: Literal["any", "known", "chosen"] = "chosen"
-    """Which may be found: any, those of the training transcripts alone, or what validation prefers of the two."""
+    """Which may be found: any, those alone that the language model knows, or what validation prefers of the two."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "order", "beam")

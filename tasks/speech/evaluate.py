@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.decoding import Fusion, best_texts
 from tasks.speech.features import RATE
-from tasks.speech.language import ngram_opinion
+from tasks.speech.language import exported_opinion, ngram_opinion
 from tasks.speech.model import steps_of
 from tasks.speech.symbols import text_of
 
@@ -30,7 +31,7 @@ FEW = 30  # different texts that make a confusion table
 
 
 def evaluate(fitted: Fitted, splits: Splits, config: SpeechConfig) -> Evaluation:
-    """Scores the exported model, with an n-gram language model besides, and the baseline by word and character error rate.
+    """Scores the exported model, with a language model besides, and the baseline by word and character error rate.
 
     Args:
         fitted: from `tasks.speech.train.fit`.
@@ -94,9 +95,11 @@ def greedy(logs: np.ndarray, alphabet: str) -> str:
 
 
 def chosen_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
-    """Returns the language model of the training transcripts with the weight, the bonus and the words that err least on
-    validation."""
-    opinion, words = ngram_opinion(splits.train["text"].tolist(), config.decoding.order)
+    """Returns the language model with the weight, the bonus and the words that err least on validation."""
+    if config.decoding.language_model:
+        opinion, words = exported_opinion(Path(config.decoding.language_model).expanduser())
+    else:
+        opinion, words = ngram_opinion(splits.train["text"].tolist(), config.decoding.order)
     closed = {"any": [None], "known": [words], "chosen": [None, words]}[config.decoding.words]
     some = splits.validation.sample(min(CHOSEN, len(splits.validation)), random_state=0)
     logs, said = log_probabilities(model, some), some["text"].tolist()

@@ -1,18 +1,26 @@
-"""What words say of the next one: n-grams of the training transcripts, for the beam search to hear."""
+"""What words say of the next one, for the beam search to hear: n-grams of the training transcripts, or an exported next-word
+model."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
+from shared.errors import DataError
 from shared.kneser_ney import KneserNey
 from tasks.speech.decoding import Opinion
 
 END, UNKNOWN = 1, 2  # numbers; 0 never comes
 FIRST = 3  # of the words
 LEAST = 1e-8
+LETTER = float(np.log(10.0))  # what each letter of a word that nobody knows costs
+LINE_END, MARKS = "<eos>", {"<eos>", "<unk>"}  # as the next-word task writes them
+KEPT = 2000  # beginnings whose distribution is kept
 
 
 def ngram_opinion(texts: Sequence[str], order: int) -> tuple[Opinion, frozenset[str]]:
@@ -40,6 +48,47 @@ def ngram_opinion(texts: Sequence[str], order: int) -> tuple[Opinion, frozenset[
     def opinion(before: tuple[str, ...], word: str) -> float:
         context = (END, *(numbers.get(w, UNKNOWN) for w in before))[-max(1, order - 1) :]
         number = END if not word else numbers.get(word, UNKNOWN)
-        return of(context, number) - (np.log(10.0) * len(word) if number == UNKNOWN else 0.0)
+        return of(context, number) - (LETTER * len(word) if number == UNKNOWN else 0.0)
 
     return opinion, frozenset(words)
+
+
+def exported_opinion(version: Path) -> tuple[Opinion, frozenset[str]]:
+    """Returns the opinion of a next-word model of words, by its `step` signature, and the words it knows.
+
+    Train it on texts that are written as the transcripts are. A word that it does not know has the unknown word's probability,
+    less ten for each letter.
+
+    Args:
+        version: a folder that `lstm-suite train next_word` exported.
+
+    Raises:
+        DataError: it is none, or predicts characters.
+    """
+    try:
+        facts = json.loads((version / "task.json").read_text(encoding="utf-8"))
+        loaded = tf.saved_model.load(str(version))
+        step = loaded.signatures["step"]
+        fine = facts["task"] == "next_word" and facts["text"]["unit"] == "word"
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{version}: no exported next-word model ({error}). Name a folder such as saved_models/next_word/1."
+        ) from error
+    if not fine:
+        raise DataError(f"{version}: does not predict words. Name a version of next_word with --text.unit word.")
+    numbers = {word: k for k, word in enumerate(facts["vocabulary"], 2)}  # behind padding and the unknown word
+    size = step.structured_input_signature[1]["memory"].shape[1]
+
+    @lru_cache(maxsize=KEPT)
+    def after(words: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        memory = after(words[:-1])[1] if words else np.zeros((1, size), np.float32)
+        found = loaded.signatures["step"](
+            word=tf.constant([words[-1] if words else LINE_END]), memory=tf.constant(memory)
+        )
+        return found["log_probabilities"].numpy()[0], found["memory"].numpy()
+
+    def opinion(before: tuple[str, ...], word: str) -> float:
+        logs, number = after(before)[0], numbers.get(word or LINE_END, 1)
+        return float(logs[number]) - (LETTER * len(word) if number == 1 else 0.0)
+
+    return opinion, frozenset(numbers) - MARKS
