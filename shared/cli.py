@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | demo | results`.
+"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | serve | demo | results`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -107,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--output", default="saved_models", help="the version goes to OUTPUT/TASK/VERSION")
     export.set_defaults(run=_export)
 
+    serve = commands.add_parser("serve", help="answer over REST and gRPC, as TensorFlow Serving does")
+    serve.add_argument("--models", default="saved_models", help="folder that holds a folder for each model")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all of the machine's")
+    serve.add_argument("--port", type=int, default=8501, help="of the REST interface")
+    serve.add_argument("--grpc-port", type=int, default=8500, help="of the gRPC interface")
+    serve.set_defaults(run=_serve)
+
     demo = commands.add_parser("demo", help="train and try every task on its embedded sample")
     demo.add_argument("--output", default=DEMO_FOLDER, help="where the demonstration's models go")
     demo.set_defaults(run=_demo)
@@ -213,6 +220,17 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     version = workflow.re_export(loaded, known.model, Path(known.output).expanduser() / known.task)
     say(f"Exported {version}")
+
+
+def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    try:
+        from shared.serving.server import Server, Settings
+    except ModuleNotFoundError as error:
+        raise SuiteError(f"serve: {error.name} is not installed. Run: pip install 'lstm-suite[serving]'") from error
+
+    server = Server(Settings(Path(known.models).expanduser(), known.host, known.port, known.grpc_port))
+    say(f"Serving {known.models} at http://{known.host}:{server.port} and, by gRPC, {known.host}:{server.grpc_port}.")
+    server.run()
 
 
 def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:

@@ -1,0 +1,123 @@
+"""Requests of one form are answered together, by TensorFlow's own batching operation.
+
+The operation waits a moment for others, joins their rows, runs the signature once, and parts the answers. It joins only
+what has the same shape behind the first axis, so each shape has a queue of its own: texts always share one, recordings of
+different lengths are asked by themselves, which no padding can then disturb.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+Form = tuple[tuple[int, ...], ...]
+NUMBERS = itertools.count()
+FORMS = 16  # shapes of a signature that have a queue; others are asked by themselves
+FORGOTTEN = 10_000  # shapes that are counted at most
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How requests are joined."""
+
+    rows: int = 64
+    """Most rows of a batch; a request of more is asked by itself."""
+    wait: float = 0.001
+    """Seconds that a request waits for others."""
+    threads: int = 2
+    """Batches that run at once."""
+    queue: int = 100
+    """Batches that wait, for each shape; beyond, requests are refused."""
+
+
+class Batcher:
+    """Answers requests to a signature of a loaded SavedModel, from many threads.
+
+    Args:
+        signature: of the SavedModel.
+        batching: None for no joining.
+    """
+
+    def __init__(self, signature: Any, batching: Batching | None) -> None:
+        self.signature, self.batching = signature, batching
+        self.inputs: dict[str, tf.TensorSpec] = dict(signature.structured_input_signature[1])
+        self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
+        self._queues: dict[Form, Callable[..., Any]] = {}
+        self._seen: Counter[Form] = Counter()
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns the answers by the outputs' names.
+
+        Args:
+            request: arrays by the inputs' names, of the signature's kinds, equal in their first axis.
+
+        Raises:
+            tf.errors.OpError: the model refuses the request, or a queue is full.
+        """
+        tensors = {name: tf.constant(request[name], spec.dtype) for name, spec in self.inputs.items()}
+        queue = self._queue(tensors)
+        if queue is None:
+            return self._alone(tensors)
+        try:
+            found = queue(*tensors.values())
+        except tf.errors.InvalidArgumentError:
+            return self._alone(tensors)  # another row of the batch may be at fault
+        return {name: value.numpy() for name, value in zip(self.outputs, found, strict=True)}
+
+    def _alone(self, tensors: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+        return {name: value.numpy() for name, value in self.signature(**tensors).items()}
+
+    def _queue(self, tensors: Mapping[str, tf.Tensor]) -> Callable[..., Any] | None:
+        """Returns the queue of requests of this form: from the second on, while there are not too many."""
+        rows = next(iter(tensors.values())).shape[0] if tensors else 0
+        if self.batching is None or not 0 < rows <= self.batching.rows:
+            return None
+        form = tuple(tuple(value.shape[1:]) for value in tensors.values())
+        with self._lock:
+            if form in self._queues:
+                return self._queues[form]
+            if len(self._seen) > FORGOTTEN:
+                self._seen.clear()
+            self._seen[form] += 1
+            if len(self._queues) >= FORMS or self._seen[form] < 2:
+                return None
+            self._queues[form] = self._made(form)
+            return self._queues[form]
+
+    def _made(self, form: Form) -> Callable[..., Any]:
+        batching, names = self.batching, list(self.inputs)
+        assert batching is not None
+        specs = [
+            tf.TensorSpec((None, *shape), self.inputs[name].dtype) for name, shape in zip(names, form, strict=True)
+        ]
+
+        @tf.function(autograph=False)
+        def joined(*values: tf.Tensor) -> list[tf.Tensor]:
+            found = self.signature(**dict(zip(names, values, strict=True)))
+            return [found[name] for name in self.outputs]
+
+        run = joined.get_concrete_function(*specs)
+
+        @tf.function(input_signature=specs, autograph=False)
+        def queued(*values: tf.Tensor) -> Any:
+            return tf.raw_ops.BatchFunction(
+                in_tensors=list(values),
+                captured_tensors=run.captured_inputs,
+                f=run,
+                num_batch_threads=batching.threads,
+                max_batch_size=batching.rows,
+                batch_timeout_micros=int(1e6 * batching.wait),
+                Tout=[spec.dtype for spec in self.outputs.values()],
+                max_enqueued_batches=batching.queue,
+                shared_name=f"queue_{next(NUMBERS)}",  # functions that share a name share a queue
+            )
+
+        return queued.get_concrete_function()

@@ -1,0 +1,145 @@
+"""A version of a model: loaded, warmed up, asked from many threads, and let go when nobody asks it any more."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from shared.serving.batching import Batcher, Batching
+from shared.serving.errors import INVALID, UNAVAILABLE, ServingError, of_tensorflow
+
+START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
+WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
+MOST_WARM_UPS = 1000  # as TensorFlow Serving has it
+
+
+class Version:
+    """One version of a model.
+
+    Args:
+        name: of the model.
+        number: of the version.
+        folder: of the SavedModel.
+
+    Attributes:
+        state: START, LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving calls them.
+        error: why it could not be loaded; "" otherwise.
+        signatures: by name, while it is AVAILABLE.
+    """
+
+    def __init__(self, name: str, number: int, folder: Path) -> None:
+        self.name, self.number, self.folder = name, number, folder
+        self.state, self.error = START, ""
+        self.signatures: dict[str, Batcher] = {}
+        self._loaded: object = None
+        self._asked = 0
+        self._idle = threading.Condition()
+
+    def load(self, batching: Batching | None) -> None:
+        """Loads the SavedModel and answers its warm-up requests; a failure is told by `state` and `error`, and logged."""
+        self.state = LOADING
+        try:
+            loaded = tf.saved_model.load(str(self.folder))
+            signatures = {name: Batcher(one, batching) for name, one in loaded.signatures.items()}
+            if not signatures:
+                raise ValueError("it has no signature")
+            _warm_up(self.folder / WARM_UP, signatures)
+        except Exception as error:  # whatever a broken folder brings about
+            self.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+            self.state = END
+            logging.getLogger(__name__).error("%s: cannot be served: %s", self.folder, self.error)
+            return
+        self._loaded, self.signatures = loaded, signatures
+        self.state = AVAILABLE
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Keeps the version from being let go while a request is answered.
+
+        Raises:
+            ServingError: it is not there any more, or not yet.
+        """
+        with self._idle:
+            if self.state != AVAILABLE:
+                raise ServingError(UNAVAILABLE, f"Version {self.number} of {self.name} is {self.state}. Try again.")
+            self._asked += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._asked -= 1
+                self._idle.notify_all()
+
+    def let_go(self) -> None:
+        """Takes no new requests, waits for those that are being answered, and gives the memory back."""
+        with self._idle:
+            self.state = UNLOADING
+            self._idle.wait_for(lambda: self._asked == 0)
+        self.signatures, self._loaded = {}, None
+        self.state = END
+
+    def predict(self, signature: str, request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Returns a signature's answers; call it within `asked`.
+
+        Raises:
+            ServingError: the request does not fit the signature, or the model refuses it.
+        """
+        batcher = self.signature(signature)
+        check(request, batcher.inputs)
+        try:
+            return batcher(request)
+        except tf.errors.OpError as error:
+            raise of_tensorflow(error) from error
+
+    def signature(self, name: str) -> Batcher:
+        """Returns a signature by its name."""
+        if name not in self.signatures:
+            there = ", ".join(sorted(self.signatures))
+            raise ServingError(INVALID, f'Serving signature name "{name}" not found in {self.name}. There are {there}.')
+        return self.signatures[name]
+
+
+def check(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
+    """Refuses a request whose names, kinds or shapes are not the signature's."""
+    missing, unknown = sorted(set(inputs) - set(request)), sorted(set(request) - set(inputs))
+    if missing or unknown:
+        said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+        raise ServingError(INVALID, f"The inputs are {', '.join(sorted(inputs))}; {'; '.join(said)}.")
+    rows = set()
+    for name, spec in inputs.items():
+        value = request[name]
+        kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
+        if kind != spec.dtype:
+            raise ServingError(INVALID, f'Input "{name}" is {spec.dtype.name}. Received: {kind.name}')
+        if not spec.shape.is_compatible_with(value.shape):
+            raise ServingError(
+                INVALID, f'Input "{name}" has the shape {_shape(spec.shape)}. Received: {_shape(value.shape)}'
+            )
+        rows.add(value.shape[0] if value.ndim else None)
+    if len(rows) > 1:
+        raise ServingError(INVALID, f"The inputs have different numbers of rows: {sorted(map(str, rows))}.")
+    if rows == {0}:
+        raise ServingError(INVALID, "The request holds no row.")
+
+
+def _shape(shape: object) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"  # type: ignore[attr-defined]
+
+
+def _warm_up(path: Path, signatures: Mapping[str, Batcher]) -> None:
+    """Answers the requests that the exporter wrote beside the model, so that the first caller need not wait."""
+    if not path.exists():
+        return
+    for count, record in enumerate(tf.data.TFRecordDataset(str(path)), 1):
+        if count > MOST_WARM_UPS:
+            raise ValueError(f"{path.name} holds more than {MOST_WARM_UPS} records")
+        request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
+        batcher = signatures[request.model_spec.signature_name or "serving_default"]
+        batcher({name: tf.make_ndarray(value) for name, value in request.inputs.items()})

@@ -1,0 +1,183 @@
+"""The REST interface: TensorFlow Serving's addresses, answers and statuses, carried by Starlette.
+
+POST /v1/models/NAME[/versions/N|/labels/L]:predict        GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
+GET  /livez  /readyz  /monitoring/prometheus/metrics
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, ServingError
+from shared.serving.models import Version
+from shared.serving.rpc import metadata_of, status_of
+from shared.serving.service import Service, signature_name
+from shared.serving.tensors import answer_of, parsed, request_of
+
+PLACE = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?(?P<what>:predict|:classify|:regress|/metadata)?"
+)
+GREATEST = 2**63 - 1  # number of a version
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
+CHUNK = 2**16
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an address names."""
+
+    name: str
+    version: int | None
+    label: str | None
+    what: str
+
+
+def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
+    """Returns the application.
+
+    Args:
+        service: that answers.
+        workers: threads in which it does.
+    """
+
+    async def models(request: Request) -> Response:
+        try:
+            place = place_of(request.url.path)
+            with service.measured(place.name, "REST"), service.admitted():
+                return await _answered(service, workers, place, request)
+        except ServingError as error:
+            return JSONResponse({"error": error.message}, error.status)
+
+    async def live(request: Request) -> Response:
+        return JSONResponse({"live": True})
+
+    async def ready(request: Request) -> Response:
+        fine = service.repository.ready and not service.draining
+        return JSONResponse({"ready": fine}, 200 if fine else 503)
+
+    async def metrics(request: Request) -> Response:
+        service.measures.tell_versions(service.repository)
+        return Response(generate_latest(service.measures.registry), media_type=CONTENT_TYPE_LATEST)
+
+    async def unknown(request: Request) -> Response:
+        return JSONResponse(
+            {"error": f"{request.url.path}: there is nothing here. Models are at /v1/models/NAME."}, 404
+        )
+
+    return Starlette(
+        routes=[
+            Route("/livez", live),
+            Route("/readyz", ready),
+            Route("/monitoring/prometheus/metrics", metrics),
+            Route("/v1/{rest:path}", models, methods=METHODS),
+            Route("/{rest:path}", unknown, methods=METHODS),
+        ]
+    )
+
+
+def place_of(path: str) -> Place:
+    """Returns what an address names.
+
+    Raises:
+        ServingError: it is none of the interface's.
+    """
+    found = PLACE.fullmatch(path)
+    if found is None:
+        raise ServingError(INVALID, f"Malformed request: {path}. Models are at /v1/models/NAME:predict.")
+    version = None
+    if found["version"] is not None:
+        if not re.fullmatch("[0-9]{1,19}", found["version"]) or int(found["version"]) > GREATEST:
+            raise ServingError(INVALID, f"Version is no number from 0 to {GREATEST}: {found['version'][:40]}")
+        version = int(found["version"])
+    return Place(found["name"], version, found["label"], found["what"] or "")
+
+
+async def _answered(service: Service, workers: ThreadPoolExecutor, place: Place, request: Request) -> Response:
+    if place.what in (":classify", ":regress"):
+        raise ServingError(INVALID, f"{place.what} is not served here: ask :predict.")
+    wanted = "POST" if place.what == ":predict" else "GET"
+    if request.method != wanted:
+        raise ServingError(INVALID, f"Malformed request: {request.method} {request.url.path}. Use {wanted}.")
+    if place.what == ":predict":
+        return await _predicted(service, workers, place, request)
+    found = service.repository.versions(place.name)
+    if place.what == "/metadata":
+        return _proto(metadata_of(service.repository.version(place.name, place.version, place.label)))
+    if place.version is not None or place.label is not None:
+        if place.version is not None and place.version not in {one.number for one in found}:
+            raise ServingError(NOT_FOUND, f"Could not find version {place.version} of model {place.name}")
+        found = [service.repository.version(place.name, place.version, place.label)]
+    return _proto(status_of(found))
+
+
+async def _predicted(service: Service, workers: ThreadPoolExecutor, place: Place, request: Request) -> Response:
+    until = time.monotonic() + service.limits.seconds
+    body = await _body(request, service.limits.body, until)
+
+    def answer() -> bytes:
+        content, rows = parsed(body), [False]
+        name = signature_name(content.get("signature_name"))
+
+        def given(version: Version) -> Any:
+            values, rows[0] = request_of(content, version.signature(name).inputs)
+            return values
+
+        find: Callable[[], Version] = lambda: service.repository.version(place.name, place.version, place.label)  # noqa: E731
+        _, answers = service.predict(find, name, given, until)
+        return answer_of(answers, rows[0])
+
+    work = asyncio.get_running_loop().run_in_executor(workers, answer)
+    try:
+        content = await asyncio.wait_for(work, until - time.monotonic())
+    except TimeoutError as error:
+        raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
+    return Response(content, media_type="application/json")
+
+
+async def _body(request: Request, most: int, until: float) -> bytes:
+    """Returns a request's body, unpacked, and reads no more of it than may be."""
+    kind = request.headers.get("content-encoding", "identity").lower()
+    if kind not in ("identity", "gzip"):
+        raise ServingError(INVALID, f"Content-Encoding {kind} is not known here. Use gzip, or none.")
+    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if kind == "gzip" else None
+    found = bytearray()
+    too_much = ServingError(INVALID, f"The body is longer than {most} bytes.", 400 if unpack else 413)
+    try:
+        async with asyncio.timeout(max(0.0, until - time.monotonic())):
+            async for chunk in request.stream():
+                found += unpack.decompress(chunk, most + 1 - len(found)) if unpack else chunk
+                if len(found) > most or (unpack and unpack.unconsumed_tail):
+                    raise too_much
+    except TimeoutError as error:
+        raise ServingError(TOO_LATE, "The request did not come in within the time for it.", 408) from error
+    except zlib.error as error:
+        raise ServingError(INVALID, f"The body is no gzip: {error}") from error
+    except ClientDisconnect as error:
+        raise ServingError(UNAVAILABLE, "The caller is gone.") from error
+    if unpack and not unpack.eof:
+        raise ServingError(INVALID, "The body is no whole gzip.")
+    if not found:
+        raise ServingError(INVALID, "The request has no body.")
+    return bytes(found)
+
+
+def _proto(message: Any) -> Response:
+    told = json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+    return Response(json.dumps(told).encode(), media_type="application/json")

@@ -1,0 +1,154 @@
+"""What both interfaces ask: an answer within a time, counted, from a number of requests at once that is bounded."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, ServingError
+from shared.serving.models import Version
+from shared.serving.repository import Repository
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a server takes upon itself."""
+
+    body: int = 64 * 2**20
+    """Bytes of a request, unpacked."""
+    requests: int = 256
+    """That are answered or wait at once; more are refused."""
+    seconds: float = 30.0
+    """For an answer, where the caller names no shorter time."""
+    workers: int = 64
+    """Threads that answer."""
+
+
+@dataclass
+class Measures:
+    """What Prometheus is told."""
+
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+
+    def __post_init__(self) -> None:
+        labels = ("model", "interface")
+        self.requests = Counter(
+            "lstm_suite_requests", "Requests by their status.", (*labels, "code"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "lstm_suite_seconds", "Time to an answer.", labels, registry=self.registry, buckets=SECONDS
+        )
+        self.going = Gauge("lstm_suite_requests_going", "Requests that are answered or wait.", registry=self.registry)
+        self.available = Gauge(
+            "lstm_suite_version_available", "Versions that can be asked.", ("model", "version"), registry=self.registry
+        )
+
+    def tell_versions(self, repository: Repository) -> None:
+        """Brings the gauge of the versions up to date."""
+        self.available.clear()
+        for name, versions in list(repository.models.items()):
+            for number, version in versions.items():
+                self.available.labels(name, number).set(version.state == "AVAILABLE")
+
+
+class Service:
+    """Answers requests of any interface.
+
+    Args:
+        repository: of the models.
+        limits: that hold for all of them together.
+    """
+
+    def __init__(self, repository: Repository, limits: Limits) -> None:
+        self.repository, self.limits, self.measures = repository, limits, Measures()
+        self.draining = False
+        self._going = 0
+        self._lock = threading.Lock()
+
+    def predict(
+        self,
+        find: Callable[[], Version],
+        signature: str,
+        request_of: Callable[[Version], Mapping[str, np.ndarray]],
+        until: float,
+    ) -> tuple[Version, dict[str, np.ndarray]]:
+        """Returns the version that answered, and its answers.
+
+        Args:
+            find: returns the version that is asked for.
+            signature: its name.
+            request_of: reads the request for that version.
+            until: `time.monotonic` at which nobody waits any more.
+
+        Raises:
+            ServingError: there is no answer.
+        """
+        if time.monotonic() > until:
+            raise ServingError(TOO_LATE, "The time for an answer was over before its turn came.")
+        version = find()
+        with version.asked():
+            answers = version.predict(signature, request_of(version))
+        if time.monotonic() > until:
+            raise ServingError(TOO_LATE, "The answer took longer than the time for it.")
+        return version, answers
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Counts a request among those that are going on.
+
+        Raises:
+            ServingError: there are too many, or the server is being stopped.
+        """
+        with self._lock:
+            if self.draining:
+                raise ServingError(UNAVAILABLE, "The server is being stopped.")
+            if self._going >= self.limits.requests:
+                raise ServingError(EXHAUSTED, f"{self.limits.requests} requests are going on. Try again later.")
+            self._going += 1
+        self.measures.going.inc()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._going -= 1
+            self.measures.going.dec()
+
+    @contextmanager
+    def measured(self, model: str, interface: str) -> Iterator[None]:
+        """Counts a request and its time, and turns what nobody foresaw into an error of the server's own."""
+        started, code = time.monotonic(), "OK"
+        known = model if model in self.repository.models else ""  # no label for each slip of a caller
+        try:
+            yield
+        except ServingError as error:
+            code = error.code
+            raise
+        except Exception as error:
+            code = INTERNAL
+            logging.getLogger(__name__).exception("%s: a request failed", model)
+            raise ServingError(INTERNAL, f"{type(error).__name__}: {error}") from error
+        finally:
+            self.measures.requests.labels(known, interface, code).inc()
+            self.measures.seconds.labels(known, interface).observe(time.monotonic() - started)
+
+
+def signature_name(value: object) -> str:
+    """Returns the signature that a request names, or the usual one.
+
+    Raises:
+        ServingError: it names none.
+    """
+    if value is None or value == "":
+        return "serving_default"
+    if not isinstance(value, str):
+        raise ServingError(INVALID, '"signature_name" should be a string.')
+    return value

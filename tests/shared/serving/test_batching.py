@@ -1,0 +1,110 @@
+"""Requests that wait together are answered as each would be alone, and one that is refused harms no other."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from shared.serving.batching import FORMS, Batcher, Batching
+from tests.shared.serving.conftest import Small
+
+
+class Counted(tf.Module):
+    """Tells how many rows were asked together, and refuses what is below 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
+    def ask(self, x):
+        rows = tf.numpy_function(self._note, [tf.shape(x)[0]], tf.int32)
+        with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(x >= 0), ["x must not be below 0"]), rows]):
+            return {"double": 2 * x, "first": x[:, 0]}
+
+    def _note(self, rows):
+        self.batches.append(int(rows))
+        return rows
+
+
+@pytest.fixture
+def counted():
+    module = Counted()
+    return module, Batcher(module.ask.get_concrete_function(), Batching(rows=8, wait=0.2, threads=1))
+
+
+def rows(*values):
+    return {"x": np.array(values, np.float32)}
+
+
+def test_what_comes_at_once_is_asked_together_and_answered_apart(counted):
+    module, batcher = counted
+    for _ in range(2):  # from the second on, a form has a queue
+        batcher(rows([0, 0]))
+    module.batches.clear()
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda k: batcher(rows([k, k + 1])), range(8)))
+    for k, answer in enumerate(found):
+        np.testing.assert_array_equal(answer["double"], [[2 * k, 2 * k + 2]])
+        np.testing.assert_array_equal(answer["first"], [k])
+    assert len(module.batches) <= 3
+    assert sum(module.batches) == 8
+
+
+def test_a_refused_request_harms_none_of_those_it_waited_with(counted):
+    _, batcher = counted
+    for _ in range(2):
+        batcher(rows([0, 0]))
+
+    def ask(k):
+        try:
+            return batcher(rows([k, 1]))["first"][0]
+        except tf.errors.InvalidArgumentError as error:
+            return "x must not be below 0" in error.message
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(ask, [1, 2, -1, 3, 4, 5])) == [1, 2, True, 3, 4, 5]
+
+
+def test_forms_are_never_mixed_and_only_some_have_a_queue(counted):
+    module, batcher = counted
+    with ThreadPoolExecutor(16) as pool:
+        widths = [1 + k % 40 for k in range(160)]
+        found = list(pool.map(lambda width: batcher({"x": np.full((2, width), width, np.float32)}), widths))
+    for width, answer in zip(widths, found, strict=True):
+        np.testing.assert_array_equal(answer["double"], np.full((2, width), 2 * width))
+    assert len(batcher._queues) == FORMS
+    assert sum(module.batches) == 320
+
+
+def test_signatures_have_queues_of_their_own():
+    """They would share one, and so a function, if they had one name."""
+    module = Small(1)
+    choosy, texts = (
+        Batcher(one.get_concrete_function(), Batching(wait=0.05)) for one in (module.choosy, module.classify)
+    )
+    started = threading.Barrier(8)
+
+    def ask(k):
+        started.wait()
+        if k % 2:
+            return choosy({"k": np.array([k], np.int32)})["twice"].tolist() == [2 * k]
+        return texts({"text": np.array([b"a" * k], object)})["label"].tolist() == [b"A" * k]
+
+    for _ in range(3):
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(ask, range(8)))
+
+
+@pytest.mark.parametrize("batching", [None, Batching(rows=3)])
+def test_without_batching_or_with_too_many_rows_a_request_is_asked_by_itself(batching):
+    module = Counted()
+    batcher = Batcher(module.ask.get_concrete_function(), batching)
+    for _ in range(3):
+        assert batcher({"x": np.ones((4, 2), np.float32)})["double"].shape == (4, 2)
+    assert module.batches == [4, 4, 4]
+    assert not batcher._queues
