@@ -100,7 +100,8 @@ def chosen_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alph
         opinion, words = exported_opinion(Path(config.decoding.language_model).expanduser())
     else:
         opinion, words = ngram_opinion(splits.train["text"].tolist(), config.decoding.order)
-    closed = {"any": [None], "known": [words], "chosen": [None, words]}[config.decoding.words]
+    kinds: dict[str, list[frozenset[str] | None]] = {"any": [None], "known": [words], "chosen": [None, words]}
+    closed = kinds[config.decoding.words]
     some = splits.validation.sample(min(CHOSEN, len(splits.validation)), random_state=0)
     logs, said = log_probabilities(model, some), some["text"].tolist()
     settings = product(closed, config.decoding.weights, config.decoding.bonuses)
