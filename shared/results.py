@@ -81,8 +81,11 @@ def add(versions: Sequence[Path]) -> str:
         runs.append(json.loads(path.read_text(encoding="utf-8")))
     name = runs[0]["task"]
     new = merged([run["results"] for run in runs])
-    kept = [row for row in read(name) if row["command"] != new[0]["command"]]
-    text = json.dumps(kept + new, indent=1, ensure_ascii=False, allow_nan=False)
+    before = read(name)
+    places = [k for k, row in enumerate(before) if row["command"] == new[0]["command"]]
+    place = places[0] if places else len(before)
+    kept = [[row for row in part if row["command"] != new[0]["command"]] for part in (before[:place], before[place:])]
+    text = json.dumps([*kept[0], *new, *kept[1]], indent=1, ensure_ascii=False, allow_nan=False)
     (_folder(name) / "results.json").write_text(text + "\n", encoding="utf-8")
     return str(name)
 
@@ -210,7 +213,8 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
         for row in own:
             if row["model"] == "exported" and row["metric"] == primary:
                 baseline = f"{number(primary, row['baseline_value'])} ({row['baseline']})" if row["baseline"] else ""
-                score = f"{title(primary)} {_cell(row, True)}"
+                percent = " %" if primary in PERCENT else ""
+                score = f"{title(primary).removesuffix(' %')} {_cell(row, True)}{percent}"
                 command = f"`{row['command']}`"
                 lines.append(
                     [
@@ -219,7 +223,7 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
                         row["model"],
                         score,
                         baseline,
-                        f"{row['minutes']:.0f}",
+                        f"{row['minutes']:g}",
                         command,
                     ]
                 )

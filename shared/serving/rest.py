@@ -34,7 +34,7 @@ PLACE = re.compile(
 )
 GREATEST = 2**63 - 1  # number of a version
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
-CHUNK = 2**16
+UNREAD = {408, 413}  # statuses of a request that was not read to its end
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
             with service.measured(place.name, "REST"), service.admitted():
                 return await _answered(service, workers, place, request)
         except ServingError as error:
-            return JSONResponse({"error": error.message}, error.status)
+            left = {"Connection": "close"} if error.status in UNREAD else None  # the rest of the body is not waited for
+            return JSONResponse({"error": error.message}, error.status, left)
 
     async def live(request: Request) -> Response:
         return JSONResponse({"live": True})

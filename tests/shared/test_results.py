@@ -78,7 +78,7 @@ def test_a_version_that_is_added_stands_on_its_page_and_in_front(checkout, capsy
     assert "| majority | 50.00 (49.00–51.00) |  |\n" in page
     front = (checkout / "README.md").read_text()
     assert (
-        f"| sentiment | imdb | exported | accuracy % 90.00 (89.00–91.00) | 50.00 (majority) | 3 | `{COMMAND}` |"
+        f"| sentiment | imdb | exported | accuracy 90.00 (89.00–91.00) % | 50.00 (majority) | 3 | `{COMMAND}` |"
         in front
     )
     assert front.endswith("<!-- end -->\nEnd.\n")
@@ -87,12 +87,16 @@ def test_a_version_that_is_added_stands_on_its_page_and_in_front(checkout, capsy
     assert "as results.json says" in capsys.readouterr().out
 
 
-def test_added_again_it_takes_the_place_of_its_command_and_leaves_others(checkout):
+def test_added_again_it_takes_the_place_of_its_command_and_leaves_others_where_they_are(checkout):
     other = row("exported", "accuracy", 0.8, command="lstm-suite train sentiment --data b.csv")
     (checkout / "tasks" / "sentiment" / "results.json").write_text(json.dumps([other]))
+    results.add([exported(checkout / "m" / "0", [row("exported", "accuracy", 0.7)])])
+    third = row("exported", "accuracy", 0.6, command="lstm-suite train sentiment --data c.csv")
+    rows = [*results.read("sentiment"), third]
+    (checkout / "tasks" / "sentiment" / "results.json").write_text(json.dumps(rows))
     for number, value in (("1", 0.9), ("2", 0.91)):
         results.add([exported(checkout / "m" / number, [row("exported", "accuracy", value)])])
-    assert [r["value"] for r in results.read("sentiment")] == [0.8, 0.91]
+    assert [r["value"] for r in results.read("sentiment")] == [0.8, 0.91, 0.6]
 
 
 def test_several_seeds_are_their_mean_and_deviation_beside_the_best_mean_of_the_baselines():

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from shared.serving.batching import FORMS, Batcher, Batching
-from tests.shared.serving.conftest import Small
+
+X = tf.TensorSpec([None, None], tf.float32, name="x")
 
 
 class Counted(tf.Module):
@@ -20,8 +21,8 @@ class Counted(tf.Module):
         super().__init__()
         self.batches: list[int] = []
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="x")])
-    def ask(self, x):
+    @tf.function
+    def ask(self, *, x):
         rows = tf.numpy_function(self._note, [tf.shape(x)[0]], tf.int32)
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(x >= 0), ["x must not be below 0"]), rows]):
             return {"double": 2 * x, "first": x[:, 0]}
@@ -34,7 +35,7 @@ class Counted(tf.Module):
 @pytest.fixture
 def counted():
     module = Counted()
-    return module, Batcher(module.ask.get_concrete_function(), Batching(rows=8, wait=0.2, threads=1))
+    return module, Batcher(module.ask.get_concrete_function(x=X), Batching(rows=8, wait=0.2, threads=1))
 
 
 def rows(*values):
@@ -81,12 +82,10 @@ def test_forms_are_never_mixed_and_only_some_have_a_queue(counted):
     assert sum(module.batches) == 320
 
 
-def test_signatures_have_queues_of_their_own():
+def test_signatures_have_queues_of_their_own(written):
     """They would share one, and so a function, if they had one name."""
-    module = Small(1)
-    choosy, texts = (
-        Batcher(one.get_concrete_function(), Batching(wait=0.05)) for one in (module.choosy, module.classify)
-    )
+    loaded = tf.saved_model.load(str(written / "1"))
+    choosy, texts = (Batcher(loaded.signatures[name], Batching(wait=0.05)) for name in ("choosy", "serving_default"))
     started = threading.Barrier(8)
 
     def ask(k):
@@ -103,7 +102,7 @@ def test_signatures_have_queues_of_their_own():
 @pytest.mark.parametrize("batching", [None, Batching(rows=3)])
 def test_without_batching_or_with_too_many_rows_a_request_is_asked_by_itself(batching):
     module = Counted()
-    batcher = Batcher(module.ask.get_concrete_function(), batching)
+    batcher = Batcher(module.ask.get_concrete_function(x=X), batching)
     for _ in range(3):
         assert batcher({"x": np.ones((4, 2), np.float32)})["double"].shape == (4, 2)
     assert module.batches == [4, 4, 4]
