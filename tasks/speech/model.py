@@ -188,7 +188,7 @@ def character_errors(labels: Any, logs: Any, count: Any) -> Any:
     previous = tf.pad(likeliest[:, :-1], [[0, 0], [1, 0]])
     said = tf.sequence_mask(count, tf.shape(likeliest)[1]) & (likeliest != BLANK) & (likeliest != previous)
     heard = tf.ragged.boolean_mask(likeliest, said).to_sparse()
-    return tf.edit_distance(heard, tf.sparse.from_dense(labels), normalize=False)
+    return tf.ensure_shape(tf.edit_distance(heard, tf.sparse.from_dense(labels), normalize=False), [None])
 
 
 def _inputs() -> dict[str, Any]:

@@ -123,16 +123,13 @@ class Answers:
         confidence = tf.exp(tf.reduce_sum(best * real, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0))
         text, _ = self.text(likeliest, said, tf.zeros_like(count))
         start, end = self._times(likeliest, said)
-        most = [
-            None,
-            (tf.shape(likeliest)[1] + 1) // 2,
-        ]  # words, by the steps alone: neighbours do not widen the answer
+        most = (tf.shape(likeliest)[1] + 1) // 2  # words, by the steps alone: neighbours do not widen the answer
         return {
             "text": text,
             "confidence": confidence,
-            "words": tf.strings.split(text).to_tensor("", shape=most),
-            "start": start.to_tensor(0.0, shape=most),
-            "end": end.to_tensor(0.0, shape=most),
+            "words": _widened(tf.strings.split(text), "", most),
+            "start": _widened(start, 0.0, most),
+            "end": _widened(end, 0.0, most),
         }
 
     def _times(self, likeliest: Any, said: Any) -> tuple[Any, Any]:
@@ -189,6 +186,12 @@ class Stream:
             "text": text,
             "memory": tf.where(last[:, None], tf.zeros_like(after), after),
         }
+
+
+def _widened(ragged: Any, empty: Any, width: Any) -> Any:
+    """Returns rows of different lengths `(batch, width)`, `empty` on the right."""
+    rows = ragged.to_tensor(empty)[:, :width]
+    return tf.pad(rows, [[0, 0], [0, width - tf.shape(rows)[1]]], constant_values=empty)
 
 
 def _shifted(values: Any, by: Any, end: Any) -> Any:

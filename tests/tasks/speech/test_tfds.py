@@ -75,7 +75,7 @@ def test_splits_of_a_data_set_stay_what_they_are(tmp_path):
     def rows(split: str, count: int) -> list[dict]:
         return [
             {
-                "speech": sounding(k),
+                "speech": sounding(k).astype(np.int16),
                 "text": f"{DIGITS[k % 10].upper()} {DIGITS[k % 3].upper()}",
                 "speaker_id": 100 + k % 3,
                 "chapter_id": 1,
@@ -85,7 +85,7 @@ def test_splits_of_a_data_set_stay_what_they_are(tmp_path):
         ]
 
     counts = {"train_clean100": 20, "dev_clean": 8, "dev_other": 3, "test_clean": 5, "test_other": 2}
-    store(tmp_path, "librispeech", None, {name: rows(name, count) for name, count in counts.items()})
+    store(tmp_path, "librispeech", "default", {name: rows(name, count) for name, count in counts.items()})
     splits = data.load(SpeechConfig(data="librispeech", lstm=SpeechConfig().lstm))
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (20, 8, 5)
     assert set(splits.train["speaker"]) == {"100", "101", "102"}

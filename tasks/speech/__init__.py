@@ -1,0 +1,1 @@
+"""Speech recognition: sound in, words out, whole or while it is being spoken."""
