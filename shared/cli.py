@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | serve | demo | results`.
+"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | serve | serve-config | demo | results`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -113,6 +113,14 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8501, help="of the REST interface")
     serve.add_argument("--grpc-port", type=int, default=8500, help="of the gRPC interface")
     serve.set_defaults(run=_serve)
+
+    config = commands.add_parser(
+        "serve-config", help="write what TensorFlow Serving, compose, Kubernetes and Prometheus need"
+    )
+    config.add_argument("--models", default="saved_models", help="folder that holds a folder for each model")
+    config.add_argument("--output", default="serving", help="where the files go")
+    config.add_argument("--image", help="of TensorFlow Serving")
+    config.set_defaults(run=_serve_config)
 
     demo = commands.add_parser("demo", help="train and try every task on its embedded sample")
     demo.add_argument("--output", default=DEMO_FOLDER, help="where the demonstration's models go")
@@ -231,6 +239,14 @@ def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
     server = Server(Settings(Path(known.models).expanduser(), known.host, known.port, known.grpc_port))
     say(f"Serving {known.models} at http://{known.host}:{server.port} and, by gRPC, {known.host}:{server.grpc_port}.")
     server.run()
+
+
+def _serve_config(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    from shared.serving import configs
+
+    for path in configs.write(Path(known.models).expanduser(), Path(known.output).expanduser(), known.image):
+        say(f"{path}: written.")
+    say(f"Next: docker compose -f {known.output}/compose.yaml up")
 
 
 def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:

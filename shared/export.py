@@ -31,6 +31,7 @@ import tensorflow as tf
 from shared import cpp_runtime
 from shared.errors import ExportError
 from shared.lstm import disable_cudnn
+from shared.signatures import rows_alike
 from shared.task import Endpoint, Servable
 
 TOLERANCE = 1e-5
@@ -38,6 +39,12 @@ COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
 ASIDE = ".incomplete-"
 ABANDONED = 24 * 3600
 """Seconds after which a folder aside is taken for that of a killed process."""
+BATCHING = """max_batch_size { value: 64 }
+batch_timeout_micros { value: 1000 }
+max_enqueued_batches { value: 100 }
+"""
+"""How TensorFlow Serving joins requests to a model whose rows have one shape; others it must not join, since without padding
+those of different lengths fail, and with it they are padded by a repetition of their first value."""
 MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
 
 
@@ -159,6 +166,8 @@ def write(servable: Servable, folder: Path) -> None:
     servable.model.save(folder / "model.keras")
     (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
     _write_warmup(servable, folder / "assets.extra" / "tf_serving_warmup_requests")
+    if all(rows_alike(endpoint) for endpoint in servable.endpoints.values()):
+        (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
 
 
 def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:

@@ -25,3 +25,8 @@ def endpoint_of(function: Any, request: Mapping[str, np.ndarray], fixed: Sequenc
         kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
         inputs[name] = tf.TensorSpec(shape, kind, name=name)
     return Endpoint(function, inputs, dict(request))
+
+
+def rows_alike(endpoint: Endpoint) -> bool:
+    """Tells whether all rows of a signature's requests have one shape, so that any requests can be joined."""
+    return all(None not in spec.shape.as_list()[1:] for spec in endpoint.inputs.values())

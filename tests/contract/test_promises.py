@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from shared import cpp_runtime, export, report, workflow
 from shared.errors import ExportError
+from tests.contract.conftest import answer, assert_close, servable
 
 RESULT_KEYS = {
     *("model", "dataset", "split", "metric", "value", "low", "high"),
@@ -23,34 +24,8 @@ RESULT_KEYS = {
 }
 
 
-def servable(trained):
-    return trained.task.servable(trained.run.fitted.model, trained.run.fitted.facts)
-
-
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def assert_close(answer, expected):
-    assert set(answer) == set(expected)
-    for name, value in expected.items():
-        if np.asarray(value).dtype.kind == "f":
-            np.testing.assert_allclose(answer[name], value, atol=1e-5, rtol=0)
-        else:
-            np.testing.assert_array_equal(answer[name], value)
-
-
-@pytest.fixture
-def signatures(trained):
-    loaded = tf.saved_model.load(str(trained.version))
-    return {
-        name: (loaded.signatures[name], endpoint.request, endpoint)
-        for name, endpoint in servable(trained).endpoints.items()
-    }
-
-
-def answer(signature, request):
-    return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in request.items()}).items()}
 
 
 def test_the_saved_model_answers_raw_requests_as_the_keras_model_does(trained, signatures):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from shared.signatures import endpoint_of
+from shared.signatures import endpoint_of, rows_alike
 
 
 def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
@@ -17,3 +17,9 @@ def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
     shapes = {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in endpoint.inputs.items()}
     assert shapes == {"text": ("string", [None]), "price": ("float32", [None, None]), "memory": ("float32", [None, 7])}
     assert endpoint.request["price"] is request["price"]
+
+
+def test_requests_can_be_joined_where_only_the_number_of_rows_is_free():
+    rows, steps = np.zeros(2, np.int32), np.zeros((2, 3), np.float32)
+    assert rows_alike(endpoint_of(None, {"k": rows, "memory": steps}, fixed=("memory",)))
+    assert not rows_alike(endpoint_of(None, {"k": rows, "samples": steps}))
