@@ -15,6 +15,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,7 @@ from shared.signatures import rows_alike
 from shared.task import Endpoint, Servable
 
 TOLERANCE = 1e-5
+NUMBER = re.compile("0|[1-9][0-9]{0,18}")  # names of versions
 COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
 ASIDE = ".incomplete-"
 ABANDONED = 24 * 3600
@@ -104,7 +106,7 @@ def versions(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
     found = [
-        path for path in folder.iterdir() if path.is_dir() and path.name.isdigit() and str(int(path.name)) == path.name
+        path for path in folder.iterdir() if path.is_dir() and NUMBER.fullmatch(path.name) and int(path.name) < 2**63
     ]
     return sorted(found, key=lambda path: int(path.name))
 
@@ -160,13 +162,15 @@ def write(servable: Servable, folder: Path) -> None:
     disable_cudnn(servable.model)
     archive = keras.export.ExportArchive()
     archive.track(servable.model)
+    functions = []
     for name, endpoint in servable.endpoints.items():
-        archive.add_endpoint(name, tf.function(_by_position(endpoint), input_signature=list(endpoint.inputs.values())))
+        functions.append(tf.function(_by_position(endpoint), input_signature=list(endpoint.inputs.values())))
+        archive.add_endpoint(name, functions[-1])
     archive.write_out(str(folder), verbose=False)
     servable.model.save(folder / "model.keras")
     (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
     _write_warmup(servable, folder / "assets.extra" / "tf_serving_warmup_requests")
-    if all(rows_alike(endpoint) for endpoint in servable.endpoints.values()):
+    if all(rows_alike(function.get_concrete_function()) for function in functions):
         (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
 
 

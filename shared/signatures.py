@@ -27,6 +27,12 @@ def endpoint_of(function: Any, request: Mapping[str, np.ndarray], fixed: Sequenc
     return Endpoint(function, inputs, dict(request))
 
 
-def rows_alike(endpoint: Endpoint) -> bool:
-    """Tells whether all rows of a signature's requests have one shape, so that any requests can be joined."""
-    return all(None not in spec.shape.as_list()[1:] for spec in endpoint.inputs.values())
+def rows_alike(function: Any) -> bool:
+    """Tells whether all rows of a function's inputs have one shape, and all of its answers: then any requests can be joined, and
+    none can tell its neighbours.
+
+    Args:
+        function: a concrete function of TensorFlow's, from tensors to outputs by name.
+    """
+    specs = [*function.inputs[: len(function.structured_input_signature[0])], *function.structured_outputs.values()]
+    return all(spec.shape.rank is not None and None not in spec.shape.as_list()[1:] for spec in specs)

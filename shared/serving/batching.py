@@ -2,7 +2,8 @@
 
 The operation waits a moment for others, joins their rows, runs the signature once, and parts the answers. It joins only
 what has the same shape behind the first axis, so each shape has a queue of its own: texts always share one, recordings of
-different lengths are asked by themselves, which no padding can then disturb.
+different lengths are asked by themselves, which no padding can then disturb. A signature whose answers are as wide as the
+widest row needs is not joined at all: a caller would see how wide its neighbours' are.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Batcher:
         self.signature, self.batching = signature, batching
         self.inputs: dict[str, tf.TensorSpec] = dict(signature.structured_input_signature[1])
         self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
+        self._joined = batching is not None and all(fixed(spec) for spec in self.outputs.values())
         self._queues: dict[Form, Callable[..., Any]] = {}
+        self._making: set[Form] = set()
         self._seen: Counter[Form] = Counter()
         self._lock = threading.Lock()
 
@@ -78,7 +81,7 @@ class Batcher:
     def _queue(self, tensors: Mapping[str, tf.Tensor]) -> Callable[..., Any] | None:
         """Returns the queue of requests of this form: from the second on, while there are not too many."""
         rows = next(iter(tensors.values())).shape[0] if tensors else 0
-        if self.batching is None or not 0 < rows <= self.batching.rows:
+        if self.batching is None or not self._joined or not 0 < rows <= self.batching.rows:
             return None
         form = tuple(tuple(value.shape[1:]) for value in tensors.values())
         with self._lock:
@@ -87,10 +90,14 @@ class Batcher:
             if len(self._seen) > FORGOTTEN:
                 self._seen.clear()
             self._seen[form] += 1
-            if len(self._queues) >= FORMS or self._seen[form] < 2:
+            if len(self._queues) + len(self._making) >= FORMS or self._seen[form] < 2 or form in self._making:
                 return None
-            self._queues[form] = self._made(form)
-            return self._queues[form]
+            self._making.add(form)
+        made = self._made(form)  # takes a moment, in which others are asked by themselves
+        with self._lock:
+            self._making.discard(form)
+            self._queues[form] = made
+        return made
 
     def _made(self, form: Form) -> Callable[..., Any]:
         batching, names = self.batching, list(self.inputs)
@@ -117,7 +124,13 @@ class Batcher:
                 batch_timeout_micros=int(1e6 * batching.wait),
                 Tout=[spec.dtype for spec in self.outputs.values()],
                 max_enqueued_batches=batching.queue,
-                shared_name=f"queue_{next(NUMBERS)}",  # functions that share a name share a queue
+                shared_name="joined",  # all share the threads, which nothing ever ends
+                batching_queue=f"queue_{next(NUMBERS)}",  # and none a queue
             )
 
         return queued.get_concrete_function()
+
+
+def fixed(spec: tf.TensorSpec) -> bool:
+    """Tells whether all rows of an output have one shape."""
+    return spec.shape.rank is not None and None not in spec.shape.as_list()[1:]

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 INVALID, NOT_FOUND, UNAVAILABLE = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
 EXHAUSTED, TOO_LATE, INTERNAL = "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"
+LONGEST = 1000  # characters of a message: it may repeat what a caller sent
 HTTP = {INVALID: 400, NOT_FOUND: 404, UNAVAILABLE: 503, EXHAUSTED: 503, TOO_LATE: 504, INTERNAL: 500}
 """Statuses of HTTP by gRPC's names."""
 
@@ -20,8 +21,13 @@ class ServingError(Exception):
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
+        message = message if len(message) <= LONGEST else message[:LONGEST] + " …"
         super().__init__(message)
         self.code, self.message, self.status = code, message, status or HTTP[code]
+
+
+class Gone(ServingError):
+    """A version that was found is not there any more, or not yet."""
 
 
 def of_tensorflow(error: tf.errors.OpError) -> ServingError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from shared.serving.batching import Batcher, Batching
-from shared.serving.errors import INVALID, UNAVAILABLE, ServingError, of_tensorflow
+from shared.serving.errors import INVALID, UNAVAILABLE, Gone, ServingError, of_tensorflow
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -64,11 +66,11 @@ class Version:
         """Keeps the version from being let go while a request is answered.
 
         Raises:
-            ServingError: it is not there any more, or not yet.
+            Gone: it is not there any more, or not yet.
         """
         with self._idle:
             if self.state != AVAILABLE:
-                raise ServingError(UNAVAILABLE, f"Version {self.number} of {self.name} is {self.state}. Try again.")
+                raise Gone(UNAVAILABLE, f"Version {self.number} of {self.name} is {self.state}. Try again.")
             self._asked += 1
         try:
             yield
@@ -84,6 +86,7 @@ class Version:
             self._idle.wait_for(lambda: self._asked == 0)
         self.signatures, self._loaded = {}, None
         self.state = END
+        gc.collect()  # functions and their closures hold each other
 
     def predict(self, signature: str, request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Returns a signature's answers; call it within `asked`.
@@ -108,16 +111,12 @@ class Version:
 
 def check(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
     """Refuses a request whose names, kinds or shapes are not the signature's."""
-    missing, unknown = sorted(set(inputs) - set(request)), sorted(set(request) - set(inputs))
-    if missing or unknown:
-        said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-        raise ServingError(INVALID, f"The inputs are {', '.join(sorted(inputs))}; {'; '.join(said)}.")
+    check_names(set(request), inputs)
     rows = set()
     for name, spec in inputs.items():
         value = request[name]
         kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
-        if kind != spec.dtype:
-            raise ServingError(INVALID, f'Input "{name}" is {spec.dtype.name}. Received: {kind.name}')
+        check_kind(name, kind.as_datatype_enum, spec)
         if not spec.shape.is_compatible_with(value.shape):
             raise ServingError(
                 INVALID, f'Input "{name}" has the shape {_shape(spec.shape)}. Received: {_shape(value.shape)}'
@@ -127,6 +126,22 @@ def check(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]
         raise ServingError(INVALID, f"The inputs have different numbers of rows: {sorted(map(str, rows))}.")
     if rows == {0}:
         raise ServingError(INVALID, "The request holds no row.")
+
+
+def check_names(given: set[str], inputs: Mapping[str, tf.TensorSpec], place: str = "") -> None:
+    """Refuses names that are not those of the inputs; `place` is where they stand."""
+    missing, unknown = sorted(set(inputs) - given), sorted(given - set(inputs))
+    if missing or unknown:
+        said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
+        raise ServingError(INVALID, f"{place}The inputs are {', '.join(sorted(inputs))}; {'; '.join(said)}.")
+
+
+def check_kind(name: str, kind: int, spec: tf.TensorSpec) -> None:
+    """Refuses values of another kind, a number of TensorFlow's, than the input's."""
+    if kind != spec.dtype.as_datatype_enum:
+        known = types_pb2.DataType.values()
+        told = tf.as_dtype(kind).name if kind in known and kind != types_pb2.DT_INVALID else f"kind {kind}"
+        raise ServingError(INVALID, f'Input "{name}" is {spec.dtype.name}. Received: {told}')
 
 
 def _shape(shape: object) -> str:
@@ -142,4 +157,6 @@ def _warm_up(path: Path, signatures: Mapping[str, Batcher]) -> None:
             raise ValueError(f"{path.name} holds more than {MOST_WARM_UPS} records")
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         batcher = signatures[request.model_spec.signature_name or "serving_default"]
-        batcher({name: tf.make_ndarray(value) for name, value in request.inputs.items()})
+        values = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+        for _ in range(2):  # the second makes the queue of this form
+            batcher(values)

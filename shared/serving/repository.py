@@ -34,7 +34,7 @@ class Repository:
         self.folder, self.batching, self.seconds = folder, batching, seconds
         self.models: dict[str, dict[int, Version]] = {}
         self.looked = threading.Event()
-        self._stamps: dict[tuple[str, int], float] = {}
+        self._stamps: dict[tuple[str, int], list[tuple[str, float, int]]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
 
@@ -93,25 +93,24 @@ class Repository:
 
     def look(self) -> None:
         """Takes up new versions and lets old ones go."""
-        folders = {path.name: path for path in self.folder.iterdir() if path.is_dir()} if self.folder.is_dir() else {}
-        for name, path in sorted(folders.items()):
-            there = {int(version.name): version for version in export.versions(path)}
-            if there:
-                self._look_at(name, there)
+        for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
+            try:
+                there = {int(version.name): version for version in export.versions(path)}
+                if there:
+                    self._look_at(path.name, there)
+            except (
+                OSError
+            ) as error:  # it may not be read, or vanishes while it is looked at; the others are not to suffer
+                logging.getLogger(__name__).warning("%s: %s", path, error)
 
     def _look_at(self, name: str, there: dict[int, Path]) -> None:
-        known = self.models.setdefault(name, {})
-        wanted = sorted(there)[-SERVED:]
-        for number in wanted:
-            stamp = _stamp(there[number])
-            failed = number in known and known[number].state == END
-            if number not in known or (failed and self._stamps[name, number] != stamp):
-                self._stamps[name, number] = stamp
-                version = Version(name, number, there[number])
-                self.models[name] = {**known, number: version}
-                known = self.models[name]
-                version.load(self.batching)
-        for number, version in list(known.items()):
+        wanted: set[int] = set()
+        available = 0
+        for number in sorted(there, reverse=True):  # what cannot be loaded makes room for the next
+            if available < SERVED:
+                wanted.add(number)
+                available += self._taken_up(name, number, there[number]).state == AVAILABLE
+        for number, version in list(self.models[name].items()):
             if number in wanted or version.state in (START, LOADING):
                 continue
             others = [one for one in self._available(name) if one is not version and one.number in wanted]
@@ -120,6 +119,17 @@ class Repository:
                     version.let_go()
                 self.models[name] = {key: one for key, one in self.models[name].items() if key != number}
 
+    def _taken_up(self, name: str, number: int, folder: Path) -> Version:
+        """Returns a version, loaded where it is new, or was broken and has changed since."""
+        known, stamp = self.models.setdefault(name, {}), _stamp(folder)
+        failed = number in known and known[number].state == END
+        if number not in known or (failed and self._stamps[name, number] != stamp):
+            self._stamps[name, number] = stamp
+            version = Version(name, number, folder)
+            self.models[name] = {**known, number: version}
+            version.load(self.batching)
+        return self.models[name][number]
+
     def _available(self, name: str) -> list[Version]:
         return sorted((one for one in self.models[name].values() if one.state == AVAILABLE), key=lambda one: one.number)
 
@@ -127,13 +137,13 @@ class Repository:
         while not self._ended.is_set():
             try:
                 self.look()
-            except OSError as error:  # a folder that vanishes while it is looked at
-                logging.getLogger(__name__).warning("%s: %s", self.folder, error)
+            except Exception:  # whatever it is: the watch goes on
+                logging.getLogger(__name__).exception("%s: could not be looked through", self.folder)
             self.looked.set()
             self._ended.wait(self.seconds)
 
 
-def _stamp(folder: Path) -> float:
-    """Returns a number that changes when a version is written anew."""
-    path = folder / "saved_model.pb"
-    return path.stat().st_mtime if path.exists() else 0.0
+def _stamp(folder: Path) -> list[tuple[str, float, int]]:
+    """Returns what changes when a file of a version is written, or comes in."""
+    found = [(str(path), path.stat()) for path in folder.rglob("*") if path.is_file()]
+    return sorted((name, status.st_mtime, status.st_size) for name, status in found)

@@ -27,7 +27,7 @@ from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, Ser
 from shared.serving.models import Version
 from shared.serving.rpc import metadata_of, status_of
 from shared.serving.service import Service, signature_name
-from shared.serving.tensors import answer_of, parsed, request_of
+from shared.serving.tensors import answer_of, encoded, parsed, request_of
 
 PLACE = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?(?P<what>:predict|:classify|:regress|/metadata)?"
@@ -58,11 +58,11 @@ def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
     async def models(request: Request) -> Response:
         try:
             place = place_of(request.url.path)
-            with service.measured(place.name, "REST"), service.admitted():
+            with service.measured(place.name, "REST"):
                 return await _answered(service, workers, place, request)
         except ServingError as error:
             left = {"Connection": "close"} if error.status in UNREAD else None  # the rest of the body is not waited for
-            return JSONResponse({"error": error.message}, error.status, left)
+            return Response(encoded({"error": error.message}), error.status, left, "application/json")
 
     async def live(request: Request) -> Response:
         return JSONResponse({"live": True})
@@ -116,6 +116,12 @@ async def _answered(service: Service, workers: ThreadPoolExecutor, place: Place,
         raise ServingError(INVALID, f"Malformed request: {request.method} {request.url.path}. Use {wanted}.")
     if place.what == ":predict":
         return await _predicted(service, workers, place, request)
+    with service.admitted():
+        return _told(service, place)
+
+
+def _told(service: Service, place: Place) -> Response:
+    """Returns the states or the signatures of a model."""
     found = service.repository.versions(place.name)
     if place.what == "/metadata":
         return _proto(metadata_of(service.repository.version(place.name, place.version, place.label)))
@@ -127,11 +133,15 @@ async def _answered(service: Service, workers: ThreadPoolExecutor, place: Place,
 
 
 async def _predicted(service: Service, workers: ThreadPoolExecutor, place: Place, request: Request) -> Response:
-    until = time.monotonic() + service.limits.seconds
-    body = await _body(request, service.limits.body, until)
+    until, end = time.monotonic() + service.limits.seconds, service.admit()
+    try:
+        held = [await _body(request, service.limits.body, until)]
+    except BaseException:
+        end()
+        raise
 
     def answer() -> bytes:
-        content, rows = parsed(body), [False]
+        content, rows = parsed(held.pop()), [False]
         name = signature_name(content.get("signature_name"))
 
         def given(version: Version) -> Any:
@@ -142,10 +152,12 @@ async def _predicted(service: Service, workers: ThreadPoolExecutor, place: Place
         _, answers = service.predict(find, name, given, until)
         return answer_of(answers, rows[0])
 
-    work = asyncio.get_running_loop().run_in_executor(workers, answer)
+    work = workers.submit(answer)
+    work.add_done_callback(lambda _: end())  # also where nobody waits for it any more
     try:
-        content = await asyncio.wait_for(work, until - time.monotonic())
+        content = await asyncio.wait_for(asyncio.wrap_future(work), until - time.monotonic())
     except TimeoutError as error:
+        held.clear()
         raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
     return Response(content, media_type="application/json")
 
@@ -156,14 +168,17 @@ async def _body(request: Request, most: int, until: float) -> bytes:
     if kind not in ("identity", "gzip"):
         raise ServingError(INVALID, f"Content-Encoding {kind} is not known here. Use gzip, or none.")
     unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if kind == "gzip" else None
-    found = bytearray()
+    found, received = bytearray(), 0
     too_much = ServingError(INVALID, f"The body is longer than {most} bytes.", 400 if unpack else 413)
     try:
         async with asyncio.timeout(max(0.0, until - time.monotonic())):
             async for chunk in request.stream():
+                received += len(chunk)
                 found += unpack.decompress(chunk, most + 1 - len(found)) if unpack else chunk
-                if len(found) > most or (unpack and unpack.unconsumed_tail):
+                if max(received, len(found)) > most or (unpack and unpack.unconsumed_tail):
                     raise too_much
+                if unpack and unpack.unused_data:
+                    raise ServingError(INVALID, "There is more behind the end of the body's gzip.")
     except TimeoutError as error:
         raise ServingError(TOO_LATE, "The request did not come in within the time for it.", 408) from error
     except zlib.error as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import types_pb2
+from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -21,11 +21,12 @@ from tensorflow_serving.apis import (
 )
 
 from shared.serving.errors import INVALID, ServingError
-from shared.serving.models import AVAILABLE, Version
+from shared.serving.models import Version, check_kind, check_names
 from shared.serving.service import Service, signature_name
 
 METHOD = "tensorflow/serving/predict"
 SIGNATURES = "signature_def"
+VALUES = [field.name for field in tensor_pb2.TensorProto.DESCRIPTOR.fields if field.name.endswith("_val")]
 
 
 def add_services(server: grpc.Server, service: Service) -> None:
@@ -47,7 +48,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             version, answers = self.service.predict(
                 lambda: _version(self.service, spec),
                 name,
-                lambda version: _arrays(request.inputs, self.service.limits.body),
+                lambda version: _arrays(request.inputs, version.signature(name).inputs),
                 until,
             )
             wanted = _filtered(request.output_filter, answers)
@@ -109,17 +110,19 @@ def _version(service: Service, spec: Any) -> Version:
     return service.repository.version(name, number, spec.version_label if choice == "version_label" else None)
 
 
-def _arrays(inputs: Any, most: int) -> dict[str, np.ndarray]:
-    """Returns the tensors of a request; none may claim to be greater than a body may be."""
+def _arrays(inputs: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    """Returns the tensors of a request. TensorFlow's own reading fills a shape up by repeating the last value, so that a few bytes
+    could ask for all memory: here a shape needs all its values."""
+    check_names(set(inputs), specs)
     found = {}
     for name, proto in inputs.items():
         sizes = [dim.size for dim in proto.tensor_shape.dim]
         if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
             raise ServingError(INVALID, f'Input "{name}" has a shape that is not known: {sizes}.')
-        if proto.dtype not in types_pb2.DataType.values() or proto.dtype == types_pb2.DT_INVALID:
-            raise ServingError(INVALID, f'Input "{name}" has no kind.')
-        if math.prod(sizes) * max(1, tf.as_dtype(proto.dtype).size or 1) > most:
-            raise ServingError(INVALID, f'Input "{name}" claims to hold {math.prod(sizes)} values.')
+        check_kind(name, proto.dtype, specs[name])
+        given = sum(len(getattr(proto, field)) for field in VALUES)
+        if not proto.tensor_content and given != math.prod(sizes):
+            raise ServingError(INVALID, f'Input "{name}" has the shape {sizes} and {given} values.')
         try:
             found[name] = tf.make_ndarray(proto)
         except (ValueError, TypeError) as error:
@@ -167,7 +170,6 @@ def metadata_of(version: Version) -> Any:
             for specs, place in ((batcher.inputs, told.inputs), (batcher.outputs, told.outputs)):
                 for key, spec in specs.items():
                     place[key].CopyFrom(_tensor_info(key, spec))
-    assert version.state == AVAILABLE or not signatures.signature_def
     reply = get_model_metadata_pb2.GetModelMetadataResponse()
     _tell_spec(reply.model_spec, version)
     reply.metadata[SIGNATURES].Pack(signatures)

@@ -21,7 +21,8 @@ from shared.serving.rpc import add_services
 from shared.serving.service import Limits, Service
 
 GRACE = 30.0  # seconds that requests have to finish when the server is stopped
-UNENDING = 10.0  # seconds from which on an idle connection is closed
+UNENDING = 10.0  # seconds from which on a connection that was answered and is silent since is closed
+WAITING = 256  # connections that are not yet accepted
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,9 @@ class Server:
             ("grpc.so_reuseport", 0),
         ]
         self._grpc = grpc.server(
-            ThreadPoolExecutor(settings.limits.workers, thread_name_prefix="grpc"), options=options
+            ThreadPoolExecutor(settings.limits.workers, thread_name_prefix="grpc"),
+            options=options,
+            maximum_concurrent_rpcs=settings.limits.requests,
         )
         add_services(self._grpc, self.service)
         try:
@@ -140,7 +143,10 @@ class _Rest(uvicorn.Server):
             yield
             return
         with super().capture_signals():
-            yield
+            try:
+                yield
+            finally:  # uvicorn would raise them again, and end the process before the other interface is done
+                self._captured_signals.clear()
 
 
 def _bound(host: str, port: int) -> socket.socket:
@@ -149,6 +155,7 @@ def _bound(host: str, port: int) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
+        found.listen(WAITING)
     except OSError as error:
         found.close()
         raise SuiteError(

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, ServingError
+from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError
 from shared.serving.models import Version
 from shared.serving.repository import Repository
 
+TRIES = 3  # to find a version that is still there
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -23,7 +24,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 class Limits:
     """What a server takes upon itself."""
 
-    body: int = 64 * 2**20
+    body: int = 16 * 2**20
     """Bytes of a request, unpacked."""
     requests: int = 256
     """That are answered or wait at once; more are refused."""
@@ -94,16 +95,21 @@ class Service:
         """
         if time.monotonic() > until:
             raise ServingError(TOO_LATE, "The time for an answer was over before its turn came.")
-        version = find()
-        with version.asked():
-            answers = version.predict(signature, request_of(version))
+        for left in reversed(range(TRIES)):
+            version = find()
+            try:
+                with version.asked():
+                    answers = version.predict(signature, request_of(version))
+                break
+            except Gone:  # between the two a newer one took its place
+                if not left:
+                    raise
         if time.monotonic() > until:
             raise ServingError(TOO_LATE, "The answer took longer than the time for it.")
         return version, answers
 
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Counts a request among those that are going on.
+    def admit(self) -> Callable[[], None]:
+        """Counts a request among those that are going on, and returns what to call when its work has ended.
 
         Raises:
             ServingError: there are too many, or the server is being stopped.
@@ -115,12 +121,21 @@ class Service:
                 raise ServingError(EXHAUSTED, f"{self.limits.requests} requests are going on. Try again later.")
             self._going += 1
         self.measures.going.inc()
+        return self._ended
+
+    def _ended(self) -> None:
+        with self._lock:
+            self._going -= 1
+        self.measures.going.dec()
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Counts a request while it is answered (see `admit`)."""
+        end = self.admit()
         try:
             yield
         finally:
-            with self._lock:
-                self._going -= 1
-            self.measures.going.dec()
+            end()
 
     @contextmanager
     def measured(self, model: str, interface: str) -> Iterator[None]:

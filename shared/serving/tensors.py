@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from shared.serving.errors import INVALID, ServingError
+from shared.serving.models import check_names
 
 ROWS, COLUMNS = "instances", "inputs"
 BYTES = "_bytes"
@@ -69,7 +70,7 @@ def _columns(value: Any, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
         if len(inputs) != 1:
             raise ServingError(INVALID, f'"{COLUMNS}" should be an object with {", ".join(sorted(inputs))}.')
         return {next(iter(inputs)): value}
-    _require(value, inputs, f'"{COLUMNS}"')
+    check_names(set(value), inputs, f'"{COLUMNS}": ')
     return value
 
 
@@ -84,15 +85,8 @@ def _rows(values: Any, inputs: Mapping[str, tf.TensorSpec]) -> list[dict[str, An
     if not all(objects):
         raise ServingError(INVALID, f'"{ROWS}" mixes objects and bare values.')
     for k, value in enumerate(values):
-        _require(value, inputs, f'"{ROWS}", row {k}')
+        check_names(set(value), inputs, f'"{ROWS}", row {k}: ')
     return values
-
-
-def _require(value: Mapping[str, Any], inputs: Mapping[str, tf.TensorSpec], place: str) -> None:
-    missing, unknown = sorted(set(inputs) - set(value)), sorted(set(value) - set(inputs))
-    if missing or unknown:
-        said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-        raise ServingError(INVALID, f"{place}: the inputs are {', '.join(sorted(inputs))}; {'; '.join(said)}.")
 
 
 def _is_bytes(value: Any) -> bool:
@@ -159,13 +153,13 @@ def answer_of(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
     columns = {name: _plain(value, name) for name, value in outputs.items()}
     single = next(iter(columns.values())) if len(columns) == 1 else None
     if not in_rows:
-        return _json({"outputs": columns if single is None else single})
+        return encoded({"outputs": columns if single is None else single})
     if len({len(value) if isinstance(value, list) else None for value in columns.values()}) != 1:
         raise ServingError(INVALID, f'The outputs differ in their number of rows: ask in columns, with "{COLUMNS}".')
     if single is not None:
-        return _json({"predictions": single})
+        return encoded({"predictions": single})
     rows = zip(*columns.values(), strict=True)
-    return _json({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+    return encoded({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
 def _plain(value: np.ndarray, name: str) -> Any:
@@ -183,5 +177,6 @@ def _told(value: bytes, name: str) -> Any:
     return value.decode("utf-8", errors="replace")
 
 
-def _json(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """Returns JSON in UTF-8, whatever a caller's strings hold."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", errors="replace")

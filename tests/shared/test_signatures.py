@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
 from shared.signatures import endpoint_of, rows_alike
 
@@ -19,7 +21,19 @@ def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
     assert endpoint.request["price"] is request["price"]
 
 
-def test_requests_can_be_joined_where_only_the_number_of_rows_is_free():
-    rows, steps = np.zeros(2, np.int32), np.zeros((2, 3), np.float32)
-    assert rows_alike(endpoint_of(None, {"k": rows, "memory": steps}, fixed=("memory",)))
-    assert not rows_alike(endpoint_of(None, {"k": rows, "samples": steps}))
+@pytest.mark.parametrize(
+    ("inputs", "answer", "alike"),
+    [
+        ([[None], [None, 3]], lambda k, x: x + 1, True),
+        ([[None], [None, None]], lambda k, x: x[:, 0], False),  # rows of different lengths
+        (
+            [[None], [None, 3]],
+            lambda k, x: tf.repeat(x, tf.cast(k[0], tf.int32), axis=1),
+            False,
+        ),  # answers as wide as asked for
+    ],
+)
+def test_requests_can_be_joined_where_only_the_number_of_rows_is_free(inputs, answer, alike):
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in inputs]
+    function = tf.function(lambda *given: {"answer": answer(*given)}, input_signature=specs)
+    assert rows_alike(function.get_concrete_function()) is alike

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,8 +105,7 @@ class Client(NamedTuple):
     def ready(self) -> Client:
         """Waits until the models are there."""
         assert self.server.repository.looked.wait(60)
-        while self.http("GET", "/livez")[0] != 200:
-            pass
+        assert self.http("GET", "/livez")[0] == 200
         return self
 
 
@@ -113,8 +113,10 @@ def serving(folder: Path, **settings: Any) -> Client:
     """Starts a server of a folder at free ports."""
     server = Server(Settings(folder, port=0, grpc_port=0, seconds=0.1, **settings))
     server.start()
+    deadline = time.monotonic() + 30
     while not server._rest.started:
-        pass
+        assert time.monotonic() < deadline, "the server does not start"
+        time.sleep(0.01)
     return Client(server).ready()
 
 

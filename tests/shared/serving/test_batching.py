@@ -25,7 +25,7 @@ class Counted(tf.Module):
     def ask(self, *, x):
         rows = tf.numpy_function(self._note, [tf.shape(x)[0]], tf.int32)
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(x >= 0), ["x must not be below 0"]), rows]):
-            return {"double": 2 * x, "first": x[:, 0]}
+            return {"sum": tf.reduce_sum(x, axis=1), "first": x[:, 0]}
 
     def _note(self, rows):
         self.batches.append(int(rows))
@@ -50,7 +50,7 @@ def test_what_comes_at_once_is_asked_together_and_answered_apart(counted):
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda k: batcher(rows([k, k + 1])), range(8)))
     for k, answer in enumerate(found):
-        np.testing.assert_array_equal(answer["double"], [[2 * k, 2 * k + 2]])
+        np.testing.assert_array_equal(answer["sum"], [2 * k + 1])
         np.testing.assert_array_equal(answer["first"], [k])
     assert len(module.batches) <= 3
     assert sum(module.batches) == 8
@@ -77,7 +77,7 @@ def test_forms_are_never_mixed_and_only_some_have_a_queue(counted):
         widths = [1 + k % 40 for k in range(160)]
         found = list(pool.map(lambda width: batcher({"x": np.full((2, width), width, np.float32)}), widths))
     for width, answer in zip(widths, found, strict=True):
-        np.testing.assert_array_equal(answer["double"], np.full((2, width), 2 * width))
+        np.testing.assert_array_equal(answer["sum"], [width**2] * 2)
     assert len(batcher._queues) == FORMS
     assert sum(module.batches) == 320
 
@@ -99,11 +99,24 @@ def test_signatures_have_queues_of_their_own(written):
             assert all(pool.map(ask, range(8)))
 
 
+def test_answers_that_are_as_wide_as_a_neighbour_asks_for_are_not_joined():
+    """Or a caller would be told how much others want."""
+
+    @tf.function
+    def ask(*, k):
+        return {"first": tf.sequence_mask(k, tf.reduce_max(k), tf.float32)}
+
+    batcher = Batcher(ask.get_concrete_function(k=tf.TensorSpec([None], tf.int32, name="k")), Batching(wait=0.2))
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda k: batcher({"k": np.array([k], np.int32)}), [1, 9] * 8))
+    assert [answer["first"].shape for answer in found] == [(1, 1), (1, 9)] * 8
+
+
 @pytest.mark.parametrize("batching", [None, Batching(rows=3)])
 def test_without_batching_or_with_too_many_rows_a_request_is_asked_by_itself(batching):
     module = Counted()
     batcher = Batcher(module.ask.get_concrete_function(x=X), batching)
     for _ in range(3):
-        assert batcher({"x": np.ones((4, 2), np.float32)})["double"].shape == (4, 2)
+        assert batcher({"x": np.ones((4, 2), np.float32)})["sum"].tolist() == [2, 2, 2, 2]
     assert module.batches == [4, 4, 4]
     assert not batcher._queues

@@ -73,6 +73,46 @@ def test_a_version_goes_only_after_its_last_answer(repository, written):
     assert numbers(repository) == [3, 2]
 
 
+def test_a_version_that_is_copied_slowly_is_taken_up_when_it_is_whole(repository, written):
+    place = repository.folder / "small" / "2"
+    place.mkdir()
+    shutil.copy2(written / "2" / "saved_model.pb", place)
+    repository.look()
+    assert (numbers(repository), repository.versions("small")[0].state) == ([1], END)
+    shutil.copytree(written / "2" / "variables", place / "variables")
+    repository.look()
+    assert answered(repository) == 2
+
+
+def test_broken_versions_do_not_count_among_those_that_are_served(repository, written):
+    add(repository, written, 2)
+    for number in ("3", "4"):
+        (repository.folder / "small" / number).mkdir()
+    repository.look()
+    assert numbers(repository) == [2, 1]
+    anew = Repository(repository.folder)
+    anew.look()
+    assert numbers(anew) == [2, 1]
+    assert [answered(anew, label=label) for label in ("stable", "canary")] == [1, 2]
+
+
+def test_one_folder_that_cannot_be_looked_at_hides_no_other(repository, monkeypatch):
+    import os
+
+    (repository.folder / "another" / "1").mkdir(parents=True)
+    real = Path.iterdir
+
+    def refusing(self):
+        if self.name == "another":
+            raise PermissionError(13, os.strerror(13), str(self))
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", refusing)
+    anew = Repository(repository.folder)
+    anew.look()
+    assert answered(anew) == 1
+
+
 @pytest.mark.parametrize("broken", ["empty", "cut", "half", "warm-up"])
 def test_a_broken_version_leaves_the_others_and_is_taken_up_when_mended(repository, written, broken, tmp_path):
     place = repository.folder / "small" / "2"
@@ -124,7 +164,7 @@ def test_an_emptied_folder_is_still_served(repository):
 
 
 def test_only_plain_numbers_are_versions(repository):
-    for name in ("01", "1x", ".incomplete-3", "runs"):
+    for name in ("01", "1x", "\u00b2", "9" * 19, ".incomplete-3", "runs"):
         shutil.copytree(repository.folder / "small" / "1", repository.folder / "small" / name)
     repository.look()
     assert numbers(repository) == [1]

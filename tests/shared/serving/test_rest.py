@@ -91,6 +91,8 @@ CASES = [
     ("POST", "/v1/models/small:predict", b'{"instances": ' + b"[" * 101 + b"]" * 101 + b"}", 400),
     ("POST", "/v1/models/small:predict", b'{"instances": ' + b"[" * 250_000 + b"]" * 250_000 + b"}", 400),
     ("POST", "/v1/models/small:predict", b'{"signature_name": "choosy", "instances": [0]}', 400),
+    ("POST", "/v1/models/small:predict", b'{"signature_name": "\\ud800", "instances": ["a"]}', 400),
+    ("POST", f"/v1/models/{'x' * 20_000}:predict", GOOD, 404),
 ]
 
 
@@ -115,6 +117,7 @@ def test_packed_bodies(client):
     for body, headers, status in (
         (packed, {"Content-Encoding": "gzip"}, 200),
         (packed[:-4], {"Content-Encoding": "gzip"}, 400),
+        (packed + b"more", {"Content-Encoding": "gzip"}, 400),
         (b"no gzip", {"Content-Encoding": "gzip"}, 400),
         (packed, {"Content-Encoding": "br"}, 400),
         (gzip.compress(b" " * (65 * 2**20)), {"Content-Encoding": "gzip"}, 400),

@@ -85,6 +85,14 @@ def test_tensors_that_lie_about_themselves_are_refused_and_take_no_memory(client
             proto.tensor_shape.dim.add().size = size
         proto.tensor_content = b"\x00" * 8
         refused(client.stub().Predict, request, grpc.StatusCode.INVALID_ARGUMENT, 'Input "samples"')
+    for name, dtype, values in (("samples", 1, {"float_val": [1.0]}), ("samples", 7, {"string_val": [b"x" * 1000]})):
+        request = asked(signature="total", length=[1])
+        proto = request.inputs[name]
+        proto.dtype = dtype
+        proto.tensor_shape.dim.add().size = 2**26
+        for field, given in values.items():
+            getattr(proto, field).extend(given)
+        refused(client.stub().Predict, request, grpc.StatusCode.INVALID_ARGUMENT, 'Input "samples"')
     unknown = asked(signature="total", length=[1])
     unknown.inputs["samples"].dtype = 1
     unknown.inputs["samples"].tensor_shape.unknown_rank = True

@@ -67,8 +67,9 @@ def test_a_missing_folder_is_told(tmp_path):
         Server(Settings(tmp_path / "nowhere", port=0, grpc_port=0))
 
 
-def test_more_requests_than_may_be_are_refused_and_the_others_answered(started, slow):
-    client = started(limits=Limits(requests=3))
+@pytest.mark.parametrize("workers", [2, 64])
+def test_more_requests_than_may_be_are_refused_and_the_others_answered(started, slow, workers):
+    client = started(limits=Limits(requests=3, workers=workers))
     with ThreadPoolExecutor(8) as pool:
         found = [status for status, _ in pool.map(lambda _: client.post("small", ASKED), range(8))]
     assert sorted(set(found)) == [200, 503]
@@ -125,15 +126,15 @@ def test_a_new_version_comes_in_and_an_old_one_goes_without_a_failed_request(sta
     client = started()
     ended, failed, seen = threading.Event(), [], set()
 
-    def ask():
+    def ask(place):
         while not ended.is_set():
-            status, found = client.post("small", ASKED)
+            status, found = client.http("POST", f"/v1/models/small{place}:predict", ASKED)
             if status == 200:
                 seen.add(found["predictions"][0]["version"])
             else:
                 failed.append(found)
 
-    threads = [threading.Thread(target=ask) for _ in range(4)]
+    threads = [threading.Thread(target=ask, args=(place,)) for place in ("", "", "/labels/stable", "/labels/canary")]
     for thread in threads:
         thread.start()
     for number in ("2", "3", "4"):
@@ -147,10 +148,16 @@ def test_a_new_version_comes_in_and_an_old_one_goes_without_a_failed_request(sta
         thread.join()
     assert failed == []
     assert seen == {1, 2}
+    while (
+        client.server.repository.models["small"][4].state != models.AVAILABLE
+        or 2 in client.server.repository.models["small"]
+    ):
+        time.sleep(0.05)
     assert [one.number for one in client.server.repository.versions("small")] == [4, 3]
 
 
-def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder):
+@pytest.mark.parametrize("interfaces", [("REST", "gRPC"), ("REST",), ("gRPC",)])
+def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder, interfaces):
     code = (
         "import sys, time\n"
         "from pathlib import Path\n"
@@ -182,16 +189,16 @@ def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder):
         except OSError:
             time.sleep(0.1)
     with ThreadPoolExecutor(6) as pool:
-        rest = [pool.submit(client.post, "small", ASKED) for _ in range(3)]
-        rpc = [pool.submit(code_of, client) for _ in range(3)]
+        rest = [pool.submit(client.post, "small", ASKED) for _ in range(3) if "REST" in interfaces]
+        rpc = [pool.submit(code_of, client) for _ in range(3) if "gRPC" in interfaces]
         time.sleep(0.7)
         child.send_signal(signal.SIGTERM)
         time.sleep(0.3)
         with pytest.raises(OSError):  # noqa: PT011  # refused at once, or closed
             client.post("small", ASKED)
-        assert [future.result()[0] for future in rest] == [200] * 3
-        assert [future.result() for future in rpc] == [grpc.StatusCode.OK] * 3
-    assert child.wait(30) == -signal.SIGTERM or child.returncode == 0
+        assert {future.result()[0] for future in rest} <= {200}
+        assert {future.result() for future in rpc} <= {grpc.StatusCode.OK}
+    assert child.wait(30) == 0
 
 
 def test_noise_of_all_kinds_leaves_it_alive(started):
