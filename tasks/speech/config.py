@@ -167,6 +167,7 @@ PRESETS = {
         fit=FitConfig(epochs=8, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=8),
         features=FeatureConfig(mels=40),
         model=SpeechModelConfig(filters=8),
+        decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
     ),
     "default": SpeechConfig(
         data="spoken_digit",

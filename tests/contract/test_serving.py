@@ -21,8 +21,8 @@ def client(trained):
 
 
 def written(values):
-    """An array as JSON has it, strings as base64."""
-    if isinstance(values, np.ndarray):
+    """An array, or one of its numbers, as JSON has it, strings as base64."""
+    if isinstance(values, (np.ndarray, np.generic)):
         values = values.tolist()
     if isinstance(values, list):
         return [written(value) for value in values]
