@@ -10,6 +10,7 @@ sent with the next 100 ms.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -57,9 +58,10 @@ def of_raw(stream: BinaryIO) -> Iterator[np.ndarray]:
 
 
 def said(listener: Listener, chunks: Iterable[np.ndarray]) -> Iterator[str]:
-    """Yields what is recognised, as soon as it is."""
-    for chunk in chunks:
-        yield listener.hear(chunk)
+    """Yields what is recognised, as soon as it is; Ctrl-C ends what is heard, and its last words are told."""
+    with contextlib.suppress(KeyboardInterrupt):
+        for chunk in chunks:
+            yield listener.hear(chunk)
     yield listener.hear(np.zeros(0, np.float32), last=True)
 
 

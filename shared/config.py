@@ -52,10 +52,10 @@ class FitConfig:
     gradient_clip: float = 1.0
     """Largest L2 norm of the whole gradient."""
     patience: int = 2
-    """Epochs without a better validation loss before training stops and the best weights come back."""
+    """Epochs that are no better on validation before training stops and the best weights come back."""
     averaging: float = 0.0
     """Decay a step of a moving average of the weights (Polyak & Juditsky, 1992), in [0, 1): at the end it takes the best
-    epoch's place if validation is better by it; 0 keeps none."""
+    epoch's place if validation is no worse by it; 0 keeps none."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Arithmetic in training; what is exported is always float32."""
     seed: int = 1

@@ -126,7 +126,7 @@ def card(run: Run, base_path: Path) -> str:
 
 ## Scores on the test split
 
-95 % bootstrap intervals over the examples. `exported` is what this folder serves.
+95 % bootstrap intervals over the examples, or over what they belong together in, such as days or speakers. `exported` is what this folder serves.
 
 {score_table(run.evaluation.scores)}
 

@@ -32,8 +32,8 @@ ROOT = Path(__file__).resolve().parents[1]
 TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->", re.DOTALL)
 SUMMARY = re.compile(r"<!-- results -->\n.*?<!-- end -->", re.DOTALL)
 COMMAND = re.compile(r"^    (lstm-suite train .*)$", re.MULTILINE)
-UNSAID = ("--output", "--fit.seed")
-"""Options that a published command leaves out, with their values: where the model went, and which of several seeds."""
+UNSAID = ("--output",)
+"""Options that a published command leaves out, with their values: where the model went, and, of several seeds, which."""
 PERCENT = {"accuracy", "word_error_rate", "character_error_rate"}
 TITLES = {
     "roc_auc": "ROC AUC",
@@ -96,7 +96,8 @@ def merged(runs: Sequence[Sequence[Row]]) -> list[Row]:
     Raises:
         SuiteError: the runs are not of one command, or two have the same seed.
     """
-    commands = {published(row["command"]) for rows in runs for row in rows}
+    unsaid = (*UNSAID, "--fit.seed") if len(runs) > 1 else UNSAID
+    commands = {published(row["command"], unsaid) for rows in runs for row in rows}
     seeds = sorted({seed for rows in runs for row in rows for seed in row["seeds"]})
     if len(commands) != 1 or len(seeds) != len(runs):
         raise SuiteError(
@@ -129,18 +130,18 @@ def _mean(rows: Sequence[Row], command: str, seeds: Sequence[int]) -> Row:
         low, high = value - spread, value + spread
     minutes = [row["minutes"] for row in rows]
     told = None if None in minutes else round(float(np.mean(minutes)), 1)
-    numbers = {"value": round(value, 5), "low": round(low, 5), "high": round(high, 5)}
+    numbers = {name: None if v is None else round(v, 5) for name, v in (("value", value), ("low", low), ("high", high))}
     return {**rows[0], **numbers, "minutes": told, "seeds": list(seeds), "command": command}
 
 
-def published(command: str) -> str:
-    """Returns a command as a page gives it: without `UNSAID` options and without the preset that is taken anyway."""
+def published(command: str, unsaid: Sequence[str] = UNSAID) -> str:
+    """Returns a command as a page gives it: without some options and without the preset that is taken anyway."""
     words, kept = shlex.split(command), []
     while words:
         word = words.pop(0)
-        if word in UNSAID or (word == "--preset" and words[:1] == ["default"]):
+        if word in unsaid or (word == "--preset" and words[:1] == ["default"]):
             words = words[1:]
-        elif word.partition("=")[0] not in UNSAID:
+        elif word.partition("=")[0] not in unsaid:
             kept.append(word)
     return shlex.join(kept)
 
@@ -245,9 +246,10 @@ def number(metric: str, value: float) -> str:
 def _cell(row: Row | None, interval: bool) -> str:
     if row is None:
         return ""
-    value, low, high = (number(row["metric"], row[key]) for key in ("value", "low", "high"))
-    if not interval or low == high:
+    value = number(row["metric"], row["value"])
+    if not interval or row["low"] is None or row["low"] == row["high"]:
         return value
+    low, high = (number(row["metric"], row[key]) for key in ("low", "high"))
     if len(row["seeds"]) > 1:
         return f"{value} ± {number(row['metric'], row['high'] - row['value'])}"
     return f"{value} ({low}–{high})"

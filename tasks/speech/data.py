@@ -55,6 +55,8 @@ def load(config: SpeechConfig) -> Splits:
     else:
         parts, origin = _tfds(config)
         told = [f"{name} of the data set" for name in parts if name != "train"]
+    if "test" in parts and (config.audio.test_names or config.audio.test_speakers):
+        raise DataError(f"{source}: has a test split. Leave --audio.test-names and --audio.test-speakers out.")
     for name, share in (("test", config.test_fraction), ("validation", config.validation_fraction)):
         if name not in parts:
             parts["train"], parts[name], how = _kept_back(parts["train"], share, name, config)

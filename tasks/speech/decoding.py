@@ -101,7 +101,8 @@ def best_text(logs: np.ndarray, alphabet: str, fusion: Fusion, beam: int) -> str
         beginnings = sorted(found.values(), key=lambda one: one.likelihood, reverse=True)[:beam]
     ends = [(_ended(one, fusion), one) for one in beginnings]
     _, best = max(ends, key=lambda pair: pair[0])
-    return SPACE.join([*best.words, *([best.letters] if best.letters else [])])
+    last = [best.letters] if best.letters and fusion.may_be(best.letters) else []
+    return SPACE.join([*best.words, *last])
 
 
 def _at(

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+import tensorflow as tf
 
 from shared.evaluation import FEWEST_BLOCKS, Score, score_of_days
 from shared.sources import Splits
@@ -80,10 +81,15 @@ def log_probabilities(model: keras.Model, frame: pd.DataFrame) -> list[np.ndarra
     batches = RecordingBatches(frame, "", 16)
     order = np.argsort(batches.lengths, kind="stable")
     found: list[np.ndarray] = [np.zeros(0)] * len(frame)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)])  # for all lengths one
+    def logs_of(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+        return model({"samples": samples, "length": length})
+
     for start in range(0, len(order), batches.batch_size):
         rows = order[start : start + batches.batch_size]
         samples, length, _, _ = batches.batch(rows)
-        logs = model.predict_on_batch({"samples": samples, "length": length})
+        logs = logs_of(tf.constant(samples), tf.constant(length)).numpy()
         for row, one, count in zip(rows, logs, steps_of(length), strict=True):
             found[row] = np.asarray(one[:count])
     return found

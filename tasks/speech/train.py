@@ -17,6 +17,7 @@ from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import evaluate
 from tasks.speech.features import WIDTH, log_mel, mel_layer
+from tasks.speech.language import exported_opinion
 from tasks.speech.model import Trainer, Views
 from tasks.speech.symbols import alphabet_of
 
@@ -31,6 +32,8 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
         splits: from `tasks.speech.data.load`; the test split is not looked at.
         folder: for logs and checkpoints.
     """
+    if config.decoding.language_model:
+        exported_opinion(Path(config.decoding.language_model).expanduser())  # a slip is told before hours of training
     started = time.monotonic()
     keras.utils.set_random_seed(config.fit.seed)
     alphabet = alphabet_of(splits.train["text"])

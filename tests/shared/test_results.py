@@ -30,7 +30,7 @@ def row(model: str, metric: str, value: float | None, seed: int = 1, **others: A
         "baseline_value": 0.5 if model == "exported" else None,
         "minutes": 2.0 + seed if model == "exported" else None,
         "seeds": [seed],
-        "command": f"{COMMAND} --output elsewhere --fit.seed {seed}",
+        "command": f"{COMMAND} --output elsewhere" + (f" --fit.seed {seed}" if seed > 1 else ""),
         **others,
     }
 
@@ -62,7 +62,11 @@ def test_every_page_of_the_project_is_as_its_results_say():
 
 def test_a_published_command_says_neither_place_nor_seed_nor_the_usual_preset():
     told = "lstm-suite train x --preset default --data 'a b.csv' --output=models --fit.seed 3 --fit.epochs 2"
-    assert results.published(told) == "lstm-suite train x --data 'a b.csv' --fit.epochs 2"
+    unsaid = (*results.UNSAID, "--fit.seed")
+    assert results.published(told, unsaid) == "lstm-suite train x --data 'a b.csv' --fit.epochs 2"
+    assert (
+        results.published(told) == "lstm-suite train x --data 'a b.csv' --fit.seed 3 --fit.epochs 2"
+    )  # of a single run
     assert results.published("lstm-suite train x --preset sample") == "lstm-suite train x --preset sample"
 
 
@@ -117,6 +121,12 @@ def test_several_seeds_are_their_mean_and_deviation_beside_the_best_mean_of_the_
 def test_what_is_no_number_is_not_published():
     found = results.merged([[row("exported", "accuracy", 0.9), row("exported", "roc_auc", None)]])
     assert [r["metric"] for r in found] == ["accuracy"]
+
+
+def test_a_figure_without_an_interval_is_published_without():
+    (found,) = results.merged([[row("exported", "accuracy", 0.9, low=None, high=None)]])
+    assert (found["low"], found["high"]) == (None, None)
+    assert "**90.00**" in results.table([found], ["accuracy*"])
 
 
 def test_runs_that_do_not_belong_together_are_refused(checkout):

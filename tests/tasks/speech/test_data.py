@@ -105,6 +105,13 @@ def test_chosen_names_judge(folder):
             data.load(config_of(folder / "list.csv", test_names=pattern))
 
 
+def test_a_test_split_that_is_given_is_not_chosen_again(folder):
+    path = str(folder / "list.csv")
+    for choice in ({"test_names": "a*"}, {"test_speakers": ("s1",)}):
+        with pytest.raises(DataError, match="has a test split"):
+            data.load(SpeechConfig(data=path, test_data=path, audio=AudioConfig(**choice)))
+
+
 def test_recordings_beside_a_manifest_of_the_same_name(folder, tmp_path):
     with zipfile.ZipFile(tmp_path / "part.zip", "w") as archive:
         for path in folder.glob("*.wav"):

@@ -58,6 +58,12 @@ def test_only_known_words_are_said_where_asked_for():
     assert best_text(values, ALPHABET, known, 50) == "b"
 
 
+def test_a_beginning_of_a_known_word_is_not_said_where_only_it_is_left():
+    values = np.log([[0.05, 0.05, 0.85, 0.05]])
+    known = Fusion(opinion, 0.0, 0.0, frozenset({"ab"}))
+    assert best_text(values, ALPHABET, known, beam=1) == ""
+
+
 def test_the_language_model_decides_between_what_sounds_alike():
     values = np.log([[0.02, 0.02, 0.5, 0.46]])
     likes_b = Fusion(lambda before, word: 0.0 if word in ("b", "") else -3.0, 1.0, 0.0)

@@ -131,7 +131,7 @@ def written(logs):
     return text_of(logs.argmax(axis=-1).tolist(), ALPHABET).replace(" ", "_")
 
 
-def test_the_errors_that_choose_the_epoch_are_those_of_the_report():
+def test_the_errors_that_choose_the_epoch_are_those_of_jiwer():
     rng = np.random.default_rng(0)
     logs = np.log(rng.dirichlet(np.full(len(ALPHABET) + 1, 0.3), (8, 12))).astype(np.float32)
     count = np.array([12, 9, 12, 1, 7, 12, 5, 3], np.int32)
@@ -151,5 +151,5 @@ def test_an_epochs_error_rate_is_of_all_its_symbols(views, spoken):
     logs = log_probabilities(views.whole(), spoken.iloc[:10])
     spelled = [written(row) for row in logs]
     wrong, symbols = evaluate.character_errors(spoken["text"].tolist()[:10], spelled).sum(axis=0)
-    assert trainer.watched == "character_error_rate"
-    assert told[trainer.watched] == pytest.approx(wrong / symbols, rel=1e-5)
+    assert told["character_error_rate"] == pytest.approx(wrong / symbols, rel=1e-5)
+    assert wrong / symbols < told[trainer.watched] < wrong / symbols + 0.1  # of equal errors, the less loss

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
@@ -34,6 +35,13 @@ def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, split
     again = train.fit(any_config, splits, tmp_path / "parts")
     for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_language_model_that_is_none_is_told_before_training(config, splits, tmp_path):
+    decoding = dataclasses.replace(config.decoding, language_model=str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="no exported next-word model"):
+        train.fit(dataclasses.replace(config, decoding=decoding), splits, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_test_split_is_not_looked_at(any_config, splits, tmp_path):
