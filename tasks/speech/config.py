@@ -164,7 +164,7 @@ _FIT = FitConfig(
 PRESETS = {
     "sample": SpeechConfig(
         lstm=LSTMConfig(units=(64,), bidirectional=True),
-        fit=FitConfig(epochs=8, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=8),
+        fit=FitConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
         features=FeatureConfig(mels=40),
         model=SpeechModelConfig(filters=8),
         decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
