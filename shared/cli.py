@@ -101,6 +101,12 @@ def _parser() -> argparse.ArgumentParser:
     _add_version(recalibrate)
     recalibrate.set_defaults(run=_recalibrate)
 
+    _add_suite_commands(commands)
+    return parser
+
+
+def _add_suite_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What follows training: exporting anew, serving, showing, publishing."""
     export = commands.add_parser("export", help="write a new SavedModel version from a model.keras")
     export.add_argument("task")
     export.add_argument("--model", required=True, type=Path, help="the .keras file, with task.json beside it")
@@ -136,7 +142,6 @@ def _parser() -> argparse.ArgumentParser:
         help="publish a version's figures; of several seeds, the means",
     )
     results.set_defaults(run=_results)
-    return parser
 
 
 def _add_version(parser: argparse.ArgumentParser) -> None:

@@ -47,6 +47,7 @@ max_enqueued_batches { value: 100 }
 """
 """How TensorFlow Serving joins requests to a model whose rows have one shape; others it must not join, since without padding
 those of different lengths fail, and with it they are padded by a repetition of their first value."""
+WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
 
 
@@ -169,7 +170,7 @@ def write(servable: Servable, folder: Path) -> None:
     archive.write_out(str(folder), verbose=False)
     servable.model.save(folder / "model.keras")
     (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
-    _write_warmup(servable, folder / "assets.extra" / "tf_serving_warmup_requests")
+    _write_warmup(servable, folder / WARMUP)
     if all(rows_alike(function.get_concrete_function()) for function in functions):
         (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
 

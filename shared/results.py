@@ -33,7 +33,8 @@ TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->",
 SUMMARY = re.compile(r"<!-- results -->\n.*?<!-- end -->", re.DOTALL)
 COMMAND = re.compile(r"^    (lstm-suite train .*)$", re.MULTILINE)
 UNSAID = ("--output",)
-"""Options that a published command leaves out, with their values: where the model went, and, of several seeds, which."""
+"""Options that a published command leaves out, with their values: where the model went. Of several
+seeds that are averaged, which is left out too."""
 PERCENT = {"accuracy", "word_error_rate", "character_error_rate"}
 TITLES = {
     "roc_auc": "ROC AUC",

@@ -35,4 +35,9 @@ def rows_alike(function: Any) -> bool:
         function: a concrete function of TensorFlow's, from tensors to outputs by name.
     """
     specs = [*function.inputs[: len(function.structured_input_signature[0])], *function.structured_outputs.values()]
-    return all(spec.shape.rank is not None and None not in spec.shape.as_list()[1:] for spec in specs)
+    return all(map(row_is_fixed, specs))
+
+
+def row_is_fixed(spec: Any) -> bool:
+    """Tells whether all rows of a tensor of this form have one shape."""
+    return spec.shape.rank is not None and None not in spec.shape.as_list()[1:]

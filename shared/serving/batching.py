@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from shared.signatures import row_is_fixed
+
 Form = tuple[tuple[int, ...], ...]
 NUMBERS = itertools.count()
 FORMS = 16  # shapes of a signature that have a queue; others are asked by themselves
@@ -50,7 +52,7 @@ class Batcher:
         self.signature, self.batching = signature, batching
         self.inputs: dict[str, tf.TensorSpec] = dict(signature.structured_input_signature[1])
         self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
-        self._joined = batching is not None and all(fixed(spec) for spec in self.outputs.values())
+        self._joined = batching is not None and all(map(row_is_fixed, self.outputs.values()))
         self._queues: dict[Form, Callable[..., Any]] = {}
         self._making: set[Form] = set()
         self._seen: Counter[Form] = Counter()
@@ -129,8 +131,3 @@ class Batcher:
             )
 
         return queued.get_concrete_function()
-
-
-def fixed(spec: tf.TensorSpec) -> bool:
-    """Tells whether all rows of an output have one shape."""
-    return spec.shape.rank is not None and None not in spec.shape.as_list()[1:]

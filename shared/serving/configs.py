@@ -17,8 +17,8 @@ from tensorflow_serving.config import model_server_config_pb2
 from shared import export
 from shared.errors import SuiteError
 from shared.serving.repository import CANARY, SERVED, STABLE
+from shared.serving.service import METRICS
 
-METRICS = "/monitoring/prometheus/metrics"
 CONFIG, MODELS = "/config", "/models"  # folders inside the container
 FILES = ("models.config", "batching.config", "monitoring.config")
 PORT, GRPC_PORT = 8501, 8500

@@ -14,12 +14,11 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
+from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.batching import Batcher, Batching
 from shared.serving.errors import INVALID, UNAVAILABLE, Gone, ServingError, of_tensorflow
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
-WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
-MOST_WARM_UPS = 1000  # as TensorFlow Serving has it
 
 
 class Version:
@@ -52,7 +51,7 @@ class Version:
             signatures = {name: Batcher(one, batching) for name, one in loaded.signatures.items()}
             if not signatures:
                 raise ValueError("it has no signature")
-            _warm_up(self.folder / WARM_UP, signatures)
+            _warm_up(self.folder / WARMUP, signatures)
         except Exception as error:  # whatever a broken folder brings about
             self.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
             self.state = END
@@ -153,8 +152,8 @@ def _warm_up(path: Path, signatures: Mapping[str, Batcher]) -> None:
     if not path.exists():
         return
     for count, record in enumerate(tf.data.TFRecordDataset(str(path)), 1):
-        if count > MOST_WARM_UPS:
-            raise ValueError(f"{path.name} holds more than {MOST_WARM_UPS} records")
+        if count > MAX_WARMUP_RECORDS:
+            raise ValueError(f"{path.name} holds more than {MAX_WARMUP_RECORDS} records")
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         batcher = signatures[request.model_spec.signature_name or "serving_default"]
         values = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}

@@ -26,7 +26,7 @@ from starlette.routing import Route
 from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, ServingError
 from shared.serving.models import Version
 from shared.serving.rpc import metadata_of, status_of
-from shared.serving.service import Service, signature_name
+from shared.serving.service import METRICS, Service, signature_name
 from shared.serving.tensors import answer_of, encoded, parsed, request_of
 
 PLACE = re.compile(
@@ -84,7 +84,7 @@ def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
         routes=[
             Route("/livez", live),
             Route("/readyz", ready),
-            Route("/monitoring/prometheus/metrics", metrics),
+            Route(METRICS, metrics),
             Route("/v1/{rest:path}", models, methods=METHODS),
             Route("/{rest:path}", unknown, methods=METHODS),
         ]
@@ -196,4 +196,5 @@ def _proto(message: Any) -> Response:
     told = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    told.get("metadata", {}).get("signature_def", {}).pop("@type", None)  # TensorFlow Serving leaves it out
     return Response(json.dumps(told).encode(), media_type="application/json")

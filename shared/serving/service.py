@@ -13,9 +13,10 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError
-from shared.serving.models import Version
+from shared.serving.models import AVAILABLE, Version
 from shared.serving.repository import Repository
 
+METRICS = "/monitoring/prometheus/metrics"  # address of the measures, as TensorFlow Serving has it
 TRIES = 3  # to find a version that is still there
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -58,7 +59,7 @@ class Measures:
         self.available.clear()
         for name, versions in list(repository.models.items()):
             for number, version in versions.items():
-                self.available.labels(name, number).set(version.state == "AVAILABLE")
+                self.available.labels(name, number).set(version.state == AVAILABLE)
 
 
 class Service:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.errors import ServingError
-from shared.serving.models import AVAILABLE, END, MOST_WARM_UPS, UNLOADING, WARM_UP
+from shared.serving.models import AVAILABLE, END, UNLOADING
 from shared.serving.repository import Repository
 from tests.shared.serving.conftest import write
 
@@ -128,9 +129,9 @@ def test_a_broken_version_leaves_the_others_and_is_taken_up_when_mended(reposito
     else:
         import tensorflow as tf
 
-        (place / WARM_UP).parent.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(place / WARM_UP)) as file:
-            for _ in range(MOST_WARM_UPS + 1):
+        (place / WARMUP).parent.mkdir(exist_ok=True)
+        with tf.io.TFRecordWriter(str(place / WARMUP)) as file:
+            for _ in range(MAX_WARMUP_RECORDS + 1):
                 file.write(_record())
     repository.look()
     newest = repository.versions("small")[0]

@@ -55,6 +55,7 @@ def test_status_and_metadata(client):
     assert len(client.http("GET", "/v1/models/small/versions/1")[1]["model_version_status"]) == 1
     status, found = client.http("GET", "/v1/models/small/labels/stable/metadata")
     assert (status, found["model_spec"]["version"]) == (200, "1")
+    assert set(found["metadata"]["signature_def"]) == {"signature_def"}
     signatures = found["metadata"]["signature_def"]["signature_def"]
     assert set(signatures) == {"serving_default", "total", "choosy"}
     samples = signatures["total"]["inputs"]["samples"]
