@@ -107,7 +107,16 @@ def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None)
 
 def counted(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
     """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
-    return batches.apply(tf.data.experimental.assert_cardinality(count))
+    return untuned(batches.apply(tf.data.experimental.assert_cardinality(count)))
+
+
+def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Takes tf.data's automatic tuning away, which costs up to as much time again as it has run for: its thread sleeps twice as
+    long each time, and an iterator that ends (each validation, each `fit`) may wait until it wakes. `AUTOTUNE` is then as many
+    calls at once as there are cores."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 def order_by_length(lengths: np.ndarray, batch_size: int, seed: tuple[int, ...]) -> np.ndarray:
@@ -145,7 +154,7 @@ def without_end(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf
         epoch: from an epoch's number, int64 and counted from 0, to its batches.
         first: number of the first.
     """
-    return tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2)
+    return untuned(tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2))
 
 
 class SequenceBatches:
@@ -195,7 +204,7 @@ class SequenceBatches:
         indices = np.argsort(self.lengths, kind="stable")
         examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
         batches = examples.padded_batch(self.batch_size).cache()
-        return counted(batches, -(-len(indices) // self.batch_size)).prefetch(tf.data.AUTOTUNE)
+        return counted(batches, -(-len(indices) // self.batch_size)).prefetch(2)
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
@@ -307,7 +316,7 @@ class ContiguousBatches:
 
     def in_order(self) -> tf.data.Dataset:
         """Returns the batches of one epoch, for validation."""
-        return counted(self._epoch(tf.constant(0, tf.int64)), self.steps)
+        return counted(self._epoch(tf.constant(0, tf.int64)), self.steps).prefetch(2)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         rows = tf.numpy_function(self._rows, [epoch], tf.int32)
