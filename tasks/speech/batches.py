@@ -105,8 +105,8 @@ def changed(samples: np.ndarray, augment: AugmentConfig, rng: np.random.Generato
         rng: decides.
         fewest: steps that must be left for the text to fit.
     """
-    speed = rng.choice([1 - augment.speed, 1.0, 1 + augment.speed])
-    if speed != 1 and steps_of(int(len(samples) / speed)) >= fewest:
+    speed = rng.uniform(1 - augment.speed, 1 + augment.speed)
+    if augment.speed and steps_of(int(len(samples) / speed)) >= fewest:
         samples = soxr.resample(samples, RATE * speed, RATE)
     samples = samples * 10 ** (rng.uniform(-augment.volume, augment.volume) / 20)
     if rng.random() < augment.noise:

@@ -74,8 +74,9 @@ class FeatureConfig:
 class AugmentConfig:
     """How recordings are changed in training, otherwise each epoch."""
 
-    speed: float = 0.1
-    """A third each is played so much slower, as it is, and so much faster, in [0, 1) (Ko et al., 2015)."""
+    speed: float = 0.15
+    """Most by which a recording is played slower or faster, in [0, 1); voices grow deeper or higher with it (Ko et al., 2015,
+    with 0.1)."""
     volume: float = 6.0
     """Louder or softer by up to so many decibels."""
     noise: float = 0.3
@@ -88,7 +89,7 @@ class AugmentConfig:
     """Most frames of 10 ms in each, and no more than a tenth of the recording."""
     frequency_masks: int = 2
     """Ranges of bands that are blanked out."""
-    frequency_width: int = 10
+    frequency_width: int = 16
     """Most bands in each."""
 
     def __post_init__(self) -> None:
