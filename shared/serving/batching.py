@@ -126,7 +126,7 @@ class Batcher:
                 batch_timeout_micros=int(1e6 * batching.wait),
                 Tout=[spec.dtype for spec in self.outputs.values()],
                 max_enqueued_batches=batching.queue,
-                shared_name="joined",  # all share the threads, which nothing ever ends
+                shared_name=f"joined_{batching}",  # all of the same settings share the threads, which nothing ever ends
                 batching_queue=f"queue_{next(NUMBERS)}",  # and none a queue
             )
 
