@@ -159,19 +159,29 @@ def test_a_new_version_comes_in_and_an_old_one_goes_without_a_failed_request(sta
 @pytest.mark.parametrize("interfaces", [("REST", "gRPC"), ("REST",), ("gRPC",)])
 def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder, interfaces):
     code = (
-        "import sys, time\n"
+        "import sys, threading\n"
         "from pathlib import Path\n"
         "from shared.serving import models\n"
         "from shared.serving.server import Server, Settings\n"
-        "real = models.Version.predict\n"
-        "models.Version.predict = lambda *a: (time.sleep(1.5), real(*a))[1]\n"
+        "real, go_on = models.Version.predict, threading.Event()\n"
+        "threading.Thread(target=lambda: (sys.stdin.readline(), go_on.set()), daemon=True).start()\n"
+        "def predict(*arguments):\n"
+        "    print('taken on', flush=True)\n"
+        "    assert go_on.wait(60)\n"
+        "    return real(*arguments)\n"
+        "models.Version.predict = predict\n"
         "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0))\n"
         "print(server.port, server.grpc_port, flush=True)\n"
         "server.run()\n"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True, env=os.environ.copy()
+        [sys.executable, "-c", code, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ.copy(),
     )
+    assert child.stdin is not None
     assert child.stdout is not None
     port, grpc_port = map(int, child.stdout.readline().split())
 
@@ -181,24 +191,34 @@ def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder, interfa
     from tests.shared.serving.conftest import Client
 
     client = Client(Remote.server)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if client.http("GET", "/readyz")[0] == 200:
-                break
-        except OSError:
-            time.sleep(0.1)
+    _until(lambda: _answers(client))
     with ThreadPoolExecutor(6) as pool:
         rest = [pool.submit(client.post, "small", ASKED) for _ in range(3) if "REST" in interfaces]
-        rpc = [pool.submit(code_of, client) for _ in range(3) if "gRPC" in interfaces]
-        time.sleep(0.7)
+        rpc = [pool.submit(code_of, client, 60) for _ in range(3) if "gRPC" in interfaces]
+        for _ in [*rest, *rpc]:
+            assert child.stdout.readline() == "taken on\n"
         child.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        with pytest.raises(OSError):  # noqa: PT011  # refused at once, or closed
-            client.post("small", ASKED)
+        _until(lambda: not _answers(client))
+        assert code_of(client, 5) is not grpc.StatusCode.OK
+        child.stdin.write("go on\n")
+        child.stdin.flush()
         assert {future.result()[0] for future in rest} <= {200}
         assert {future.result() for future in rpc} <= {grpc.StatusCode.OK}
-    assert child.wait(30) == 0
+    assert child.wait(60) == 0
+
+
+def _until(true):
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.05)
+
+
+def _answers(client):
+    try:
+        return client.http("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
 
 
 def test_noise_of_all_kinds_leaves_it_alive(started):
