@@ -12,6 +12,7 @@ from shared.sources import Origin, Splits
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import HOP, RATE, WIDTH
+from tasks.speech.model import parts_of
 
 
 @pytest.fixture
@@ -50,6 +51,17 @@ def test_the_test_split_is_not_looked_at(any_config, splits, tmp_path):
     after = train.fit(any_config, dataclasses.replace(splits, test=broken), tmp_path / "other").model.get_weights()
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_mixed_precision_trains_and_comes_back_in_float32(any_config, splits, tmp_path):
+    fast = dataclasses.replace(any_config, fit=dataclasses.replace(any_config.fit, precision="mixed_bfloat16"))
+    fitted = train.fit(fast, splits, tmp_path)
+    assert {weight.dtype for weight in fitted.model.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in parts_of(fitted.model).reading.layers} == {"float32"}
+    losses = [epoch["loss"] for epoch in fitted.history.epochs]
+    assert losses[-1] < losses[0]
+    samples = {"samples": np.zeros((1, RATE), np.float32), "length": np.array([RATE], np.int32)}
+    assert np.isfinite(fitted.model.predict_on_batch(samples)).all()
 
 
 def test_statistics_are_those_of_librosa_over_all_frames(splits, config):
