@@ -10,11 +10,11 @@ from shared import workflow
 from tasks.fraud.ledger import open_ledger
 from tasks.fraud.serving import histories
 
+pytestmark = pytest.mark.only_task("fraud")
 
-@pytest.fixture(params=["fraud"])
-def version(request, trained):
-    if trained.task.name != request.param:
-        pytest.skip("the example is of the fraud task")
+
+@pytest.fixture
+def version(trained):
     return trained.version
 
 

@@ -28,10 +28,11 @@ for arguments in (["--help"], ["list"], ["train", "sentiment", "--help"], ["eval
 """
 
 
+pytestmark = pytest.mark.only_task("sentiment")
+
+
 @pytest.fixture
 def sentiment(trained):
-    if trained.task.name != "sentiment":
-        pytest.skip("the command line is tried with the sentiment task")
     return trained
 
 
