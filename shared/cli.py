@@ -118,6 +118,12 @@ def _add_suite_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     serve.add_argument("--host", default="127.0.0.1", help="address to listen at; 0.0.0.0 for all of the machine's")
     serve.add_argument("--port", type=int, default=8501, help="of the REST interface")
     serve.add_argument("--grpc-port", type=int, default=8500, help="of the gRPC interface")
+    serve.add_argument(
+        "--engine",
+        choices=("embedded", "tf-serving"),
+        default="embedded",
+        help="what answers: this program, or TensorFlow Serving where it, or docker, is installed",
+    )
     serve.set_defaults(run=_serve)
 
     config = commands.add_parser(
@@ -236,6 +242,13 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
 
 def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    if known.engine == "tf-serving":
+        from shared.serving import engine
+
+        status = engine.run(Path(known.models).expanduser(), known.host, known.port, known.grpc_port)
+        if status > 0:
+            raise SuiteError(f"serve: TensorFlow Serving ended with status {status}; what it says stands above.")
+        return
     try:
         from shared.serving.server import Server, Settings
     except ModuleNotFoundError as error:

@@ -42,13 +42,9 @@ def write(models: Path, output: Path, image: str | None = None) -> list[Path]:
     """
     import yaml
 
-    image = image or f"tensorflow/serving:{version('tensorflow-serving-api')}"
+    image = image or default_image()
     found = model_config(models)
-    texts = {
-        "models.config": text_format.MessageToString(found),
-        "batching.config": 'num_batch_threads { value: 2 }\nthread_pool_name { value: "joined" }\n',
-        "monitoring.config": f'prometheus_config {{ enable: true, path: "{METRICS}" }}\n',
-    }
+    texts = server_files(found)
     texts["compose.yaml"] = yaml.safe_dump(compose(models, image), sort_keys=False)
     names = [one.name for one in found.model_config_list.config]
     texts["kubernetes.yaml"] = yaml.safe_dump_all(kubernetes(image, texts, names), sort_keys=False)
@@ -59,8 +55,30 @@ def write(models: Path, output: Path, image: str | None = None) -> list[Path]:
     return [output / name for name in texts]
 
 
-def model_config(models: Path) -> Any:
+def default_image() -> str:
+    """Returns TensorFlow Serving's image of the version whose protos are installed."""
+    return f"tensorflow/serving:{version('tensorflow-serving-api')}"
+
+
+def server_files(found: Any) -> dict[str, str]:
+    """Returns the files that the server itself reads, by `FILES`.
+
+    Args:
+        found: from `model_config`.
+    """
+    return {
+        "models.config": text_format.MessageToString(found),
+        "batching.config": 'num_batch_threads { value: 2 }\nthread_pool_name { value: "joined" }\n',
+        "monitoring.config": f'prometheus_config {{ enable: true, path: "{METRICS}" }}\n',
+    }
+
+
+def model_config(models: Path, base: str = MODELS) -> Any:
     """Returns the versions and labels of all models, as `ModelServerConfig`.
+
+    Args:
+        models: their folder.
+        base: where the server finds that folder.
 
     Raises:
         SuiteError: there is none.
@@ -72,7 +90,7 @@ def model_config(models: Path) -> Any:
         if not numbers:
             continue
         one = found.model_config_list.config.add(
-            name=folder.name, base_path=f"{MODELS}/{folder.name}", model_platform="tensorflow"
+            name=folder.name, base_path=f"{base}/{folder.name}", model_platform="tensorflow"
         )
         one.model_version_policy.specific.versions.extend(numbers)
         one.version_labels[STABLE], one.version_labels[CANARY] = numbers[0], numbers[-1]
@@ -81,18 +99,24 @@ def model_config(models: Path) -> Any:
     return found
 
 
-def arguments() -> list[str]:
-    """Returns the options of `tensorflow_model_server`."""
+def arguments(config: str = CONFIG, port: int = PORT, grpc_port: int = GRPC_PORT) -> list[str]:
+    """Returns the options of `tensorflow_model_server`.
+
+    Args:
+        config: where it finds the folder of `FILES`.
+        port: of the REST interface.
+        grpc_port: of the gRPC interface.
+    """
     return [
-        f"--port={GRPC_PORT}",
-        f"--rest_api_port={PORT}",
-        f"--model_config_file={CONFIG}/models.config",
+        f"--port={grpc_port}",
+        f"--rest_api_port={port}",
+        f"--model_config_file={config}/models.config",
         f"--model_config_file_poll_wait_seconds={POLLED}",
         "--allow_version_labels_for_unavailable_models=true",
         "--enable_batching=true",
         "--enable_per_model_batching_parameters=true",
-        f"--batching_parameters_file={CONFIG}/batching.config",
-        f"--monitoring_config_file={CONFIG}/monitoring.config",
+        f"--batching_parameters_file={config}/batching.config",
+        f"--monitoring_config_file={config}/monitoring.config",
         "--rest_api_timeout_in_ms=30000",
     ]
 
