@@ -18,7 +18,7 @@ import tensorflow as tf
 import torch
 
 from benchmarks.machine import describe_machine
-from shared import export
+from shared import keras_file
 
 LENGTHS, REPETITIONS = (50, 200, 800), 7
 TEMPERATURE, TOP_P = 0.8, 0.95
@@ -31,7 +31,7 @@ def main() -> None:
     print(describe_machine("tensorflow", "keras", "torch"))
     loaded = tf.saved_model.load(str(known.version))
     signature = loaded.signatures["generate"]
-    model = export.load_keras(known.version / "model.keras")
+    model = keras_file.load(known.version / "model.keras")
     size, width = model.get_layer("embedding").embeddings.shape
     inner = model.get_layer("inner")
     units = [layer.units for layer in inner.layers if hasattr(layer, "units") and hasattr(layer, "cell")]

@@ -21,7 +21,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -139,23 +138,6 @@ def version_of(folder: Path, number: int | None) -> Path:
         found = ", ".join(version.name for version in versions(folder)) or "none"
         raise ExportError(f"{folder} has no version {number}; there: {found}.")
     return path
-
-
-def load_keras(path: Path) -> keras.Model:
-    """Opens a `.keras` file the user named; a model file is a program, so code inside it is refused.
-
-    Raises:
-        ExportError: the file is missing, of another format, broken, or holds code.
-    """
-    if path.suffix != ".keras" or not path.is_file():
-        raise ExportError(f"{path}: expected a .keras file. It lies beside saved_model.pb in a version's folder.")
-    try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError, KeyError, zipfile.BadZipFile) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
-        raise ExportError(
-            f"{path}: cannot be opened as a Keras model; take a whole one that `lstm-suite train` wrote ({reason})."
-        ) from error
 
 
 def write(servable: Servable, folder: Path) -> None:

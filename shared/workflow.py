@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared import export, report, sources
+from shared import export, keras_file, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
@@ -69,7 +69,7 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     Raises:
         ExportError: the files are missing or broken, or belong to another task.
     """
-    model = export.load_keras(source)
+    model = keras_file.load(source)
     known = facts(source.parent)
     if known.get("task") != task.name:
         raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
@@ -96,7 +96,7 @@ def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Pat
     if task.recalibrate is None:
         raise SuiteError(f"{task.name}: has no calibration to be renewed. Train it again on newer data.")
     version = export.version_of(Path(config.output).expanduser() / task.name, number)
-    model, known, told = task.recalibrate(config, export.load_keras(version / "model.keras"), facts(version))
+    model, known, told = task.recalibrate(config, keras_file.load(version / "model.keras"), facts(version))
     line = f"Calibrated anew by {config.data} ({'; '.join(f'{k}: {v}' for k, v in told.items())})."
 
     def add_report(aside: Path) -> None:
