@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import SuiteError
-from shared.terminal import answer_table, complain, printable, say, table
+from shared.terminal import answer_table, complain, greetings_unseen, printable, say, table
 
 if TYPE_CHECKING:
     from shared.config import TaskConfig
@@ -243,14 +243,16 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
 def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
     if known.engine == "tf-serving":
-        from shared.serving import engine
+        with greetings_unseen():
+            from shared.serving import engine
 
         status = engine.run(Path(known.models).expanduser(), known.host, known.port, known.grpc_port)
         if status > 0:
             raise SuiteError(f"serve: TensorFlow Serving ended with status {status}; what it says stands above.")
         return
     try:
-        from shared.serving.server import Server, Settings
+        with greetings_unseen():
+            from shared.serving.server import Server, Settings
     except ModuleNotFoundError as error:
         raise SuiteError(f"serve: {error.name} is not installed. Run: pip install 'lstm-suite[serving]'") from error
 
@@ -260,7 +262,8 @@ def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
 
 def _serve_config(known: argparse.Namespace, rest: Sequence[str]) -> None:
-    from shared.serving import configs
+    with greetings_unseen():
+        from shared.serving import configs
 
     for path in configs.write(Path(known.models).expanduser(), Path(known.output).expanduser(), known.image):
         say(f"{path}: written.")
@@ -313,20 +316,16 @@ def _program() -> str:
 
 
 def _load(name: str) -> Task:
-    """Loads a task, TensorFlow with it, and keeps TensorFlow's greetings off the screen: they obey no setting."""
+    """Loads a task, TensorFlow with it."""
     from shared import task
 
-    sys.stderr.flush()
-    screen = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        task.presets(name)  # an unknown name is the user's slip, not TensorFlow's
-        return task.task(name)
-    finally:
-        os.dup2(screen, 2)
-        os.close(screen)
-        os.close(nowhere)
+    task.presets(name)  # an unknown name is the user's slip, not TensorFlow's
+    with greetings_unseen():
+        loaded = task.task(name)
+        import tensorflow as tf
+
+        tf.config.list_physical_devices()  # it complains of a GPU that is not there when it first looks
+    return loaded
 
 
 def _config(name: str, preset: str, arguments: Sequence[str], prog: str) -> TaskConfig:

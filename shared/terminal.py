@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 FEW = 5  # numbers of a list that fit into a cell
@@ -55,3 +57,18 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return " ".join(_cell(item) for item in value)
     return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def greetings_unseen() -> Iterator[None]:
+    """Keeps off the screen what TensorFlow's library says when it is loaded: it obeys no setting, and no way of Python's."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(screen, 2)
+        os.close(screen)
+        os.close(nowhere)
