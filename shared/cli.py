@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | train | evaluate | predict | recalibrate | export | serve | serve-config | demo | results`.
+"""The command line: `lstm-suite list | check | train | evaluate | predict | recalibrate | export | serve | serve-config | demo | results`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if known.command == "predict":
             rest = _take_inputs(known, rest)
-        if rest and known.command not in ("train", "evaluate", "recalibrate"):
+        if rest and known.command not in ("train", "check", "evaluate", "recalibrate"):
             parser.error(f"unknown option: {rest[0]}")
         known.run(known, rest)
     except SuiteError as error:
@@ -76,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("task")
     train.add_argument("--preset", default="default")
     train.set_defaults(run=_train)
+
+    check = commands.add_parser("check", help="say what is understood of data, before any training", add_help=False)
+    check.add_argument("task")
+    check.add_argument("--preset", default="default")
+    check.set_defaults(run=_check)
 
     evaluate = commands.add_parser("evaluate", help="judge an exported model on labelled data of yours", add_help=False)
     evaluate.add_argument("task")
@@ -186,6 +191,18 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
     say(f"{known.task}: training on {config.data} (preset {known.preset}).")
     version, run = workflow.train(loaded, config, command)
     _show_run(run, version)
+
+
+def _check(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    config = _config(known.task, known.preset, rest, prog=f"lstm-suite check {known.task} [--preset NAME]")
+    loaded = _load(known.task)
+    from shared import checking
+
+    splits = loaded.load(config)
+    table(checking.HEAD, checking.described(splits), title=f"{known.task}: what is understood of {config.data}")
+    if splits.origin.split:
+        say(f"How the splits were told apart: {splits.origin.split}.")
+    say(f"Nothing is amiss. Next: {shlex.join([_program(), 'train', known.task, '--preset', known.preset, *rest])}")
 
 
 def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:

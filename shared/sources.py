@@ -9,7 +9,7 @@ import csv
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,9 @@ class Splits:
     origin: Origin
     sizes: Mapping[str, int] = field(default_factory=dict)
     """How many records train and judge, by the split's name, where a table holds others besides."""
+    shown: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
+    """How `lstm-suite check` shows a column that a reader would not know otherwise, such as seconds since 1970; None for not at
+    all."""
 
     def size(self, name: str) -> int:
         """Returns how many records of a split train or judge."""

@@ -190,7 +190,8 @@ def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits
         splits[name] = part[day < max(learned, judged)]
     _require_both(splits, config)
     sizes = {name: int(splits[of][which].sum()) for name, (of, which) in SIZED.items()}
-    return Splits(**splits, origin=origin, sizes=sizes)
+    shown = {"time": lambda seconds: pd.to_datetime(seconds, unit="s")}
+    return Splits(**splits, origin=origin, sizes=sizes, shown=shown)
 
 
 def first_day(protocol: ProtocolConfig, day: np.ndarray) -> int:

@@ -69,6 +69,7 @@ def load(config: SpeechConfig) -> Splits:
     return Splits(
         **{name: part.reset_index(drop=True) for name, part in parts.items()},
         origin=Origin(origin.name, origin.location, digest, origin.licence, "; ".join(told)),
+        shown={"store": None, "start": None, "length": lambda samples: (samples / RATE).rename("seconds")},
     )
 
 

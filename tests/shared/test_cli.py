@@ -136,6 +136,21 @@ def test_help_of_a_task_lists_every_setting(capsys, command):
         assert option in printed
 
 
+def test_check_tells_what_is_understood_and_what_to_do_next(capsys, write):
+    lines = [f"{'good' if k % 2 else 'bad'} {k},{'up' if k % 2 else 'down'}" for k in range(200)]
+    path = write("mine.csv", ("words,verdict\n" + "\n".join(lines)).encode())
+    options = ["--data", str(path), "--text-column", "words", "--label-column", "verdict"]
+    assert main(["check", "sentiment", *options]) == 0
+    found = capsys.readouterr().out
+    assert "up 7" in found
+    assert f"train sentiment --preset default --data {path} --text-column words" in found
+
+
+def test_check_names_the_row_that_is_wrong(complaint, write):
+    path = write("mine.csv", b"text,label\ngood,up\nbad,\n")
+    assert f"{path}, row 2" in complaint("check", "sentiment", "--data", path)
+
+
 def test_help_of_a_preset_shows_its_own_defaults(capsys):
     with pytest.raises(SystemExit):
         main(["train", "sentiment", "--preset", "sample", "--help"])
