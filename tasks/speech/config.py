@@ -83,6 +83,9 @@ class AugmentConfig:
     """Share of the recordings that noise is added to, in [0, 1)."""
     quietest: float = 15.0
     """Least ratio of speech to that noise, decibels; the greatest is 30 more."""
+    warp: float = 0.1
+    """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
+    Hinton, 2013)."""
     time_masks: int = 2
     """Stretches of time that are blanked out (SpecAugment; Park et al., 2019)."""
     time_width: int = 12
@@ -93,7 +96,7 @@ class AugmentConfig:
     """Most bands in each."""
 
     def __post_init__(self) -> None:
-        require_share(self, "speed", "noise")
+        require_share(self, "speed", "noise", "warp")
         require_at_least(self, 0, "volume", "time_masks", "time_width", "frequency_masks", "frequency_width")
 
 

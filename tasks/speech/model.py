@@ -227,7 +227,7 @@ class Trainer(keras.Model):
         count = steps_of(batch["length"])
         features = self.hearing({"samples": batch["samples"], "length": batch["length"]})
         if training:
-            features = self._masked(features, batch["length"])
+            features = self._masked(self._warped(features), batch["length"])
         given = {"features": features, "count": count}
         if self.parts.memory_size is not None:
             given["memory"] = ops.zeros((ops.shape(features)[0], self.parts.memory_size))
@@ -239,6 +239,19 @@ class Trainer(keras.Model):
             self.errors.update_state(rates, sample_weight=symbols)
             self.choice.update_state(rates + A_LITTLE * losses / symbols, sample_weight=symbols)
         return losses / symbols
+
+    def _warped(self, features: Any) -> Any:
+        """Reads the bands of each recording as if its voice's vocal tract were longer or shorter, `(batch, frames, mels)`: each
+        at another place, between two."""
+        if not self.augment.warp:
+            return features
+        rows, bands = ops.shape(features)[0], features.shape[2]
+        drawn = keras.random.uniform((rows, 1, 1), seed=self.seeds)
+        factor = 1.0 + self.augment.warp * (2.0 * drawn - 1.0)
+        numbers = ops.arange(bands, dtype="float32")
+        place = ops.minimum(numbers[None, None, :] * factor, float(bands - 1))  # (batch, 1, bands) read from
+        share = ops.relu(1.0 - ops.abs(numbers[None, :, None] - place))  # (batch, bands, bands), of each there
+        return ops.matmul(features, share)
 
     def _masked(self, features: Any, length: Any) -> Any:
         """Blanks out stretches of time and ranges of bands, others in each recording: 0 is each band's mean."""

@@ -96,6 +96,21 @@ def test_the_loss_is_that_of_all_ways_to_spell_a_text_out(text):
     assert float(loss[0]) == pytest.approx(-np.log(likelihood), rel=1e-4)
 
 
+def test_bands_are_drawn_apart_or_together_and_keep_their_order(views):
+    import dataclasses
+
+    views.config = dataclasses.replace(views.config, augment=dataclasses.replace(views.config.augment, warp=0.2))
+    rising = ops.tile(ops.arange(16, dtype="float32")[None, None], (200, 3, 1))
+    found = ops.convert_to_numpy(Trainer(views)._warped(rising))
+    factors = found[:, 0, 5] / 5
+    assert 0.8 <= factors.min() < 0.84
+    assert 1.16 < factors.max() <= 1.2
+    expected = np.minimum(np.arange(16) * factors[:, None], 15)
+    np.testing.assert_allclose(found, np.repeat(expected[:, None], 3, axis=1), atol=1e-4)
+    views.config = dataclasses.replace(views.config, augment=dataclasses.replace(views.config.augment, warp=0.0))
+    np.testing.assert_array_equal(ops.convert_to_numpy(Trainer(views)._warped(rising)), rising)
+
+
 def test_masks_blank_out_other_stretches_each_time_and_leave_most(views):
     trainer = Trainer(views)
     features = ops.ones((3, 100, 16))
