@@ -1,4 +1,4 @@
-"""The command line: `lstm-suite list | check | train | evaluate | predict | recalibrate | export | serve | serve-config | demo | results`.
+"""The command line: `lstm-suite list | check | train | evaluate | predict | recalibrate | export | serve | serve-config | new | demo | results`.
 
 TensorFlow is imported only where a command needs it, so that help comes at once. Exit status: 0 done, 2 something the
 user can put right (one line says what), 130 interrupted.
@@ -138,6 +138,10 @@ def _add_suite_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     config.add_argument("--output", default="serving", help="where the files go")
     config.add_argument("--image", help="of TensorFlow Serving")
     config.set_defaults(run=_serve_config)
+
+    new = commands.add_parser("new", help="lay down the folder of a task of your own, in a checkout of the project")
+    new.add_argument("name", help="such as churn or next_word")
+    new.set_defaults(run=_new)
 
     demo = commands.add_parser("demo", help="train and try every task on its embedded sample")
     demo.add_argument("--output", default=DEMO_FOLDER, help="where the demonstration's models go")
@@ -310,6 +314,24 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
         say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
         say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
         say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
+
+
+def _new(known: argparse.Namespace, rest: Sequence[str]) -> None:
+    from shared import new_task
+
+    told = {
+        "config.py": "settings and presets: each field is an option",
+        "data.py": "records from any source, in three splits",
+        "sample.py": "the embedded sample",
+        "model.py": "the model, on stock layers",
+        "evaluate.py": "metrics and baselines",
+        "train.py": "training, the signatures, and the task itself",
+        "README.md": "what a reader is told",
+    }
+    for path in new_task.create(known.name):
+        say(f"{path.relative_to(new_task.ROOT)}: {told.get(path.name, 'the package')}")
+    say(f"Next: {_program()} train {known.name} --preset sample; then write your own into these files, top to bottom.")
+    say("The contract test takes it up by itself: python -m pytest tests/contract")
 
 
 def _results(known: argparse.Namespace, rest: Sequence[str]) -> None:
