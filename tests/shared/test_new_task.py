@@ -49,14 +49,10 @@ def test_a_task_that_is_laid_down_keeps_every_promise(checkout):
     assert {path: path.read_bytes() for path in (checkout / "shared").rglob("*.py")} == before
 
 
-def test_what_is_laid_down_is_clean(tmp_path):
-    for name in ("shared", "tasks"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "__init__.py").touch()
-    new_task.create(NAME, tmp_path)
-    shutil.copyfile(new_task.ROOT / "pyproject.toml", tmp_path / "pyproject.toml")
+def test_what_is_laid_down_is_clean(checkout):
+    new_task.create(NAME, checkout)
     for check in (("check",), ("format", "--check")):
-        run(tmp_path, "-m", "ruff", *check, "tasks")
+        run(checkout, "-m", "ruff", *check, f"tasks/{NAME}")
 
 
 @pytest.mark.parametrize("name", ["Next", "2nd", "a-b", "", "class", "../x"])
