@@ -20,21 +20,25 @@ from shared.task import Task
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-@pytest.hookimpl(tryfirst=True)
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Keeps together, where several processes share the tests, what shares a trained task, or else a module, or, in the folders
+    of a task and of serving, a folder."""
+    path = item.path.relative_to(Path(__file__).parent)
+    item.add_marker(pytest.mark.xdist_group(_trained_for(item) or str(path.parent if len(path.parts) > 2 else path)))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out other tasks where a module is of `only_task`; and keeps together, where several processes share the tests, what
-    shares a trained task, or else a module, or, in the folders of a task and of serving, a folder."""
+    """Leaves out other tasks where a module is of `only_task`."""
     kept, left = [], []
     for item in items:
-        path = item.path.relative_to(Path(__file__).parent)
-        group, task_name = str(path.parent if len(path.parts) > 2 else path), None
-        if "trained" in getattr(item, "fixturenames", ()):
-            group = task_name = item.callspec.params["trained"]  # type: ignore[attr-defined]
-        item.add_marker(pytest.mark.xdist_group(group))
         only = item.get_closest_marker("only_task")
-        (kept if only is None or task_name in (None, *only.args) else left).append(item)
+        (kept if only is None or _trained_for(item) in (None, *only.args) else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
+
+
+def _trained_for(item: pytest.Item) -> str | None:
+    return item.callspec.params["trained"] if "trained" in getattr(item, "fixturenames", ()) else None  # type: ignore[attr-defined]
 
 
 class Trained(NamedTuple):
