@@ -22,7 +22,7 @@ demo: install
 	$(BIN)/lstm-suite demo
 
 test: install
-	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
 
 lint: install
 	$(BIN)/ruff check .

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
@@ -20,11 +21,25 @@ from shared.task import Task
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Keeps together, where several processes share the tests, what shares a trained task, or else a module, or, in the folders
     of a task and of serving, a folder."""
-    path = item.path.relative_to(Path(__file__).parent)
-    item.add_marker(pytest.mark.xdist_group(_trained_for(item) or str(path.parent if len(path.parts) > 2 else path)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Grouped(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Grouped(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """Returns the task that a test is of by its parameters, or else its module's path, or its folder's where that is deep."""
+    module, _, test = nodeid.partition("::")
+    names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in task.task_names()]
+    path = Path(module)
+    return names[0] if names else str(path.parent if len(path.parts) > 3 else path)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -32,13 +47,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept, left = [], []
     for item in items:
         only = item.get_closest_marker("only_task")
-        (kept if only is None or _trained_for(item) in (None, *only.args) else left).append(item)
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        (kept if only is None or params.get("trained") in (None, *only.args) else left).append(item)
     config.hook.pytest_deselected(items=left)
     items[:] = kept
-
-
-def _trained_for(item: pytest.Item) -> str | None:
-    return item.callspec.params["trained"] if "trained" in getattr(item, "fixturenames", ()) else None  # type: ignore[attr-defined]
 
 
 class Trained(NamedTuple):
