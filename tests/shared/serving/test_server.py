@@ -159,14 +159,14 @@ def test_a_new_version_comes_in_and_an_old_one_goes_without_a_failed_request(sta
 @pytest.mark.parametrize("interfaces", [("REST", "gRPC"), ("REST",), ("gRPC",)])
 def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder, interfaces):
     code = (
-        "import sys, threading\n"
+        "import os, sys, threading\n"
         "from pathlib import Path\n"
         "from shared.serving import models\n"
         "from shared.serving.server import Server, Settings\n"
         "real, go_on = models.Version.predict, threading.Event()\n"
         "threading.Thread(target=lambda: (sys.stdin.readline(), go_on.set()), daemon=True).start()\n"
         "def predict(*arguments):\n"
-        "    print('taken on', flush=True)\n"
+        "    os.write(1, b'taken on\\n')  # whole, whichever thread it is\n"
         "    assert go_on.wait(60)\n"
         "    return real(*arguments)\n"
         "models.Version.predict = predict\n"
