@@ -170,6 +170,7 @@ PRESETS = {
         lstm=LSTMConfig(units=(64,), bidirectional=True),
         fit=FitConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
         features=FeatureConfig(mels=40),
+        augment=AugmentConfig(speed=0.1, warp=0.0, frequency_width=10),  # a minute is too short for more
         model=SpeechModelConfig(filters=8),
         decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
     ),
