@@ -74,16 +74,15 @@ class FeatureConfig:
 class AugmentConfig:
     """How recordings are changed in training, otherwise each epoch."""
 
-    speed: float = 0.15
-    """Most by which a recording is played slower or faster, in [0, 1); voices grow deeper or higher with it (Ko et al., 2015,
-    with 0.1)."""
+    speed: float = 0.1
+    """Most by which a recording is played slower or faster, in [0, 1); voices grow deeper or higher with it (Ko et al., 2015)."""
     volume: float = 6.0
     """Louder or softer by up to so many decibels."""
     noise: float = 0.3
     """Share of the recordings that noise is added to, in [0, 1)."""
     quietest: float = 15.0
     """Least ratio of speech to that noise, decibels; the greatest is 30 more."""
-    warp: float = 0.1
+    warp: float = 0.0
     """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
     Hinton, 2013)."""
     time_masks: int = 2
@@ -92,7 +91,7 @@ class AugmentConfig:
     """Most frames of 10 ms in each, and no more than a tenth of the recording."""
     frequency_masks: int = 2
     """Ranges of bands that are blanked out."""
-    frequency_width: int = 16
+    frequency_width: int = 10
     """Most bands in each."""
 
     def __post_init__(self) -> None:
@@ -170,7 +169,6 @@ PRESETS = {
         lstm=LSTMConfig(units=(64,), bidirectional=True),
         fit=FitConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
         features=FeatureConfig(mels=40),
-        augment=AugmentConfig(speed=0.1, warp=0.0, frequency_width=10),  # a minute is too short for more
         model=SpeechModelConfig(filters=8),
         decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
     ),
