@@ -13,6 +13,8 @@ from shared.errors import DataError
 
 NOTHING = ("null", "nan", "na", "n/a", "none")
 """How files write a number that is not there, besides an empty cell; in any case."""
+WITH_DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
+WITH_THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
 
 
 def identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> np.ndarray:
@@ -31,17 +33,38 @@ def identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> 
 def numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
     """Returns finite numbers, float64 `(rows,)`; an empty cell, where that is fine, is not a number.
 
+    Decimal commas are understood where the whole column has them (12,50 and 1.234,56), and commas between thousands where the
+    whole column can be read so, and not otherwise (1,234.50 and 12).
+
     Raises:
-        DataError: a cell is no finite number, or is empty (or says "null", "nan", "n/a" or the like).
+        DataError: a cell is no finite number, commas may mean one or the other, or is empty (or says "null", "nan", "n/a" or the like).
     """
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
     text = text.where(~text.str.lower().isin(NOTHING), "")
+    text = _without_commas(text, values, source)
     found = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
     wrong = found.isna() & (text != "") | np.isinf(found)
     refuse(wrong, values, source, "is no finite number")
     if not empty_is_fine:
         refuse(found.isna(), values, source, "is empty; give it a value or drop the row")
     return found.to_numpy(np.float64)
+
+
+def _without_commas(text: pd.Series, values: pd.Series, source: str) -> pd.Series:
+    """Returns numbers as Python writes them, where commas stand for the decimal point or between thousands throughout."""
+    commas = text.str.contains(",", regex=False)
+    if not commas.any():
+        return text
+    filled = text[text != ""]
+    decimal = filled.str.fullmatch(WITH_DECIMAL_COMMA).all()
+    thousands = bool((text[commas].str.fullmatch(WITH_THOUSANDS)).all())
+    if decimal and thousands:
+        refuse(
+            commas, values, source, "may have a decimal comma or thousands; write it without the comma, or with a point"
+        )
+    if decimal:
+        return text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    return text.str.replace(",", "", regex=False) if thousands else text
 
 
 def records_of(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:

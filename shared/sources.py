@@ -9,6 +9,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,9 @@ from shared.config import TaskConfig
 from shared.errors import DataError
 
 READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
-
+SEPARATORS = {".csv": ";\t|", ".tsv": "", ".txt": ",;|"}
+"""Marks that may part the fields of a text file in the place of the one that its name promises."""
+QUOTED = re.compile(rb'"[^"]*"')
 
 OWN_LICENCE = "that of your files: they state none"
 
@@ -85,7 +88,8 @@ def read_table(source: str, columns: Sequence[str], optional: Sequence[str] = ()
     """Reads the named columns of a table.
 
     Args:
-        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz or .bz2.
+        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz or .bz2. Where the first line
+            of a .csv has no comma, semicolons, tabs or bars part its fields.
         columns: names, or positions ("0", "1" …) in a .csv or .tsv file that has no header.
         optional: names of columns that are read where they are there.
 
@@ -126,7 +130,9 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
     except (ValueError, csv.Error, *files.BROKEN) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: cannot be read as {kind[1:]} ({reason}). Is it what its name says?") from error
+        raise DataError(
+            f"{path}: cannot be read as {kind[1:]} ({reason}). Mend it there, if it is what its name says."
+        ) from error
     if frame.empty:
         raise DataError(
             f"{path}: the file holds no records. It needs at least one, in a .csv or .tsv below the header."
@@ -251,13 +257,12 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
 
 
 def _separator(path: Path, kind: str) -> str:
-    """Returns what stands between the fields: of a .txt file, a tab unless its first line has none but commas."""
-    if kind == ".txt":
-        with files.opened(path) as file:
-            first = file.readline()
-        if b"," in first and b"\t" not in first:
-            return ","
-    return str(READERS[kind])
+    """Returns what stands between the fields: the kind's own mark, unless the first line has none of it, but another."""
+    with files.opened(path) as file:
+        first = QUOTED.sub(b"", file.readline())
+    own = str(READERS[kind])
+    others = [mark for mark in SEPARATORS[kind] if mark.encode() in first]
+    return own if own.encode() in first or not others else max(others, key=lambda mark: first.count(mark.encode()))
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:

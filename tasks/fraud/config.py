@@ -23,6 +23,8 @@ class ColumnsConfig:
     """Whose transactions make a sequence: a card, a customer, an account; `None` makes all rows one sequence."""
     time: str = "TX_DATETIME"
     """When: a date and time, or seconds since 1970; one time zone, or offsets, throughout."""
+    time_format: str | None = None
+    """How the times are written where it is not as in 2018-07-25 13:45:00, such as "%d/%m/%Y %H:%M"."""
     amount: str = "TX_AMOUNT"
     """How much; refunds are negative."""
     label: str = "TX_FRAUD"

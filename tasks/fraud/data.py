@@ -84,7 +84,7 @@ def tidy(frame: pd.DataFrame, config: FraudConfig, source: str, labelled: bool =
             tidied[name] = identifiers(frame[named[name]], source)
         elif name == "card":
             tidied[name] = ONE_CARD
-    tidied["time"] = _seconds(frame[columns.time], source)
+    tidied["time"] = _seconds(frame[columns.time], source, columns.time_format)
     tidied["amount"] = numbers(frame[columns.amount], source, empty_is_fine=False).astype(np.float32)
     for name in columns.numeric:
         tidied[name] = numbers(frame[name], source, empty_is_fine=True).astype(np.float32)
@@ -190,7 +190,7 @@ def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits
         splits[name] = part[day < max(learned, judged)]
     _require_both(splits, config)
     sizes = {name: int(splits[of][which].sum()) for name, (of, which) in SIZED.items()}
-    shown = {"time": lambda seconds: pd.to_datetime(seconds, unit="s")}
+    shown = {"time": lambda seconds: pd.to_datetime(seconds, unit="s"), "fraud": lambda labels: labels == 1}
     return Splits(**splits, origin=origin, sizes=sizes, shown=shown)
 
 
@@ -220,8 +220,8 @@ def _named(config: FraudConfig) -> dict[str, str]:
     return {name: column for name, column in named.items() if column}
 
 
-def _seconds(values: pd.Series, source: str) -> np.ndarray:
-    """Returns seconds since 1970 UTC of dates, of text, or of numbers, which are taken for just that."""
+def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
+    """Returns seconds since 1970 UTC of dates, of text in a form or in ISO 8601, or of numbers, which are taken for just that."""
     if pd.api.types.is_datetime64_any_dtype(values):
         refuse(values.isna(), values, source, "is empty; give it a value or drop the row")
         naive = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
@@ -229,16 +229,21 @@ def _seconds(values: pd.Series, source: str) -> np.ndarray:
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
     refuse(text == "", values, source, "is empty; give it a value or drop the row")
     seconds = pd.to_numeric(text, errors="coerce")
-    if seconds.notna().all():
+    if form is None and seconds.notna().all():
         refuse(
             seconds.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
         )
         return seconds.to_numpy(np.float64).astype(np.int64)
     with_offset = text.str.contains(OFFSET)
-    if with_offset.any() and not with_offset.all():
+    if form is None and with_offset.any() and not with_offset.all():
         refuse(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
-    parsed = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601")
-    refuse(parsed.isna(), values, source, "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970")
+    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
+    how = (
+        f"does not look like {form}"
+        if form
+        else "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970"
+    )
+    refuse(parsed.isna(), values, source, f'{how}; name its form, for example --columns.time-format "%d/%m/%Y %H:%M"')
     return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
 
 

@@ -114,8 +114,9 @@ class Folder:
         """Raises a `DataError` where there is no such recording."""
         there = name in self.archive.NameToInfo if self.archive is not None else (self.path / name).is_file()
         if not there:
+            folder = "this folder" if self.path == Path() else self.path
             raise DataError(
-                f"{place}: no recording {name} in {self.path}. Check the name, or say where it is with --audio.recordings."
+                f"{place}: no recording {name} in {folder}. Check the name, or say where it is with --audio.recordings."
             )
 
 

@@ -35,6 +35,31 @@ def test_what_is_no_number_is_refused(value, complaint):
         numbers(pd.Series(["1", value], name="price"), "a.csv", empty_is_fine=False)
 
 
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (["12,50", "-3", "", "1.234,5"], [12.5, -3, np.nan, 1234.5]),
+        (["1,234", "0,5"], [1.234, 0.5]),  # the second can be no thousands
+        (["1,234", "12.5", "1,000,000.25"], [1234, 12.5, 1000000.25]),
+    ],
+)
+def test_commas_are_read_where_the_whole_column_tells_what_they_are(told, expected):
+    np.testing.assert_array_equal(numbers(pd.Series(told, name="price"), "a.csv", empty_is_fine=True), expected)
+
+
+@pytest.mark.parametrize(
+    ("told", "row", "complaint"),
+    [
+        (["12", "1,234"], 2, "may have a decimal comma or thousands"),
+        (["1.5", "2,75"], 2, "is no finite number"),
+        (["12,5", "twelve"], 1, "is no finite number"),
+    ],
+)
+def test_commas_that_may_mean_two_things_are_refused(told, row, complaint):
+    with pytest.raises(DataError, match=f"a.csv, row {row}: .* it {complaint}"):
+        numbers(pd.Series(told, name="price"), "a.csv", empty_is_fine=False)
+
+
 def test_the_first_wrong_row_is_named():
     with pytest.raises(DataError, match='x, row 3: column "c" is "8": it is odd'):
         refuse(np.array([False, False, True, True]), pd.Series([1, 2, 8, 9], name="c"), "x", "is odd")

@@ -282,3 +282,20 @@ def test_a_txt_file_may_hold_commas_or_tabs(tmp_path):
         ["3", "4"],
     ]
     assert sources.read_table(str(tmp_path / "tabs.txt"), ["1"])["1"].tolist() == ["b, c", "e, f"]
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+def test_a_csv_may_be_parted_by_other_marks_than_commas(tmp_path, mark):
+    (tmp_path / "r.csv").write_text(f'"text, long"{mark}label\nwell, really{mark}1\n"a{mark}b"{mark}0\n')
+    read = sources.read_table(str(tmp_path / "r.csv"), ["text, long", "label"])
+    assert read.to_numpy().tolist() == [["well, really", "1"], [f"a{mark}b", "0"]]
+
+
+def test_commas_part_a_csv_whose_first_line_has_other_marks_too(tmp_path):
+    (tmp_path / "r.csv").write_text("text;short|er,label\nfine,1\n")
+    assert sources.read_all(str(tmp_path / "r.csv")).columns.tolist() == ["text;short|er", "label"]
+
+
+def test_a_tsv_is_parted_by_tabs_alone(tmp_path):
+    (tmp_path / "r.tsv").write_text("text;label\nfine;1\n")
+    assert sources.read_all(str(tmp_path / "r.tsv")).columns.tolist() == ["text;label"]

@@ -123,6 +123,18 @@ def test_times_with_offsets_are_one_moment_and_numbers_are_seconds(file):
     np.testing.assert_array_equal(data.read(FraudConfig(), file(seconds, "c.csv"))["time"], utc["time"])
 
 
+def test_times_may_be_of_another_form(file):
+    frame = table()
+    written = frame.assign(TX_DATETIME=frame["TX_DATETIME"].dt.strftime("%d.%m.%Y %H:%M:%S"))
+    config = FraudConfig(columns=ColumnsConfig(time_format="%d.%m.%Y %H:%M:%S"))
+    times = data.read(config, file(written, "b.csv"))["time"]
+    np.testing.assert_array_equal(times, data.read(FraudConfig(), file(frame))["time"])
+    with pytest.raises(DataError, match=r"row 1: .* name its form, for example --columns\.time-format"):
+        data.read(FraudConfig(), file(written, "b.csv"))
+    with pytest.raises(DataError, match=r"row 1: .* does not look like %d.%m.%Y %H:%M:%S"):
+        data.read(config, file(frame))
+
+
 def test_refunds_are_welcome(file):
     frame = table()
     frame.loc[2, "TX_AMOUNT"] = -12.5
