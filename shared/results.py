@@ -8,11 +8,13 @@ A table of a page stands behind the command that made its figures:
     …
     <!-- end table -->
 
-A column each, with the interval where a star follows; a line for each model of the rows with that command.
+A column each, with the interval where a star follows, or several metrics in one, as in `crps_1d/crps_5d/crps_20d`; a line for each
+model of the rows with that command.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -35,11 +37,17 @@ COMMAND = re.compile(r"^    (lstm-suite train .*)$", re.MULTILINE)
 UNSAID = ("--output",)
 """Options that a published command leaves out, with their values: where the model went. Of several
 seeds that are averaged, which is left out too."""
-PERCENT = {"accuracy", "word_error_rate", "character_error_rate"}
+PERCENT = ("accuracy", "word_error_rate", "character_error_rate", "coverage")
+"""Beginnings of the names of metrics that are told in percent."""
+DIGITS = {"accuracy": 2, "word_error_rate": 2, "character_error_rate": 2, "coverage": 1, "perplexity": 2}
+DIGITS |= {"pinball": 3, "log_score": 3, "mase": 3}
+"""Decimals by such beginnings; of others, four."""
 TITLES = {
     "roc_auc": "ROC AUC",
     "log_loss": "log loss, nats",
+    "crps": "CRPS",
     "crps_skill": "CRPS skill",
+    "mase": "MASE",
     "card_precision_at_100": "card precision@100",
     "perplexity_adaptive": "with a cache",
     "perplexity_dynamic": "dynamic evaluation",
@@ -192,15 +200,17 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
     Args:
         rows: of one command.
-        columns: metrics; a star behind one asks for its interval.
+        columns: metrics; a star behind one asks for its interval, strokes part several.
     """
-    names = [column.rstrip("*") for column in columns]
+    names = [column.rstrip("*").split("/") for column in columns]
     cells = {(row["model"], row["metric"]): row for row in rows}
-    lines = [["model", *map(title, names)], ["---"] * (len(names) + 1)]
-    for model in dict.fromkeys(row["model"] for row in rows if row["metric"] in names):
-        line = [
-            _cell(cells.get((model, name)), column.endswith("*")) for name, column in zip(names, columns, strict=True)
-        ]
+    lines = [["model", *map(_titles, names)], ["---"] * (len(names) + 1)]
+    told = {name for several in names for name in several}
+    for model in dict.fromkeys(row["model"] for row in rows if row["metric"] in told):
+        line = []
+        for several, column in zip(names, columns, strict=True):
+            found = [_cell(cells.get((model, name)), column.endswith("*")) for name in several]
+            line.append(" / ".join(found) if any(found) else "")
         if model == "exported":
             line[0] = f"**{line[0]}**"
         lines.append([model, *line])
@@ -215,7 +225,7 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
         for row in own:
             if row["model"] == "exported" and row["metric"] == primary:
                 baseline = f"{number(primary, row['baseline_value'])} ({row['baseline']})" if row["baseline"] else ""
-                percent = " %" if primary in PERCENT else ""
+                percent = " %" if primary.startswith(PERCENT) else ""
                 score = f"{title(primary).removesuffix(' %')} {_cell(row, True)}{percent}"
                 command = f"`{row['command']}`"
                 lines.append(
@@ -234,14 +244,22 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
 
 def title(metric: str) -> str:
     """Returns a metric's name for a reader."""
-    return TITLES.get(metric, metric.replace("_", " ")) + (" %" if metric in PERCENT else "")
+    return TITLES.get(metric, metric.replace("_", " ")) + (" %" if metric.startswith(PERCENT) else "")
+
+
+def _titles(metrics: Sequence[str]) -> str:
+    """Returns what metrics have in common, and then what they have not: crps 1d / 5d / 20d."""
+    if len(metrics) == 1:
+        return title(metrics[0])
+    words = [metric.split("_") for metric in metrics]
+    common = [same[0] for same in itertools.takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
+    return f"{title('_'.join(common))} {' / '.join(' '.join(one[len(common) :]) for one in words)}"
 
 
 def number(metric: str, value: float) -> str:
-    """Writes a metric's value: shares of errors and of right answers in percent, perplexities with two decimals."""
-    if metric in PERCENT:
-        return f"{100 * value:.2f}"
-    return f"{value:.2f}" if metric.startswith("perplexity") else f"{value:.4f}"
+    """Writes a metric's value: shares of errors and of right answers in percent."""
+    digits = next((count for begin, count in DIGITS.items() if metric.startswith(begin)), 4)
+    return f"{100 * value if metric.startswith(PERCENT) else value:.{digits}f}"
 
 
 def _cell(row: Row | None, interval: bool) -> str:

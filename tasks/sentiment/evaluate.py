@@ -15,6 +15,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from shared import evaluation, plots
+from shared.classes import class_numbers
 from shared.evaluation import CLASSIFICATION
 from shared.sources import Splits
 from shared.task import Evaluation, Fitted
@@ -77,12 +78,6 @@ def predict(model: Any, texts: Sequence[str]) -> np.ndarray:
     probabilities = np.empty_like(np.concatenate(parts))
     probabilities[order] = np.concatenate(parts)
     return probabilities
-
-
-def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Returns the position of each label in `classes`, int64 `(examples,)`."""
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[label] for label in labels])
 
 
 def _majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:

@@ -16,8 +16,9 @@ import tensorflow as tf
 
 from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
+from shared.classes import class_numbers, classified, known_class_numbers
 from shared.embeddings import word_vectors
-from shared.errors import DataError, SuiteError
+from shared.errors import SuiteError
 from shared.pipelines import SequenceBatches
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
@@ -25,7 +26,7 @@ from shared.task import Call, Endpoint, Fitted, Servable, Task
 from shared.text import separate_words
 from tasks.sentiment import data, model, ngrams
 from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.evaluate import class_numbers, evaluate
+from tasks.sentiment.evaluate import evaluate
 
 EXAMPLES = (  # in the language of the sample, so that its model can answer; the same words, in another order
     "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
@@ -89,13 +90,7 @@ def servable(classifier: keras.Model, facts: dict[str, Any]) -> Servable:
     labels = tf.constant(facts["labels"])
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = classifier(separate_words(text))
-        best = tf.argmax(probabilities, axis=1)
-        return {
-            "label": tf.gather(labels, best),
-            "probability": tf.reduce_max(probabilities, axis=1),
-            "probabilities": probabilities,
-        }
+        return classified(classifier(separate_words(text)), labels)
 
     endpoint = Endpoint(
         function=classify,
@@ -112,15 +107,8 @@ def judge(config: SentimentConfig, source: str, facts: dict[str, Any], call: Cal
         DataError: the file cannot be used, or holds a label that the model does not know.
     """
     frame = data.read(config, source)
-    unknown = ~frame["label"].isin(facts["labels"])
-    if unknown.any():
-        row = int(np.argmax(unknown))
-        raise DataError(
-            f'{source}, row {row + 1}: label "{frame["label"].iloc[row]}" is not one the model was trained on '
-            f"({', '.join(facts['labels'])}). Relabel the row or drop it."
-        )
+    labels = known_class_numbers(frame["label"], facts["labels"], source)
     answers = call(request(frame["text"].tolist()))
-    labels = class_numbers(frame["label"], facts["labels"])
     return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
 
 

@@ -154,6 +154,21 @@ def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
             np.testing.assert_array_equal(weight, expected)
 
 
+def test_a_training_that_is_interrupted_ends_where_it_would_have(trained, tmp_path, interrupted):
+    """Weight for weight, with the sample's own settings."""
+    import dataclasses
+
+    config = dataclasses.replace(trained.config, fit=dataclasses.replace(trained.config.fit, epochs=2))
+    splits = trained.run.splits
+    whole = trained.task.fit(config, splits, tmp_path / "whole")
+    interrupted(lambda: trained.task.fit(config, splits, tmp_path / "parts"))
+    again = trained.task.fit(config, splits, tmp_path / "parts")
+    for weight, expected in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
+        if np.asarray(expected).dtype.kind == "f":
+            np.testing.assert_array_equal(weight, expected)
+    assert again.facts == whole.facts
+
+
 @pytest.mark.parametrize("moment", ["writing", "writing in TensorFlow", "reporting", "verifying"])
 def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypatch, moment):
     folder = tmp_path / "task"

@@ -129,6 +129,14 @@ def test_a_figure_without_an_interval_is_published_without():
     assert "**90.00**" in results.table([found], ["accuracy*"])
 
 
+def test_several_metrics_may_share_a_column():
+    rows = [row("exported", f"coverage_80_{days}d", value) for days, value in ((1, 0.801), (20, 0.7745))]
+    rows.append(row("garch", "coverage_80_1d", 0.857))
+    told = results.table(rows, ["coverage_80_1d/coverage_80_20d"]).splitlines()
+    assert told[0] == "| model | coverage 80 % 1d / 20d |"
+    assert told[2:] == ["| exported | **80.1 / 77.5** |", "| garch | 85.7 /  |"]
+
+
 def test_runs_that_do_not_belong_together_are_refused(checkout):
     one, same = row("exported", "accuracy", 0.9), row("exported", "accuracy", 0.8)
     other = row("exported", "accuracy", 0.8, 2, command="lstm-suite train sentiment --data b.csv")
