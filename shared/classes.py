@@ -11,6 +11,8 @@ import pandas as pd
 from shared.errors import DataError
 from shared.sources import Splits
 
+MANY = 50  # classes, beyond which there must be five records for each
+
 
 def classes_of(splits: Splits, source: str) -> list[str]:
     """Returns the classes in order: the different labels of the training split.
@@ -20,12 +22,16 @@ def classes_of(splits: Splits, source: str) -> list[str]:
         source: where they come from, for the message.
 
     Raises:
-        DataError: there is but one, or a later split has a label that training has not.
+        DataError: there is but one, or nearly every record has one of its own, or a later split has a label that training has not.
     """
     classes = sorted(splits.train["label"].unique())
     if len(classes) < 2:
         raise DataError(
             f"{source}: the training split has {len(classes)} class ({', '.join(classes)}); at least two are needed."
+        )
+    if len(classes) > max(MANY, len(splits.train) // 5):
+        raise DataError(
+            f"{source}: {len(classes)} different labels in {len(splits.train)} records. Is --label-column the right one?"
         )
     for name in ("validation", "test"):
         unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))

@@ -24,6 +24,7 @@ def test_the_classes_are_those_of_training_in_order():
     ("parts", "complaint"),
     [
         (("aa", "a", "a"), r"x\.csv: the training split has 1 class \(a\); at least two"),
+        (([str(k) for k in range(51)], "1", "1"), "51 different labels in 51 records. Is --label-column"),
         (("ab", "ac", "a"), 'label "c" of the validation split occurs nowhere in training; the labels there are a, b'),
         (("ab", "a", "bdc"), 'label "c" of the test split'),
     ],
