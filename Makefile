@@ -8,7 +8,7 @@ CONSTRAINTS := $(wildcard constraints.txt)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet $(addprefix --constraint ,$(CONSTRAINTS))
 
-.PHONY: install demo test lint format benchmark constraints clean
+.PHONY: install demo test coverage lint format benchmark constraints clean
 
 install: $(STAMP)
 
@@ -23,6 +23,9 @@ demo: install
 
 test: install
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2
+
+coverage: install
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --cov --cov-report term:skip-covered
 
 lint: install
 	$(BIN)/ruff check .
@@ -44,4 +47,4 @@ constraints:
 	$(PIP) freeze --exclude-editable > constraints.txt
 
 clean:
-	rm -rf $(VENV) *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) .coverage *.egg-info .pytest_cache .ruff_cache .mypy_cache

@@ -15,11 +15,15 @@ PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted(ROOT.glob("tas
 COMMAND = re.compile(r"^    (?:\.venv/bin/)?lstm-suite (.*)$", re.MULTILINE)
 
 
+def words_of(line: str) -> list[str]:
+    """Returns a page's command as the shell would part it, without what the page says of it behind it."""
+    return shlex.split(re.sub(r"\s{2,}#.*$| …$", "", line), comments=True)
+
+
 def commands():
     for page in PAGES:
         for line in dict.fromkeys(COMMAND.findall(page.read_text(encoding="utf-8"))):
-            words = shlex.split(re.sub(r"\s{2,}#.*$| …$", "", line), comments=True)
-            yield pytest.param(words, id=f"{page.relative_to(ROOT)}: {line[:60]}")
+            yield pytest.param(words_of(line), id=f"{page.relative_to(ROOT)}: {line[:60]}")
 
 
 def test_there_are_commands_of_every_task():

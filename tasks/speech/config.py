@@ -109,10 +109,13 @@ class SpeechModelConfig:
     """Share of what the stack reads set to zero, in [0, 1)."""
     output_dropout: float = 0.3
     """Share of the stack's outputs set to zero, in [0, 1)."""
+    early_loss: float = 0.0
+    """Share of the loss in training that is what the lower half of the stack alone would spell, in [0, 1) (Lee & Watanabe,
+    2021)."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "filters")
-        require_share(self, "input_dropout", "output_dropout")
+        require_share(self, "input_dropout", "output_dropout", "early_loss")
 
 
 @dataclass(frozen=True)
