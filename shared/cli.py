@@ -325,7 +325,8 @@ def _new(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "sample.py": "the embedded sample",
         "model.py": "the model, on stock layers",
         "evaluate.py": "metrics and baselines",
-        "train.py": "training, the signatures, and the task itself",
+        "train.py": "training, and the task itself",
+        "serving.py": "the signatures, and how a user's input becomes requests",
         "README.md": "what a reader is told",
     }
     for path in new_task.create(known.name):

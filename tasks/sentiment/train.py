@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,19 @@ from typing import Any
 import keras
 import numpy as np
 import scipy.sparse as sp
-import tensorflow as tf
 
 from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
-from shared.classes import class_numbers, classified, known_class_numbers
+from shared.classes import class_numbers
 from shared.embeddings import word_vectors
 from shared.errors import SuiteError
 from shared.pipelines import SequenceBatches
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
-from shared.task import Call, Endpoint, Fitted, Servable, Task
-from shared.text import separate_words
-from tasks.sentiment import data, model, ngrams
+from shared.task import Fitted, Task
+from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import evaluate
-
-EXAMPLES = (  # in the language of the sample, so that its model can answer; the same words, in another order
-    "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
-    "seemed wonderful to us.",
-    "At first, to tell you the truth, this film seemed wonderful to us. In the end, after some thought about it, this "
-    "film seemed dull to us.",
-)
 
 
 def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
@@ -78,48 +68,6 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
             }
         },
     )
-
-
-def servable(classifier: keras.Model, facts: dict[str, Any]) -> Servable:
-    """Gives the Keras model its signature.
-
-    `serving_default` takes `text`, strings `(batch,)` of any bytes, and returns `label` strings `(batch,)`, `probability`
-    of that label float32 `(batch,)`, and `probabilities` of all labels float32 `(batch, classes)` in the order of the
-    card.
-    """
-    labels = tf.constant(facts["labels"])
-
-    def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classified(classifier(separate_words(text)), labels)
-
-    endpoint = Endpoint(
-        function=classify,
-        inputs={"text": tf.TensorSpec([None], tf.string, name="text")},
-        request={"text": np.array([*EXAMPLES, "", "A long walk. " * 300], dtype=object)},
-    )
-    return Servable(classifier, {"serving_default": endpoint}, facts)
-
-
-def judge(config: SentimentConfig, source: str, facts: dict[str, Any], call: Call) -> list[evaluation.Score]:
-    """Scores an exported model on the labelled texts of a file.
-
-    Raises:
-        DataError: the file cannot be used, or holds a label that the model does not know.
-    """
-    frame = data.read(config, source)
-    labels = known_class_numbers(frame["label"], facts["labels"], source)
-    answers = call(request(frame["text"].tolist()))
-    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
-
-
-def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, Any]:
-    """Returns an exported model's answers to texts."""
-    return call(request(lines))
-
-
-def request(lines: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns texts as a request to `serving_default`."""
-    return {"text": np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)}
 
 
 def _fit_lstm(
@@ -220,11 +168,11 @@ TASK = Task(
     load=data.load,
     fit=fit,
     evaluate=evaluate,
-    servable=servable,
-    judge=judge,
-    predict=predict,
+    servable=serving.servable,
+    judge=serving.judge,
+    predict=serving.predict,
     primary_metric="accuracy",
-    examples=EXAMPLES,
+    examples=serving.EXAMPLES,
     limits=(
         "Trained on texts of one kind and language, it is at home in those only: try it on a labelled sample of yours "
         "(`lstm-suite evaluate sentiment --data yours.csv`) before you believe it. It reads the beginning and the end of "
