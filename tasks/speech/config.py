@@ -74,15 +74,15 @@ class FeatureConfig:
 class AugmentConfig:
     """How recordings are changed in training, otherwise each epoch."""
 
-    speed: float = 0.1
+    speed: float = 0.2
     """Most by which a recording is played slower or faster, in [0, 1); voices grow deeper or higher with it (Ko et al., 2015)."""
     volume: float = 6.0
     """Louder or softer by up to so many decibels."""
-    noise: float = 0.3
+    noise: float = 0.4
     """Share of the recordings that noise is added to, in [0, 1)."""
     quietest: float = 15.0
     """Least ratio of speech to that noise, decibels; the greatest is 30 more."""
-    warp: float = 0.0
+    warp: float = 0.1
     """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
     Hinton, 2013)."""
     time_masks: int = 2
@@ -91,7 +91,7 @@ class AugmentConfig:
     """Most frames of 10 ms in each, and no more than a tenth of the recording."""
     frequency_masks: int = 2
     """Ranges of bands that are blanked out."""
-    frequency_width: int = 10
+    frequency_width: int = 20
     """Most bands in each."""
 
     def __post_init__(self) -> None:
@@ -105,9 +105,9 @@ class SpeechModelConfig:
 
     filters: int = 32
     """Of each of the two convolutions that halve time and frequency."""
-    input_dropout: float = 0.1
+    input_dropout: float = 0.15
     """Share of what the stack reads set to zero, in [0, 1)."""
-    output_dropout: float = 0.3
+    output_dropout: float = 0.4
     """Share of the stack's outputs set to zero, in [0, 1)."""
     early_loss: float = 0.0
     """Share of the loss in training that is what the lower half of the stack alone would spell, in [0, 1) (Lee & Watanabe,
@@ -145,7 +145,7 @@ class DecodingConfig:
 class SpeechConfig(TaskConfig):
     """Settings of the speech task."""
 
-    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.3))
+    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4))
     audio: AudioConfig = field(default_factory=AudioConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     model: SpeechModelConfig = field(default_factory=SpeechModelConfig)
@@ -164,7 +164,7 @@ class SpeechConfig(TaskConfig):
 
 
 _FIT = FitConfig(
-    epochs=60, batch_size=16, learning_rate=1e-3, weight_decay=1e-3, gradient_clip=5.0, patience=60, averaging=0.998
+    epochs=100, batch_size=16, learning_rate=2e-3, weight_decay=1e-3, gradient_clip=5.0, patience=100, averaging=0.998
 )
 
 PRESETS = {
@@ -172,17 +172,20 @@ PRESETS = {
         lstm=LSTMConfig(units=(64,), bidirectional=True),
         fit=FitConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
         features=FeatureConfig(mels=40),
-        model=SpeechModelConfig(filters=8),
+        augment=AugmentConfig(
+            speed=0.1, noise=0.3, warp=0.0, frequency_width=10
+        ),  # it has few recordings, and little time
+        model=SpeechModelConfig(filters=8, input_dropout=0.1, output_dropout=0.3),
         decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
     ),
     "default": SpeechConfig(
         data="spoken_digit",
-        lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.3),
+        lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4),
         fit=_FIT,
     ),
     "streaming": SpeechConfig(
         data="spoken_digit",
-        lstm=LSTMConfig(units=(320, 320), dropout=0.3),
+        lstm=LSTMConfig(units=(320, 320), dropout=0.4),
         fit=_FIT,
         features=FeatureConfig(normalization="training"),
     ),
