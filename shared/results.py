@@ -218,12 +218,14 @@ def table(rows: Sequence[Row], columns: Sequence[str]) -> str:
 
 
 def summary(rows: Mapping[str, Sequence[Row]]) -> str:
-    """Returns the table of the front page: what each task's exported model reached by the metric that matters most."""
+    """Returns the table of the front page: what each task's exported model reached by the metric that matters most, of each data
+    set by the first of its commands."""
     lines = [HEAD, ["---"] * len(HEAD)]
     for name, own in rows.items():
-        primary = task.task(name).primary_metric
+        primary, told = task.task(name).primary_metric, set()
         for row in own:
-            if row["model"] == "exported" and row["metric"] == primary:
+            if row["model"] == "exported" and row["metric"] == primary and row["dataset"] not in told:
+                told.add(row["dataset"])
                 baseline = f"{number(primary, row['baseline_value'])} ({row['baseline']})" if row["baseline"] else ""
                 percent = " %" if primary.startswith(PERCENT) else ""
                 score = f"{title(primary).removesuffix(' %')} {_cell(row, True)}{percent}"
@@ -235,7 +237,7 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
                         row["model"],
                         score,
                         baseline,
-                        f"{row['minutes']:g}",
+                        "" if row["minutes"] is None else f"{row['minutes']:g}",
                         command,
                     ]
                 )
