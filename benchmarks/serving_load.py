@@ -3,7 +3,8 @@
     python -m benchmarks.serving_load saved_models --seconds 300 --clients 64
 
 1. The overhead: a short text, one caller, over REST and by calling the SavedModel in this process.
-2. Joining requests: short texts from all callers, with the server's batching and without.
+2. Joining requests: texts of three to six words, and sentences of about twenty, from all callers, with the server's batching and
+   without; over REST, and from as many threads of one process, where no request has to be read and no answer written.
 3. The load: each caller asks the models in turn, by the request that each was exported with, on a connection that stays open. Half way
    a new version of a model comes in. Memory of the server is read each second; at the end it gets SIGTERM while it is asked.
 
@@ -23,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,11 @@ import numpy as np
 from benchmarks.machine import describe_machine
 
 TEXT, TEXTS = "sentiment", ("What an ending!", "Nobody would call the plot dull.", "I fell asleep twice.")
+SENTENCES = (
+    "The plot drags for most of its two hours, but what an ending, and what a pair of actors in it!",
+    "Nobody in the cinema would have called the story dull, though few of them could have told it again.",
+    "I fell asleep twice before the murder, woke up for the trial, and never found out who did it.",
+)
 SERVE = (
     "import sys\n"
     "from pathlib import Path\n"
@@ -173,8 +180,8 @@ async def _callers(served: Served, work: Sequence[Sequence[tuple[str, bytes]]], 
     return told
 
 
-def _text_bodies() -> list[tuple[str, bytes]]:
-    return [(TEXT, json.dumps({"instances": [{"text": text}]}).encode()) for text in TEXTS]
+def _text_bodies(texts: Sequence[str] = TEXTS) -> list[tuple[str, bytes]]:
+    return [(TEXT, json.dumps({"instances": [{"text": text}]}).encode()) for text in texts]
 
 
 def _overhead(models: Path) -> None:
@@ -198,17 +205,48 @@ def _overhead(models: Path) -> None:
 
 
 def _joining(models: Path, clients: int, seconds: float) -> None:
+    for what, texts in (("short texts", TEXTS), ("sentences", SENTENCES)):
+        found = {}
+        for joined in (False, True):
+            served = Served(models, joined)
+            told = asyncio.run(_callers(served, [_text_bodies(texts)] * clients, seconds))[TEXT]
+            served.stop()
+            found[joined] = len(told.seconds) / seconds
+            assert not told.failed, told.failed[:3]
+        _tell_joining(f"{what}, {clients} callers over REST", found)
+        _tell_joining(f"{what}, {clients} threads of one process", _threads(models, texts, clients, seconds))
+
+
+def _tell_joining(what: str, found: dict[bool, float]) -> None:
+    ratio = found[True] / found[False]
+    print(f"{what}: {found[True]:.0f} a second joined, {found[False]:.0f} alone, ratio {ratio:.2f}")
+
+
+def _threads(models: Path, texts: Sequence[str], clients: int, seconds: float) -> dict[bool, float]:
+    """Returns answers a second by the server's batcher, joined and alone."""
+    import tensorflow as tf
+
+    from shared.serving.batching import Batcher, Batching
+
+    signature = tf.saved_model.load(str(models / TEXT / "1")).signatures["serving_default"]
+    requests = [{"text": np.array([text.encode()], object)} for text in texts]
+
+    def ask(batcher: Batcher, until: float) -> int:
+        for count, request in enumerate(itertools.cycle(requests)):
+            if time.monotonic() > until:
+                return count
+            batcher(request)
+        return 0
+
     found = {}
     for joined in (False, True):
-        served = Served(models, joined)
-        told = asyncio.run(_callers(served, [_text_bodies()] * clients, seconds))[TEXT]
-        served.stop()
-        found[joined] = len(told.seconds) / seconds
-        assert not told.failed, told.failed[:3]
-    print(
-        f"short texts, {clients} callers: {found[True]:.0f} a second joined, {found[False]:.0f} alone, "
-        f"ratio {found[True] / found[False]:.2f}"
-    )
+        batcher = Batcher(signature, Batching() if joined else None)
+        for request in requests * 3:  # the queue is made, the function traced
+            batcher(request)
+        until = time.monotonic() + seconds
+        with ThreadPoolExecutor(clients) as pool:
+            found[joined] = sum(pool.map(lambda _: ask(batcher, until), range(clients))) / seconds  # noqa: B023
+    return found
 
 
 def _load(models: Path, bodies: dict[str, bytes], clients: int, seconds: float) -> None:

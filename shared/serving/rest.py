@@ -82,10 +82,10 @@ def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/v1/{rest:path}", models, methods=METHODS),  # first, since it is asked most
             Route("/livez", live),
             Route("/readyz", ready),
             Route(METRICS, metrics),
-            Route("/v1/{rest:path}", models, methods=METHODS),
             Route("/{rest:path}", unknown, methods=METHODS),
         ]
     )

@@ -93,6 +93,7 @@ class Server:
             timeout_graceful_shutdown=int(GRACE),
             timeout_keep_alive=int(UNENDING),
             lifespan="off",
+            proxy_headers=False,  # nobody here asks where a caller is
         )
         self._rest = _Rest(config, self.drain)
         self._thread: threading.Thread | None = None
@@ -151,7 +152,7 @@ class _Rest(uvicorn.Server):
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves answers to Nagle
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import shutil
@@ -18,7 +19,7 @@ import pytest
 
 from shared.errors import SuiteError
 from shared.serving import models
-from shared.serving.server import Server, Settings
+from shared.serving.server import Server, Settings, _bound
 from shared.serving.service import Limits
 from tests.shared.serving.conftest import serving
 from tests.shared.serving.test_rpc import asked
@@ -52,6 +53,25 @@ def started(folder):
     yield start
     for client in found:
         client.server.stop()
+
+
+def test_no_part_of_an_answer_waits_until_the_one_before_is_acknowledged():
+    """Of a socket that does not say that it is TCP's, asyncio leaves Nagle's algorithm on: 40 ms for each small answer."""
+
+    async def taken() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def accepted(reader, writer):
+            connection = writer.get_extra_info("socket")
+            found.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(accepted, sock=_bound("127.0.0.1", 0)) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+            return await found
+
+    assert asyncio.run(taken())
 
 
 def test_a_taken_port_is_told(folder):
