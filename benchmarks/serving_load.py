@@ -228,7 +228,8 @@ def _threads(models: Path, texts: Sequence[str], clients: int, seconds: float) -
 
     from shared.serving.batching import Batcher, Batching
 
-    signature = tf.saved_model.load(str(models / TEXT / "1")).signatures["serving_default"]
+    loaded = tf.saved_model.load(str(models / TEXT / "1"))  # named: a signature does not hold its model's variables
+    signature = loaded.signatures["serving_default"]
     requests = [{"text": np.array([text.encode()], object)} for text in texts]
 
     def ask(batcher: Batcher, until: float) -> int:
