@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +76,45 @@ class Batcher:
         except tf.errors.InvalidArgumentError:
             return self._alone(tensors)  # another row of the batch may be at fault
         return {name: value.numpy() for name, value in zip(self.outputs, found, strict=True)}
+
+    def together(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
+        """Returns for each request its answers, or why the model refuses it. Those of one form are asked as one."""
+        found: dict[int, dict[str, np.ndarray] | tf.errors.OpError] = {}
+        for rows in self._of_one_form(requests):
+            for k, answers in zip(rows, self._as_one([requests[k] for k in rows]), strict=True):
+                found[k] = answers
+        return [found[k] for k in range(len(requests))]
+
+    def _of_one_form(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[list[int]]:
+        """Returns the numbers of requests that go together, each with no more rows than a batch has."""
+        parts: list[list[int]] = []
+        open_: dict[Form, tuple[list[int], int]] = {}
+        for k, request in enumerate(requests):
+            values = [request[name] for name in self.inputs]
+            form, rows = tuple(value.shape[1:] for value in values), len(values[0]) if values else 0
+            part, count = open_.get(form, ([], 0))
+            if not part or not self._joined or self.batching is None or count + rows > self.batching.rows:
+                part, count = [], 0
+                parts.append(part)
+            part.append(k)
+            open_[form] = part, count + rows
+        return parts
+
+    def _as_one(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
+        try:
+            answers = self({name: np.concatenate([one[name] for one in requests]) for name in self.inputs})
+        except tf.errors.InvalidArgumentError as error:
+            if len(requests) == 1:
+                return [error]
+            half = len(requests) // 2  # one of them is at fault: it is sought by halves
+            return [*self._as_one(requests[:half]), *self._as_one(requests[half:])]
+        except tf.errors.OpError as error:
+            return [error] * len(requests)
+        if len(requests) == 1:
+            return [answers]
+        ends = np.cumsum([len(next(iter(one.values()))) for one in requests])
+        parts = {name: np.split(value, ends[:-1]) for name, value in answers.items()}
+        return [{name: part[k] for name, part in parts.items()} for k in range(len(requests))]
 
     def _alone(self, tensors: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         return {name: value.numpy() for name, value in self.signature(**tensors).items()}

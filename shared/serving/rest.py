@@ -7,11 +7,12 @@ GET  /livez  /readyz  /monitoring/prometheus/metrics
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import re
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +25,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, ServingError
+from shared.serving.gathering import Gathering, Waiting
 from shared.serving.models import Version
 from shared.serving.rpc import metadata_of, status_of
-from shared.serving.service import METRICS, Service, signature_name
+from shared.serving.service import METRICS, Asked, Service, signature_name
 from shared.serving.tensors import answer_of, encoded, parsed, request_of
 
 PLACE = re.compile(
@@ -54,12 +56,13 @@ def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
         service: that answers.
         workers: threads in which it does.
     """
+    gathering = Gathering(functools.partial(_answers, service), workers, service.repository.batching)
 
     async def models(request: Request) -> Response:
         try:
             place = place_of(request.url.path)
             with service.measured(place.name, "REST"):
-                return await _answered(service, workers, place, request)
+                return await _answered(service, gathering, place, request)
         except ServingError as error:
             left = {"Connection": "close"} if error.status in UNREAD else None  # the rest of the body is not waited for
             return Response(encoded({"error": error.message}), error.status, left, "application/json")
@@ -108,14 +111,14 @@ def place_of(path: str) -> Place:
     return Place(found["name"], version, found["label"], found["what"] or "")
 
 
-async def _answered(service: Service, workers: ThreadPoolExecutor, place: Place, request: Request) -> Response:
+async def _answered(service: Service, gathering: Gathering, place: Place, request: Request) -> Response:
     if place.what in (":classify", ":regress"):
         raise ServingError(INVALID, f"{place.what} is not served here: ask :predict.")
     wanted = "POST" if place.what == ":predict" else "GET"
     if request.method != wanted:
         raise ServingError(INVALID, f"Malformed request: {request.method} {request.url.path}. Use {wanted}.")
     if place.what == ":predict":
-        return await _predicted(service, workers, place, request)
+        return await _predicted(service, gathering, place, request)
     with service.admitted():
         return _told(service, place)
 
@@ -132,34 +135,53 @@ def _told(service: Service, place: Place) -> Response:
     return _proto(status_of(found))
 
 
-async def _predicted(service: Service, workers: ThreadPoolExecutor, place: Place, request: Request) -> Response:
+async def _predicted(service: Service, gathering: Gathering, place: Place, request: Request) -> Response:
     until, end = time.monotonic() + service.limits.seconds, service.admit()
     try:
-        held = [await _body(request, service.limits.body, until)]
+        waiting = Waiting(await _body(request, service.limits.body, until), until, end)
+        gathering.submit(place, waiting)
     except BaseException:
         end()
         raise
-
-    def answer() -> bytes:
-        content, rows = parsed(held.pop()), [False]
-        name = signature_name(content.get("signature_name"))
-
-        def given(version: Version) -> Any:
-            values, rows[0] = request_of(content, version.signature(name).inputs)
-            return values
-
-        find: Callable[[], Version] = lambda: service.repository.version(place.name, place.version, place.label)  # noqa: E731
-        _, answers = service.predict(find, name, given, until)
-        return answer_of(answers, rows[0])
-
-    work = workers.submit(answer)
-    work.add_done_callback(lambda _: end())  # also where nobody waits for it any more
     try:
-        content = await asyncio.wait_for(asyncio.wrap_future(work), until - time.monotonic())
+        content = await asyncio.wait_for(waiting.answer, until - time.monotonic())
     except TimeoutError as error:
-        held.clear()
+        waiting.body = None
         raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
     return Response(content, media_type="application/json")
+
+
+def _answers(service: Service, place: Place, waiting: Sequence[Waiting]) -> list[bytes | Exception]:
+    """Returns an answer for each of the requests for one place."""
+    in_rows: dict[Waiting, bool] = {}
+
+    def reader(one: Waiting) -> Callable[[Version], tuple[str, Any]]:
+        @functools.cache
+        def content() -> dict[str, Any]:
+            body, one.body = one.body, None
+            if body is None:
+                raise ServingError(TOO_LATE, "Nobody waits for the answer any more.")
+            return parsed(body)
+
+        def request(version: Version) -> tuple[str, Any]:
+            name = signature_name(content().get("signature_name"))
+            values, in_rows[one] = request_of(content(), version.signature(name).inputs)
+            return name, values
+
+        return request
+
+    _, found = service.predict_all(
+        lambda: service.repository.version(place.name, place.version, place.label),
+        [Asked(reader(one), one.until) for one in waiting],
+    )
+    return [_written(answers, in_rows.get(one, False)) for one, answers in zip(waiting, found, strict=True)]
+
+
+def _written(answers: dict[str, Any] | Exception, in_rows: bool) -> bytes | Exception:
+    try:
+        return answers if isinstance(answers, Exception) else answer_of(answers, in_rows)
+    except ServingError as error:
+        return error
 
 
 async def _body(request: Request, most: int, until: float) -> bytes:

@@ -22,7 +22,7 @@ from tensorflow_serving.apis import (
 
 from shared.serving.errors import INVALID, ServingError
 from shared.serving.models import Version, check_kind, check_names
-from shared.serving.service import Service, signature_name
+from shared.serving.service import Asked, Service, signature_name
 
 METHOD = "tensorflow/serving/predict"
 SIGNATURES = "signature_def"
@@ -47,9 +47,7 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             name = signature_name(spec.signature_name)
             version, answers = self.service.predict(
                 lambda: _version(self.service, spec),
-                name,
-                lambda version: _arrays(request.inputs, version.signature(name).inputs),
-                until,
+                Asked(lambda version: (name, _arrays(request.inputs, version.signature(name).inputs)), until),
             )
             wanted = _filtered(request.output_filter, answers)
             reply = predict_pb2.PredictResponse()

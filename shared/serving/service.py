@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError
-from shared.serving.models import AVAILABLE, Version
+from shared.serving.models import AVAILABLE, Request, Version
 from shared.serving.repository import Repository
 
 METRICS = "/monitoring/prometheus/metrics"  # address of the measures, as TensorFlow Serving has it
@@ -62,6 +62,26 @@ class Measures:
                 self.available.labels(name, number).set(version.state == AVAILABLE)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A request for a signature's answers."""
+
+    request_of: Callable[[Version], Request]
+    """Reads it for a version."""
+    until: float
+    """`time.monotonic` at which nobody waits any more."""
+
+    def request_in_time(self, version: Version) -> Request:
+        """Returns the request, as that version understands it.
+
+        Raises:
+            ServingError: its time is over, or it cannot be read.
+        """
+        if time.monotonic() > self.until:
+            raise ServingError(TOO_LATE, "The time for an answer was over before its turn came.")
+        return self.request_of(version)
+
+
 class Service:
     """Answers requests of any interface.
 
@@ -76,38 +96,43 @@ class Service:
         self._going = 0
         self._lock = threading.Lock()
 
-    def predict(
-        self,
-        find: Callable[[], Version],
-        signature: str,
-        request_of: Callable[[Version], Mapping[str, np.ndarray]],
-        until: float,
-    ) -> tuple[Version, dict[str, np.ndarray]]:
-        """Returns the version that answered, and its answers.
-
-        Args:
-            find: returns the version that is asked for.
-            signature: its name.
-            request_of: reads the request for that version.
-            until: `time.monotonic` at which nobody waits any more.
+    def predict(self, find: Callable[[], Version], asked: Asked) -> tuple[Version, dict[str, np.ndarray]]:
+        """Returns the version that answered, and its answers (see `predict_all`).
 
         Raises:
             ServingError: there is no answer.
         """
-        if time.monotonic() > until:
-            raise ServingError(TOO_LATE, "The time for an answer was over before its turn came.")
+        version, (answers,) = self.predict_all(find, [asked])
+        if isinstance(answers, Exception):
+            raise answers
+        return version, answers
+
+    def predict_all(
+        self, find: Callable[[], Version], asked: Sequence[Asked]
+    ) -> tuple[Version, list[dict[str, np.ndarray] | Exception]]:
+        """Returns the version that answered, and for each request its answers, or why there are none.
+
+        Args:
+            find: returns the version that is asked for.
+            asked: the requests.
+
+        Raises:
+            ServingError: there is no such version.
+        """
         for left in reversed(range(TRIES)):
             version = find()
             try:
                 with version.asked():
-                    answers = version.predict(signature, request_of(version))
+                    found = version.predict_all([one.request_in_time for one in asked])
                 break
             except Gone:  # between the two a newer one took its place
                 if not left:
                     raise
-        if time.monotonic() > until:
-            raise ServingError(TOO_LATE, "The answer took longer than the time for it.")
-        return version, answers
+        late = ServingError(TOO_LATE, "The answer took longer than the time for it.")
+        return version, [
+            late if time.monotonic() > one.until and not isinstance(answers, Exception) else answers
+            for one, answers in zip(asked, found, strict=True)
+        ]
 
     def admit(self) -> Callable[[], None]:
         """Counts a request among those that are going on, and returns what to call when its work has ended.

@@ -134,3 +134,27 @@ def test_without_batching_or_with_too_many_rows_a_request_is_asked_by_itself(bat
         assert batcher({"x": np.ones((4, 2), np.float32)})["sum"].tolist() == [2, 2, 2, 2]
     assert module.batches == [4, 4, 4]
     assert not batcher._queues
+
+
+def test_together_those_of_one_form_are_one_batch_of_no_more_rows_than_it_has():
+    module, batcher = counted(Batching(rows=4))
+    forms = [[[1, 2]], [[3]], [[4, 5], [6, 7]], [[8]], [[9, 1], [2, 3]], [[0, 1]] * 5]
+    found = batcher.together([rows(*form) for form in forms])
+    for form, answer in zip(forms, found, strict=True):
+        np.testing.assert_array_equal(answer["sum"], np.sum(form, axis=1))
+        np.testing.assert_array_equal(answer["first"], np.array(form)[:, 0])
+    assert sorted(module.batches) == [2, 2, 3, 5]
+
+
+def test_together_without_batching_each_is_asked_by_itself():
+    module, batcher = counted(None)
+    assert [answer["first"][0] for answer in batcher.together([rows([k, 1]) for k in range(3)])] == [0, 1, 2]
+    assert module.batches == [1, 1, 1]
+
+
+def test_together_the_refused_one_is_told_and_no_other():
+    _, batcher = counted(Batching())
+    *found, last = batcher.together([rows([k, 1]) for k in (1, 2, 3, -1, 4)])
+    assert [answer["first"][0] for answer in (*found[:3], last)] == [1, 2, 3, 4]
+    assert isinstance(found[3], tf.errors.InvalidArgumentError)
+    assert "x must not be below 0" in found[3].message

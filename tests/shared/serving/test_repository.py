@@ -12,11 +12,9 @@ import pytest
 
 from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.errors import ServingError
-from shared.serving.models import AVAILABLE, END, UNLOADING
+from shared.serving.models import AVAILABLE, END, UNLOADING, Version
 from shared.serving.repository import Repository
 from tests.shared.serving.conftest import write
-
-REQUEST = {"text": np.array([b"a"], object)}
 
 
 @pytest.fixture
@@ -26,10 +24,16 @@ def repository(folder):
     return found
 
 
+def told_by(version: Version) -> int:
+    """Returns the number that a version answers with."""
+    (answers,) = version.predict_all([lambda _: ("serving_default", {"text": np.array([b"a"], object)})])
+    return int(answers["version"][0])
+
+
 def answered(repository: Repository, **asked) -> int:
     version = repository.version("small", **asked)
     with version.asked():
-        return int(version.predict("serving_default", REQUEST)["version"][0])
+        return told_by(version)
 
 
 def numbers(repository: Repository) -> list[int]:
@@ -65,7 +69,7 @@ def test_a_version_goes_only_after_its_last_answer(repository, written):
         thread.start()
         while old.state != UNLOADING:
             time.sleep(0.01)
-        assert old.predict("serving_default", REQUEST)["version"][0] == 1
+        assert told_by(old) == 1
         with pytest.raises(ServingError, match="is UNLOADING"), old.asked():
             pass
         assert answered(repository) == 2

@@ -18,7 +18,7 @@ import grpc
 import pytest
 
 from shared.errors import SuiteError
-from shared.serving import models
+from shared.serving import batching, models
 from shared.serving.server import Server, Settings, _bound
 from shared.serving.service import Limits
 from tests.shared.serving.conftest import serving
@@ -29,15 +29,15 @@ ASKED = {"instances": ["a"]}
 
 @pytest.fixture
 def slow(monkeypatch):
-    """Each answer takes half a second; tells how many were begun."""
-    real, begun = models.Version.predict, []
+    """Each answer takes half a second; tells which requests were begun together."""
+    real, begun = batching.Batcher.together, []
 
-    def predict(self, *arguments):
-        begun.append(self.number)
+    def together(self, requests):
+        begun.append(len(requests))
         time.sleep(0.5)
-        return real(self, *arguments)
+        return real(self, requests)
 
-    monkeypatch.setattr(models.Version, "predict", predict)
+    monkeypatch.setattr(batching.Batcher, "together", together)
     return begun
 
 
@@ -109,7 +109,7 @@ def code_of(client, timeout=30.0):
 
 
 def test_what_takes_too_long_is_told_and_what_waits_too_long_is_dropped(started, slow):
-    client = started(limits=Limits(seconds=0.3, workers=1))
+    client = started(limits=Limits(seconds=0.3, workers=1), batching=None)
     with ThreadPoolExecutor(6) as pool:
         found = {status for status, _ in pool.map(lambda _: client.post("small", ASKED), range(6))}
     assert found == {504}
@@ -181,15 +181,18 @@ def test_sigterm_finishes_what_was_taken_on_and_refuses_the_rest(folder, interfa
     code = (
         "import os, sys, threading\n"
         "from pathlib import Path\n"
-        "from shared.serving import models\n"
+        "from shared.serving import models, service\n"
         "from shared.serving.server import Server, Settings\n"
-        "real, go_on = models.Version.predict, threading.Event()\n"
+        "answer, admit, go_on = models.Version.predict_all, service.Service.admit, threading.Event()\n"
         "threading.Thread(target=lambda: (sys.stdin.readline(), go_on.set()), daemon=True).start()\n"
-        "def predict(*arguments):\n"
+        "def admitted(*arguments):\n"
+        "    end = admit(*arguments)\n"
         "    os.write(1, b'taken on\\n')  # whole, whichever thread it is\n"
+        "    return end\n"
+        "def answered(*arguments):\n"
         "    assert go_on.wait(60)\n"
-        "    return real(*arguments)\n"
-        "models.Version.predict = predict\n"
+        "    return answer(*arguments)\n"
+        "service.Service.admit, models.Version.predict_all = admitted, answered\n"
         "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0))\n"
         "print(server.port, server.grpc_port, flush=True)\n"
         "server.run()\n"
