@@ -70,10 +70,6 @@ class LSTMStack:
         Returns:
             Float tensor `(batch, time, output_size)`; its values at padded steps mean nothing.
         """
-        return self.sequences(inputs, mask)[-1]
-
-    def sequences(self, inputs: Tensor, mask: Tensor | None = None) -> list[Tensor]:
-        """Does what `sequence` does, and returns the output of each layer, the first layer's first."""
         return self._run(inputs, None, mask)[0]
 
     def last(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -103,20 +99,16 @@ class LSTMStack:
             ValueError: the stack is bidirectional, which has no place to take up from.
         """
         self._require_causal("take up from states")
-        outputs, after = self._run(inputs, states, mask)
-        return outputs[-1], after
+        return self._run(inputs, states, mask)
 
-    def _run(
-        self, inputs: Tensor, states: Sequence[State] | None, mask: Tensor | None
-    ) -> tuple[list[Tensor], list[State]]:
+    def _run(self, inputs: Tensor, states: Sequence[State] | None, mask: Tensor | None) -> tuple[Tensor, list[State]]:
         after: list[State] = []
-        hidden, each = inputs, []
+        hidden = inputs
         for k, layer in enumerate(self.recurrent):
             outputs, *last = layer(hidden, mask=mask, initial_state=None if states is None else list(states[k]))
             after.append((last[0], last[1]))
             hidden = self._between(k, outputs, hidden)
-            each.append(hidden)
-        return each, after
+        return hidden, after
 
     def step(self, inputs: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
         """Advances by one time step at constant cost; repeated, it equals `sequence`. For inference: the recurrent

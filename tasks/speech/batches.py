@@ -17,6 +17,7 @@ from tasks.speech.model import steps_of
 from tasks.speech.symbols import labels_of
 
 KINDS = {"samples": tf.float32, "length": tf.int32, "labels": tf.int32, "label_length": tf.int32}
+LOWEST = 62.5  # Hz, where the octaves of the equalizer begin
 RANGE = 30.0  # decibels between the least and the greatest ratio of speech to noise
 
 
@@ -97,7 +98,7 @@ def padded(rows: list[np.ndarray], kind: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def changed(samples: np.ndarray, augment: AugmentConfig, rng: np.random.Generator, fewest: int = 0) -> np.ndarray:
-    """Returns a recording, perhaps played faster or slower, louder or softer, perhaps with noise, float32.
+    """Returns a recording, perhaps played faster or slower, by another microphone, louder or softer, perhaps with noise, float32.
 
     Args:
         samples: float32 `(samples,)`.
@@ -108,6 +109,8 @@ def changed(samples: np.ndarray, augment: AugmentConfig, rng: np.random.Generato
     speed = rng.uniform(1 - augment.speed, 1 + augment.speed)
     if augment.speed and steps_of(int(len(samples) / speed)) >= fewest:
         samples = soxr.resample(samples, RATE * speed, RATE)
+    if augment.equalizer:
+        samples = equalized(samples, augment.equalizer, rng)
     samples = samples * 10 ** (rng.uniform(-augment.volume, augment.volume) / 20)
     if rng.random() < augment.noise:
         power = np.mean(np.square(samples)) + 1e-10
@@ -116,6 +119,21 @@ def changed(samples: np.ndarray, augment: AugmentConfig, rng: np.random.Generato
         noise = noise - noise.mean()
         samples = samples + noise * np.sqrt(power / (np.mean(np.square(noise)) + 1e-10) * 10 ** (-ratio / 10))
     return np.clip(samples, -1, 1).astype(np.float32)
+
+
+def equalized(samples: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Returns a recording as another microphone might have heard it, float32.
+
+    Args:
+        samples: float32 `(samples,)`.
+        deviation: of the gain drawn at each octave from 62.5 Hz on, decibels; straight lines lie between.
+        rng: decides.
+    """
+    octaves = np.arange(np.log2(RATE / 2 / LOWEST) + 1)
+    gains = rng.normal(0, deviation, len(octaves))
+    place = np.log2(np.maximum(np.fft.rfftfreq(len(samples), 1 / RATE), LOWEST) / LOWEST)
+    factors = 10 ** (np.interp(place, octaves, gains) / 20)
+    return np.fft.irfft(np.fft.rfft(samples) * factors, len(samples)).astype(np.float32)
 
 
 def _repeated(labels: np.ndarray) -> int:

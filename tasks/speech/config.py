@@ -58,9 +58,9 @@ class FeatureConfig:
     """Lower end of the lowest band, Hz."""
     highest: float = 7600.0
     """Upper end of the highest band, Hz, at most 8000."""
-    normalization: Literal["utterance", "training"] = "utterance"
-    """Mean 0 and deviation 1 of each band: over the whole utterance, or by statistics of the training split, which needs no
-    end and so can stream."""
+    normalization: Literal["utterance", "level", "training"] = "utterance"
+    """Mean 0 and deviation 1 of each band: over the whole utterance; by statistics of the training split, once the whole
+    utterance has been made as loud as any; or by those statistics alone, which needs no end and so can stream."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 8, "mels")
@@ -85,6 +85,8 @@ class AugmentConfig:
     warp: float = 0.1
     """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
     Hinton, 2013)."""
+    equalizer: float = 0.0
+    """Standard deviation of a gain drawn for each octave, decibels, as of another microphone or room."""
     time_masks: int = 2
     """Stretches of time that are blanked out (SpecAugment; Park et al., 2019)."""
     time_width: int = 12
@@ -96,7 +98,9 @@ class AugmentConfig:
 
     def __post_init__(self) -> None:
         require_share(self, "speed", "noise", "warp")
-        require_at_least(self, 0, "volume", "time_masks", "time_width", "frequency_masks", "frequency_width")
+        require_at_least(
+            self, 0, "volume", "equalizer", "time_masks", "time_width", "frequency_masks", "frequency_width"
+        )
 
 
 @dataclass(frozen=True)
@@ -109,13 +113,10 @@ class SpeechModelConfig:
     """Share of what the stack reads set to zero, in [0, 1)."""
     output_dropout: float = 0.4
     """Share of the stack's outputs set to zero, in [0, 1)."""
-    early_loss: float = 0.0
-    """Share of the loss in training that is what the lower half of the stack alone would spell, in [0, 1) (Lee & Watanabe,
-    2021)."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "filters")
-        require_share(self, "input_dropout", "output_dropout", "early_loss")
+        require_share(self, "input_dropout", "output_dropout")
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,11 @@ class SpeechConfig(TaskConfig):
         super().__post_init__()
         if self.group_column:
             raise ValueError(f"Speakers are kept apart by --audio.speaker. Received: group_column={self.group_column}")
-        if not self.lstm.bidirectional and self.features.normalization == "utterance":
+        if not self.lstm.bidirectional and self.features.normalization != "training":
             raise ValueError(
                 "Statistics of a whole utterance are not known while it is being spoken: a stack of one direction takes "
-                "--features.normalization training. Received: normalization=utterance, bidirectional=False"
+                f"--features.normalization training. Received: normalization={self.features.normalization}, "
+                "bidirectional=False"
             )
 
 

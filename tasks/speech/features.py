@@ -14,6 +14,7 @@ RATE = 16_000  # samples a second
 WIDTH = 512  # samples of a frame, 32 ms
 HOP = 160  # samples from frame to frame, 10 ms
 FLOOR = 1e-6  # of power: a silent room's
+LEVEL, SILENCE = 0.1, 1e-4  # root mean square of samples: what utterances are brought to, and the least that is
 
 
 def mel_layer(config: FeatureConfig, name: str = "mel") -> keras.layers.Layer:
@@ -43,3 +44,15 @@ def log_mel(samples: Any, mel: keras.layers.Layer) -> Any:
     """
     real, imaginary = ops.stft(samples, WIDTH, HOP, WIDTH, window="hann", center=False)
     return ops.log(mel(ops.square(real) + ops.square(imaginary)) + FLOOR)
+
+
+def levelled(samples: Any, length: Any) -> Any:
+    """Returns utterances of one loudness, whatever the microphone's gain: their root mean square is 0.1, `(batch, samples)`.
+
+    Args:
+        samples: float32 `(batch, samples)`, zeros behind the end.
+        length: int32 `(batch,)`.
+    """
+    count = ops.cast(ops.maximum(length, 1), "float32")[:, None]
+    level = ops.sqrt(ops.sum(ops.square(samples), axis=1, keepdims=True) / count)
+    return samples * (LEVEL / ops.maximum(level, SILENCE))

@@ -18,7 +18,7 @@ from keras import ops
 
 from shared.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import HOP, WIDTH, log_mel, mel_layer
+from tasks.speech.features import HOP, WIDTH, levelled, log_mel, mel_layer
 
 REDUCTION = 4  # frames for each step of the stack
 KERNEL, STRIDE = 3, 2  # of both convolutions, in time and frequency
@@ -66,9 +66,8 @@ class Views:
     def __init__(self, config: SpeechConfig, symbols: int, statistics: np.ndarray | None = None) -> None:
         self.config, self.symbols = config, symbols
         self.stack = LSTMStack(config.lstm)
-        self.outputs: dict[str, tuple[keras.layers.Layer, keras.layers.Layer]] = {}
         self.hearing = self._hearing(statistics)
-        self.reading, self.taught = self._reading()
+        self.reading = self._reading()
         self.parts = Parts(self.hearing, self.reading)
 
     def whole(self) -> keras.Model:
@@ -81,13 +80,15 @@ class Views:
         config, inputs = self.config.features, _inputs()
         real = ops.cumsum(ops.ones_like(inputs["samples"], dtype="int32"), axis=1) <= inputs["length"][:, None]
         samples = ops.where(real, inputs["samples"], ops.zeros_like(inputs["samples"]))
+        if config.normalization == "level":
+            samples = levelled(samples, inputs["length"])
         samples = ops.pad(
             samples, [[0, 0], [0, SPAN - 1 + TAIL * STEP]]
         )  # the last step with sound begins with the last samples
         frames = log_mel(samples, mel_layer(config))
         number = ops.cumsum(ops.ones_like(frames[..., 0], dtype="int32"), axis=1) - 1
         begun = ops.cast(number * HOP < inputs["length"][:, None], "float32")[..., None]
-        if config.normalization == "training":
+        if config.normalization != "utterance":
             if statistics is None:
                 raise ValueError("Normalising by training needs its statistics.")
             mean, deviation = (ops.convert_to_tensor(row.astype(np.float32)) for row in statistics)
@@ -99,9 +100,7 @@ class Views:
         features = (frames - mean) / ops.maximum(deviation, LEAST) * begun
         return keras.Model(inputs, features, name="hearing")
 
-    def _reading(self) -> tuple[keras.Model, keras.Model]:
-        """Returns what is exported, and what is trained: from `features` and `count` to `logs` and, where it bears a share of the
-        loss, `early`, the log-probabilities by the lower half of the stack."""
+    def _reading(self) -> keras.Model:
         config = self.config.model
         features = keras.Input((None, self.config.features.mels), name="features")
         count = keras.Input((), dtype="int32", name="count")
@@ -117,29 +116,16 @@ class Views:
         number = ops.cumsum(ops.ones_like(hidden[..., 0], dtype="int32"), axis=1)
         real = number <= count[:, None]
         outputs = {}
-        layers = self.stack.sequences(hidden, real)
-        taught = {"logs": self._logs(layers[-1], real)}
-        if config.early_loss:
-            taught["early"] = self._logs(layers[(len(layers) - 1) // 2], real, "early_")
         if self.config.lstm.bidirectional:
-            outputs["logs"] = taught["logs"]
+            hidden = self.stack.sequence(hidden, real)
         else:
             inputs["memory"] = keras.Input((2 * sum(self.config.lstm.units),), name="memory")
             hidden, after = self.stack.sequence_with_states(hidden, self.stack.unpacked(inputs["memory"]), real)
-            outputs["logs"] = self._logs(hidden, real)
             outputs["memory"] = ops.cast(self.stack.packed(after), "float32")
-        given = {"features": features, "count": count}
-        return keras.Model(inputs, outputs, name="reading"), keras.Model(given, taught, name="taught")
-
-    def _logs(self, hidden: Any, real: Any, which: str = "") -> Any:
-        """Returns log-probabilities of symbols, uniform behind the end, by an output layer of this name."""
-        if which not in self.outputs:
-            self.outputs[which] = (
-                keras.layers.Dropout(self.config.model.output_dropout, name=f"{which}output_dropout"),
-                keras.layers.Dense(self.symbols, dtype="float32", name=f"{which}symbols"),
-            )
-        dropout, dense = self.outputs[which]
-        return ops.log_softmax(dense(dropout(hidden)) * ops.cast(real, "float32")[..., None], axis=-1)
+        hidden = keras.layers.Dropout(config.output_dropout, name="output_dropout")(hidden)
+        logits = keras.layers.Dense(self.symbols, dtype="float32", name="symbols")(hidden)
+        logits = logits * ops.cast(real, "float32")[..., None]
+        return keras.Model(inputs, {"logs": ops.log_softmax(logits, axis=-1), **outputs}, name="reading")
 
 
 def steps_of(length: Any) -> Any:
@@ -233,8 +219,8 @@ class Trainer(keras.Model):
             self.errors = keras.metrics.Mean(name="character_error_rate")
             self.choice = keras.metrics.Mean(name="errors_and_loss")
             self.watched = self.choice.name
-        self.hearing, self.taught = views.hearing, views.taught
-        self.augment, self.early_loss = views.config.augment, views.config.model.early_loss
+        self.hearing, self.reading = views.hearing, views.reading
+        self.parts, self.augment = views.parts, views.config.augment
         self.seeds = keras.random.SeedGenerator(views.config.fit.seed)
 
     def call(self, batch: dict[str, Any], training: bool = False) -> Any:
@@ -244,17 +230,16 @@ class Trainer(keras.Model):
         features = self.hearing({"samples": batch["samples"], "length": batch["length"]})
         if training:
             features = self._masked(self._warped(features), batch["length"])
-        told = self.taught({"features": features, "count": count}, training=training)
-        logs, labels = told["logs"], (batch["labels"], batch["label_length"])
-        losses = ctc_losses(*labels, logs, count)
+        given = {"features": features, "count": count}
+        if self.parts.memory_size is not None:
+            given["memory"] = ops.zeros((ops.shape(features)[0], self.parts.memory_size))
+        logs = self.reading(given, training=training)["logs"]
+        losses = ctc_losses(batch["labels"], batch["label_length"], logs, count)
         symbols = ops.cast(ops.maximum(batch["label_length"], 1), "float32")
         if self.errors is not None:
             rates = character_errors(batch["labels"], logs, count) / symbols
             self.errors.update_state(rates, sample_weight=symbols)
             self.choice.update_state(rates + A_LITTLE * losses / symbols, sample_weight=symbols)
-        if training and self.early_loss:
-            early = ctc_losses(*labels, told["early"], count)
-            losses = (1 - self.early_loss) * losses + self.early_loss * early
         return losses / symbols
 
     def _warped(self, features: Any) -> Any:

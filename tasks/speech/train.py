@@ -16,7 +16,7 @@ from tasks.speech import audio, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import evaluate
-from tasks.speech.features import WIDTH, log_mel, mel_layer
+from tasks.speech.features import WIDTH, levelled, log_mel, mel_layer
 from tasks.speech.language import exported_opinion
 from tasks.speech.model import Trainer, Views
 from tasks.speech.symbols import alphabet_of
@@ -37,7 +37,7 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
     started = time.monotonic()
     keras.utils.set_random_seed(config.fit.seed)
     alphabet = alphabet_of(splits.train["text"])
-    statistics = statistics_of(splits.train, config) if config.features.normalization == "training" else None
+    statistics = statistics_of(splits.train, config) if config.features.normalization != "utterance" else None
     train = RecordingBatches(splits.train, alphabet, config.fit.batch_size, config.fit.seed, config.augment)
     validation = RecordingBatches(splits.validation, alphabet, config.fit.batch_size)
     with training.precision(config.fit.precision):
@@ -68,8 +68,10 @@ def statistics_of(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
     count, total, squared = 0, np.zeros(config.features.mels), np.zeros(config.features.mels)
     for row in chosen.itertuples():
         samples = audio.samples_of(stores[row.store], row.start, row.length)
-        padded = np.pad(samples, (0, max(0, WIDTH - len(samples))))
-        frames = keras.ops.convert_to_numpy(log_mel(padded[None], mel))[0].astype(np.float64)
+        padded = np.pad(samples, (0, max(0, WIDTH - len(samples))))[None]
+        if config.features.normalization == "level":
+            padded = levelled(padded, np.array([row.length]))
+        frames = keras.ops.convert_to_numpy(log_mel(padded, mel))[0].astype(np.float64)
         count += len(frames)
         total += frames.sum(axis=0)
         squared += np.square(frames).sum(axis=0)

@@ -141,28 +141,6 @@ def test_it_learns_to_spell_out_tones(spoken, config, tmp_path):
     assert np.mean([one == other for one, other in zip(heard_texts, train["text"], strict=True)]) > 0.8
 
 
-@pytest.mark.parametrize("which", ["config", "streaming"])
-def test_an_early_loss_teaches_the_lower_layers_and_is_not_exported(which, spoken, request):
-    import dataclasses
-
-    config = request.getfixturevalue(which)
-    statistics = np.stack([np.zeros(16), np.ones(16)])
-    early = dataclasses.replace(config, model=dataclasses.replace(config.model, early_loss=0.25))
-    trainer = Trainer(views := Views(early, len(ALPHABET) + 1, statistics))
-    batch, _ = next(iter(RecordingBatches(spoken.iloc[:4], ALPHABET, 4).in_order()))
-    told = views.taught(
-        {"features": views.hearing({k: batch[k] for k in ("samples", "length")}), "count": steps_of(batch["length"])}
-    )
-    labels, count = (batch["labels"], batch["label_length"]), steps_of(batch["length"])
-    late, lower = (ops.convert_to_numpy(ctc_losses(*labels, told[name], count)) for name in ("logs", "early"))
-    symbols = ops.convert_to_numpy(batch["label_length"])
-    trainer._masked = trainer._warped = lambda features, *others: features
-    np.testing.assert_allclose(trainer(batch, training=True), (0.75 * late + 0.25 * lower) / symbols, rtol=1e-5)
-    np.testing.assert_allclose(trainer(batch, training=False), late / symbols, rtol=1e-5)
-    assert not [weight.path for weight in views.whole().weights if "early" in weight.path]
-    assert [weight.path for weight in trainer.trainable_variables if "early" in weight.path]
-
-
 def written(logs):
     """The likeliest text, its blanks as signs that jiwer does not strip."""
     return text_of(logs.argmax(axis=-1).tolist(), ALPHABET).replace(" ", "_")
