@@ -28,6 +28,7 @@ CONFIG = SpeechConfig(
 STREAMING = dataclasses.replace(
     CONFIG, lstm=LSTMConfig(units=(6, 5)), features=dataclasses.replace(CONFIG.features, normalization="training")
 )
+LEVEL = dataclasses.replace(CONFIG, features=dataclasses.replace(CONFIG.features, normalization="level"))
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +46,7 @@ def stirred(config: SpeechConfig) -> Views:
     """Returns an untrained model, its weights stirred so that sounds differ."""
     keras.utils.set_random_seed(0)
     statistics = np.stack([np.full(16, -6.0), np.full(16, 3.0)])
-    views = Views(config, len(ALPHABET) + 1, statistics if config.features.normalization == "training" else None)
+    views = Views(config, len(ALPHABET) + 1, statistics if config.features.normalization != "utterance" else None)
     rng = np.random.default_rng(0)
     for weight in views.reading.weights:
         if "norm" not in weight.path:
@@ -59,6 +60,11 @@ def stirred(config: SpeechConfig) -> Views:
 @pytest.fixture
 def views() -> Views:
     return stirred(CONFIG)
+
+
+@pytest.fixture
+def level_views() -> Views:
+    return stirred(LEVEL)
 
 
 @pytest.fixture

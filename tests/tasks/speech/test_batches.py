@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.speech.batches import RecordingBatches, changed, padded
+from tasks.speech.batches import RecordingBatches, changed, equalized, padded
 from tasks.speech.config import AugmentConfig
+from tasks.speech.features import RATE
 from tasks.speech.model import steps_of
 from tests.tasks.speech.conftest import ALPHABET, tone
 
@@ -84,6 +85,32 @@ def test_noise_has_the_ratio_asked_for():
         ratios.append(10 * np.log10(np.mean(samples**2) / np.mean((found - samples) ** 2)))
     assert 9 < min(ratios) < 15
     assert 35 < max(ratios) < 41
+
+
+def test_an_equalizer_draws_a_gain_for_each_octave():
+    """Of noise that is even over frequency, at the octaves themselves, where no line between two gains counts."""
+    samples = np.random.default_rng(0).normal(0, 0.05, 8 * RATE).astype(np.float32)
+    before = np.fft.rfft(samples)
+    gains = []
+    for seed in range(100):
+        found = equalized(samples, 6.0, np.random.default_rng(seed))
+        ratio = np.abs(np.fft.rfft(found)) / np.abs(before)
+        gains.append([20 * np.log10(ratio[int(8 * 62.5 * 2**octave)]) for octave in range(7)])
+        assert found.dtype == np.float32
+    assert np.abs(np.mean(gains, axis=0)).max() < 2.5
+    np.testing.assert_allclose(np.std(gains, axis=0), 6, atol=2)
+    assert np.abs(np.corrcoef(np.transpose(gains)) - np.eye(7)).max() < 0.5
+
+
+def test_without_an_equalizer_recordings_change_as_they_did_before_there_was_one():
+    """Published figures hang on it: nothing is drawn for what is not asked for."""
+    samples = tone("abc")
+    given = AugmentConfig(speed=0, volume=6, noise=0)
+    expected = samples * 10 ** (np.random.default_rng(3).uniform(-6, 6, 2)[1] / 20)
+    rng = np.random.default_rng(3)
+    np.testing.assert_allclose(changed(samples, given, rng), expected, atol=1e-6)
+    louder = changed(samples, AugmentConfig(speed=0, volume=0, noise=0, equalizer=6), np.random.default_rng(3))
+    assert np.abs(louder - samples).max() > 0.01
 
 
 def test_faster_never_leaves_too_few_steps_for_the_text():

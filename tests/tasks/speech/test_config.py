@@ -12,6 +12,7 @@ from tasks.speech.config import AudioConfig, AugmentConfig, DecodingConfig, Feat
     ("make", "words"),
     [
         (lambda: SpeechConfig(lstm=LSTMConfig()), "normalization training"),
+        (lambda: SpeechConfig(lstm=LSTMConfig(), features=FeatureConfig(normalization="level")), "=level, bidir"),
         (lambda: SpeechConfig(group_column="speaker", lstm=LSTMConfig(bidirectional=True)), "audio.speaker"),
         (lambda: AudioConfig(names="{speaker}_{take}"), r"\{text\}"),
         (lambda: AudioConfig(longest=0), "longest"),

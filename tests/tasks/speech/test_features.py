@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from tasks.speech.config import FeatureConfig
-from tasks.speech.features import FLOOR, HOP, RATE, WIDTH, log_mel, mel_layer
+from tasks.speech.features import FLOOR, HOP, RATE, WIDTH, levelled, log_mel, mel_layer
 
 
 @pytest.mark.parametrize("config", [FeatureConfig(), FeatureConfig(mels=40, lowest=50, highest=8000)])
@@ -27,3 +27,19 @@ def test_log_mel_equals_librosa(config):
 def test_silence_is_a_finite_number():
     found = ops.convert_to_numpy(log_mel(np.zeros((1, WIDTH), np.float32), mel_layer(FeatureConfig())))
     np.testing.assert_allclose(found, np.log(FLOOR), rtol=1e-5)
+
+
+def test_levelled_utterances_have_one_loudness_whatever_lies_behind_their_end():
+    sound = np.random.default_rng(0).normal(0, 1, 700).astype(np.float32)
+    rows = np.zeros((3, 1000), np.float32)
+    for row, gain in zip(rows[:2], (0.002, 0.4), strict=True):
+        row[:700] = gain * sound
+    found = ops.convert_to_numpy(levelled(rows, np.array([700, 700, 0], np.int32)))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+    assert np.sqrt(np.mean(found[0, :700] ** 2)) == pytest.approx(0.1, rel=1e-4)
+    assert not found[2].any()
+
+
+def test_what_is_all_but_silent_is_not_blown_up():
+    found = ops.convert_to_numpy(levelled(np.full((1, 100), 1e-6, np.float32), np.array([100], np.int32)))
+    np.testing.assert_allclose(found, 1e-3, rtol=1e-4)

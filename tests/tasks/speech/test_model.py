@@ -24,9 +24,9 @@ def logs_of(views, *recordings):
     return [row[:count] for row, count in zip(ops.convert_to_numpy(found["logs"]), steps_of(length), strict=True)]
 
 
-@pytest.fixture(params=["whole", "streaming"])
-def any_views(request, views, streaming_views):
-    return views if request.param == "whole" else streaming_views
+@pytest.fixture(params=["views", "level_views", "streaming_views"])
+def any_views(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("length", [1, 159, 640, 641, 1471, 1472, 4000])
@@ -41,11 +41,11 @@ def test_neighbours_and_what_lies_behind_the_end_change_nothing(any_views):
     short, long = tone("ab"), tone("cabca")
     (alone,) = logs_of(any_views, short)
     together = logs_of(any_views, short, long)
-    np.testing.assert_allclose(together[0], alone, atol=1e-5)
+    np.testing.assert_allclose(together[0], alone, rtol=1e-5, atol=1e-5)
     samples, length = padded([short, long], np.float32)
     samples[0, len(short) :] = 0.7
     found = heard(any_views.parts, {"samples": ops.convert_to_tensor(samples), "length": ops.convert_to_tensor(length)})
-    np.testing.assert_allclose(ops.convert_to_numpy(found["logs"])[0, : len(alone)], alone, atol=1e-5)
+    np.testing.assert_allclose(ops.convert_to_numpy(found["logs"])[0, : len(alone)], alone, rtol=1e-5, atol=1e-5)
 
 
 def test_of_one_direction_the_future_changes_nothing_beyond_the_span_of_a_step(streaming_views):
@@ -60,13 +60,24 @@ def test_of_one_direction_the_future_changes_nothing_beyond_the_span_of_a_step(s
     assert np.abs(after[same:] - before[same:]).max() > 1e-2
 
 
-def test_a_louder_utterance_sounds_the_same_where_it_is_normalised_by_itself(views):
+@pytest.mark.parametrize("which", ["views", "level_views"])
+def test_a_louder_utterance_sounds_the_same_where_it_is_normalised_by_itself(which, request):
+    views = request.getfixturevalue(which)
     samples, length = tone("abc"), np.array([len(tone("abc"))], np.int32)
     quiet, loud = (
         views.hearing.predict_on_batch({"samples": volume * samples[None], "length": length}) for volume in (0.5, 1.0)
     )
     assert np.median(np.abs(quiet - loud)) < 0.1  # but for the floor
     assert np.std(loud) > 0.5
+
+
+def test_a_louder_utterance_sounds_louder_where_training_normalises(streaming_views):
+    samples, length = tone("abc"), np.array([len(tone("abc"))], np.int32)
+    quiet, loud = (
+        streaming_views.hearing.predict_on_batch({"samples": volume * samples[None], "length": length})
+        for volume in (0.5, 1.0)
+    )
+    assert np.median(loud - quiet) == pytest.approx(2 * np.log(2) / 3, abs=0.1)  # the deviation is 3
 
 
 def test_a_model_read_from_its_file_has_the_same_parts(any_views, tmp_path):

@@ -64,13 +64,17 @@ def test_mixed_precision_trains_and_comes_back_in_float32(any_config, splits, tm
     assert np.isfinite(fitted.model.predict_on_batch(samples)).all()
 
 
-def test_statistics_are_those_of_librosa_over_all_frames(splits, config):
+@pytest.mark.parametrize("normalization", ["training", "level"])
+def test_statistics_are_those_of_librosa_over_all_frames(splits, config, normalization):
     import librosa
 
-    found = train.statistics_of(splits.train, config)
+    features = dataclasses.replace(config.features, normalization=normalization)
+    found = train.statistics_of(splits.train, dataclasses.replace(config, features=features))
     frames = []
     for row in splits.train.itertuples():
         samples = audio.samples_of(audio.opened(row.store), row.start, row.length)
+        if normalization == "level":
+            samples = samples * 0.1 / np.sqrt(np.mean(samples**2))
         mel = librosa.feature.melspectrogram(
             y=samples, sr=RATE, n_fft=WIDTH, hop_length=HOP, center=False, n_mels=config.features.mels,
             fmin=config.features.lowest, fmax=config.features.highest,
