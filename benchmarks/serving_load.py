@@ -8,6 +8,8 @@
 3. The load: each caller asks the models in turn, by the request that each was exported with, on a connection that stays open. Half way
    a new version of a model comes in. Memory of the server is read each second; at the end it gets SIGTERM while it is asked.
 
+4. Great bodies: eight callers, recordings of 30 seconds as JSON, each of many MiB, and the server's memory in the meantime.
+
 Callers and server share the machine's cores. A request that was taken on counts as failed unless its answer is whole and 200.
 """
 
@@ -33,6 +35,7 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 
+SOUND, RATE, LONG, GREAT = "speech", 16_000, 30, 8  # samples a second, seconds of a recording, callers
 TEXT, TEXTS = "sentiment", ("What an ending!", "Nobody would call the plot dull.", "I fell asleep twice.")
 SENTENCES = (
     "The plot drags for most of its two hours, but what an ending, and what a pair of actors in it!",
@@ -78,6 +81,8 @@ def main() -> None:
             _overhead(models)
             _joining(models, known.clients, min(20.0, known.seconds))
         _load(models, bodies, known.clients, known.seconds)
+        if SOUND in bodies:
+            _great(models, min(120.0, known.seconds))
 
 
 def _body(version: Path) -> bytes:
@@ -264,11 +269,39 @@ def _load(models: Path, bodies: dict[str, bytes], clients: int, seconds: float) 
         print(f"| {name} | {len(one.seconds)} | {p50:.1f} | {p99:.1f} | {len(one.failed)} |")
     for failure in sorted({failure for one in told.values() for failure in one.failed})[:5]:
         print(f"failed: {failure}")
+    _tell_memory(memory)
+    refused = sum(one.refused for one in told.values())
+    print(f"SIGTERM in the middle: exit status {status}, {refused} requests refused afterwards")
+
+
+def _tell_memory(memory: Sequence[float]) -> None:
     fifth = max(1, len(memory) // 5)
     parts = [np.median(memory[k * fifth : (k + 1) * fifth]) for k in range(5)]
     print(f"memory of the server in five parts of the time, MiB: {' '.join(f'{part:.0f}' for part in parts)}")
-    refused = sum(one.refused for one in told.values())
-    print(f"SIGTERM in the middle: exit status {status}, {refused} requests refused afterwards")
+
+
+def _great(models: Path, seconds: float) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, LONG * RATE).astype(np.float32)
+    columns = {"samples": [[round(float(value), 5) for value in noise]], "length": [len(noise)]}
+    body = json.dumps({"inputs": columns}).encode()
+    served = Served(models)
+    before, memory = served.memory_mib, []
+
+    async def ask() -> dict[str, Told]:
+        asking = asyncio.create_task(_callers(served, [[(SOUND, body)]] * GREAT, seconds))
+        while not asking.done():
+            await asyncio.sleep(1)
+            memory.append(served.memory_mib)
+        return await asking
+
+    told = asyncio.run(ask())[SOUND]
+    served.stop()
+    size, count, longest = len(body) / 2**20, len(told.seconds), max(told.seconds)
+    print(
+        f"\n{GREAT} callers, bodies of {size:.1f} MiB: {count} answers in {seconds:.0f} seconds, the longest after "
+        f"{longest:.1f} s, {len(told.failed)} failed; {before:.0f} MiB before"
+    )
+    _tell_memory(memory)
 
 
 async def _loaded(

@@ -22,11 +22,23 @@ def assert_close(answer, expected):
 
 @pytest.fixture
 def signatures(trained):
-    loaded = tf.saved_model.load(str(trained.version))
-    return {
-        name: (loaded.signatures[name], endpoint.request, endpoint)
-        for name, endpoint in servable(trained).endpoints.items()
-    }
+    return signatures_of(servable(trained), trained.version)
+
+
+def signatures_of(served, version):
+    """By name: the signature of a written version, a request for it, and the endpoint that it was made of."""
+    loaded = tf.saved_model.load(str(version))
+    return {name: (_Kept(loaded, name), one.request, one) for name, one in served.endpoints.items()}
+
+
+class _Kept:
+    """A signature that keeps its model: by itself it does not hold the variables."""
+
+    def __init__(self, loaded, name):
+        self.loaded, self.signature = loaded, loaded.signatures[name]
+
+    def __call__(self, **tensors):
+        return self.signature(**tensors)
 
 
 def answer(signature, request):

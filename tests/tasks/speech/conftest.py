@@ -82,6 +82,13 @@ def tone(letters: str, seconds: float = 0.25, seed: int = 0) -> np.ndarray:
     return (samples + rng.normal(0, 0.003, len(samples))).astype(np.float32)
 
 
+def babble(count: int) -> np.ndarray:
+    """Letters that change fast, so that an untrained model says many symbols."""
+    rng = np.random.default_rng(0)
+    parts = [tone(rng.choice(list("abc ")), rng.uniform(0.02, 0.15), k) * rng.uniform(0.1, 3) for k in range(60)]
+    return np.concatenate(parts)[:count].astype(np.float32)
+
+
 @pytest.fixture(scope="session")
 def spoken(tmp_path_factory) -> pd.DataFrame:
     """Forty recordings of one to three letters by four speakers, as `tasks.speech.data.load` lays them out."""

@@ -11,7 +11,7 @@ from tasks.speech import serving
 from tasks.speech.batches import padded
 from tasks.speech.features import RATE
 from tasks.speech.serving import SECONDS, Answers
-from tests.tasks.speech.conftest import ALPHABET, tone
+from tests.tasks.speech.conftest import ALPHABET, babble, tone
 
 FACTS = {"task": "speech", "alphabet": ALPHABET, "audio": {}}
 
@@ -19,13 +19,6 @@ FACTS = {"task": "speech", "alphabet": ALPHABET, "audio": {}}
 @pytest.fixture
 def endpoints(streaming_views):
     return serving.servable(streaming_views.whole(), FACTS).endpoints
-
-
-def babble(count):
-    """Letters that change fast, so that an untrained model says many symbols."""
-    rng = np.random.default_rng(0)
-    parts = [tone(rng.choice(list("abc ")), rng.uniform(0.02, 0.15), k) * rng.uniform(0.1, 3) for k in range(60)]
-    return np.concatenate(parts)[:count].astype(np.float32)
 
 
 def whole_text(endpoints, samples):
