@@ -26,7 +26,7 @@ def identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> 
     text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
     if not empty_is_fine:
         missing = np.array([not word.strip() for word in text], bool)
-        refuse(missing, values, source, "is empty; give it a value or drop the row")
+        refuse_gaps(missing, values, source)
     return np.array(text, object)
 
 
@@ -46,7 +46,7 @@ def numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
     wrong = found.isna() & (text != "") | np.isinf(found)
     refuse(wrong, values, source, "is no finite number")
     if not empty_is_fine:
-        refuse(found.isna(), values, source, "is empty; give it a value or drop the row")
+        refuse_gaps(found.isna(), values, source)
     return found.to_numpy(np.float64)
 
 
@@ -92,6 +92,15 @@ def refuse(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
     if np.any(wrong):
         row = int(np.argmax(np.asarray(wrong)))
         raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": it {complaint}.')
+
+
+def refuse_gaps(missing: Any, values: pd.Series, source: str, wanted: str = "a value") -> None:
+    """Raises a `DataError` that names the first row for which `missing` is True: it needs what is `wanted`."""
+    if np.any(missing):
+        row = int(np.argmax(np.asarray(missing)))
+        said = "" if pd.isna(values.iloc[row]) else str(values.iloc[row]).strip()
+        empty = f'is "{said}", which is nothing' if said else "is empty"
+        raise DataError(f'{source}, row {row + 1}: column "{values.name}" {empty}; give it {wanted} or drop the row.')
 
 
 def _identifier(value: Any) -> str:

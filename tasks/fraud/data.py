@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from shared import sources
-from shared.columns import identifiers, numbers, refuse
+from shared.columns import identifiers, numbers, refuse, refuse_gaps
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.fraud import sample
@@ -223,11 +223,11 @@ def _named(config: FraudConfig) -> dict[str, str]:
 def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
     """Returns seconds since 1970 UTC of dates, of text in a form or in ISO 8601, or of numbers, which are taken for just that."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        refuse(values.isna(), values, source, "is empty; give it a value or drop the row")
+        refuse_gaps(values.isna(), values, source)
         naive = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
         return naive.to_numpy("datetime64[s]").astype(np.int64)
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    refuse(text == "", values, source, "is empty; give it a value or drop the row")
+    refuse_gaps(text == "", values, source)
     seconds = pd.to_numeric(text, errors="coerce")
     if form is None and seconds.notna().all():
         refuse(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from shared import sources
 from shared.classes import classes_of
+from shared.columns import refuse_gaps
 from shared.errors import DataError
 from shared.pipelines import split_by_group
 from shared.sources import Origin, Splits
@@ -61,11 +62,7 @@ def read(config: SentimentConfig, source: str) -> pd.DataFrame:
     for name, column in columns.items():
         frame[column] = _strings(frame[column], source, name)
     empty = frame["label"].str.strip() == ""
-    if empty.any():
-        row = int(np.argmax(empty)) + 1
-        raise DataError(
-            f'{source}, row {row}: column "{config.label_column}" is empty; give the row a label or drop it.'
-        )
+    refuse_gaps(empty, frame["label"].rename(config.label_column), source, "a label")
     return frame
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shared import sources
-from shared.columns import identifiers, numbers, refuse
+from shared.columns import identifiers, numbers, refuse, refuse_gaps
 from shared.errors import DataError
 from tasks.stock.config import StockConfig, TableConfig
 from tasks.stock.model import FIELDS
@@ -70,12 +70,7 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
         for name in PRICES:
             tidied[name] *= ratio
         unknown = np.isnan(adjusted) & tidied["close"].notna()
-        refuse(
-            unknown,
-            frame[table.adjusted_close],
-            source,
-            f'is empty, while "{table.close}" is not; fill it or drop the row',
-        )
+        refuse_gaps(unknown, frame[table.adjusted_close], source, f'a price, as "{table.close}" has one,')
         tidied.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
     tidied[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(tidied) + 1)
     twice = tidied.duplicated(["ticker", "day"]).to_numpy()
@@ -86,7 +81,7 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
     tidied = _forget_impossible(tidied, table, source)
     if not whole:
         close = frame[table.close]
-        refuse(tidied["close"].isna(), close, source, "is empty; give it a price or drop the row")
+        refuse_gaps(tidied["close"].isna(), close, source, "a price")
         refuse(tidied["close"] <= 0, close, source, "should be more than 0")
         return tidied.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     tidied = tidied[tidied["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
@@ -125,7 +120,7 @@ def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | n
         parsed = values.dt.tz_localize(None) if values.dt.tz is not None else values
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-        refuse(text == "", values, source, "is empty; give it a day or drop the row")
+        refuse_gaps(text == "", values, source, "a day")
         text = text.str.replace(OFFSET, "", regex=True)  # the day is that of the exchange
         parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601")
     how = f"does not look like {table.date_format}" if table.date_format else "is no day such as 2016-01-29"

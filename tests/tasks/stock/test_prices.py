@@ -105,7 +105,7 @@ def test_an_adjusted_close_hides_no_close_of_nothing(tmp_path, config):
 def test_an_adjusted_close_that_is_missing_is_named(tmp_path, config):
     frame = table("A")
     frame["Adj Close"] = frame["Close"].where(frame.index != 6)
-    with pytest.raises(DataError, match=r'row 7: column "Adj Close" is "": it is empty'):
+    with pytest.raises(DataError, match=r'row 7: column "Adj Close" is empty'):
         read(frame, tmp_path, config)
 
 
