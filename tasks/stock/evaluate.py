@@ -49,15 +49,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
     }
     makers["recalibrated"] = _recalibrated(fitted, panel, parameters, returns, splits, config)
     makers |= _baselines(parts, panel, asked, returns, splits, config)
-    blocks = _blocks(panel.first[asked])
-    scored: dict[str, Scored] = {}
-    minutes = {}
-    for name, make in makers.items():
-        started = time.monotonic()
-        found = [{name: scored_of(f, returns[rows]) for name, f in make(rows).items()} for rows in blocks]
-        scored |= {name: joined([part[name] for part in found]) for name in found[0]}
-        minutes[name] = (time.monotonic() - started) / 60
-    del minutes["exported"], minutes["recalibrated"]
+    scored, minutes = _scored(makers, _blocks(panel.first[asked]), returns)
     scales = naive_scales(splits.train, panel, asked, horizons)
     scores: list[Score] = []
     for name in scored:
@@ -76,7 +68,9 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
             "log-return over that time; `rise_probability` that of a higher close."
         ),
         notes={
-            "minutes of the baselines": minutes,
+            "minutes of the baselines": {
+                name: spent for name, spent in minutes.items() if name not in ("exported", "recalibrated")
+            },
             "CRPS beside each baseline, in %": {
                 name: below(scored, name, days, horizons) for name in scored if name not in ("exported", "recalibrated")
             },
@@ -93,6 +87,20 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
             "walk_forward.png": partial(plots.walk_forward, scored, days, horizons),
         },
     )
+
+
+def _scored(
+    makers: Mapping[str, Maker], blocks: list[slice], returns: np.ndarray
+) -> tuple[dict[str, Scored], dict[str, float]]:
+    """Returns what each maker's forecasts of all blocks of rows are worth, and its minutes."""
+    scored: dict[str, Scored] = {}
+    minutes = {}
+    for name, make in makers.items():
+        started = time.monotonic()
+        found = [{name: scored_of(f, returns[rows]) for name, f in make(rows).items()} for rows in blocks]
+        scored |= {name: joined([part[name] for part in found]) for name in found[0]}
+        minutes[name] = (time.monotonic() - started) / 60
+    return scored, minutes
 
 
 def exported(parameters: np.ndarray, returns: np.ndarray, normals: np.ndarray) -> Forecast:
