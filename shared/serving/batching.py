@@ -52,7 +52,8 @@ class Batcher:
         self.signature, self.batching = signature, batching
         self.inputs: dict[str, tf.TensorSpec] = dict(signature.structured_input_signature[1])
         self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
-        self._joined = batching is not None and all(map(row_is_fixed, self.outputs.values()))
+        rows = [spec.shape.rank for spec in (*self.inputs.values(), *self.outputs.values())]  # 0: it has none
+        self._joined = bool(self.inputs) and all(rows) and all(map(row_is_fixed, self.outputs.values()))
         self._queues: dict[Form, Callable[..., Any]] = {}
         self._making: set[Form] = set()
         self._seen: Counter[Form] = Counter()
@@ -87,13 +88,15 @@ class Batcher:
 
     def _of_one_form(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[list[int]]:
         """Returns the numbers of requests that go together, each with no more rows than a batch has."""
+        if self.batching is None or not self._joined:
+            return [[k] for k in range(len(requests))]
         parts: list[list[int]] = []
         open_: dict[Form, tuple[list[int], int]] = {}
         for k, request in enumerate(requests):
             values = [request[name] for name in self.inputs]
-            form, rows = tuple(value.shape[1:] for value in values), len(values[0]) if values else 0
+            form, rows = tuple(value.shape[1:] for value in values), len(values[0])
             part, count = open_.get(form, ([], 0))
-            if not part or not self._joined or self.batching is None or count + rows > self.batching.rows:
+            if not part or count + rows > self.batching.rows:
                 part, count = [], 0
                 parts.append(part)
             part.append(k)
@@ -101,8 +104,11 @@ class Batcher:
         return parts
 
     def _as_one(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
+        joined = requests[0]
+        if len(requests) > 1:
+            joined = {name: np.concatenate([one[name] for one in requests]) for name in self.inputs}
         try:
-            answers = self({name: np.concatenate([one[name] for one in requests]) for name in self.inputs})
+            answers = self(joined)
         except tf.errors.InvalidArgumentError as error:
             if len(requests) == 1:
                 return [error]
@@ -121,8 +127,9 @@ class Batcher:
 
     def _queue(self, tensors: Mapping[str, tf.Tensor]) -> Callable[..., Any] | None:
         """Returns the queue of requests of this form: from the second on, while there are not too many."""
-        rows = next(iter(tensors.values())).shape[0] if tensors else 0
-        if self.batching is None or not self._joined or not 0 < rows <= self.batching.rows:
+        if self.batching is None or not self._joined:
+            return None
+        if not 0 < next(iter(tensors.values())).shape[0] <= self.batching.rows:
             return None
         form = tuple(tuple(value.shape[1:]) for value in tensors.values())
         with self._lock:

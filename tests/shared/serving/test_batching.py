@@ -158,3 +158,19 @@ def test_together_the_refused_one_is_told_and_no_other():
     assert [answer["first"][0] for answer in (*found[:3], last)] == [1, 2, 3, 4]
     assert isinstance(found[3], tf.errors.InvalidArgumentError)
     assert "x must not be below 0" in found[3].message
+
+
+def test_signatures_without_rows_or_without_inputs_are_asked_one_by_one():
+    @tf.function
+    def scaled(*, x):
+        return {"twice": 2 * x}
+
+    @tf.function
+    def nothing():
+        return {"one": tf.ones([1])}
+
+    scalar = Batcher(scaled.get_concrete_function(x=tf.TensorSpec([], tf.float32, name="x")), Batching())
+    found = scalar.together([{"x": np.array(k, np.float32)} for k in range(3)])
+    assert [float(answer["twice"]) for answer in found] == [0, 2, 4]
+    empty = Batcher(nothing.get_concrete_function(), Batching())
+    assert [answer["one"].tolist() for answer in empty.together([{}, {}])] == [[1], [1]]
