@@ -9,7 +9,11 @@ A table of a page stands behind the command that made its figures:
     <!-- end table -->
 
 A column each, with the interval where a star follows, or several metrics in one, as in `crps_1d/crps_5d/crps_20d`; a line for each
-model of the rows with that command.
+model of the rows with that command. Of commands that differ from the one above by an option's value alone, a line each and their mean:
+
+    <!-- folds: --audio.test-names accuracy -->
+    …
+    <!-- end folds -->
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ Row = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->", re.DOTALL)
+FOLDS = re.compile(r"<!-- folds: (?P<option>\S+) (?P<metric>\S+) -->\n.*?<!-- end folds -->", re.DOTALL)
 SUMMARY = re.compile(r"<!-- results -->\n.*?<!-- end -->", re.DOTALL)
 COMMAND = re.compile(r"^    (lstm-suite train .*)$", re.MULTILINE)
 UNSAID = ("--output",)
@@ -145,14 +150,28 @@ def _mean(rows: Sequence[Row], command: str, seeds: Sequence[int]) -> Row:
 
 def published(command: str, unsaid: Sequence[str] = UNSAID) -> str:
     """Returns a command as a page gives it: without some options and without the preset that is taken anyway."""
+    usual = value_of(command, "--preset") == "default"
+    return without(command, (*unsaid, "--preset") if usual else unsaid)
+
+
+def without(command: str, options: Sequence[str]) -> str:
+    """Returns a command without some options and their values."""
     words, kept = shlex.split(command), []
     while words:
         word = words.pop(0)
-        if word in unsaid or (word == "--preset" and words[:1] == ["default"]):
+        if word in options:
             words = words[1:]
-        elif word.partition("=")[0] not in unsaid:
+        elif word.partition("=")[0] not in options:
             kept.append(word)
     return shlex.join(kept)
+
+
+def value_of(command: str, option: str) -> str | None:
+    """Returns the value that a command gives an option; None where it gives none."""
+    words = shlex.split(command)
+    told = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
+    told += [value for word, value in itertools.pairwise(words) if word == option]
+    return told[0] if told else None
 
 
 def rebuild() -> list[Path]:
@@ -184,15 +203,48 @@ def with_tables(page: str, rows: Sequence[Row]) -> str:
     """Returns a page with its tables made of some rows."""
 
     def made(found: re.Match[str]) -> str:
-        commands = COMMAND.findall(page[: found.start()])
-        chosen = [row for row in rows if commands and row["command"] == commands[-1]]
+        chosen = [row for row in rows if row["command"] == _command_above(found)]
         if not chosen:
-            raise SuiteError(
-                f"{found[0].splitlines()[0]}: no row of results.json has the command above it. Add its run."
-            )
+            raise _without_figures(found)
         return _between(f"table: {found['columns']}", table(chosen, found["columns"].split()), "end table")
 
-    return TABLE.sub(made, page)
+    def made_of_folds(found: re.Match[str]) -> str:
+        option, metric = found["option"], found["metric"]
+        wanted = without(_command_above(found), (option,))
+        alike = [row for row in rows if row["metric"] == metric and without(row["command"], (option,)) == wanted]
+        chosen = [row for row in alike if value_of(row["command"], option) is not None]
+        if not chosen:
+            raise _without_figures(found)
+        return _between(f"folds: {option} {metric}", folds(chosen, option, metric), "end folds")
+
+    return FOLDS.sub(made_of_folds, TABLE.sub(made, page))
+
+
+def _command_above(found: re.Match[str]) -> str:
+    """Returns the command that stands last before a table; "" where none does."""
+    return ("", *COMMAND.findall(found.string[: found.start()]))[-1]
+
+
+def _without_figures(found: re.Match[str]) -> SuiteError:
+    return SuiteError(f"{found[0].splitlines()[0]}: no row of results.json has the command above it. Add its run.")
+
+
+def folds(rows: Sequence[Row], option: str, metric: str) -> str:
+    """Returns a Markdown table with a line for each value of an option, a column for each model, and the means below.
+
+    Args:
+        rows: of commands that differ by the option's value alone.
+        option: as it is typed, such as `--audio.test-names`.
+        metric: that the rows are of.
+    """
+    models = list(dict.fromkeys(row["model"] for row in rows))
+    values: dict[str | None, dict[str, float]] = {}
+    for row in rows:
+        values.setdefault(value_of(row["command"], option), {})[row["model"]] = row["value"]
+    means = {model: float(np.mean([each[model] for each in values.values()])) for model in models}
+    lines = [[f"`{option}`, {title(metric)}", *models], ["---"] * (len(models) + 1)]
+    lines += [[f"`{value}`", *(number(metric, each[model]) for model in models)] for value, each in values.items()]
+    return _markdown([*lines, ["mean", *(f"**{number(metric, means[model])}**" for model in models)]])
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> str:

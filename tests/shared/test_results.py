@@ -137,6 +137,34 @@ def test_several_metrics_may_share_a_column():
     assert told[2:] == ["| exported | **80.1 / 77.5** |", "| garch | 85.7 /  |"]
 
 
+def test_commands_that_differ_by_one_option_stand_in_one_table_with_their_mean():
+    """And none that differs by more, or does not have the option."""
+    rows = [
+        row(model, "accuracy", value, command=f"{COMMAND} --left {who} --fit.epochs 2")
+        for who, values in (("'*_a_*'", (0.91, 0.5)), ("b", (0.8, 0.7)))
+        for model, value in zip(("exported", "nearest"), values, strict=True)
+    ]
+    rows.append(row("exported", "log_loss", 0.3, command=rows[0]["command"]))
+    rows += [
+        row("exported", "accuracy", 0.1, command=f"{COMMAND} {rest}")
+        for rest in ("--left c --fit.epochs 3", "--fit.epochs 2")
+    ]
+    page = f"\n    {rows[2]['command']}\n\n<!-- folds: --left accuracy -->\nold\n<!-- end folds -->\nAfter"
+    told = results.with_tables(page, rows).splitlines()
+    assert told[3:] == [
+        "<!-- folds: --left accuracy -->",
+        "| `--left`, accuracy % | exported | nearest |",
+        "| --- | --- | --- |",
+        "| `*_a_*` | 91.00 | 50.00 |",
+        "| `b` | 80.00 | 70.00 |",
+        "| mean | **85.50** | **60.00** |",
+        "<!-- end folds -->",
+        "After",
+    ]
+    with pytest.raises(SuiteError, match=r"folds: --right accuracy -->: no row"):
+        results.with_tables(page.replace("--left acc", "--right acc"), rows)
+
+
 def test_runs_that_do_not_belong_together_are_refused(checkout):
     one, same = row("exported", "accuracy", 0.9), row("exported", "accuracy", 0.8)
     other = row("exported", "accuracy", 0.8, 2, command="lstm-suite train sentiment --data b.csv")
