@@ -1,4 +1,4 @@
-"""Two speech corpora as one: AN4's sentences and the Free Spoken Digit Dataset's digits, which five or six people speak alone.
+"""Two speech corpora as one: AN4's sentences, and the Free Spoken Digit Dataset's digits, of six speakers only.
 
     python examples/two_corpora.py an4/train.csv fsdd/recordings.zip voices
     lstm-suite train speech --data voices/voices.csv
@@ -42,7 +42,7 @@ def _sentences(manifest: Path) -> Iterator[tuple[str, str, str]]:
 
 
 def _digits(folder: Path) -> Iterator[tuple[str, str, str]]:
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.glob("[0-9]_*_*")):
         digit, speaker, _ = path.stem.split("_")
         yield f"fsdd/{path.name}", digit, speaker
 

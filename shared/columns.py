@@ -99,7 +99,7 @@ def refuse_gaps(missing: Any, values: pd.Series, source: str, wanted: str = "a v
     if np.any(missing):
         row = int(np.argmax(np.asarray(missing)))
         said = "" if pd.isna(values.iloc[row]) else str(values.iloc[row]).strip()
-        empty = f'is "{said}", which is nothing' if said else "is empty"
+        empty = f'is "{said}", which counts as empty' if said else "is empty"
         raise DataError(f'{source}, row {row + 1}: column "{values.name}" {empty}; give it {wanted} or drop the row.')
 
 

@@ -156,22 +156,25 @@ def published(command: str, unsaid: Sequence[str] = UNSAID) -> str:
 
 def without(command: str, options: Sequence[str]) -> str:
     """Returns a command without some options and their values."""
-    words, kept = shlex.split(command), []
-    while words:
-        word = words.pop(0)
-        if word in options:
-            words = words[1:]
-        elif word.partition("=")[0] not in options:
-            kept.append(word)
-    return shlex.join(kept)
+    return shlex.join(word for option, words in _parted(command) if option not in options for word in words)
 
 
 def value_of(command: str, option: str) -> str | None:
-    """Returns the value that a command gives an option; None where it gives none."""
-    words = shlex.split(command)
-    told = [word.partition("=")[2] for word in words if word.startswith(f"{option}=")]
-    told += [value for word, value in itertools.pairwise(words) if word == option]
-    return told[0] if told else None
+    """Returns the value that a command gives an option, several with blanks between; None where it gives none."""
+    for name, words in _parted(command):
+        if name == option:
+            return " ".join(words[1:] if words[0] == option else [words[0].partition("=")[2], *words[1:]])
+    return None
+
+
+def _parted(command: str) -> list[tuple[str, list[str]]]:
+    """Returns the options of a command, each with its words up to the next; "" is what stands before them all."""
+    parts: list[tuple[str, list[str]]] = [("", [])]
+    for word in shlex.split(command):
+        if word.startswith("--"):
+            parts.append((word.partition("=")[0], []))
+        parts[-1][1].append(word)
+    return parts
 
 
 def rebuild() -> list[Path]:
@@ -190,13 +193,15 @@ def rebuild() -> list[Path]:
 
 def pages() -> dict[Path, str]:
     """Returns all pages as `rebuild` would write them."""
-    rows = {name: read(name) for name in task.task_names()}
+    found, told = {}, {}
+    for name in task.task_names():
+        path, rows = _folder(name) / "README.md", read(name)
+        page = path.read_text(encoding="utf-8")
+        parts = in_folds(page, rows)
+        found[path], told[name] = with_tables(page, rows), [row for row in rows if row["command"] not in parts]
     front = ROOT / "README.md"
-    found = {front: SUMMARY.sub(lambda _: _between("results", summary(rows), "end"), front.read_text(encoding="utf-8"))}
-    for name, own in rows.items():
-        page = _folder(name) / "README.md"
-        found[page] = with_tables(page.read_text(encoding="utf-8"), own)
-    return found
+    made = _between("results", summary(told), "end")
+    return {front: SUMMARY.sub(lambda _: made, front.read_text(encoding="utf-8")), **found}
 
 
 def with_tables(page: str, rows: Sequence[Row]) -> str:
@@ -205,28 +210,39 @@ def with_tables(page: str, rows: Sequence[Row]) -> str:
     def made(found: re.Match[str]) -> str:
         chosen = [row for row in rows if row["command"] == _command_above(found)]
         if not chosen:
-            raise _without_figures(found)
+            raise SuiteError(
+                f"{found[0].splitlines()[0]}: no row of results.json has the command above it. Add its run."
+            )
         return _between(f"table: {found['columns']}", table(chosen, found["columns"].split()), "end table")
 
     def made_of_folds(found: re.Match[str]) -> str:
         option, metric = found["option"], found["metric"]
-        wanted = without(_command_above(found), (option,))
-        alike = [row for row in rows if row["metric"] == metric and without(row["command"], (option,)) == wanted]
-        chosen = [row for row in alike if value_of(row["command"], option) is not None]
+        chosen = [row for row in _of_folds(found, rows) if row["metric"] == metric]
         if not chosen:
-            raise _without_figures(found)
+            raise SuiteError(
+                f"{found[0].splitlines()[0]}: no row of results.json has {metric} for the command above it with any value of "
+                f"{option}. Check both names, or add its runs."
+            )
         return _between(f"folds: {option} {metric}", folds(chosen, option, metric), "end folds")
 
     return FOLDS.sub(made_of_folds, TABLE.sub(made, page))
 
 
+def in_folds(page: str, rows: Sequence[Row]) -> set[str]:
+    """Returns the commands that a page's tables of folds tell of, none of which by itself stands for its data set."""
+    return {row["command"] for found in FOLDS.finditer(page) for row in _of_folds(found, rows)}
+
+
+def _of_folds(found: re.Match[str], rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows of the command above a table of folds, whatever value it gives the option."""
+    option, wanted = found["option"], without(_command_above(found), (found["option"],))
+    alike = [row for row in rows if without(row["command"], (option,)) == wanted]
+    return [row for row in alike if value_of(row["command"], option) is not None]
+
+
 def _command_above(found: re.Match[str]) -> str:
     """Returns the command that stands last before a table; "" where none does."""
     return ("", *COMMAND.findall(found.string[: found.start()]))[-1]
-
-
-def _without_figures(found: re.Match[str]) -> SuiteError:
-    return SuiteError(f"{found[0].splitlines()[0]}: no row of results.json has the command above it. Add its run.")
 
 
 def folds(rows: Sequence[Row], option: str, metric: str) -> str:
@@ -236,15 +252,22 @@ def folds(rows: Sequence[Row], option: str, metric: str) -> str:
         rows: of commands that differ by the option's value alone.
         option: as it is typed, such as `--audio.test-names`.
         metric: that the rows are of.
+
+    Raises:
+        SuiteError: a model has no figure for one of the values, so that the means do not compare.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
-    values: dict[str | None, dict[str, float]] = {}
+    values: dict[str, dict[str, float]] = {}
     for row in rows:
-        values.setdefault(value_of(row["command"], option), {})[row["model"]] = row["value"]
-    means = {model: float(np.mean([each[model] for each in values.values()])) for model in models}
+        values.setdefault(value_of(row["command"], option) or "", {})[row["model"]] = row["value"]
     lines = [[f"`{option}`, {title(metric)}", *models], ["---"] * (len(models) + 1)]
-    lines += [[f"`{value}`", *(number(metric, each[model]) for model in models)] for value, each in values.items()]
-    return _markdown([*lines, ["mean", *(f"**{number(metric, means[model])}**" for model in models)]])
+    for value, each in values.items():
+        missing = [model for model in models if model not in each]
+        if missing:
+            raise SuiteError(f"{option} {value}: no {metric} of {missing[0]}, while others have one. Run it again.")
+        lines.append([f"`{value}`", *(number(metric, each[model]) for model in models)])
+    means = (float(np.mean([each[model] for each in values.values()])) for model in models)
+    return _markdown([*lines, ["mean", *(f"**{number(metric, mean)}**" for mean in means)]])
 
 
 def table(rows: Sequence[Row], columns: Sequence[str]) -> str:

@@ -248,7 +248,8 @@ def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
 
 
 def _labels(values: pd.Series, source: str) -> np.ndarray:
-    text = values.astype(str).str.strip().str.lower().str.removesuffix(".0")
+    text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
+    refuse_gaps(text == "", values, source, "a label")
     fraud = text.isin(TRUE)
     refuse(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
     return fraud.to_numpy(np.int8)

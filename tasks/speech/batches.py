@@ -122,7 +122,7 @@ def changed(samples: np.ndarray, augment: AugmentConfig, rng: np.random.Generato
 
 
 def equalized(samples: np.ndarray, deviation: float, rng: np.random.Generator) -> np.ndarray:
-    """Returns a recording as another microphone might have heard it, float32.
+    """Returns a recording as another microphone might have heard it, float32 `(samples,)`.
 
     Args:
         samples: float32 `(samples,)`.

@@ -60,7 +60,7 @@ class FeatureConfig:
     """Upper end of the highest band, Hz, at most 8000."""
     normalization: Literal["utterance", "level", "training"] = "utterance"
     """Mean 0 and deviation 1 of each band: over the whole utterance; by statistics of the training split, once the whole
-    utterance has been made as loud as any; or by those statistics alone, which needs no end and so can stream."""
+    utterance has been brought to a root mean square of 0.1; or by those statistics alone, which needs no end and so can stream."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 8, "mels")
@@ -86,7 +86,7 @@ class AugmentConfig:
     """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
     Hinton, 2013)."""
     equalizer: float = 0.0
-    """Standard deviation of a gain drawn for each octave, decibels, as of another microphone or room."""
+    """Standard deviation of a gain drawn for each octave, decibels, as of another microphone or room; at least 0, for none."""
     time_masks: int = 2
     """Stretches of time that are blanked out (SpecAugment; Park et al., 2019)."""
     time_width: int = 12

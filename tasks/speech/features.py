@@ -47,7 +47,8 @@ def log_mel(samples: Any, mel: keras.layers.Layer) -> Any:
 
 
 def levelled(samples: Any, length: Any) -> Any:
-    """Returns utterances of one loudness, whatever the microphone's gain: their root mean square is 0.1, `(batch, samples)`.
+    """Returns utterances of one loudness, whatever the microphone's gain: their root mean square is 0.1, float32 `(batch,
+    samples)`. Where it was below 1e-4, which is as good as silence, they are raised a thousandfold and stay below.
 
     Args:
         samples: float32 `(batch, samples)`, zeros behind the end.

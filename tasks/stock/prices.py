@@ -117,6 +117,7 @@ def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | n
         return frame.groupby(ticker, sort=False).cumcount().to_numpy() if ticker else np.arange(len(frame))
     values = frame[table.date]
     if pd.api.types.is_datetime64_any_dtype(values):
+        refuse_gaps(values.isna(), values, source, "a day")
         parsed = values.dt.tz_localize(None) if values.dt.tz is not None else values
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()

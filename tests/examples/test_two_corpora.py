@@ -28,7 +28,13 @@ def test_both_corpora_are_read_as_one(tmp_path, monkeypatch):
     lines = [f"a{k}.flac,{'ann' if k else 'bob'},1.0,{text}" for k, text in enumerate(said)]
     (tmp_path / "an4" / "train.csv").write_text("\n".join(["file,speaker,seconds,text", *lines]) + "\n")
     zipped(tmp_path / "an4" / "train.zip", "a0.flac", "a1.flac", "a2.flac")
-    zipped(tmp_path / "digits.zip", "recordings/", "recordings/7_theo_0.flac", "recordings/0_eve_12.flac")
+    zipped(
+        tmp_path / "digits.zip",
+        "recordings/",
+        "recordings/7_theo_0.flac",
+        "recordings/0_eve_12.flac",
+        "._0_eve_12.flac",
+    )
     two_corpora.main("an4/train.csv", "digits.zip", "voices")
     found = data.read(PRESETS["default"], "voices/voices.csv")
     assert found[["name", "text", "speaker"]].to_numpy().tolist() == [

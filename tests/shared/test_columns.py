@@ -33,7 +33,7 @@ def test_numbers_may_come_as_text_and_gaps_stay_gaps():
         ("two", 'is "two": it is no finite number'),
         ("inf", 'is "inf": it is no finite number'),
         ("", "is empty; give it a value or drop the row"),
-        ("null", 'is "null", which is nothing; give it a value or drop the row'),
+        ("null", 'is "null", which counts as empty; give it a value or drop the row'),
         (None, "is empty; give it a value or drop the row"),
     ],
 )

@@ -161,8 +161,33 @@ def test_commands_that_differ_by_one_option_stand_in_one_table_with_their_mean()
         "<!-- end folds -->",
         "After",
     ]
-    with pytest.raises(SuiteError, match=r"folds: --right accuracy -->: no row"):
+    assert results.in_folds(page, rows) == {rows[0]["command"], rows[2]["command"]}
+    with pytest.raises(
+        SuiteError, match=r"folds: --right accuracy -->: no row .* has accuracy .* any value of --right"
+    ):
         results.with_tables(page.replace("--left acc", "--right acc"), rows)
+    with pytest.raises(SuiteError, match=r"--left b: no accuracy of nearest"):
+        results.with_tables(page, [one for one in rows if one is not rows[3]])
+
+
+def test_options_of_a_command_are_taken_with_all_their_values():
+    command = "lstm-suite train x --units 8 4 --resume --names='a b' --last 1"
+    assert results.without(command, ("--units", "--names")) == "lstm-suite train x --resume --last 1"
+    told = [results.value_of(command, option) for option in ("--units", "--resume", "--names", "--last", "--other")]
+    assert told == ["8 4", "", "a b", "1", None]
+
+
+def test_no_part_of_a_table_of_folds_stands_in_front(checkout):
+    rows = [row("exported", "accuracy", 0.8 + k / 100, command=f"{COMMAND} --left {k}") for k in (1, 2)]
+    page = checkout / "tasks" / "sentiment" / "README.md"
+    page.write_text(f"    {rows[0]['command']}\n\n<!-- folds: --left accuracy -->\nold\n<!-- end folds -->\n")
+    rows.append(row("exported", "accuracy", 0.7, command=COMMAND))
+    (page.parent / "results.json").write_text(json.dumps(rows))
+    results.rebuild()
+    assert "mean | **81.50**" in page.read_text()
+    front = (checkout / "README.md").read_text()
+    assert "70.00" in front
+    assert "--left" not in front
 
 
 def test_runs_that_do_not_belong_together_are_refused(checkout):

@@ -100,6 +100,7 @@ def test_both_formats_say_the_same(file, name):
         ("TX_AMOUNT", "a lot", "row 3: .* no finite number"),
         ("TX_AMOUNT", "inf", "row 3: .* no finite number"),
         ("TX_FRAUD", "maybe", "row 3: .* expected 0 or 1"),
+        ("TX_FRAUD", "", 'row 3: column "TX_FRAUD" is empty; give it a label'),
         ("TX_FRAUD", "2", "row 3: .* expected 0 or 1"),
         ("TX_DATETIME", "yesterday", "row 3: .* no date and time"),
         ("TX_DATETIME", "", "row 3: .* is empty"),

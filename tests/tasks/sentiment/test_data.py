@@ -147,7 +147,9 @@ def test_a_null_is_named_with_its_row(tmp_path, suffix, column):
 def test_an_empty_label_is_named_with_its_row(tmp_path, cell):
     frame = frame_of(100)
     frame.loc[41, "label"] = cell
-    with pytest.raises(DataError, match=r'train\.csv, row 42: column "label" is empty; give .* or drop'):
+    with pytest.raises(
+        DataError, match=r'train\.csv, row 42: column "label" is empty; give it a label or drop the row'
+    ):
         load(frame, tmp_path)
 
 

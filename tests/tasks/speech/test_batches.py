@@ -103,14 +103,21 @@ def test_an_equalizer_draws_a_gain_for_each_octave():
 
 
 def test_without_an_equalizer_recordings_change_as_they_did_before_there_was_one():
-    """Published figures hang on it: nothing is drawn for what is not asked for."""
+    """Published figures hang on it: nothing is drawn for what is not asked for. Speed, volume, the coin for noise, its ratio, the
+    coin for its colour, and the noise, in this order."""
     samples = tone("abc")
-    given = AugmentConfig(speed=0, volume=6, noise=0)
-    expected = samples * 10 ** (np.random.default_rng(3).uniform(-6, 6, 2)[1] / 20)
-    rng = np.random.default_rng(3)
-    np.testing.assert_allclose(changed(samples, given, rng), expected, atol=1e-6)
-    louder = changed(samples, AugmentConfig(speed=0, volume=0, noise=0, equalizer=6), np.random.default_rng(3))
-    assert np.abs(louder - samples).max() > 0.01
+    rng = np.random.default_rng(4)
+    _, volume, coin, ratio, colour = rng.uniform(-1, 1), rng.uniform(-6, 6), *(rng.random() for _ in range(3))
+    noise = rng.normal(size=len(samples))
+    assert coin < 0.999
+    assert colour >= 0.3
+    louder = samples * 10 ** (volume / 20)
+    noise = noise - noise.mean()
+    share = np.mean(louder**2) / np.mean(noise**2) * 10 ** (-(10 + 30 * ratio) / 10)
+    found = changed(samples, AugmentConfig(speed=0, volume=6, noise=0.999, quietest=10), np.random.default_rng(4))
+    np.testing.assert_allclose(found, louder + noise * np.sqrt(share), atol=1e-5)
+    other = changed(samples, AugmentConfig(speed=0, volume=0, noise=0, equalizer=6), np.random.default_rng(4))
+    assert np.abs(other - samples).max() > 0.01
 
 
 def test_faster_never_leaves_too_few_steps_for_the_text():

@@ -105,7 +105,9 @@ def test_an_adjusted_close_hides_no_close_of_nothing(tmp_path, config):
 def test_an_adjusted_close_that_is_missing_is_named(tmp_path, config):
     frame = table("A")
     frame["Adj Close"] = frame["Close"].where(frame.index != 6)
-    with pytest.raises(DataError, match=r'row 7: column "Adj Close" is empty'):
+    with pytest.raises(
+        DataError, match=r'row 7: column "Adj Close" is empty; give it a price, as "Close" has one, or drop'
+    ):
         read(frame, tmp_path, config)
 
 
@@ -113,6 +115,15 @@ def test_days_with_a_time_zone_stay_the_exchanges_days(tmp_path, config):
     frame = table("A")
     frame["Date"] = frame["Date"] + " 00:00:00+09:00"
     assert str(read(frame, tmp_path, config)["day"].iloc[0])[:10] == "2020-01-01"
+
+
+def test_a_day_that_is_missing_is_named_in_a_column_of_days_too(tmp_path, config):
+    frame = table("A")
+    for days in (frame["Date"], pd.to_datetime(frame["Date"])):
+        told = frame.assign(Date=days.where(frame.index != 6))
+        told.to_parquet(tmp_path / "prices.parquet")
+        with pytest.raises(DataError, match=r'row 7: column "Date" is empty; give it a day or drop the row'):
+            prices.read(config, str(tmp_path / "prices.parquet"))
 
 
 def test_many_jumps_are_counted(tmp_path, config, caplog):
