@@ -3,8 +3,8 @@
     python examples/two_corpora.py an4/train.csv fsdd/recordings.zip voices
     lstm-suite train speech --data voices/voices.csv
 
-Writes the recordings of both into a folder, and a manifest whose texts have the digits as figures, as one of the two has them.
-AN4's recordings are in train.zip beside its manifest.
+Writes the recordings of both into a folder, and a manifest whose texts are AN4's and the digits' names, in capitals as AN4 has
+them. AN4's recordings are in train.zip beside its manifest.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
-FIGURES = {word: str(k) for k, word in enumerate("ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split())}
+NAMES = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
 
 
 def main(manifest: str, digits: str, folder: str) -> None:
@@ -37,14 +37,13 @@ def main(manifest: str, digits: str, folder: str) -> None:
 def _sentences(manifest: Path) -> Iterator[tuple[str, str, str]]:
     with manifest.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            text = " ".join(FIGURES.get(word, word) for word in row["text"].split())
-            yield f"an4/{PurePath(row['file']).name}", text, row["speaker"]
+            yield f"an4/{PurePath(row['file']).name}", row["text"], row["speaker"]
 
 
 def _digits(folder: Path) -> Iterator[tuple[str, str, str]]:
     for path in sorted(folder.glob("[0-9]_*_*")):
         digit, speaker, _ = path.stem.split("_")
-        yield f"fsdd/{path.name}", digit, speaker
+        yield f"fsdd/{path.name}", NAMES[int(digit)], speaker
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The example's manifest is one that the speech task takes, with the digits of both corpora as figures."""
+"""The example's manifest is one that the speech task takes, with the names of the digits as the other corpus writes them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def test_both_corpora_are_read_as_one(tmp_path, monkeypatch):
     two_corpora.main("an4/train.csv", "digits.zip", "voices")
     found = data.read(PRESETS["default"], "voices/voices.csv")
     assert found[["name", "text", "speaker"]].to_numpy().tolist() == [
-        ["an4/a0.flac", "ERASE 7", "bob"],
-        ["an4/a1.flac", "0 TWENTY 1", "ann"],
+        ["an4/a0.flac", "ERASE SEVEN", "bob"],
+        ["an4/a1.flac", "ZERO TWENTY ONE", "ann"],
         ["an4/a2.flac", "OH", "ann"],
-        ["fsdd/0_eve_12.flac", "0", "eve"],
-        ["fsdd/7_theo_0.flac", "7", "theo"],
+        ["fsdd/0_eve_12.flac", "ZERO", "eve"],
+        ["fsdd/7_theo_0.flac", "SEVEN", "theo"],
     ]
