@@ -296,7 +296,7 @@ def _great(models: Path, seconds: float) -> None:
 
     told = asyncio.run(ask())[SOUND]
     served.stop()
-    size, count, longest = len(body) / 2**20, len(told.seconds), max(told.seconds)
+    size, count, longest = len(body) / 2**20, len(told.seconds), max(told.seconds, default=0.0)
     print(
         f"\n{GREAT} callers, bodies of {size:.1f} MiB: {count} answers in {seconds:.0f} seconds, the longest after "
         f"{longest:.1f} s, {len(told.failed)} failed; {before:.0f} MiB before"

@@ -1,9 +1,10 @@
 """Requests of one form are answered together, by TensorFlow's own batching operation.
 
-The operation waits a moment for others, joins their rows, runs the signature once, and parts the answers. It joins only
-what has the same shape behind the first axis, so each shape has a queue of its own: texts always share one, recordings of
-different lengths are asked by themselves, which no padding can then disturb. A signature whose answers are as wide as the
-widest row needs is not joined at all: a caller would see how wide its neighbours' are.
+The operation waits a moment for others, joins their rows, runs the signature once, and parts the answers. What one caller brings
+at once (`parts`, `together`) is joined before it comes to the operation. Only what has the same shape behind the first axis
+is joined, so each shape has a queue of its own: texts always share one, recordings of different lengths are asked by
+themselves, which no padding can then disturb. A signature whose answers are as wide as the widest row needs is not joined at
+all: a caller would see how wide its neighbours' are.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ class Batcher:
     Args:
         signature: of the SavedModel.
         batching: None for no joining.
+
+    Attributes:
+        joins: whether requests are joined.
     """
 
     def __init__(self, signature: Any, batching: Batching | None) -> None:
@@ -53,7 +57,9 @@ class Batcher:
         self.inputs: dict[str, tf.TensorSpec] = dict(signature.structured_input_signature[1])
         self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
         rows = [spec.shape.rank for spec in (*self.inputs.values(), *self.outputs.values())]  # 0: it has none
-        self._joined = bool(self.inputs) and all(rows) and all(map(row_is_fixed, self.outputs.values()))
+        self.joins = (
+            batching is not None and bool(self.inputs) and all(rows) and all(map(row_is_fixed, self.outputs.values()))
+        )
         self._queues: dict[Form, Callable[..., Any]] = {}
         self._making: set[Form] = set()
         self._seen: Counter[Form] = Counter()
@@ -68,66 +74,78 @@ class Batcher:
         Raises:
             tf.errors.OpError: the model refuses the request, or a queue is full.
         """
-        tensors = {name: tf.constant(request[name], spec.dtype) for name, spec in self.inputs.items()}
+        tensors = self._tensors(request)
         queue = self._queue(tensors)
         if queue is None:
             return self._alone(tensors)
         try:
-            found = queue(*tensors.values())
-        except tf.errors.InvalidArgumentError:
-            return self._alone(tensors)  # another row of the batch may be at fault
-        return {name: value.numpy() for name, value in zip(self.outputs, found, strict=True)}
+            return self._queued(queue, tensors)
+        except (tf.errors.InvalidArgumentError, tf.errors.FailedPreconditionError):
+            return self._alone(tensors)  # another row of the batch may be at fault, or the answers have no rows to part
 
-    def together(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
-        """Returns for each request its answers, or why the model refuses it. Those of one form are asked as one."""
-        found: dict[int, dict[str, np.ndarray] | tf.errors.OpError] = {}
-        for rows in self._of_one_form(requests):
-            for k, answers in zip(rows, self._as_one([requests[k] for k in rows]), strict=True):
-                found[k] = answers
-        return [found[k] for k in range(len(requests))]
-
-    def _of_one_form(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[list[int]]:
-        """Returns the numbers of requests that go together, each with no more rows than a batch has."""
-        if self.batching is None or not self._joined:
+    def parts(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[list[int]]:
+        """Returns the numbers of requests that `together` asks as one: of one form, with no more rows than a batch has."""
+        if self.batching is None or not self.joins:
             return [[k] for k in range(len(requests))]
         parts: list[list[int]] = []
-        open_: dict[Form, tuple[list[int], int]] = {}
+        unfilled: dict[Form, tuple[list[int], int]] = {}
         for k, request in enumerate(requests):
             values = [request[name] for name in self.inputs]
             form, rows = tuple(value.shape[1:] for value in values), len(values[0])
-            part, count = open_.get(form, ([], 0))
+            part, count = unfilled.get(form, ([], 0))
             if not part or count + rows > self.batching.rows:
                 part, count = [], 0
                 parts.append(part)
             part.append(k)
-            open_[form] = part, count + rows
+            unfilled[form] = part, count + rows
         return parts
 
-    def _as_one(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
-        joined = requests[0]
-        if len(requests) > 1:
-            joined = {name: np.concatenate([one[name] for one in requests]) for name in self.inputs}
-        try:
-            answers = self(joined)
-        except tf.errors.InvalidArgumentError as error:
-            if len(requests) == 1:
-                return [error]
-            half = len(requests) // 2  # one of them is at fault: it is sought by halves
-            return [*self._as_one(requests[:half]), *self._as_one(requests[half:])]
-        except tf.errors.OpError as error:
-            return [error] * len(requests)
+    def together(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[dict[str, np.ndarray] | tf.errors.OpError]:
+        """Returns for each request its answers, or why the model refuses it.
+
+        Args:
+            requests: one of the `parts`.
+        """
         if len(requests) == 1:
-            return [answers]
+            try:
+                return [self(requests[0])]
+            except tf.errors.OpError as error:
+                return [error]
+        try:
+            answers = self._joined(requests)
+        except tf.errors.UnavailableError as error:  # the queue is full
+            return [error] * len(requests)
+        except tf.errors.OpError:  # one of them may be at fault: it is sought by halves
+            answers = None
+        if answers is None:
+            half = len(requests) // 2
+            return [*self.together(requests[:half]), *self.together(requests[half:])]
+        return answers
+
+    def _joined(self, requests: Sequence[Mapping[str, np.ndarray]]) -> list[Any] | None:
+        """Returns the answers to each, asked as one; None where they cannot be parted."""
+        tensors = self._tensors({name: np.concatenate([one[name] for one in requests]) for name in self.inputs})
+        queue = self._queue(tensors)
+        answers = self._alone(tensors) if queue is None else self._queued(queue, tensors)
         ends = np.cumsum([len(next(iter(one.values()))) for one in requests])
-        parts = {name: np.split(value, ends[:-1]) for name, value in answers.items()}
-        return [{name: part[k] for name, part in parts.items()} for k in range(len(requests))]
+        if any(len(value) != ends[-1] for value in answers.values()):
+            return None
+        parted = {name: np.split(value, ends[:-1]) for name, value in answers.items()}
+        return [{name: part[k] for name, part in parted.items()} for k in range(len(requests))]
+
+    def _tensors(self, request: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
+        return {name: tf.constant(request[name], spec.dtype) for name, spec in self.inputs.items()}
+
+    def _queued(self, queue: Callable[..., Any], tensors: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
+        found = queue(*tensors.values())
+        return {name: value.numpy() for name, value in zip(self.outputs, found, strict=True)}
 
     def _alone(self, tensors: Mapping[str, tf.Tensor]) -> dict[str, np.ndarray]:
         return {name: value.numpy() for name, value in self.signature(**tensors).items()}
 
     def _queue(self, tensors: Mapping[str, tf.Tensor]) -> Callable[..., Any] | None:
         """Returns the queue of requests of this form: from the second on, while there are not too many."""
-        if self.batching is None or not self._joined:
+        if self.batching is None or not self.joins:
             return None
         if not 0 < next(iter(tensors.values())).shape[0] <= self.batching.rows:
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,10 +16,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.batching import Batcher, Batching
-from shared.serving.errors import INVALID, UNAVAILABLE, Gone, ServingError, of_tensorflow
+from shared.serving.errors import INVALID, UNAVAILABLE, Gone, ServingError
 
-Request = tuple[str, Mapping[str, np.ndarray]]
-"""A signature's name, and arrays by its inputs' names."""
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
@@ -88,28 +86,6 @@ class Version:
         self.signatures, self._loaded = {}, None
         self.state = END
         gc.collect()  # functions and their closures hold each other
-
-    def predict_all(self, requests: Sequence[Callable[[Version], Request]]) -> list[dict[str, np.ndarray] | Exception]:
-        """Returns for each request its answers, or why there are none; call it within `asked`.
-
-        Args:
-            requests: each reads one, and may raise `ServingError`.
-        """
-        found: dict[int, dict[str, np.ndarray] | Exception] = {}
-        fitting: dict[str, dict[int, Mapping[str, np.ndarray]]] = {}
-        for k, request_of in enumerate(requests):
-            try:
-                name, request = request_of(self)
-                check(request, self.signature(name).inputs)
-            except Exception as error:  # is this request's; the others go on
-                found[k] = error
-            else:
-                fitting.setdefault(name, {})[k] = request
-        for name, chosen in fitting.items():
-            answers = self.signatures[name].together(list(chosen.values()))
-            for k, answer in zip(chosen, answers, strict=True):
-                found[k] = of_tensorflow(answer) if isinstance(answer, tf.errors.OpError) else answer
-        return [found[k] for k in range(len(requests))]
 
     def signature(self, name: str) -> Batcher:
         """Returns a signature by its name."""

@@ -12,7 +12,7 @@ import json
 import re
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +36,9 @@ PLACE = re.compile(
 )
 GREATEST = 2**63 - 1  # number of a version
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
+SMALL = (
+    16 * 2**10
+)  # bytes of a body that the loop reads by itself; a thread takes a greater one, which may take long to read
 UNREAD = {408, 413}  # statuses of a request that was not read to its end
 
 
@@ -47,6 +50,11 @@ class Place:
     version: int | None
     label: str | None
     what: str
+
+
+Key = tuple[Place, str | None]
+"""What requests that are answered together have in common: the place and the signature's name; None for that where it stands in
+a body that is not yet read."""
 
 
 def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
@@ -138,49 +146,70 @@ def _told(service: Service, place: Place) -> Response:
 async def _predicted(service: Service, gathering: Gathering, place: Place, request: Request) -> Response:
     until, end = time.monotonic() + service.limits.seconds, service.admit()
     try:
-        waiting = Waiting(await _body(request, service.limits.body, until), until, end)
-        gathering.submit(place, waiting)
+        body = [await _body(request, service.limits.body, until)]
+        key, waiting, together = _sorted(service, place, body.pop(), until, end)  # a great one is not held twice
     except BaseException:
         end()
         raise
     try:
-        content = await asyncio.wait_for(waiting.answer, until - time.monotonic())
-    except TimeoutError as error:
-        waiting.body = None
-        raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
-    return Response(content, media_type="application/json")
+        gathering.submit(key, waiting, together)
+        answer = await asyncio.wait_for(waiting.answer, until - time.monotonic())
+    except BaseException as error:
+        gathering.leave(key, waiting)
+        if isinstance(error, TimeoutError):
+            raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
+        raise
+    return Response(answer, media_type="application/json")
 
 
-def _answers(service: Service, place: Place, waiting: Sequence[Waiting]) -> list[bytes | Exception]:
-    """Returns an answer for each of the requests for one place."""
-    in_rows: dict[Waiting, bool] = {}
+def _sorted(
+    service: Service, place: Place, body: bytes, until: float, end: Callable[[], None]
+) -> tuple[Key, Waiting, bool]:
+    """Returns with whom a request may be answered, the request, and whether with others at all."""
+    if len(body) > SMALL:
+        return (place, None), Waiting(body, until, end), False
+    content = parsed(body)
+    name = signature_name(content.get("signature_name"))
+    batcher = _version(service, place).signatures.get(name)
+    return (place, name), Waiting(content, until, end), batcher is not None and batcher.joins
 
-    def reader(one: Waiting) -> Callable[[Version], tuple[str, Any]]:
-        @functools.cache
-        def content() -> dict[str, Any]:
-            body, one.body = one.body, None
-            if body is None:
-                raise ServingError(TOO_LATE, "Nobody waits for the answer any more.")
-            return parsed(body)
 
-        def request(version: Version) -> tuple[str, Any]:
-            name = signature_name(content().get("signature_name"))
-            values, in_rows[one] = request_of(content(), version.signature(name).inputs)
-            return name, values
+def _version(service: Service, place: Place) -> Version:
+    return service.repository.version(place.name, place.version, place.label)
+
+
+def _answers(service: Service, key: Key, waiting: Sequence[Waiting]) -> Iterator[list[tuple[int, bytes | Exception]]]:
+    """Yields answers to requests for one place, as they are ready.
+
+    Args:
+        service: that answers.
+        key: of them all.
+        waiting: the requests, whose content is a body, or its JSON.
+    """
+    place, name = key
+    if name is None:
+        content = parsed(waiting[0].taken())
+        name = signature_name(content.get("signature_name"))
+        waiting[0].content = content
+        del content  # it is let go as soon as its values have been read
+    in_rows: dict[int, bool] = {}
+
+    def reader(k: int) -> Callable[[Version], Any]:
+        def request(version: Version) -> Any:
+            values, in_rows[k] = request_of(waiting[k].taken(), version.signature(name).inputs)
+            return values
 
         return request
 
-    _, found = service.predict_all(
-        lambda: service.repository.version(place.name, place.version, place.label),
-        [Asked(reader(one), one.until) for one in waiting],
-    )
-    return [_written(answers, in_rows.get(one, False)) for one, answers in zip(waiting, found, strict=True)]
+    asked = [Asked(reader(k), one.until) for k, one in enumerate(waiting)]
+    for part in service.predict_all(functools.partial(_version, service, place), name, asked):
+        yield [(k, _written(answers, in_rows.get(k, False))) for k, _, answers in part]
 
 
 def _written(answers: dict[str, Any] | Exception, in_rows: bool) -> bytes | Exception:
     try:
         return answers if isinstance(answers, Exception) else answer_of(answers, in_rows)
-    except ServingError as error:
+    except Exception as error:  # is this request's; the others go on
         return error
 
 

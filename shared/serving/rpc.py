@@ -47,7 +47,8 @@ class _Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):
             name = signature_name(spec.signature_name)
             version, answers = self.service.predict(
                 lambda: _version(self.service, spec),
-                Asked(lambda version: (name, _arrays(request.inputs, version.signature(name).inputs)), until),
+                name,
+                Asked(lambda version: _arrays(request.inputs, version.signature(name).inputs), until),
             )
             wanted = _filtered(request.output_filter, answers)
             reply = predict_pb2.PredictResponse()

@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
+import tensorflow as tf
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError
-from shared.serving.models import AVAILABLE, Request, Version
+from shared.serving.batching import Batcher
+from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError, of_tensorflow
+from shared.serving.models import AVAILABLE, Version, check
 from shared.serving.repository import Repository
 
+Answers = dict[str, np.ndarray]
 METRICS = "/monitoring/prometheus/metrics"  # address of the measures, as TensorFlow Serving has it
+BEFORE = "The time for an answer was over before its turn came."
 TRIES = 3  # to find a version that is still there
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
@@ -32,7 +36,7 @@ class Limits:
     seconds: float = 30.0
     """For an answer, where the caller names no shorter time."""
     workers: int = 64
-    """Threads that answer."""
+    """Threads that answer, of each interface."""
 
 
 @dataclass
@@ -66,20 +70,51 @@ class Measures:
 class Asked:
     """A request for a signature's answers."""
 
-    request_of: Callable[[Version], Request]
-    """Reads it for a version."""
+    request_of: Callable[[Version], Mapping[str, np.ndarray]]
+    """Reads it for a version: arrays by the inputs' names; may raise `ServingError`."""
     until: float
     """`time.monotonic` at which nobody waits any more."""
 
-    def request_in_time(self, version: Version) -> Request:
-        """Returns the request, as that version understands it.
 
-        Raises:
-            ServingError: its time is over, or it cannot be read.
-        """
-        if time.monotonic() > self.until:
-            raise ServingError(TOO_LATE, "The time for an answer was over before its turn came.")
-        return self.request_of(version)
+def _parts(
+    batcher: Batcher, version: Version, asked: Sequence[Asked]
+) -> Iterator[list[tuple[int, Answers | Exception]]]:
+    """Yields what is asked as one, when it has been answered; first what cannot be asked."""
+    refused: list[tuple[int, Answers | Exception]] = []
+    fitting: dict[int, Mapping[str, np.ndarray]] = {}
+    for k, one in enumerate(asked):
+        try:
+            if time.monotonic() > one.until:
+                raise ServingError(TOO_LATE, BEFORE)
+            request = one.request_of(version)
+            check(request, batcher.inputs)
+        except Exception as error:  # is this request's; the others go on
+            refused.append((k, error))
+        else:
+            fitting[k] = request
+    if refused:
+        yield refused
+    numbers = list(fitting)
+    for part in batcher.parts(list(fitting.values())):
+        yield _answered(batcher, {numbers[k]: (asked[numbers[k]], fitting[numbers[k]]) for k in part})
+
+
+def _answered(
+    batcher: Batcher, part: Mapping[int, tuple[Asked, Mapping[str, np.ndarray]]]
+) -> list[tuple[int, Answers | Exception]]:
+    due = {k: request for k, (one, request) in part.items() if time.monotonic() <= one.until}
+    answers: Sequence[Answers | Exception] = []
+    if due:
+        try:
+            answers = batcher.together(list(due.values()))
+        except Exception as error:  # whatever it is, those of other parts go on
+            answers = [error] * len(due)
+    found: dict[int, Answers | Exception] = dict.fromkeys(part, ServingError(TOO_LATE, BEFORE))
+    for k, answer in zip(due, answers, strict=True):
+        late = time.monotonic() > part[k][0].until
+        told = of_tensorflow(answer) if isinstance(answer, tf.errors.OpError) else answer
+        found[k] = ServingError(TOO_LATE, "The answer took longer than the time for it.") if late else told
+    return list(found.items())
 
 
 class Service:
@@ -96,43 +131,40 @@ class Service:
         self._going = 0
         self._lock = threading.Lock()
 
-    def predict(self, find: Callable[[], Version], asked: Asked) -> tuple[Version, dict[str, np.ndarray]]:
+    def predict(self, find: Callable[[], Version], signature: str, asked: Asked) -> tuple[Version, Answers]:
         """Returns the version that answered, and its answers (see `predict_all`).
 
         Raises:
             ServingError: there is no answer.
         """
-        version, (answers,) = self.predict_all(find, [asked])
+        (((_, version, answers),),) = self.predict_all(find, signature, [asked])
         if isinstance(answers, Exception):
             raise answers
         return version, answers
 
     def predict_all(
-        self, find: Callable[[], Version], asked: Sequence[Asked]
-    ) -> tuple[Version, list[dict[str, np.ndarray] | Exception]]:
-        """Returns the version that answered, and for each request its answers, or why there are none.
+        self, find: Callable[[], Version], signature: str, asked: Sequence[Asked]
+    ) -> Iterator[list[tuple[int, Version, Answers | Exception]]]:
+        """Yields, as they are ready, numbers of requests, the version that answered, and the answers, or why there are none.
 
         Args:
             find: returns the version that is asked for.
+            signature: its name.
             asked: the requests.
 
         Raises:
-            ServingError: there is no such version.
+            ServingError: there is no such version or signature.
         """
         for left in reversed(range(TRIES)):
             version = find()
             try:
                 with version.asked():
-                    found = version.predict_all([one.request_in_time for one in asked])
-                break
+                    for part in _parts(version.signature(signature), version, asked):
+                        yield [(k, version, answers) for k, answers in part]
+                return
             except Gone:  # between the two a newer one took its place
                 if not left:
                     raise
-        late = ServingError(TOO_LATE, "The answer took longer than the time for it.")
-        return version, [
-            late if time.monotonic() > one.until and not isinstance(answers, Exception) else answers
-            for one, answers in zip(asked, found, strict=True)
-        ]
 
     def admit(self) -> Callable[[], None]:
         """Counts a request among those that are going on, and returns what to call when its work has ended.

@@ -154,7 +154,8 @@ def answer_of(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
     single = next(iter(columns.values())) if len(columns) == 1 else None
     if not in_rows:
         return encoded({"outputs": columns if single is None else single})
-    if len({len(value) if isinstance(value, list) else None for value in columns.values()}) != 1:
+    sizes = {len(value) if isinstance(value, list) else None for value in columns.values()}
+    if len(sizes) != 1 or None in sizes:
         raise ServingError(INVALID, f'The outputs differ in their number of rows: ask in columns, with "{COLUMNS}".')
     if single is not None:
         return encoded({"predictions": single})

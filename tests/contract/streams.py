@@ -26,7 +26,7 @@ class Rows:
         signatures: of the exported version.
         request: for `serving_default`.
         state: the state's names in `step`'s request, by their names in its answers.
-        each: whether `serving_default` answers for each time step; else for the last one alone.
+        each: whether `serving_default` answers for each time step; else for the last one alone, and what is behind it is padding.
     """
 
     signatures: Any
@@ -56,7 +56,7 @@ class Rows:
     def otherwise(self, k: int) -> Rows:
         other = {name: value.copy() for name, value in self.request.items()}
         for name in self._values():
-            other[name][:, k + 1 :] = other[name][:, k + 1 :][::-1] * 2 if other[name].dtype.kind == "f" else 1
+            other[name][:, k + 1 :] = other[name][:, k + 1 :][:, ::-1] * 2 if other[name].dtype.kind == "f" else 1
         return dataclasses.replace(self, request=other)
 
     def _values(self) -> dict[str, np.ndarray]:

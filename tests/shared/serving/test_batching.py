@@ -136,28 +136,74 @@ def test_without_batching_or_with_too_many_rows_a_request_is_asked_by_itself(bat
     assert not batcher._queues
 
 
-def test_together_those_of_one_form_are_one_batch_of_no_more_rows_than_it_has():
+def all_together(batcher, requests):
+    found = {}
+    for part in batcher.parts(requests):
+        found |= dict(zip(part, batcher.together([requests[k] for k in part]), strict=True))
+    return [found[k] for k in range(len(requests))]
+
+
+def test_those_of_one_form_are_one_batch_of_no_more_rows_than_it_has():
     module, batcher = counted(Batching(rows=4))
     forms = [[[1, 2]], [[3]], [[4, 5], [6, 7]], [[8]], [[9, 1], [2, 3]], [[0, 1]] * 5]
-    found = batcher.together([rows(*form) for form in forms])
+    found = all_together(batcher, [rows(*form) for form in forms])
     for form, answer in zip(forms, found, strict=True):
         np.testing.assert_array_equal(answer["sum"], np.sum(form, axis=1))
         np.testing.assert_array_equal(answer["first"], np.array(form)[:, 0])
     assert sorted(module.batches) == [2, 2, 3, 5]
 
 
-def test_together_without_batching_each_is_asked_by_itself():
+def test_without_batching_each_is_asked_by_itself():
     module, batcher = counted(None)
-    assert [answer["first"][0] for answer in batcher.together([rows([k, 1]) for k in range(3)])] == [0, 1, 2]
+    assert not batcher.joins
+    assert [answer["first"][0] for answer in all_together(batcher, [rows([k, 1]) for k in range(3)])] == [0, 1, 2]
     assert module.batches == [1, 1, 1]
 
 
-def test_together_the_refused_one_is_told_and_no_other():
+@pytest.mark.parametrize("queued", [False, True])
+def test_of_those_asked_as_one_the_refused_is_told_and_no_other(queued):
+    module, batcher = counted(Batching())
+    if queued:
+        for _ in range(2):
+            batcher(rows([0, 0]))
+    module.batches.clear()
+    values = [-1 if k == 11 else k for k in range(32)]
+    found = batcher.together([rows([k, 1]) for k in values])
+    refused = found.pop(11)
+    assert isinstance(refused, tf.errors.InvalidArgumentError)
+    assert "x must not be below 0" in refused.message
+    assert [answer["first"][0] for answer in found] == [k for k in values if k >= 0]
+    assert len(module.batches) < 16  # it is sought by halves
+
+
+def test_a_full_queue_is_told_to_all_and_not_asked_again():
     _, batcher = counted(Batching())
-    *found, last = batcher.together([rows([k, 1]) for k in (1, 2, 3, -1, 4)])
-    assert [answer["first"][0] for answer in (*found[:3], last)] == [1, 2, 3, 4]
-    assert isinstance(found[3], tf.errors.InvalidArgumentError)
-    assert "x must not be below 0" in found[3].message
+    asked = []
+
+    def full(*values):
+        asked.append(len(values[0]))
+        raise tf.errors.UnavailableError(None, None, "The batch scheduling queue is full")
+
+    batcher._queue = lambda tensors: full
+    found = batcher.together([rows([k, 1]) for k in range(4)])
+    assert {type(error) for error in found} == {tf.errors.UnavailableError}
+    assert asked == [4]
+
+
+@pytest.mark.parametrize("queued", [False, True])
+def test_answers_that_are_not_by_row_are_never_cut(queued):
+    """Such as the names of the classes, which a model may tell with every answer."""
+
+    @tf.function
+    def ask(*, x):
+        return {"twice": 2 * x, "classes": tf.constant(["a", "b", "c"])}
+
+    batcher = Batcher(ask.get_concrete_function(x=tf.TensorSpec([None], tf.float32, name="x")), Batching())
+    for _ in range(2 * queued):
+        batcher({"x": np.zeros(1, np.float32)})
+    found = batcher.together([{"x": np.array([k], np.float32)} for k in range(4)])
+    assert [answer["twice"].tolist() for answer in found] == [[0], [2], [4], [6]]
+    assert {tuple(answer["classes"]) for answer in found} == {(b"a", b"b", b"c")}
 
 
 def test_signatures_without_rows_or_without_inputs_are_asked_one_by_one():
@@ -170,7 +216,7 @@ def test_signatures_without_rows_or_without_inputs_are_asked_one_by_one():
         return {"one": tf.ones([1])}
 
     scalar = Batcher(scaled.get_concrete_function(x=tf.TensorSpec([], tf.float32, name="x")), Batching())
-    found = scalar.together([{"x": np.array(k, np.float32)} for k in range(3)])
+    found = all_together(scalar, [{"x": np.array(k, np.float32)} for k in range(3)])
     assert [float(answer["twice"]) for answer in found] == [0, 2, 4]
     empty = Batcher(nothing.get_concrete_function(), Batching())
-    assert [answer["one"].tolist() for answer in empty.together([{}, {}])] == [[1], [1]]
+    assert [answer["one"].tolist() for answer in all_together(empty, [{}, {}])] == [[1], [1]]

@@ -1,4 +1,4 @@
-"""Small requests that wait are taken up together, great ones by themselves, and each is told what is its own."""
+"""Requests that wait are taken up together, each is told what is its own, and who leaves takes no place."""
 
 from __future__ import annotations
 
@@ -10,88 +10,178 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.serving.batching import Batching
-from shared.serving.gathering import SMALL, Gathering, Waiting
+from shared.serving.errors import ServingError
+from shared.serving.gathering import Gathering, Waiting
 
 SOON = 60.0
 
 
 class Answering:
-    """Answers in capitals, refuses "bad", fails at "broken"; the first turn lasts until `go_on`."""
+    """Answers in capitals, one part a request; refuses "bad", fails for good at "broken", waits for `go_on` the first time."""
 
     def __init__(self) -> None:
-        self.taken: list[list[bytes]] = []
+        self.taken: list[list[str]] = []
         self.begun, self.go_on = threading.Event(), threading.Event()
 
-    def __call__(self, place, waiting):
-        self.taken.append([one.body for one in waiting])
+    def __call__(self, key, waiting):
+        contents = [one.content for one in waiting]
+        self.taken.append(contents)
         if not self.begun.is_set():
             self.begun.set()
             assert self.go_on.wait(SOON)
-        if any(one.body == b"broken" for one in waiting):
-            raise OSError("broken")
-        return [ValueError("bad") if one.body == b"bad" else one.body.upper() for one in waiting]
+        for k, content in enumerate(contents):
+            if content == "broken":
+                raise OSError("broken")
+            yield [(k, ValueError("bad") if content == "bad" else content.upper())]
 
 
-def gathered(batching, first, *others, places=None):
-    """Returns what was taken up together, the answers, and how many were told that their work has ended: `first` is being
-    answered while the others come in."""
-    answering, ended = Answering(), []
+class Tried:
+    """Requests of one loop, how many of them have ended, and how often each."""
+
+    def __init__(self, answering, workers, batching) -> None:
+        self.ended: list[str] = []
+        self.gathering = Gathering(answering, workers, batching)
+
+    def waiting(self, content):
+        return Waiting(content, time.monotonic() + SOON, lambda: self.ended.append(content))
+
+
+def gathered(batching, first, *others, keys=None, together=True):
+    """Returns what was taken up together, the answers, and whose work has ended: `first` is being answered while the others come
+    in."""
+    answering = Answering()
 
     async def ask():
         with ThreadPoolExecutor(4) as workers:
-            gathering = Gathering(answering, workers, batching)
-            asked = [Waiting(body, time.monotonic() + SOON, lambda: ended.append(1)) for body in (first, *others)]
-            gathering.submit("a", asked[0])
+            tried = Tried(answering, workers, batching)
+            asked = [tried.waiting(content) for content in (first, *others)]
+            tried.gathering.submit("a", asked[0], together)
             await asyncio.to_thread(answering.begun.wait, SOON)
-            for one, place in zip(asked[1:], places or "a" * len(others), strict=True):
-                gathering.submit(place, one)
+            for one, key in zip(asked[1:], keys or "a" * len(others), strict=True):
+                tried.gathering.submit(key, one, together)
             answering.go_on.set()
-            return await asyncio.gather(*(one.answer for one in asked), return_exceptions=True), gathering
+            return await asyncio.gather(*(one.answer for one in asked), return_exceptions=True), tried
 
-    answers, gathering = asyncio.run(ask())
-    assert not gathering._waiting
-    assert not gathering._turns
-    return answering.taken, [str(one) if isinstance(one, Exception) else one for one in answers], len(ended)
+    answers, tried = asyncio.run(ask())
+    assert not tried.gathering._waiting
+    assert not tried.gathering._turns
+    return answering.taken, [str(one) for one in answers], tried.ended
 
 
 def test_what_comes_in_meanwhile_is_taken_up_at_the_next_turn_in_parts_of_a_batch():
-    taken, answers, ended = gathered(Batching(rows=3, threads=1), b"a", b"b", b"c", b"d", b"e")
-    assert taken == [[b"a"], [b"b", b"c", b"d"], [b"e"]]
-    assert (answers, ended) == ([b"A", b"B", b"C", b"D", b"E"], 5)
+    taken, answers, ended = gathered(Batching(rows=3, threads=1), *"abcde")
+    assert taken == [["a"], ["b", "c", "d"], ["e"]]
+    assert (answers, ended) == (list("ABCDE"), list("abcde"))
 
 
 def test_each_is_told_what_is_its_own():
-    _, answers, ended = gathered(Batching(threads=1), b"a", b"bad", b"c")
-    assert (answers, ended) == ([b"A", "bad", b"C"], 3)
-    _, answers, ended = gathered(Batching(threads=1), b"a", b"broken", b"c")
-    assert (answers, ended) == ([b"A", "broken", "broken"], 3)
+    """Of a turn that breaks off, those who were told before it did have their answers; and the next turn comes."""
+    _, answers, ended = gathered(Batching(threads=1), "a", "bad", "c")
+    assert (answers, ended) == (["A", "bad", "C"], ["a", "bad", "c"])
+    _, answers, ended = gathered(Batching(rows=3, threads=1), "a", "b", "broken", "c", "d")
+    assert (answers, ended) == (["A", "B", "broken", "broken", "D"], ["a", "b", "broken", "c", "d"])
 
 
-def test_places_take_turns_of_their_own():
-    taken, answers, _ = gathered(Batching(threads=1), b"a", b"b", b"c", b"d", places="aba")
-    assert sorted(taken) == [[b"a"], [b"b", b"d"], [b"c"]]
-    assert answers == [b"A", b"B", b"C", b"D"]
+def test_an_answer_is_told_before_the_turn_is_over():
+    answering = Answering()
 
+    def slowly(key, waiting):
+        yield [(1, "first")]
+        answering.begun.set()
+        assert answering.go_on.wait(SOON)
+        yield [(0, "last")]
 
-@pytest.mark.parametrize("batching", [None, Batching(threads=1)])
-def test_great_ones_wait_for_nobody(batching):
-    great = b"g" * (SMALL + 1)
-    taken, answers, _ = gathered(batching, b"a", great, great)
-    assert sorted(taken) == [[b"a"], [great], [great]]
-    assert answers == [b"A", great.upper(), great.upper()]
-
-
-def test_who_waits_no_longer_is_told_nothing_and_harms_nobody():
     async def ask():
-        answering, ended = Answering(), []
         with ThreadPoolExecutor(1) as workers:
-            gathering = Gathering(answering, workers, Batching(threads=1))
-            gone, there = (Waiting(body, time.monotonic() + SOON, lambda: ended.append(1)) for body in (b"a", b"b"))
-            gathering.submit("a", gone)
-            await asyncio.to_thread(answering.begun.wait, SOON)
-            gone.answer.cancel()
-            gathering.submit("a", there)
+            tried = Tried(slowly, workers, Batching(threads=1))
+            slow, quick = (tried.waiting(content) for content in "ab")
+            workers.submit(answering.go_on.wait, SOON)  # so that both are taken up together
+            for one in (slow, quick):
+                tried.gathering.submit("a", one, True)
             answering.go_on.set()
-            return await there.answer, gone.answer.cancelled(), len(ended)
+            answering.go_on.clear()
+            found = await asyncio.wait_for(quick.answer, SOON), slow.answer.done()
+            answering.go_on.set()
+            return *found, await slow.answer
 
-    assert asyncio.run(ask()) == (b"B", True, 2)
+    assert asyncio.run(ask()) == ("first", False, "last")
+
+
+def test_keys_take_turns_of_their_own():
+    taken, answers, _ = gathered(Batching(threads=1), *"abcd", keys="aba")
+    assert sorted(taken) == [["a"], ["b", "d"], ["c"]]
+    assert answers == list("ABCD")
+
+
+@pytest.mark.parametrize(("batching", "together"), [(None, True), (Batching(threads=1), False)])
+def test_what_goes_by_itself_waits_for_nobody(batching, together):
+    taken, answers, ended = gathered(batching, *"abc", together=together)
+    assert sorted(taken) == [["a"], ["b"], ["c"]]
+    assert (answers, sorted(ended)) == (list("ABC"), list("abc"))
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_who_leaves_before_a_turn_is_ended_at_once_and_never_begun(together):
+    answering = Answering()
+
+    async def ask():
+        with ThreadPoolExecutor(1) as workers:
+            tried = Tried(answering, workers, Batching(threads=1))
+            first, gone, there = (tried.waiting(content) for content in "abc")
+            tried.gathering.submit("a", first, together)
+            await asyncio.to_thread(answering.begun.wait, SOON)
+            for one in (gone, there):
+                tried.gathering.submit("a", one, together)
+            tried.gathering.leave("a", gone)
+            before = list(tried.ended)
+            tried.gathering.leave("a", first)  # whose work has begun
+            first.answer.cancel()
+            answering.go_on.set()
+            return await there.answer, before, tried.ended
+
+    assert asyncio.run(ask()) == ("C", ["b"], ["b", "a", "c"])
+    assert answering.taken == [["a"], ["c"]]
+
+
+def test_an_end_is_told_once_and_what_is_asked_is_taken_once():
+    async def ask():
+        ended = []
+        one = Waiting("a", 0.0, lambda: ended.append(1))
+        one.ended()
+        one.ended()
+        assert one.taken() == "a"
+        with pytest.raises(ServingError, match="Nobody waits"):
+            one.taken()
+        return ended
+
+    assert asyncio.run(ask()) == [1]
+
+
+def test_what_fails_after_all_have_left_is_logged(caplog):
+    """And answers to a loop that is closed are none of anybody's."""
+    answering = Answering()
+
+    async def ask(workers):
+        tried = Tried(answering, workers, Batching(threads=1))
+        one = tried.waiting("broken")
+        tried.gathering.submit("a", one, True)
+        await asyncio.to_thread(answering.begun.wait, SOON)
+        one.answer.cancel()
+        return tried
+
+    async def ask_and_wait(workers):
+        tried = await ask(workers)
+        answering.go_on.set()
+        while not tried.ended:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+
+    with ThreadPoolExecutor(1) as workers:
+        asyncio.run(ask_and_wait(workers))
+        assert "a request that nobody waits for failed" in caplog.text
+        answering = Answering()
+        tried = asyncio.run(ask(workers))
+        answering.go_on.set()
+    assert tried.ended == ["broken"]
+    assert not tried.gathering._turns
+    assert "after the server had stopped" in caplog.text

@@ -6,6 +6,8 @@ import contextlib
 import gzip
 import json
 import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -116,6 +118,42 @@ def test_a_models_own_refusal_says_what_it_refuses(client):
     _, told = client.post("small", {"signature_name": "choosy", "instances": [3, 0]})
     assert "k must be above 0" in told["error"]
     assert "assertion" not in told["error"]
+
+
+def test_of_requests_at_once_each_has_its_own_answer_or_refusal(client):
+    """Rows and columns, other signatures, slips of all kinds, in turns that they share."""
+    asked = [
+        ({"instances": ["good"]}, 200, {"predictions": ANSWERS[:1]}),
+        ({"inputs": ["good", "a longer one"], "signature_name": "serving_default"}, 200, None),
+        (b"{", 400, None),
+        ({"instances": [{"texts": "a"}]}, 400, None),
+        ({"instances": ["a"], "signature_name": "none"}, 400, None),
+        *(
+            ({"signature_name": "choosy", "inputs": {"k": [k]}}, 200 if k else 400, None if k else "k must be above 0")
+            for k in (0, 1, 2)
+        ),
+        (
+            {"signature_name": "total", "inputs": {"samples": [[1, 2], [3, 4]], "length": [2, 1]}},
+            200,
+            {"outputs": [3, 3]},
+        ),
+    ]
+    with ThreadPoolExecutor(32) as pool:
+        found = list(pool.map(lambda one: client.post("small", one[0]), asked * 20))
+    for (status, told), (_, expected, answer) in zip(found, asked * 20, strict=True):
+        assert status == expected, told
+        if isinstance(answer, str):
+            assert answer in told["error"]
+        elif answer:
+            assert near(told, answer)
+    assert [
+        told["outputs"]["twice"] for (status, told), one in zip(found, asked * 20, strict=True) if one == asked[6]
+    ] == [[2]] * 20
+    for _ in range(100):
+        if not client.server.service._going:
+            break
+        time.sleep(0.05)
+    assert client.server.service._going == 0
 
 
 def test_packed_bodies(client):
