@@ -105,7 +105,7 @@ class AugmentConfig:
 
 @dataclass(frozen=True)
 class SpeechModelConfig:
-    """What stands before and behind the LSTM stack."""
+    """What stands before and behind the LSTM stack, and what training begins with."""
 
     filters: int = 32
     """Of each of the two convolutions that halve time and frequency."""
@@ -113,6 +113,8 @@ class SpeechModelConfig:
     """Share of what the stack reads set to zero, in [0, 1)."""
     output_dropout: float = 0.4
     """Share of the stack's outputs set to zero, in [0, 1)."""
+    start: str | None = None
+    """Folder of an exported version, of the same bands and sizes, whose weights training begins with; by default it begins anew."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "filters")

@@ -19,6 +19,7 @@ from tasks.speech.evaluate import evaluate
 from tasks.speech.features import WIDTH, levelled, log_mel, mel_layer
 from tasks.speech.language import exported_opinion
 from tasks.speech.model import Trainer, Views
+from tasks.speech.start import begin_with
 from tasks.speech.symbols import alphabet_of
 
 MEASURED = 500  # recordings of training that give the statistics of the bands
@@ -43,6 +44,8 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
     with training.precision(config.fit.precision):
         views = Views(config, len(alphabet) + 1, statistics)
         trainer = Trainer(views)
+    if config.model.start:
+        begin_with(views.whole(), alphabet, Path(config.model.start).expanduser())
     prepared = time.monotonic() - started
     history = training.fit(
         trainer, train, validation.in_order(), config.fit, folder, loss=training.own_losses, watched=trainer.watched
@@ -56,7 +59,8 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
         "audio": {name: getattr(config.audio, name) for name in serving.TOLD},
         "alphabet": alphabet,
     }
-    notes = {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
+    began = {"training began with": config.model.start} if config.model.start else {}
+    notes = began | {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
     return Fitted(model=model, facts=facts, history=history, parts={"language_model": None}, notes=notes)
 
 
