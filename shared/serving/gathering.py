@@ -86,7 +86,11 @@ class Gathering:
         """
         loop = asyncio.get_running_loop()
         if not together or self.batching is None:
-            waiting.work = self.workers.submit(self._answered, loop, key, [waiting])
+            try:
+                waiting.work = self.workers.submit(self._answered, loop, key, [waiting])
+            except RuntimeError:  # no thread can be had
+                waiting.ended()
+                raise
             return
         with self._lock:
             self._waiting.setdefault(key, deque()).append(waiting)

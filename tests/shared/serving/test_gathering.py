@@ -143,6 +143,18 @@ def test_who_leaves_before_a_turn_is_ended_at_once_and_never_begun(together):
     assert answering.taken == [["a"], ["c"]]
 
 
+def test_what_no_thread_can_be_had_for_is_ended():
+    async def ask():
+        workers = ThreadPoolExecutor(1)
+        workers.shutdown()
+        tried = Tried(Answering(), workers, None)
+        with pytest.raises(RuntimeError):
+            tried.gathering.submit("a", tried.waiting("a"), False)
+        return tried.ended
+
+    assert asyncio.run(ask()) == ["a"]
+
+
 def test_an_end_is_told_once_and_what_is_asked_is_taken_once():
     async def ask():
         ended = []
