@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared import cpp_runtime, export, report, workflow
+from shared import cpp_runtime, export, report, results, workflow
 from shared.errors import ExportError
 from tests.contract.conftest import answer, assert_close, servable
 
@@ -262,16 +262,29 @@ def test_the_tasks_page_and_its_results_file_say_the_same(trained):
     folder = Path(__file__).resolve().parents[2] / "tasks" / trained.task.name
     rows, page = json.loads((folder / "results.json").read_text()), (folder / "README.md").read_text()
     assert any(row["model"] == "exported" and row["metric"] == trained.task.primary_metric for row in rows)
+    folds, tables = results.in_folds(page, rows), list(results.FOLDS.finditer(page))
     for row in rows:
         assert set(row) == RESULT_KEYS
-        assert row["command"] in page
         assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
+        if row["command"] in folds:  # stands in a table by its option's value, with the table's metric
+            lines = [
+                line for table in tables for line in table[0].splitlines() if _tells_of(line, row, table["option"])
+            ]
+            assert lines
+            if row["metric"] in {table["metric"] for table in tables}:
+                assert any(results.number(row["metric"], row["value"]) in line for line in lines)
+            continue
+        assert row["command"] in page
         if row["metric"] == trained.task.primary_metric:
             for value in (row["value"], row["baseline_value"]):
                 if value is None:  # of a baseline's own row
                     continue
                 told = (f"{value:.2f}",) if value > 1 else (f"{100 * value:.2f}", f"{value:.4f}")
                 assert any(text in page for text in told)
+
+
+def _tells_of(line: str, row: dict, option: str) -> bool:
+    return line.startswith(f"| `{results.value_of(row['command'], option)}` |")
 
 
 def test_every_part_of_the_results_names_the_command_and_the_data(trained):
