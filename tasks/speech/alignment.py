@@ -1,4 +1,4 @@
-"""When each word of a known text is said: the likeliest way to spell it out in time."""
+"""When each word of a known text is said: forced alignment, by the likeliest path that spells it out."""
 
 from __future__ import annotations
 
@@ -20,23 +20,26 @@ class Word:
     start: float
     """Of the step that says its first letter, seconds."""
     end: float
-    """Behind the step that says its last."""
+    """Behind the step that says its last letter, seconds."""
 
 
 def words_in_time(logs: np.ndarray, text: str, alphabet: str) -> list[Word]:
-    """Returns the words of a text in the likeliest way to say it.
+    """Returns the words of a text, with their times on the likeliest path.
 
     Args:
         logs: log-probabilities of symbols, the blank first, `(steps, symbols)`.
-        text: what is said, words parted by single blanks.
+        text: what is said, words parted by one space each.
         alphabet: characters by number, from 1.
 
     Raises:
-        ValueError: the text is empty, has a character that is not in the alphabet, or does not fit into the steps.
+        ValueError: the text has no word or more spaces than one, or a character that is not in the alphabet; or it does not
+            fit into the steps.
     """
+    if not text or text != SPACE.join(text.split()):
+        raise ValueError(f"Expected words parted by one space each. Received: text={text!r}")
     unknown = sorted(set(text) - set(alphabet))
-    if unknown or not text:
-        raise ValueError(f"Expected a text of the alphabet's characters. Received: text={text!r}, unknown={unknown}")
+    if unknown:
+        raise ValueError(f"Expected the characters of the alphabet. Received: {unknown} in {text!r}")
     steps, found, first = aligned(logs, labels_of(text, alphabet)), [], 0
     for word in text.split(SPACE):
         start, end = steps[first, 0], steps[first + len(word) - 1, 1] + 1
@@ -46,9 +49,9 @@ def words_in_time(logs: np.ndarray, text: str, alphabet: str) -> list[Word]:
 
 
 def aligned(logs: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Returns the first and the last step at which each symbol is said, int64 `(labels, 2)`, by the algorithm of Viterbi.
+    """Returns the first and the last step at which each symbol is said on the Viterbi path, int64 `(labels, 2)`.
 
-    Its states are those of connectionist temporal classification: the symbols, and a blank before, between and behind them.
+    The states are those of connectionist temporal classification: the symbols, and a blank before, between and behind them.
     Each may last, and a blank may be left out where its neighbours differ (Graves et al., 2006).
 
     Args:
@@ -56,26 +59,30 @@ def aligned(logs: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
         labels: numbers of what is said, from 1, at least one.
 
     Raises:
-        ValueError: they do not fit into the steps.
+        ValueError: they do not fit into the steps, or have a number that is no symbol's.
     """
+    labels = np.asarray(labels)
+    if not len(labels) or labels.min() <= BLANK or labels.max() >= logs.shape[1]:
+        raise ValueError(f"Expected numbers from 1 to {logs.shape[1] - 1}. Received: labels={labels.tolist()}")
+    needed = len(labels) + int(np.sum(labels[1:] == labels[:-1]))
+    if needed > len(logs):
+        raise ValueError(f"Expected {needed} steps or more for {len(labels)} symbols. Received: {len(logs)}")
     states = np.full(2 * len(labels) + 1, BLANK)
     states[1::2] = labels
     skips = np.zeros(len(states), bool)
     skips[3::2] = states[3::2] != states[1:-2:2]
     best = np.full(len(states), -np.inf)
     best[:2] = logs[0, states[:2]]
-    back = np.zeros((len(logs), len(states)), np.int64)  # states from which the likeliest way came
+    back = np.zeros((len(logs), len(states)), np.int64)  # states from which the likeliest path came
     for step in range(1, len(logs)):
         ways = np.full((3, len(states)), -np.inf)
         ways[0], ways[1, 1:], ways[2, 2:] = best, best[:-1], np.where(skips[2:], best[:-2], -np.inf)
         back[step] = ways.argmax(axis=0)
         best = ways.max(axis=0) + logs[step, states]
     state = len(states) - (1 if best[-1] >= best[-2] else 2)
-    if not np.isfinite(best[state]):
-        raise ValueError(f"Expected a step for each symbol. Received: {len(labels)} symbols, {len(logs)} steps")
-    way = np.zeros(len(logs), np.int64)
+    path = np.zeros(len(logs), np.int64)
     for step in reversed(range(len(logs))):
-        way[step] = state
+        path[step] = state
         state -= back[step, state]
-    said = [np.flatnonzero(way == 2 * k + 1) for k in range(len(labels))]
+    said = [np.flatnonzero(path == 2 * k + 1) for k in range(len(labels))]
     return np.array([(steps[0], steps[-1]) for steps in said])

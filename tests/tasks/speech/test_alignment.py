@@ -48,9 +48,27 @@ def test_words_have_the_times_of_their_letters():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("abab", "4 symbols, 3 steps"), ("aa", "2 symbols, 2 steps"), ("ac", "'c'"), ("", "''")]
+    ("steps", "text", "told"),
+    [
+        (3, "abab", "4 steps or more for 4 symbols. Received: 3"),
+        (2, "aa", "3 steps or more for 2 symbols. Received: 2"),
+        (3, "ac", "'c'"),
+        (3, "", "''"),
+        (6, "a  b", "one space"),
+        (6, "a ", "one space"),
+    ],
 )
-def test_what_cannot_be_said_is_refused(text, told):
-    steps = 2 if text == "aa" else 3
+def test_what_cannot_be_said_is_refused(steps, text, told):
     with pytest.raises(ValueError, match=told):
         words_in_time(logs(steps, 0), text, ALPHABET)
+
+
+@pytest.mark.parametrize(("text", "steps"), [("abab", 4), ("aa", 3), ("a", 1)])
+def test_no_step_more_is_asked_for_than_is_needed(text, steps):
+    assert len(aligned(logs(steps, 1), labels_of(text, ALPHABET))) == len(text)
+
+
+@pytest.mark.parametrize("labels", [[], [0], [1, 4]])
+def test_what_is_no_symbol_is_refused(labels):
+    with pytest.raises(ValueError, match="from 1 to 3"):
+        aligned(logs(5, 0), labels)
