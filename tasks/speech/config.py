@@ -60,7 +60,8 @@ class FeatureConfig:
     """Upper end of the highest band, Hz, at most 8000."""
     normalization: Literal["utterance", "level", "training"] = "utterance"
     """Mean 0 and deviation 1 of each band: over the whole utterance; by statistics of the training split, once the whole
-    utterance has been brought to a root mean square of 0.1; or by those statistics alone, which needs no end and so can stream."""
+    utterance's samples have been brought to mean 0 and root mean square 0.1; or by those statistics alone, which needs no end and
+    so can stream."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 8, "mels")

@@ -47,13 +47,16 @@ def log_mel(samples: Any, mel: keras.layers.Layer) -> Any:
 
 
 def levelled(samples: Any, length: Any) -> Any:
-    """Returns utterances of one loudness, whatever the microphone's gain: their root mean square is 0.1, float32 `(batch,
-    samples)`. Where it was below 1e-4, which is as good as silence, they are raised a thousandfold and stay below.
+    """Returns utterances of one loudness, whatever the microphone's gain and offset: their mean is 0 and their root mean square
+    0.1, float32 `(batch, samples)`. Where that was below 1e-4, which is as good as silence, they are raised a thousandfold and
+    stay below.
 
     Args:
         samples: float32 `(batch, samples)`, zeros behind the end.
         length: int32 `(batch,)`.
     """
+    real = ops.cast(ops.cumsum(ops.ones_like(samples, dtype="int32"), axis=1) <= length[:, None], "float32")
     count = ops.cast(ops.maximum(length, 1), "float32")[:, None]
+    samples = (samples - ops.sum(samples, axis=1, keepdims=True) / count) * real
     level = ops.sqrt(ops.sum(ops.square(samples), axis=1, keepdims=True) / count)
     return samples * (LEVEL / ops.maximum(level, SILENCE))

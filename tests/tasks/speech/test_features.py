@@ -32,14 +32,17 @@ def test_silence_is_a_finite_number():
 def test_levelled_utterances_have_one_loudness_whatever_lies_behind_their_end():
     sound = np.random.default_rng(0).normal(0, 1, 700).astype(np.float32)
     rows = np.zeros((3, 1000), np.float32)
-    for row, gain in zip(rows[:2], (0.002, 0.4), strict=True):
-        row[:700] = gain * sound
+    for row, gain, offset in zip(rows[:2], (0.002, 0.4), (0.001, -0.3), strict=True):
+        row[:700] = gain * sound + offset
     found = ops.convert_to_numpy(levelled(rows, np.array([700, 700, 0], np.int32)))
-    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
+    assert found[:, :700].mean() == pytest.approx(0, abs=1e-6)
+    assert not found[:, 700:].any()
     assert np.sqrt(np.mean(found[0, :700] ** 2)) == pytest.approx(0.1, rel=1e-4)
     assert not found[2].any()
 
 
 def test_what_is_all_but_silent_is_not_blown_up():
-    found = ops.convert_to_numpy(levelled(np.full((1, 100), 1e-6, np.float32), np.array([100], np.int32)))
-    np.testing.assert_allclose(found, 1e-3, rtol=1e-4)
+    faint = np.tile(np.array([1e-6, -1e-6], np.float32), 50)[None]
+    found = ops.convert_to_numpy(levelled(faint, np.array([100], np.int32)))
+    np.testing.assert_allclose(np.abs(found), 1e-3, rtol=1e-4)
