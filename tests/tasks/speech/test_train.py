@@ -74,7 +74,7 @@ def test_statistics_are_those_of_librosa_over_all_frames(splits, config, normali
     for row in splits.train.itertuples():
         samples = audio.samples_of(audio.opened(row.store), row.start, row.length)
         if normalization == "level":
-            samples = samples * 0.1 / np.sqrt(np.mean(samples**2))
+            samples = (samples - samples.mean()) * 0.1 / samples.std()
         mel = librosa.feature.melspectrogram(
             y=samples, sr=RATE, n_fft=WIDTH, hop_length=HOP, center=False, n_mels=config.features.mels,
             fmin=config.features.lowest, fmax=config.features.highest,
