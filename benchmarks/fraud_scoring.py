@@ -2,7 +2,7 @@
 
     python -m benchmarks.fraud_scoring saved_models/fraud/1 --data transactions.parquet
 
-`step` and `serving_default` are asked in one process; gradient boosting is given features that are already counted, so its
+`step` and `serving_default` are asked in one process; gradient boosting is given features that are already with_cardinality, so its
 figure is without the work of counting them, which is a line of its own. Then the file streams through `step` as it comes.
 """
 
@@ -22,8 +22,8 @@ from benchmarks.machine import describe_machine, peak_memory_mib
 from shared import workflow
 from tasks.fraud import data, features, stream
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.ledger import open_ledger
 from tasks.fraud.serving import histories
+from tasks.fraud.transaction_index import build_transaction_index
 
 ROWS, BATCHES, CARDS = 200_000, (1, 32, 256, 4096), 64
 
@@ -34,24 +34,24 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a Parquet file in time order, with the Handbook's columns")
     known = parser.parse_args()
     print(describe_machine("tensorflow", "keras", "scikit-learn"))
-    facts = workflow.facts(known.version)
+    metadata = workflow.load_metadata(known.version)
     model = tf.saved_model.load(str(known.version))
     step = model.signatures["step"]
-    memory_size = step.structured_input_signature[1]["card_memory"].shape[1]
-    _stream(known.data, step, facts, memory_size)
+    state_size = step.structured_input_signature[1]["card_state"].shape[1]
+    _stream(known.data, step, metadata, state_size)
     frame = data.read(dataclasses.replace(FraudConfig(), data=known.data), known.data).head(ROWS)
-    _steps(frame, step, facts, memory_size)
-    _whole(frame, model.signatures["serving_default"], facts)
-    _boosting(frame, facts)
+    _steps(frame, step, metadata, state_size)
+    _whole(frame, model.signatures["serving_default"], metadata)
+    _boosting(frame, metadata)
 
 
-def _stream(source: str, step, facts, memory_size: int) -> None:
+def _stream(source: str, step, metadata, state_size: int) -> None:
     def call(request):
         return {name: value.numpy() for name, value in step(**_tensors(request)).items()}
 
     parts = stream.batches(FraudConfig(), source, 8192)
     read, started = 0, time.perf_counter()
-    for answer in stream.score_stream(parts, call, facts, memory_size):
+    for answer in stream.score_stream(parts, call, metadata, state_size):
         before, read = read, read + len(answer["alert"])
         if before // 250_000 < read // 250_000:
             seconds = time.perf_counter() - started
@@ -60,14 +60,14 @@ def _stream(source: str, step, facts, memory_size: int) -> None:
             )
 
 
-def _steps(frame, step, facts, memory_size: int) -> None:
-    ledger = open_ledger(frame, facts["delay_days"])
+def _steps(frame, step, metadata, state_size: int) -> None:
+    ledger = build_transaction_index(frame, metadata["delay_days"])
     rng = np.random.default_rng(0)
     for batch in BATCHES:
         rows = rng.choice(len(frame), batch)
         request = {name: values[rows] for name, values in ledger.fields.items()}
-        request |= ledger.terminal_fields(rows, facts["reports"])
-        request["card_memory"] = np.zeros((batch, memory_size), np.float32)
+        request |= ledger.terminal_fields(rows, metadata["reports"])
+        request["card_state"] = np.zeros((batch, state_size), np.float32)
         request["card_time"] = np.zeros(batch, np.int64)
         tensors = _tensors(request)
         print(
@@ -75,17 +75,17 @@ def _steps(frame, step, facts, memory_size: int) -> None:
         )
 
 
-def _whole(frame, signature, facts) -> None:
-    ledger = open_ledger(frame, facts["delay_days"])
-    request = histories(ledger, np.unique(ledger.first)[:CARDS], facts["reports"], facts["terminal"])
+def _whole(frame, signature, metadata) -> None:
+    ledger = build_transaction_index(frame, metadata["delay_days"])
+    request = histories(ledger, np.unique(ledger.first)[:CARDS], metadata["reports"], metadata["terminal"])
     tensors, count = _tensors(request), int(request["length"].sum())
     rate = _rate(lambda: signature(**tensors), count)
     print(f"serving_default, {CARDS} cards of {count / CARDS:.0f} transactions: {rate:,.0f} transactions a second")
 
 
-def _boosting(frame, facts) -> None:
+def _boosting(frame, metadata) -> None:
     started = time.perf_counter()
-    table = features.table(frame, facts["delay_days"]).to_numpy()
+    table = features.table(frame, metadata["delay_days"]).to_numpy()
     print(
         f"counting the baselines' features: {len(frame) / (time.perf_counter() - started):,.0f} transactions a second"
     )

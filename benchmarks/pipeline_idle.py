@@ -25,7 +25,7 @@ REVIEWS = 4000
 def main() -> None:
     """Prints the idle share over a number of steps."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60, help="steps counted, after five that are not")
+    parser.add_argument("--steps", type=int, default=60, help="steps with_cardinality, after five that are not")
     steps = parser.parse_args().steps
     waiting, training = measure(steps)
     console = Console()
@@ -42,7 +42,7 @@ def measure(steps: int, warm_up: int = 5) -> tuple[float, float]:
     reader = model.LSTMReader(config, classes=2)
     trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
     trained.compile(keras.optimizers.AdamW(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    batches = iter(_batches(config.text.sequence_length, config.fit.batch_size).epochs(0))
+    batches = iter(_batches(config.text.sequence_length, config.training.batch_size).epochs(0))
     waiting = training = 0.0
     for step in range(warm_up + steps):
         started = time.perf_counter()
@@ -59,7 +59,7 @@ def _batches(longest: int, batch_size: int) -> SequenceBatches:
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(5.4, 0.6, REVIEWS), 10, longest).astype(int)
     sequences = [rng.integers(2, 30_000, length) for length in lengths]
-    return SequenceBatches(sequences, rng.integers(0, 2, REVIEWS), batch_size, replaced=0.05)
+    return SequenceBatches(sequences, rng.integers(0, 2, REVIEWS), batch_size, replacement_rate=0.05)
 
 
 if __name__ == "__main__":

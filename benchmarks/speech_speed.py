@@ -70,7 +70,7 @@ def _seconds(call: Callable[..., object], sounds: Sounds) -> list[float]:
 
 def _streamed(call: Callable[..., dict[str, tf.Tensor]], sounds: Sounds) -> tuple[list[float], list[float]]:
     """Returns the seconds that each piece took, and the wait for the first letter of each recording that has one."""
-    size = call.structured_input_signature[1]["memory"].shape[1]  # type: ignore[attr-defined]
+    size = call.structured_input_signature[1]["state"].shape[1]  # type: ignore[attr-defined]
     costs, waits = [], []
     for sound in sounds:
         memory, first = tf.zeros((1, size)), None
@@ -84,7 +84,7 @@ def _streamed(call: Callable[..., dict[str, tf.Tensor]], sounds: Sounds) -> tupl
                 last=tf.constant([last]),
                 memory=memory,
             )
-            written, memory = bool(answer["text"].numpy()[0]), answer["memory"]
+            written, memory = bool(answer["text"].numpy()[0]), answer["state"]
             costs.append(time.perf_counter() - began)
             if written and first is None:
                 first = (start + len(piece)) / RATE - _begins(sound) + costs[-1]

@@ -63,7 +63,7 @@ def _write(path: Path, tickers: int) -> None:
 
 
 def _measure(path: Path, tickers: int) -> None:
-    from shared.pipelines import counted
+    from shared.pipelines import with_cardinality
     from tasks.stock import data, model, train
     from tasks.stock.batches import WindowBatches, forecasts, open_panel
     from tasks.stock.config import PRESETS
@@ -72,12 +72,12 @@ def _measure(path: Path, tickers: int) -> None:
     splits = data.load(config)
     panels = {name: open_panel(getattr(splits, name), config.forecast) for name in ("train", "test")}
     laid_out, reading = _memory_mib(), peak_memory_mib()
-    trainer = model.trainer_of(model.Views(config).parts)
+    trainer = model.trainer_of(model.SubmodelBuilder(config).parts)
     trainer.compile(optimizer="adamw", loss=train.loss)
-    batches = WindowBatches(panels["train"], config.forecast, config.fit.batch_size, 1)
+    batches = WindowBatches(panels["train"], config.forecast, config.training.batch_size, 1)
     trainer.fit(batches.epochs(0), steps_per_epoch=3, verbose=0)
     started = time.perf_counter()
-    trainer.fit(counted(batches.epochs(0).take(STEPS), STEPS), verbose=0)
+    trainer.fit(with_cardinality(batches.epochs(0).take(STEPS), STEPS), verbose=0)
     step = (time.perf_counter() - started) / STEPS
     trained = peak_memory_mib()
     started = time.perf_counter()
@@ -104,19 +104,19 @@ def _serve(config) -> None:
     import tensorflow as tf
 
     from tasks.stock.calibration import NORMAL_KNOTS
-    from tasks.stock.model import Views
-    from tasks.stock.serving import servable, served_normals
+    from tasks.stock.model import SubmodelBuilder
+    from tasks.stock.serving import export_spec, served_normals
 
     normals = np.tile(NORMAL_KNOTS, (len(config.forecast.horizons), 1))
-    whole: keras.Model = Views(config).whole(served_normals(normals, config.forecast.quantiles))
-    facts = {"forecast": dataclasses.asdict(config.forecast), "normals": normals.tolist()}
-    endpoints = servable(whole, facts).endpoints
+    whole: keras.Model = SubmodelBuilder(config).whole(served_normals(normals, config.forecast.quantiles))
+    metadata = {"forecast": dataclasses.asdict(config.forecast), "normals": normals.tolist()}
+    signatures = export_spec(whole, metadata).signatures
     for name in ("step", "serving_default"):
-        call = tf.function(endpoints[name].function)
+        call = tf.function(signatures[name].function)
         for batch in BATCHES:
             request = {
                 key: tf.constant(np.resize(value, (batch, *value.shape[1:])))
-                for key, value in endpoints[name].request.items()
+                for key, value in signatures[name].example_request.items()
             }
             call(**request)
             times = []

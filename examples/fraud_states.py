@@ -36,7 +36,7 @@ class Scorer:
     def __init__(self, model: str, database: str) -> None:
         self.model = tf.saved_model.load(model)
         self.step = self.model.signatures["step"]
-        self.memory_size = self.step.structured_input_signature[1]["card_memory"].shape[1]
+        self.state_size = self.step.structured_input_signature[1]["card_state"].shape[1]
         self.delay = json.loads((Path(model) / "task.json").read_text())["delay_days"] * 86_400
         self.database = sqlite3.connect(database)
         self.database.executescript(TABLES)
@@ -44,7 +44,7 @@ class Scorer:
     def score(self, card: str, terminal: str, time: int, amount: float) -> dict[str, Any]:
         """Returns `fraud_probability` and `alert` of one transaction, and remembers it of the card."""
         row = self.database.execute("select memory, time from cards where card = ?", (card,)).fetchone()
-        memory = np.frombuffer(row[0], np.float32) if row else np.zeros(self.memory_size, np.float32)
+        memory = np.frombuffer(row[0], np.float32) if row else np.zeros(self.state_size, np.float32)
         query = "select time, amount, fraud from confirmed where terminal = ? and time <= ? order by time desc, rowid desc limit ?"
         known = np.array(
             self.database.execute(query, (terminal, time - self.delay, REPORTS)).fetchall(), np.float64
@@ -55,10 +55,10 @@ class Scorer:
             terminal_time=tf.constant(known[None, :, 0], tf.int64),
             terminal_amount=tf.constant(known[None, :, 1], tf.float32),
             terminal_fraud=tf.constant(known[None, :, 2], tf.int32),
-            card_memory=tf.constant(memory[None]),
+            card_state=tf.constant(memory[None]),
             card_time=tf.constant([row[1] if row else 0], tf.int64),
         )
-        state = (card, answer["card_memory"].numpy()[0].tobytes(), int(answer["card_time"][0]))
+        state = (card, answer["card_state"].numpy()[0].tobytes(), int(answer["card_time"][0]))
         with self.database:
             self.database.execute("insert or replace into cards values (?, ?, ?)", state)
         return {"fraud_probability": float(answer["fraud_probability"][0]), "alert": bool(answer["alert"][0])}

@@ -32,7 +32,7 @@ from tasks.speech.alignment import Word, words_in_time
 from tasks.speech.config import AudioConfig, SpeechConfig
 from tasks.speech.evaluate import log_probabilities
 from tasks.speech.features import RATE
-from tasks.speech.model import STEP, parts_of
+from tasks.speech.model import STEP, get_submodels
 
 NAMES = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
 LATE = 0.08  # seconds from the step that tells a letter to its sound: the model tells early, since it has heard all that follows
@@ -92,9 +92,9 @@ def cut(version: Path, manifest: str) -> Iterator[Digit]:
         DataError: no digit is said, nobody knows by whom, or the model is another task's or reads forwards alone, and so
             tells its letters late.
     """
-    frame, facts = data.read(SpeechConfig(), manifest), workflow.facts(version)
+    frame, metadata = data.read(SpeechConfig(), manifest), workflow.load_metadata(version)
     model = keras_file.load(version / "model.keras")
-    if facts.get("task") != "speech" or parts_of(model).memory_size is not None:
+    if metadata.get("task") != "speech" or get_submodels(model).state_size is not None:
         raise DataError(f"{version}: no recogniser of whole utterances. Train speech by --preset default.")
     if not frame["speaker"].all():
         raise DataError(f"{manifest}: does not say who speaks. Add the column speaker.")
@@ -102,7 +102,7 @@ def cut(version: Path, manifest: str) -> Iterator[Digit]:
     if said.empty:
         raise DataError(f"{manifest}: nobody says {', '.join(NAMES)}.")
     for (_, row), logs in zip(said.iterrows(), log_probabilities(model, said), strict=True):
-        yield from _cut(row, logs, facts["alphabet"])
+        yield from _cut(row, logs, metadata["alphabet"])
 
 
 def _cut(row: pd.Series, logs: np.ndarray, alphabet: str) -> Iterator[Digit]:

@@ -31,7 +31,7 @@ class Listener:
         if "step" not in self.model.signatures:
             raise SystemExit(f"{model}: cannot stream. Train with --preset streaming.")
         self.step = self.model.signatures["step"]
-        self.memory = np.zeros((1, self.step.structured_input_signature[1]["memory"].shape[1]), np.float32)
+        self.memory = np.zeros((1, self.step.structured_input_signature[1]["state"].shape[1]), np.float32)
 
     def hear(self, samples: np.ndarray, last: bool = False) -> str:
         """Returns what has been recognised since, to be put behind what was."""
@@ -41,7 +41,7 @@ class Listener:
             last=tf.constant([last]),
             memory=tf.constant(self.memory),
         )
-        self.memory = answer["memory"].numpy()
+        self.memory = answer["state"].numpy()
         return answer["text"].numpy()[0].decode()
 
 

@@ -14,7 +14,7 @@ from shared.sources import Splits
 MANY = 50  # classes, beyond which there must be five records for each
 
 
-def classes_of(splits: Splits, source: str) -> list[str]:
+def list_classes(splits: Splits, source: str) -> list[str]:
     """Returns the classes in order: the different labels of the training split.
 
     Args:
@@ -43,14 +43,14 @@ def classes_of(splits: Splits, source: str) -> list[str]:
     return classes
 
 
-def class_numbers(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Returns the position of each label in `classes`, int64 `(examples,)`."""
     number = {name: k for k, name in enumerate(classes)}
     return np.array([number[label] for label in labels], np.int64)
 
 
-def known_class_numbers(labels: pd.Series, classes: Sequence[str], source: str) -> np.ndarray:
-    """Returns what `class_numbers` does, of labels that a file of the user's brings to a trained model.
+def known_class_ids(labels: pd.Series, classes: Sequence[str], source: str) -> np.ndarray:
+    """Returns what `class_ids` does, of labels that a file of the user's brings to a trained model.
 
     Raises:
         DataError: a label is none of the classes; the first row that has one is named.
@@ -62,10 +62,10 @@ def known_class_numbers(labels: pd.Series, classes: Sequence[str], source: str) 
             f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not one the model was trained on '
             f"({', '.join(classes)}). Relabel the row or drop it."
         )
-    return class_numbers(labels.tolist(), classes)
+    return class_ids(labels.tolist(), classes)
 
 
-def classified(probabilities: Any, classes: Any) -> dict[str, Any]:
+def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:
     """Returns a signature's outputs: `label`, the most probable, strings `(batch,)`, its `probability` float32 `(batch,)`, and
     the `probabilities` of all labels float32 `(batch, classes)`.
 

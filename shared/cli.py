@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import SuiteError
-from shared.terminal import answer_table, complain, greetings_unseen, printable, say, table
+from shared.terminal import print_error, print_line, print_predictions, print_table, printable, suppress_native_stderr
 
 if TYPE_CHECKING:
     from shared.config import TaskConfig
@@ -46,11 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"unknown option: {rest[0]}")
         known.run(known, rest)
     except SuiteError as error:
-        complain(f"lstm-suite: {error}".replace("\n", " "))
+        print_error(f"lstm-suite: {error}".replace("\n", " "))
         return 2
     except KeyboardInterrupt:
         resumes = " The same command takes training up again after its last whole epoch."
-        complain("lstm-suite: interrupted." + (resumes if known.command == "train" else ""))
+        print_error("lstm-suite: interrupted." + (resumes if known.command == "train" else ""))
         return 130
     except BrokenPipeError:  # the reader, such as `head`, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -176,14 +176,14 @@ def _list(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import task
 
     rows = []
-    for name in task.task_names():
+    for name in task.list_task_names():
         folder = Path(known.output).expanduser() / name
         numbers = sorted(int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
         rows.append(
-            [name, task.summary(name), " ".join(task.presets(name)), str(numbers[-1]) if numbers else "none yet"]
+            [name, task.load_summary(name), " ".join(task.load_presets(name)), str(numbers[-1]) if numbers else "none yet"]
         )
-    table(["task", "what it does", "presets", "newest version"], rows)
-    say(f"Next: {_program()} train TASK --preset sample, or {_program()} train TASK --help for all its options.")
+    print_table(["task", "what it does", "presets", "newest version"], rows)
+    print_line(f"Next: {_program()} train TASK --preset sample, or {_program()} train TASK --help for all its options.")
 
 
 def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -192,7 +192,7 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import workflow
 
     command = shlex.join(["lstm-suite", "train", known.task, "--preset", known.preset, *rest])
-    say(f"{known.task}: training on {config.data} (preset {known.preset}).")
+    print_line(f"{known.task}: training on {config.data} (preset {known.preset}).")
     version, run = workflow.train(loaded, config, command)
     _show_run(run, version)
 
@@ -200,13 +200,13 @@ def _train(known: argparse.Namespace, rest: Sequence[str]) -> None:
 def _check(known: argparse.Namespace, rest: Sequence[str]) -> None:
     config = _config(known.task, known.preset, rest, prog=f"lstm-suite check {known.task} [--preset NAME]")
     loaded = _load(known.task)
-    from shared import checking
+    from shared import data_summary
 
     splits = loaded.load(config)
-    table(checking.HEAD, checking.described(splits), title=f"{known.task}: what is understood of {config.data}")
+    print_table(data_summary.HEADER, data_summary.summarize_splits(splits), title=f"{known.task}: what is understood of {config.data}")
     if splits.origin.split:
-        say(f"How the splits were told apart: {splits.origin.split}.")
-    say(f"Nothing is amiss. Next: {shlex.join([_program(), 'train', known.task, '--preset', known.preset, *rest])}")
+        print_line(f"How the splits were told apart: {splits.origin.split}.")
+    print_line(f"Nothing is amiss. Next: {shlex.join([_program(), 'train', known.task, '--preset', known.preset, *rest])}")
 
 
 def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -215,15 +215,15 @@ def _evaluate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import sources, workflow
 
     version = _version(config.output, known)
-    if not sources.is_file(config.data):
+    if not sources.is_path(config.data):
         raise SuiteError(f"evaluate: name a file of labelled records with --data. Received: {config.data}")
     scores = workflow.evaluate(loaded, config, version, config.data)
     if known.json:
         values = {s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores}
-        say(json.dumps({name: {key: _finite(v) for key, v in value.items()} for name, value in values.items()}))
+        print_line(json.dumps({name: {key: _finite(v) for key, v in value.items()} for name, value in values.items()}))
         return
     rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
-    table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
+    print_table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
 
 
 def _recalibrate(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -234,9 +234,9 @@ def _recalibrate(known: argparse.Namespace, rest: Sequence[str]) -> None:
     if loaded.recalibrate is not None and config.data == "sample":
         raise SuiteError("recalibrate: name newer records with --data. The sample is none.")
     version, told = workflow.recalibrate(loaded, config, known.version)
-    say(f"Exported {version}, calibrated by {config.data}:")
+    print_line(f"Exported {version}, calibrated by {config.data}:")
     for name, value in told.items():
-        say(f"  {name}: {value}")
+        print_line(f"  {name}: {value}")
 
 
 def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -249,9 +249,9 @@ def _predict(known: argparse.Namespace, rest: Sequence[str]) -> None:
     answers = workflow.predict(loaded, _version(known.output, known), lines)
     if known.json:
         for line, answer in zip(lines, answers, strict=True):
-            say(json.dumps({"input": printable(line), **answer}))
+            print_line(json.dumps({"input": printable(line), **answer}))
         return
-    answer_table(lines, answers)
+    print_predictions(lines, answers)
 
 
 def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -259,12 +259,12 @@ def _export(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import workflow
 
     version = workflow.re_export(loaded, known.model, Path(known.output).expanduser() / known.task)
-    say(f"Exported {version}")
+    print_line(f"Exported {version}")
 
 
 def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
     if known.engine == "tf-serving":
-        with greetings_unseen():
+        with suppress_native_stderr():
             from shared.serving import engine
 
         status = engine.run(Path(known.models).expanduser(), known.host, known.port, known.grpc_port)
@@ -272,23 +272,23 @@ def _serve(known: argparse.Namespace, rest: Sequence[str]) -> None:
             raise SuiteError(f"serve: TensorFlow Serving ended with status {status}; what it says stands above.")
         return
     try:
-        with greetings_unseen():
+        with suppress_native_stderr():
             from shared.serving.server import Server, Settings
     except ModuleNotFoundError as error:
         raise SuiteError(f"serve: {error.name} is not installed. Run: pip install 'lstm-suite[serving]'") from error
 
     server = Server(Settings(Path(known.models).expanduser(), known.host, known.port, known.grpc_port))
-    say(f"Serving {known.models} at http://{known.host}:{server.port} and, by gRPC, {known.host}:{server.grpc_port}.")
+    print_line(f"Serving {known.models} at http://{known.host}:{server.port} and, by gRPC, {known.host}:{server.grpc_port}.")
     server.run()
 
 
 def _serve_config(known: argparse.Namespace, rest: Sequence[str]) -> None:
-    with greetings_unseen():
+    with suppress_native_stderr():
         from shared.serving import configs
 
     for path in configs.write(Path(known.models).expanduser(), Path(known.output).expanduser(), known.image):
-        say(f"{path}: written.")
-    say(f"Next: docker compose -f {known.output}/compose.yaml up")
+        print_line(f"{path}: written.")
+    print_line(f"Next: docker compose -f {known.output}/compose.yaml up")
 
 
 def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -296,24 +296,24 @@ def _demo(known: argparse.Namespace, rest: Sequence[str]) -> None:
 
     from shared import task
 
-    say("Training every task on its embedded sample. It shows the way; it is not a result.")
+    print_line("Training every task on its embedded sample. It shows the way; it is not a result.")
     finished = []
-    for name in task.task_names():
+    for name in task.list_task_names():
         loaded = _load(name)
         from shared import workflow
 
-        config = dataclasses.replace(task.presets(name)["sample"], output=known.output)
+        config = dataclasses.replace(task.load_presets(name)["sample"], output=known.output)
         command = f"lstm-suite train {name} --preset sample --output {known.output}"
         version, run = workflow.train(loaded, config, command)
         _show_run(run, version)
-        answers = workflow.predict(loaded, version, loaded.examples)
-        answer_table(loaded.examples[-SHOWN:], answers[-SHOWN:], f"answers from {version}")
+        answers = workflow.predict(loaded, version, loaded.example_inputs)
+        print_predictions(loaded.example_inputs[-SHOWN:], answers[-SHOWN:], f"answers from {version}")
         finished.append((name, version))
-    say("\nNext:")
+    print_line("\nNext:")
     for name, version in finished:
-        say(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
-        say(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
-        say(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
+        print_line(f"  {_program()} predict {name} --output {known.output} …     more answers from {version}")
+        print_line(f"  {_program()} train {name} --data your_file.csv …     your own data; --help shows every option")
+        print_line(f"  {_program()} train {name}                            the real data set, as in tasks/{name}/README.md")
 
 
 def _new(known: argparse.Namespace, rest: Sequence[str]) -> None:
@@ -330,22 +330,22 @@ def _new(known: argparse.Namespace, rest: Sequence[str]) -> None:
         "README.md": "what a reader is told",
     }
     for path in new_task.create(known.name):
-        say(f"{path.relative_to(new_task.ROOT)}: {told.get(path.name, 'the package')}")
-    say(f"Next: {_program()} train {known.name} --preset sample; then write your own into these files, top to bottom.")
-    say("The contract test takes it up by itself: python -m pytest tests/contract")
+        print_line(f"{path.relative_to(new_task.ROOT)}: {told.get(path.name, 'the package')}")
+    print_line(f"Next: {_program()} train {known.name} --preset sample; then write your own into these files, top to bottom.")
+    print_line("The contract test takes it up by itself: python -m pytest tests/contract")
 
 
 def _results(known: argparse.Namespace, rest: Sequence[str]) -> None:
     from shared import results
 
     if known.add:
-        say(f"tasks/{results.add(known.add)}/results.json: written.")
-    with greetings_unseen():  # the metric of each task's headline is in what it trains with
+        print_line(f"tasks/{results.add(known.add)}/results.json: written.")
+    with suppress_native_stderr():  # the metric of each task's headline is in what it trains with
         changed = results.rebuild()
     for path in changed:
-        say(f"{path.relative_to(results.ROOT)}: tables written anew.")
+        print_line(f"{path.relative_to(results.ROOT)}: tables written anew.")
     if not changed:
-        say("All tables are as results.json says.")
+        print_line("All tables are as results.json says.")
 
 
 def _program() -> str:
@@ -360,9 +360,9 @@ def _load(name: str) -> Task:
     """Loads a task, TensorFlow with it."""
     from shared import task
 
-    task.presets(name)  # an unknown name is the user's slip, not TensorFlow's
-    with greetings_unseen():
-        loaded = task.task(name)
+    task.load_presets(name)  # an unknown name is the user's slip, not TensorFlow's
+    with suppress_native_stderr():
+        loaded = task.load_task(name)
         import tensorflow as tf
 
         tf.config.list_physical_devices()  # it complains of a GPU that is not there when it first looks
@@ -375,7 +375,7 @@ def _config(name: str, preset: str, arguments: Sequence[str], prog: str) -> Task
 
     from shared import task
 
-    presets = task.presets(name)
+    presets = task.load_presets(name)
     if preset not in presets:
         raise SuiteError(f'{name} has no preset "{preset}". Choose one of {", ".join(presets)}.')
     default = presets[preset]
@@ -387,7 +387,7 @@ def _config(name: str, preset: str, arguments: Sequence[str], prog: str) -> Task
                 default=default,
                 args=list(arguments),
                 prog=prog,
-                description=f"{task.summary(name)} Presets: {', '.join(presets)}; defaults shown are those of {preset}.",
+                description=f"{task.load_summary(name)} Presets: {', '.join(presets)}; defaults shown are those of {preset}.",
                 config=(tyro.conf.AvoidSubcommands,),
             )
     except SystemExit as stop:
@@ -408,7 +408,7 @@ def _refusal(error: BaseException) -> ValueError | None:
 def _version(output: str, known: argparse.Namespace) -> Path:
     from shared import export
 
-    return export.version_of(Path(output).expanduser() / known.task, known.version)
+    return export.find_version(Path(output).expanduser() / known.task, known.version)
 
 
 def _lines(file: str | None) -> list[str]:
@@ -416,7 +416,7 @@ def _lines(file: str | None) -> list[str]:
     place = file or "standard input"
     if file is None:
         if sys.stdin.isatty():
-            complain("Type one input a line; end with Ctrl-D.")
+            print_error("Type one input a line; end with Ctrl-D.")
         raw = sys.stdin.buffer.read()
     else:
         try:
@@ -436,8 +436,8 @@ def _show_run(run: Run, version: Path) -> None:
 
     head, *rows = score_grid(run.evaluation.scores, lambda score: f"{score.value:.4f}")
     title = f"{run.task.name} on {run.splits.origin.name}, {run.splits.size('test'):,} test records"
-    table(head, rows, title)
-    say(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
+    print_table(head, rows, title)
+    print_line(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md there).")
 
 
 def _finite(value: float) -> float | None:

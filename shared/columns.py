@@ -17,20 +17,20 @@ WITH_DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 WITH_THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
 
 
-def identifiers(values: pd.Series, source: str, empty_is_fine: bool = False) -> np.ndarray:
+def parse_identifiers(values: pd.Series, source: str, allow_empty: bool = False) -> np.ndarray:
     """Returns names as text, `(rows,)` of objects: 12 in one file is "12" in another, and 12.0 in a third.
 
     Raises:
         DataError: a cell is empty, unless that is fine.
     """
     text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
-    if not empty_is_fine:
+    if not allow_empty:
         missing = np.array([not word.strip() for word in text], bool)
-        refuse_gaps(missing, values, source)
+        raise_where_empty(missing, values, source)
     return np.array(text, object)
 
 
-def numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
+def parse_numbers(values: pd.Series, source: str, allow_empty: bool) -> np.ndarray:
     """Returns finite numbers, float64 `(rows,)`; an empty cell, where that is fine, is not a number.
 
     Decimal commas are understood where the whole column has them (12,50 and 1.234,56), and commas between thousands where the
@@ -44,9 +44,9 @@ def numbers(values: pd.Series, source: str, empty_is_fine: bool) -> np.ndarray:
     text = _without_commas(text, values, source)
     found = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
     wrong = found.isna() & (text != "") | np.isinf(found)
-    refuse(wrong, values, source, "is no finite number")
-    if not empty_is_fine:
-        refuse_gaps(found.isna(), values, source)
+    raise_where(wrong, values, source, "is no finite number")
+    if not allow_empty:
+        raise_where_empty(found.isna(), values, source)
     return found.to_numpy(np.float64)
 
 
@@ -59,7 +59,7 @@ def _without_commas(text: pd.Series, values: pd.Series, source: str) -> pd.Serie
     decimal = filled.str.fullmatch(WITH_DECIMAL_COMMA).all()
     thousands = bool((text[commas].str.fullmatch(WITH_THOUSANDS)).all())
     if decimal and thousands:
-        refuse(
+        raise_where(
             commas, values, source, "may have a decimal comma or thousands; write it without the comma, or with a point"
         )
     if decimal:
@@ -67,7 +67,7 @@ def _without_commas(text: pd.Series, values: pd.Series, source: str) -> pd.Serie
     return text.str.replace(",", "", regex=False) if thousands else text
 
 
-def records_of(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
+def parse_json_lines(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
     """Returns lines, a JSON object each, as a table.
 
     Raises:
@@ -87,14 +87,14 @@ def records_of(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-def refuse(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
+def raise_where(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
     """Raises a `DataError` that names the first row for which `wrong` is True; 1 is the first record."""
     if np.any(wrong):
         row = int(np.argmax(np.asarray(wrong)))
         raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": it {complaint}.')
 
 
-def refuse_gaps(missing: Any, values: pd.Series, source: str, wanted: str = "a value") -> None:
+def raise_where_empty(missing: Any, values: pd.Series, source: str, wanted: str = "a value") -> None:
     """Raises a `DataError` that names the first row for which `missing` is True: it needs what is `wanted`."""
     if np.any(missing):
         row = int(np.argmax(np.asarray(missing)))

@@ -1,4 +1,10 @@
-"""The frozen settings every task shares. Imports nothing heavy, so that the command line can show them at once."""
+"""The frozen settings that all tasks share.
+
+The command line is generated from these dataclasses: a field is an option, its docstring is the help text. Each section of
+options is one dataclass, and every task has the same sections in the same order: the top level, `columns`, `split`, then `text`,
+`features`, `augment` or `forecast`, then `model`, `lstm`, `training`, `decoding`, `evaluation`. This module imports nothing heavy,
+so that help appears immediately.
+"""
 
 from __future__ import annotations
 
@@ -6,134 +12,217 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, TypeVar
 
 T = TypeVar("T", bound=Any)
 
+SECTIONS = (
+    *("columns", "split", "text", "features", "augment", "forecast"),
+    *("model", "lstm", "training", "decoding", "evaluation"),
+)
+"""Names of the sections, in the order of every task."""
+
+
+class Section:
+    """Base class of a section of options.
+
+    Attributes:
+        SECTION: name of the section, as in `--training.epochs`; "" for options of the top level.
+    """
+
+    SECTION: ClassVar[str] = ""
+
 
 @dataclass(frozen=True)
-class LSTMConfig:
-    """Shape and regularisation of a stack of LSTM layers."""
+class LSTMConfig(Section):
+    """Shape and regularization of the stack of LSTM layers."""
+
+    SECTION: ClassVar[str] = "lstm"
 
     units: tuple[int, ...] = (128,)
-    """Units of each layer, lowest first; a bidirectional layer has this many in each direction."""
+    """Units of each layer, first layer first; a bidirectional layer has this many units in each direction."""
     bidirectional: bool = False
-    """Read the sequence from both ends. Needs the whole sequence, so such a stack cannot run step by step."""
+    """Read the sequence in both directions. The layer then needs the whole sequence and cannot run step by step."""
     dropout: float = 0.0
-    """Share of a layer's outputs set to zero on their way to the next layer, in [0, 1)."""
+    """Dropout rate between two layers of the stack, in [0, 1)."""
     recurrent_dropout: float = 0.0
-    """Share of the recurrent state set to zero, one mask a sequence, in [0, 1) (Gal & Ghahramani, 2016)."""
+    """Dropout rate of the recurrent state, one mask per sequence, in [0, 1) (Gal & Ghahramani, 2016)."""
     layer_normalization: bool = False
-    """Normalise each layer's output over its units (Ba et al., 2016)."""
+    """Normalize the output of each layer over its units (Ba et al., 2016)."""
     residual: bool = False
-    """Add each layer's input to its output from the second layer on; all layers need the same units."""
+    """Add the input of each layer to its output, from the second layer on; all layers need the same number of units."""
 
     def __post_init__(self) -> None:
         if not self.units or any(units < 1 for units in self.units):
-            raise ValueError(f"Expected `units` to hold one positive number a layer. Received: units={self.units}")
-        require_share(self, "dropout", "recurrent_dropout")
+            raise ValueError(
+                f"{option(self, 'units')} must have one positive number per layer. Received: {_as_typed(self.units)}"
+            )
+        require_fraction(self, "dropout", "recurrent_dropout")
         if self.residual and len(set(self.units)) > 1:
-            raise ValueError(f"Residual connections need equal units in every layer. Received: units={self.units}")
+            raise ValueError(
+                f"{option(self, 'residual')} needs the same number of units in every layer. "
+                f"Received: {option(self, 'units')} {_as_typed(self.units)}"
+            )
 
 
 @dataclass(frozen=True)
-class FitConfig:
-    """How a model is trained."""
+class TrainingConfig(Section):
+    """Optimizer, epochs and random seed."""
+
+    SECTION: ClassVar[str] = "training"
 
     epochs: int = 5
-    """Most passes over the training split; early stopping may end sooner."""
+    """Maximum number of passes over the training split; early stopping may end training sooner."""
     batch_size: int = 64
-    """Examples in one gradient step."""
+    """Examples per gradient step."""
     learning_rate: float = 1e-3
-    """Peak of the learning rate: a short linear warm-up, then a cosine down to a fiftieth of it."""
+    """Maximum learning rate: a short linear warm-up leads to it, then a cosine decay to 1/50 of it."""
     weight_decay: float = 0.01
     """Decoupled weight decay (AdamW; Loshchilov & Hutter, 2019)."""
     gradient_clip: float = 1.0
-    """Largest L2 norm of the whole gradient."""
+    """Maximum L2 norm of the gradient of all weights together."""
     patience: int = 2
-    """Epochs that are no better on validation before training stops and the best weights come back."""
-    averaging: float = 0.0
-    """Decay a step of a moving average of the weights (Polyak & Juditsky, 1992), in [0, 1): at the end it takes the best
-    epoch's place if validation is no worse by it; 0 keeps none."""
+    """Epochs without improvement on the validation split before training stops and restores the best weights."""
+    ema_decay: float = 0.0
+    """Decay per step of an exponential moving average of the weights (Polyak & Juditsky, 1992), in [0, 1). The average replaces
+    the weights of the best epoch if it is at least as good on the validation split; 0 disables it."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Arithmetic in training; what is exported is always float32."""
+    """Number format used in training; the exported model is always float32."""
     seed: int = 1
-    """Seeds the weights, the dropout masks and the order of the data."""
+    """Random seed of the initial weights, the dropout masks and the order of the data."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "epochs", "batch_size", "patience")
-        require_share(self, "averaging")
-        for name in ("learning_rate", "gradient_clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"Expected `{name}` above 0. Received: {name}={getattr(self, name)}")
+        require_fraction(self, "ema_decay")
+        require_positive(self, "learning_rate", "gradient_clip")
 
 
 @dataclass(frozen=True)
-class TaskConfig:
-    """What the settings of all tasks have in common; a task adds its own fields."""
+class SplitConfig(Section):
+    """How the data are divided into training, validation and test split."""
 
-    data: str = "sample"
-    """`sample`, a file (.csv .tsv .jsonl .parquet, also .gz or .xz), or the name of a TensorFlow data set; for fraud
-    `openml:NAME` too, for stock `yahoo:TICKER,TICKER`."""
-    validation_data: str | None = None
-    """A file that holds the validation split; without it a part of the training rows is kept back."""
-    test_data: str | None = None
-    """A file that holds the test split; without it a part of the rows is kept back."""
-    validation_fraction: float = 0.1
-    """Share of the training rows kept back for validation, in (0, 1)."""
+    SECTION: ClassVar[str] = "split"
+
     test_fraction: float = 0.2
-    """Share of the rows kept back as test, in (0, 1)."""
-    group_column: str | None = None
-    """Rows with the same value here (a film, a customer) never stand on both sides of a split."""
-    output: str = "saved_models"
-    """Models go to OUTPUT/TASK/VERSION, runs in progress to OUTPUT/TASK/runs."""
-    resume: bool = True
-    """Go on with an interrupted run of the very same settings, data and code where there is one."""
-    lstm: LSTMConfig = field(default_factory=LSTMConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    """Fraction of the data in the test split, in (0, 1), where the data have no test split of their own."""
+    validation_fraction: float = 0.1
+    """Fraction of the remaining data in the validation split, in (0, 1), where the data have no validation split of their own."""
 
     def __post_init__(self) -> None:
         for name in ("validation_fraction", "test_fraction"):
-            if not 0.0 < getattr(self, name) < 1.0:
-                raise ValueError(f"Expected `{name}` in (0, 1). Received: {name}={getattr(self, name)}")
+            value = getattr(self, name)
+            if not 0.0 < value < 1.0:
+                raise ValueError(f"{option(self, name)} must be in (0, 1). Received: {value}")
 
 
-def require_at_least(config: Any, least: float, *names: str) -> None:
-    """Raises a `ValueError` that names the first of a configuration's fields to lie below `least`; None passes."""
+@dataclass(frozen=True)
+class DataConfig(Section):
+    """Where the data come from."""
+
+    data: str = ""
+    """Data to read: a file (.csv, .tsv, .jsonl or .parquet, also compressed as .gz, .xz or .bz2), another source that the README of
+    the task names, the name of a TensorFlow data set, or `sample` for the embedded sample."""
+
+
+@dataclass(frozen=True)
+class SplitFilesConfig(DataConfig):
+    """Where the data come from, with separate files for validation and test."""
+
+    validation_data: str | None = None
+    """File with the validation split; without it, a fraction of the training data is held out."""
+    test_data: str | None = None
+    """File with the test split; without it, a fraction of the data is held out."""
+
+
+@dataclass(frozen=True)
+class OutputConfig(Section):
+    """Where the results go."""
+
+    output: str = "saved_models"
+    """Folder for the results: exported versions go to OUTPUT/TASK/VERSION, logs and checkpoints to OUTPUT/TASK/runs."""
+    resume: bool = True
+    """Continue an interrupted run of the same settings, data and code, if there is one."""
+
+
+@dataclass(frozen=True)
+class TaskConfig(OutputConfig, DataConfig):
+    """Settings that all tasks have; each task adds its sections in the order of `SECTIONS`.
+
+    Every subclass has the sections `lstm` and `training`; it lists them itself, so that they stand in their place.
+    """
+
+
+@dataclass(frozen=True)
+class SplitFilesTaskConfig(TaskConfig, SplitFilesConfig):
+    """Settings of a task whose validation and test split may be separate files."""
+
+
+def option(config: Any, name: str) -> str:
+    """Returns a field of a section as it is typed on the command line, such as `--training.batch-size`."""
+    section = getattr(config, "SECTION", "")
+    return f"--{section}.{name}".replace("--.", "--").replace("_", "-")
+
+
+def require_at_least(config: Any, minimum: float, *names: str) -> None:
+    """Checks that fields of a section are at least `minimum`; None passes.
+
+    Raises:
+        ValueError: a field is smaller; the message names the option.
+    """
     for name in names:
         value = getattr(config, name)
-        if value is not None and value < least:
-            raise ValueError(f"Expected `{name}` of at least {least}. Received: {name}={value}")
+        if value is not None and value < minimum:
+            raise ValueError(f"{option(config, name)} must be at least {minimum}. Received: {value}")
 
 
-def require_share(config: Any, *names: str) -> None:
-    """Raises a `ValueError` that names the first of a configuration's fields to lie outside [0, 1)."""
+def require_positive(config: Any, *names: str) -> None:
+    """Checks that fields of a section are greater than 0.
+
+    Raises:
+        ValueError: a field is 0, negative or NaN; the message names the option.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if not value > 0:
+            raise ValueError(f"{option(config, name)} must be greater than 0. Received: {value}")
+
+
+def require_fraction(config: Any, *names: str) -> None:
+    """Checks that fields of a section are in [0, 1).
+
+    Raises:
+        ValueError: a field is outside; the message names the option.
+    """
     for name in names:
         value = getattr(config, name)
         if not 0.0 <= value < 1.0:
-            raise ValueError(f"Expected `{name}` in [0, 1). Received: {name}={value}")
+            raise ValueError(f"{option(config, name)} must be in [0, 1). Received: {value}")
 
 
-def as_trained(asked: T, trained: Mapping[str, Any]) -> T:
-    """Returns settings of which each is what was asked for where that is not the default, and else the trained model's.
+def with_trained_defaults(config: T, trained: Mapping[str, Any]) -> T:
+    """Returns a section in which each field that has its default value is replaced with the value of the trained model.
 
     Args:
-        asked: a configuration.
-        trained: the same as JSON-ready values, as a model's facts hold them.
+        config: a section of options as the user gave it.
+        trained: the fields of the same section as JSON-ready values, from the metadata of the model.
     """
-    plain = type(asked)()
-    own = {f.name: getattr(asked, f.name) for f in dataclasses.fields(asked)}
-    other = {name: value for name, value in own.items() if value != getattr(plain, name)}
-    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in trained.items()}
-    return type(asked)(**{**kept, **other})
+    defaults = type(config)()
+    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+    changed = {name: value for name, value in values.items() if value != getattr(defaults, name)}
+    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in trained.items()}
+    return type(config)(**{**restored, **changed})
 
 
 def as_dict(config: Any) -> dict[str, Any]:
-    """Returns a configuration as plain, JSON-ready values; a date is its text."""
+    """Returns a configuration as JSON-ready values; a date becomes its ISO 8601 text."""
     return json.loads(json.dumps(dataclasses.asdict(config), default=str))
 
 
-def fingerprint(*parts: Any) -> str:
-    """Returns 16 hexadecimal digits that change when any of the JSON-ready `parts` changes."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+def fingerprint(*values: Any) -> str:
+    """Returns 16 hexadecimal digits that change when any of the JSON-ready `values` changes."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _as_typed(values: tuple[Any, ...]) -> str:
+    return " ".join(map(str, values)) or "nothing"

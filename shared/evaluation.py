@@ -83,7 +83,7 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarr
     return count[used] / len(labels), mean[0], mean[1]
 
 
-CLASSIFICATION: Mapping[str, Metric] = {
+CLASSIFICATION_METRICS: Mapping[str, Metric] = {
     "accuracy": accuracy,
     "f1_macro": f1_macro,
     "roc_auc": roc_auc,
@@ -112,7 +112,7 @@ def score(
     return scores
 
 
-def score_of_days(
+def block_bootstrap_score(
     model: str, metric: str, sums: np.ndarray, value: Callable[[np.ndarray], np.ndarray], length: int
 ) -> Score:
     """Scores a model by sums over days, with a 95 % interval by a circular block bootstrap (Politis & Romano, 1992): days
@@ -160,12 +160,12 @@ def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]
     return tuple(float(factor) for factor in np.exp(found.x))
 
 
-def uncalibrated(probabilities: np.ndarray, factor: float) -> np.ndarray:
+def undo_temperature(probabilities: np.ndarray, factor: float) -> np.ndarray:
     """Returns what softmax gave before the logits were multiplied by `factor`, `(examples, classes)`."""
     return np.asarray(softmax(np.log(np.maximum(probabilities, 1e-30)) / factor, axis=1))
 
 
-def mixed_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> np.ndarray:
+def mix_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> np.ndarray:
     """Returns softmax of the logits' weighted sum, `(examples, classes)`."""
     return np.asarray(softmax(np.tensordot(np.asarray(shares), np.stack(logits), axes=1), axis=1))
 

@@ -1,7 +1,7 @@
 """The only writer of models.
 
-A version is written to a folder aside, verified there, and renamed to its number: TensorFlow Serving picks a number up
-the moment it appears, so it must be whole and right by then. When anything fails, the folder aside goes and every
+A version is written to a folder staging, verified there, and renamed to its number: TensorFlow Serving picks a number up
+the moment it appears, so it must be whole and right by then. When anything fails, the folder staging goes and every
 earlier version stays as it was.
 
     saved_models/TASK/3/   saved_model.pb  variables/  assets/  assets.extra/tf_serving_warmup_requests
@@ -31,15 +31,15 @@ import tensorflow as tf
 from shared import cpp_runtime
 from shared.errors import ExportError
 from shared.lstm import disable_cudnn
-from shared.signatures import rows_alike
-from shared.task import Endpoint, Servable
+from shared.signatures import has_uniform_rows
+from shared.task import ExportSpec, Signature
 
 TOLERANCE = 1e-5
 NUMBER = re.compile("0|[1-9][0-9]{0,18}")  # names of versions
 COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
-ASIDE = ".incomplete-"
+STAGING_PREFIX = ".incomplete-"
 ABANDONED = 24 * 3600
-"""Seconds after which a folder aside is taken for that of a killed process."""
+"""Seconds after which a folder staging is taken for that of a killed process."""
 BATCHING = """max_batch_size { value: 64 }
 batch_timeout_micros { value: 1000 }
 max_enqueued_batches { value: 100 }
@@ -50,13 +50,13 @@ WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
 
 
-def publish(servable: Servable, folder: Path, add_report: Callable[[Path], None] | None = None) -> Path:
+def publish(export_spec: ExportSpec, folder: Path, add_report: Callable[[Path], None] | None = None) -> Path:
     """Writes, verifies and publishes the next version of a model.
 
     Args:
-        servable: the model and its signatures.
+        export_spec: the model and its signatures.
         folder: the task's folder; versions are numbered 1, 2, 3 … in it.
-        add_report: called with the folder aside, to put card, metrics and plots beside the model before it is published.
+        add_report: called with the folder staging, to put card, metrics and plots beside the model before it is published.
 
     Returns:
         The version's folder.
@@ -64,35 +64,35 @@ def publish(servable: Servable, folder: Path, add_report: Callable[[Path], None]
     Raises:
         ExportError: writing or verifying failed; nothing was published and no earlier version was touched.
     """
-    aside = None
+    staging = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        aside = Path(tempfile.mkdtemp(prefix=ASIDE, dir=folder))
-        write(servable, aside)
-        verify(servable, aside)
+        staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
+        write(export_spec, staging)
+        verify(export_spec, staging)
         if add_report is not None:
-            add_report(aside)
-        _sync(aside)
-        aside.chmod(0o755)
-        version = _rename_to_next_version(aside, folder)
+            add_report(staging)
+        _sync(staging)
+        staging.chmod(0o755)
+        version = _rename_to_next_version(staging, folder)
     except (OSError, tf.errors.OpError) as error:
         raise ExportError(
-            f"{folder}: the version could not be written: {remedy(error)}; earlier versions are untouched."
+            f"{folder}: the version could not be written: {error_hint(error)}; earlier versions are untouched."
         ) from error
     finally:
-        if aside is not None:
-            shutil.rmtree(aside, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
     try:
         _refresh_copies(version, folder)
     except OSError as error:
         raise ExportError(
-            f"{version} is published, but the copies beside it could not be refreshed: {remedy(error)}."
+            f"{version} is published, but the copies beside it could not be refreshed: {error_hint(error)}."
         ) from error
     return version
 
 
-def remedy(error: OSError | tf.errors.OpError) -> str:
+def error_hint(error: OSError | tf.errors.OpError) -> str:
     """Returns what to do about a failure to write."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
     numbers = (errno.ENOSPC, errno.EDQUOT)
@@ -101,7 +101,7 @@ def remedy(error: OSError | tf.errors.OpError) -> str:
     return f"{text}. Check the folder and its rights"
 
 
-def versions(folder: Path) -> list[Path]:
+def list_versions(folder: Path) -> list[Path]:
     """Returns the published versions, oldest first; only plain numbers count, as for TensorFlow Serving."""
     if not folder.is_dir():
         return []
@@ -111,13 +111,13 @@ def versions(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name))
 
 
-def latest(folder: Path) -> Path:
+def latest_version(folder: Path) -> Path:
     """Returns the newest version's folder.
 
     Raises:
         ExportError: there is none.
     """
-    found = versions(folder)
+    found = list_versions(folder)
     if not found:
         raise ExportError(
             f"{folder}: no exported version. Train one first, for example: lstm-suite train {folder.name}"
@@ -125,44 +125,44 @@ def latest(folder: Path) -> Path:
     return found[-1]
 
 
-def version_of(folder: Path, number: int | None) -> Path:
+def find_version(folder: Path, number: int | None) -> Path:
     """Returns a version's folder by its number, the newest for None.
 
     Raises:
         ExportError: there is none.
     """
     if number is None:
-        return latest(folder)
+        return latest_version(folder)
     path = folder / str(number)
-    if path not in versions(folder):
-        found = ", ".join(version.name for version in versions(folder)) or "none"
+    if path not in list_versions(folder):
+        found = ", ".join(version.name for version in list_versions(folder)) or "none"
         raise ExportError(f"{folder} has no version {number}; there: {found}.")
     return path
 
 
-def write(servable: Servable, folder: Path) -> None:
+def write(export_spec: ExportSpec, folder: Path) -> None:
     """Writes SavedModel, `model.keras`, `task.json` and warm-up requests into a folder of one's own."""
-    disable_cudnn(servable.model)
+    disable_cudnn(export_spec.model)
     archive = keras.export.ExportArchive()
-    archive.track(servable.model)
+    archive.track(export_spec.model)
     functions = []
-    for name, endpoint in servable.endpoints.items():
-        functions.append(tf.function(_by_position(endpoint), input_signature=list(endpoint.inputs.values())))
+    for name, signature in export_spec.signatures.items():
+        functions.append(tf.function(_by_position(signature), input_signature=list(signature.inputs.values())))
         archive.add_endpoint(name, functions[-1])
     archive.write_out(str(folder), verbose=False)
-    servable.model.save(folder / "model.keras")
-    (folder / "task.json").write_text(json.dumps(servable.facts, indent=2) + "\n", encoding="utf-8")
-    _write_warmup(servable, folder / WARMUP)
-    if all(rows_alike(function.get_concrete_function()) for function in functions):
+    export_spec.model.save(folder / "model.keras")
+    (folder / "task.json").write_text(json.dumps(export_spec.metadata, indent=2) + "\n", encoding="utf-8")
+    _write_warmup(export_spec, folder / WARMUP)
+    if all(has_uniform_rows(function.get_concrete_function()) for function in functions):
         (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
 
 
-def _by_position(endpoint: Endpoint) -> Callable[..., dict[str, tf.Tensor]]:
+def _by_position(signature: Signature) -> Callable[..., dict[str, tf.Tensor]]:
     """TensorFlow wants arguments in order for a list of specifications; the specifications' names become the inputs'."""
-    return lambda *tensors: endpoint.function(**dict(zip(endpoint.inputs, tensors, strict=True)))
+    return lambda *tensors: signature.function(**dict(zip(signature.inputs, tensors, strict=True)))
 
 
-def verify(servable: Servable, folder: Path) -> None:
+def verify(export_spec: ExportSpec, folder: Path) -> None:
     """Checks a written model as those who will load it do.
 
     Raises:
@@ -170,19 +170,19 @@ def verify(servable: Servable, folder: Path) -> None:
             runtime; the graph holds a cuDNN operation; or `model.keras` needs more than plain Keras.
     """
     with _exact_arithmetic():
-        _verify(servable, folder)
+        _verify(export_spec, folder)
 
 
-def _verify(servable: Servable, folder: Path) -> None:
+def _verify(export_spec: ExportSpec, folder: Path) -> None:
     _no_cudnn(folder)
     loaded = tf.saved_model.load(str(folder))
-    for name, endpoint in servable.endpoints.items():
-        request = {key: tf.constant(value) for key, value in endpoint.request.items()}
-        expected = {key: np.asarray(value) for key, value in endpoint.function(**request).items()}
+    for name, signature in export_spec.signatures.items():
+        request = {key: tf.constant(value) for key, value in signature.example_request.items()}
+        expected = {key: np.asarray(value) for key, value in signature.function(**request).items()}
         answer = {key: value.numpy() for key, value in loaded.signatures[name](**request).items()}
         _require_equal(expected, answer, f"signature {name}, reloaded")
         try:
-            in_cpp = cpp_runtime.run_isolated(folder, name, endpoint.request)
+            in_cpp = cpp_runtime.run_isolated(folder, name, signature.example_request)
         except cpp_runtime.CppRuntimeError as error:
             raise ExportError(f"signature {name} fails in TensorFlow's C++ runtime: {error}") from error
         _require_equal(expected, in_cpp, f"signature {name}, in the C++ runtime")
@@ -258,28 +258,28 @@ def _opens_in_plain_keras(path: Path) -> None:
         raise ExportError(f"{path.name} does not open in plain Keras without this project: {reason[0]}")
 
 
-def _write_warmup(servable: Servable, path: Path) -> None:
+def _write_warmup(export_spec: ExportSpec, path: Path) -> None:
     from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
-        for name, endpoint in list(servable.endpoints.items())[:MAX_WARMUP_RECORDS]:
+        for name, signature in list(export_spec.signatures.items())[:MAX_WARMUP_RECORDS]:
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = name
-            for key, value in endpoint.request.items():
+            for key, value in signature.example_request.items():
                 request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
             log = prediction_log_pb2.PredictLog(request=request)
             writer.write(prediction_log_pb2.PredictionLog(predict_log=log).SerializeToString())
 
 
-def _rename_to_next_version(aside: Path, folder: Path) -> Path:
+def _rename_to_next_version(staging: Path, folder: Path) -> Path:
     """Takes the next free number; where another export was faster, the one after."""
-    number = int(found[-1].name) + 1 if (found := versions(folder)) else 1
+    number = int(found[-1].name) + 1 if (found := list_versions(folder)) else 1
     while True:
         target = folder / str(number)
         if not target.exists():
             try:
-                return aside.rename(target)
+                return staging.rename(target)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
@@ -288,9 +288,9 @@ def _rename_to_next_version(aside: Path, folder: Path) -> Path:
 
 def _refresh_copies(version: Path, folder: Path) -> None:
     """Copies what people look at to the task's folder, each whole; what the version lacks goes there too."""
-    with tempfile.TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
+    with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as staging:
         for name in COPIED:
-            source, target, copied = version / name, folder / name, Path(aside) / name
+            source, target, copied = version / name, folder / name, Path(staging) / name
             if source.is_dir():
                 shutil.copytree(source, copied)
             elif source.exists():
@@ -303,7 +303,7 @@ def _refresh_copies(version: Path, folder: Path) -> None:
 
 def _sweep(folder: Path) -> None:
     """Takes away what killed processes left."""
-    for path in folder.glob(f"{ASIDE}*"):
+    for path in folder.glob(f"{STAGING_PREFIX}*"):
         if time.time() - path.stat().st_mtime > ABANDONED:
             shutil.rmtree(path, ignore_errors=True)
 

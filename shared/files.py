@@ -16,19 +16,19 @@ BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
 """What reading a file may raise, decompression included."""
 
 
-def kind_of(path: Path) -> str:
+def file_format(path: Path) -> str:
     """Returns the last suffix that is no compression's, in lower case; "" where there is none."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSIONS]
     return suffixes[-1] if suffixes else ""
 
 
-def require(path: Path) -> None:
+def require_file(path: Path) -> None:
     """Raises a `DataError` where there is no such file."""
     if not path.exists():
         raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
 
 
-def opened(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     """Opens a file's bytes, decompressed."""
     return COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
 
@@ -39,9 +39,9 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: the file is missing, broken, binary, or no UTF-8.
     """
-    require(path)
+    require_file(path)
     try:
-        with opened(path) as file:
+        with open_file(path) as file:
             content = file.read()
     except BROKEN as error:
         raise DataError(f"{path}: cannot be read ({error}). Is it what its name says?") from error
@@ -50,11 +50,11 @@ def read_text(path: Path) -> str:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise not_utf8(path, error) from error
+        raise encoding_error(path, error) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def not_utf8(path: Path, error: UnicodeError) -> DataError:
+def encoding_error(path: Path, error: UnicodeError) -> DataError:
     """Returns the error that names the first line of a file which is not UTF-8."""
     return DataError(
         f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is text at all, convert it, for "
@@ -63,7 +63,7 @@ def not_utf8(path: Path, error: UnicodeError) -> DataError:
 
 
 def _first_line_not_utf8(path: Path) -> int:
-    with opened(path) as file:
+    with open_file(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 line.decode("utf-8")

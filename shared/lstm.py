@@ -31,7 +31,7 @@ class LSTMStack:
         x = keras.Input((None, 16))
         whole = keras.Model(x, stack.sequence(x))
         x_t, states = keras.Input((16,)), stack.state_inputs()
-        stepwise = keras.Model([x_t, *states], stack.step(x_t, stack.pair(states)))
+        stepwise = keras.Model([x_t, *states], stack.step(x_t, stack.pair_states(states)))
 
     Args:
         config: sizes and regularisation.
@@ -79,7 +79,7 @@ class LSTMStack:
         Arguments as for `sequence`.
         """
         outputs = self.sequence(inputs, mask=mask)  # (batch, time, output_size)
-        final = outputs[:, -1] if mask is None else at_last_step(outputs, mask)
+        final = outputs[:, -1] if mask is None else gather_last_step(outputs, mask)
         if not self.config.bidirectional:
             return final
         units = self.config.units[-1]
@@ -148,19 +148,19 @@ class LSTMStack:
             for part in ("hidden", "cell")
         ]
 
-    def unpacked(self, memory: Tensor) -> list[State]:
+    def unpack_states(self, memory: Tensor) -> list[State]:
         """Returns the states that `packed` has laid side by side, of `(batch, 2 x all units)`."""
         sizes = [units for units in self.config.units for _ in range(2)]
         ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
-        return self.pair([memory[:, end - size : end] for end, size in zip(ends, sizes, strict=True)])
+        return self.pair_states([memory[:, end - size : end] for end, size in zip(ends, sizes, strict=True)])
 
     @staticmethod
-    def packed(states: Sequence[State]) -> Tensor:
+    def pack_states(states: Sequence[State]) -> Tensor:
         """Lays hidden and cell state of each layer side by side, `(batch, 2 x all units)`."""
         return ops.concatenate([value for pair in states for value in pair], axis=-1)
 
     @staticmethod
-    def pair(flat: Sequence[Tensor]) -> list[State]:
+    def pair_states(flat: Sequence[Tensor]) -> list[State]:
         """Groups hidden, cell, hidden, cell … (as `state_inputs` returns them) into a pair for each layer."""
         return [(flat[k], flat[k + 1]) for k in range(0, len(flat), 2)]
 
@@ -217,7 +217,7 @@ def disable_cudnn(model: keras.Model) -> None:
             layer.use_cudnn = False
 
 
-def at_last_step(outputs: Tensor, mask: Tensor) -> Tensor:
+def gather_last_step(outputs: Tensor, mask: Tensor) -> Tensor:
     """Picks `outputs` `(batch, time, features)` at the last True of a right-padded `mask` `(batch, time)`."""
     real = ops.cast(mask, outputs.dtype)
     following = ops.pad(real, [[0, 0], [0, 1]])[:, 1:]

@@ -92,25 +92,25 @@ def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset
     return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def taken(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+def gather_padded(values: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Returns the values at `places`, 0 or "" at padding."""
     empty = b"" if values.dtype == object else values.dtype.type(0)
     return np.where(places >= 0, values[np.maximum(places, 0)], empty)
 
 
-def places_of(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+def padded_indices(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
     step = np.arange(width or lengths.max(initial=1))
     real = step < lengths[:, None]
     return np.where(real, starts[:, None] + step, -1), real
 
 
-def counted(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+def with_cardinality(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
     """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
-    return untuned(batches.apply(tf.data.experimental.assert_cardinality(count)))
+    return disable_autotune(batches.apply(tf.data.experimental.assert_cardinality(count)))
 
 
-def untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+def disable_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Takes tf.data's automatic tuning away, which costs up to as much time again as it has run for: its thread sleeps twice as
     long each time, and an iterator that ends (each validation, each `fit`) may wait until it wakes. `AUTOTUNE` is then as many
     calls at once as there are cores."""
@@ -147,14 +147,14 @@ def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
     return sorted({int(q) + 1 for q in quantiles})
 
 
-def without_end(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf.data.Dataset:
+def repeat_epochs(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf.data.Dataset:
     """Returns the batches of epoch `first`, then of the next, and so on.
 
     Args:
         epoch: from an epoch's number, int64 and counted from 0, to its batches.
         first: number of the first.
     """
-    return untuned(tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2))
+    return disable_autotune(tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2))
 
 
 class SequenceBatches:
@@ -166,8 +166,8 @@ class SequenceBatches:
         batch_size: examples in a batch; the last of each bucket may hold fewer.
         seed: with the epoch, decides the order.
         crop: where set, training sees a random stretch of at most so many steps of each sequence, another each epoch.
-        replaced: share of the steps that training sees as `replacement`, others each epoch, in [0, 1).
-        replacement: the number of the unknown word, or its like.
+        replacement_rate: share of the steps that training sees as `replacement`, others each epoch, in [0, 1).
+        replacement_id: the number of the unknown word, or its like.
     """
 
     def __init__(
@@ -177,8 +177,8 @@ class SequenceBatches:
         batch_size: int,
         seed: int = 0,
         crop: int | None = None,
-        replaced: float = 0.0,
-        replacement: int = 1,
+        replacement_rate: float = 0.0,
+        replacement_id: int = 1,
     ) -> None:
         self.lengths = np.array([len(sequence) for sequence in sequences])
         if len(self.lengths) == 0 or self.lengths.min() < 1:
@@ -188,8 +188,8 @@ class SequenceBatches:
         self.batch_size = batch_size
         self.seed = seed
         self.crop = crop
-        self.replaced = replaced
-        self.replacement = replacement
+        self.replacement_rate = replacement_rate
+        self.replacement_id = replacement_id
         self.boundaries = bucket_boundaries(np.minimum(self.lengths, crop or self.lengths.max()))
 
     @property
@@ -199,16 +199,16 @@ class SequenceBatches:
         buckets = np.bincount(np.searchsorted(self.boundaries, effective, side="right"))
         return int(np.sum(-(-buckets // self.batch_size)))
 
-    def in_order(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> tf.data.Dataset:
         """Returns all examples, uncropped, shortest bucket first: for validation and prediction of a loss."""
         indices = np.argsort(self.lengths, kind="stable")
         examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
         batches = examples.padded_batch(self.batch_size).cache()
-        return counted(batches, -(-len(indices) // self.batch_size)).prefetch(2)
+        return with_cardinality(batches, -(-len(indices) // self.batch_size)).prefetch(2)
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(self.seed, tf.int64), epoch])
@@ -238,9 +238,9 @@ class SequenceBatches:
             size = tf.minimum(tf.shape(sequence)[0], self.crop)
             start = tf.random.stateless_uniform([], place, maxval=tf.shape(sequence)[0] - size + 1, dtype=tf.int32)
             sequence = sequence[start : start + size]
-        if self.replaced > 0:
-            chosen = tf.random.stateless_uniform(tf.shape(sequence), place + 1) < self.replaced
-            sequence = tf.where(chosen, self.replacement, sequence)
+        if self.replacement_rate > 0:
+            chosen = tf.random.stateless_uniform(tf.shape(sequence), place + 1) < self.replacement_rate
+            sequence = tf.where(chosen, self.replacement_id, sequence)
         return sequence, label
 
 
@@ -270,7 +270,7 @@ class StreamBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns pairs of int32 `(batch, length)` and zeros `(batch,)` of epoch `first`, then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         stretches = tf.ensure_shape(tf.numpy_function(self._cut, [epoch], tf.int32), [self.stretches, self.length])
@@ -287,8 +287,8 @@ class StreamBatches:
 class ContiguousBatches:
     """Stretches of one long stream, in which a batch goes on, row for row, where the one before has ended.
 
-    A batch is `({"numbers": int32 (batch, length + 1), "goes_on": float32 (batch,)}, zeros (batch,))`: the last number of
-    a stretch is the first of the next; `goes_on` is 0 at the beginning of an epoch, else 1.
+    A batch is `({"token_ids": int32 (batch, length + 1), "is_continued": float32 (batch,)}, zeros (batch,))`: the last number of
+    a stretch is the first of the next; `is_continued` is 0 at the beginning of an epoch, else 1.
 
     Args:
         stream: integers `(steps,)`.
@@ -312,11 +312,11 @@ class ContiguousBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the batches of epoch `first` (counted from 0), then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
-    def in_order(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> tf.data.Dataset:
         """Returns the batches of one epoch, for validation."""
-        return counted(self._epoch(tf.constant(0, tf.int64)), self.steps).prefetch(2)
+        return with_cardinality(self._epoch(tf.constant(0, tf.int64)), self.steps).prefetch(2)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         rows = tf.numpy_function(self._rows, [epoch], tf.int32)
@@ -325,8 +325,8 @@ class ContiguousBatches:
         def batch(step: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
             start = step * self.length
             part = tf.ensure_shape(rows[:, start : start + self.length + 1], [self.batch_size, self.length + 1])
-            goes_on = tf.fill([self.batch_size], tf.cast(step > 0, tf.float32))
-            return {"numbers": part, "goes_on": goes_on}, tf.zeros(self.batch_size)
+            is_continued = tf.fill([self.batch_size], tf.cast(step > 0, tf.float32))
+            return {"token_ids": part, "is_continued": is_continued}, tf.zeros(self.batch_size)
 
         return tf.data.Dataset.range(self.steps).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 

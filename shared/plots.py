@@ -15,7 +15,7 @@ matplotlib.use("Agg")  # no screen on a server
 from matplotlib import pyplot as plt
 
 
-def figure_of(axes: int, width: float = 4.8, height: float = 4.2) -> tuple[Any, Sequence[Any]]:
+def new_figure(axes: int, width: float = 4.8, height: float = 4.2) -> tuple[Any, Sequence[Any]]:
     """Returns a figure with so many axes side by side."""
     figure, found = plt.subplots(1, axes, figsize=(width * axes, height), squeeze=False)
     return figure, found[0]
@@ -28,7 +28,7 @@ def save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-def style_of(model: str) -> dict[str, Any]:
+def model_style(model: str) -> dict[str, Any]:
     """Returns how a model's line is drawn: the exported one stands out."""
     return {"linewidth": 2.5, "color": "black"} if model == "exported" else {"linewidth": 1}
 
@@ -36,7 +36,7 @@ def style_of(model: str) -> dict[str, Any]:
 def learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
     """Loss, and accuracy where it was watched, on training and validation by epoch."""
     names = [name for name in ("loss", "accuracy") if any(name in epoch for epoch in epochs)] or ["loss"]
-    figure, axes = figure_of(len(names), height=3.5)
+    figure, axes = new_figure(len(names), height=3.5)
     numbers = np.arange(1, len(epochs) + 1)
     for axis, name in zip(axes, names, strict=True):
         for prefix, label in (("", "training"), ("val_", "validation")):
@@ -52,7 +52,7 @@ def learning_curve(epochs: Sequence[Mapping[str, float]], path: Path) -> None:
 def reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path) -> None:
     """Accuracy over confidence, of class numbers `(examples,)` and probabilities `(examples, classes)`."""
     share, confidence, right = evaluation.reliability(labels, probabilities)
-    figure, (axis,) = figure_of(1, height=4.5)
+    figure, (axis,) = new_figure(1, height=4.5)
     axis.plot([0, 1], [0, 1], color="grey", linewidth=1, label="perfect")
     axis.scatter(confidence, right, s=20 + 400 * share, alpha=0.7, label="test (area: share of examples)")
     error = evaluation.expected_calibration_error(labels, probabilities)
@@ -65,7 +65,7 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[s
     """How often each class was taken for which."""
     from sklearn.metrics import ConfusionMatrixDisplay
 
-    figure, (axis,) = figure_of(1, 1.2 * len(classes) + 3, 1.2 * len(classes) + 2)
+    figure, (axis,) = new_figure(1, 1.2 * len(classes) + 3, 1.2 * len(classes) + 2)
     ConfusionMatrixDisplay.from_predictions(
         labels,
         probabilities.argmax(axis=1),

@@ -15,8 +15,8 @@ import numpy as np
 from keras import ops
 
 from shared import training
-from shared.config import FitConfig
-from shared.pipelines import StreamBatches, counted
+from shared.config import TrainingConfig
+from shared.pipelines import StreamBatches, with_cardinality
 from shared.sampled_softmax import SampledSoftmax
 
 NEGATIVES = 512
@@ -74,7 +74,7 @@ def pretrain(
     sequence: keras.Model,
     bidirectional: bool,
     texts: tuple[list[np.ndarray], list[np.ndarray]],
-    config: FitConfig,
+    config: TrainingConfig,
     folder: Path,
 ) -> training.History:
     """Trains `embedding` and `sequence` in place as a language model of training texts, watched on validation texts.
@@ -89,5 +89,5 @@ def pretrain(
     """
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
     train, validation = (StreamBatches(part, config.batch_size, STRETCH, config.seed) for part in texts)
-    held_out = counted(validation.epochs(0).take(validation.steps).cache(), validation.steps)
-    return training.fit(model, train, held_out, config, folder, loss=training.own_losses)
+    held_out = with_cardinality(validation.epochs(0).take(validation.steps).cache(), validation.steps)
+    return training.fit(model, train, held_out, config, folder, loss=training.identity_loss)

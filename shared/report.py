@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from shared import plots
-from shared.config import TaskConfig, as_dict
+from shared.config import as_dict
 from shared.evaluation import Score
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted, Task
+from shared.task import Evaluation, Task, TrainedModel
 
 LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "crps", "pinball", "log_score", "mase", "path_mse"}
 LOWER_IS_BETTER |= {"perplexity", "perplexity_adaptive", "perplexity_dynamic", "bits_per_character"}
@@ -34,9 +34,9 @@ class Run:
     """Everything a report tells of."""
 
     task: Task
-    config: TaskConfig
+    config: Any
     splits: Splits
-    fitted: Fitted
+    trained_model: TrainedModel
     evaluation: Evaluation
     command: str
     """The command line that repeats the run."""
@@ -44,7 +44,7 @@ class Run:
     @property
     def minutes(self) -> float:
         """Training time in minutes: everything up to the trained model; of an interrupted run the whole epochs count."""
-        return self.fitted.history.seconds / 60
+        return self.trained_model.history.seconds / 60
 
 
 def write(run: Run, folder: Path) -> None:
@@ -52,9 +52,9 @@ def write(run: Run, folder: Path) -> None:
     metrics = {
         "task": run.task.name,
         "results": results(run),
-        "history": run.fitted.history.epochs,
-        "best_epoch": run.fitted.history.best_epoch,
-        "notes": {**run.fitted.notes, **run.evaluation.notes},
+        "history": run.trained_model.history.epochs,
+        "best_epoch": run.trained_model.history.best_epoch,
+        "notes": {**run.trained_model.notes, **run.evaluation.notes},
         "config": as_dict(run.config),
         "data": run.splits.origin.__dict__,
         "machine": machine(),
@@ -64,7 +64,7 @@ def write(run: Run, folder: Path) -> None:
     (folder / "card.md").write_text(card(run, folder.parent), encoding="utf-8")
     drawn = folder / "plots"
     drawn.mkdir(exist_ok=True)
-    plots.learning_curve(run.fitted.history.epochs, drawn / "learning_curve.png")
+    plots.learning_curve(run.trained_model.history.epochs, drawn / "learning_curve.png")
     for name, draw in run.evaluation.plots.items():
         draw(drawn / name)
 
@@ -75,7 +75,7 @@ def results(run: Run) -> list[dict[str, Any]]:
     The form is that of every `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value,
     minutes, seeds, command. Of a baseline's own rows, baseline, baseline_value and minutes are None.
     """
-    own = ("exported", *run.fitted.parts)
+    own = ("exported", *run.trained_model.components)
     rows = []
     for score in run.evaluation.scores:
         baseline = best_baseline(run.evaluation.scores, score.metric, own) if score.model in own else None
@@ -91,7 +91,7 @@ def results(run: Run) -> list[dict[str, Any]]:
                 "baseline": baseline.model if baseline else None,
                 "baseline_value": round(baseline.value, 5) if baseline else None,
                 "minutes": round(run.minutes, 1) if score.model in own else None,
-                "seeds": [run.config.fit.seed],
+                "seeds": [run.config.training.seed],
                 "command": run.command,
             }
         )
@@ -116,13 +116,13 @@ def machine() -> str:
 def card(run: Run, base_path: Path) -> str:
     """Returns the model card in Markdown; `base_path` is the folder that holds the versions."""
     served = base_path if base_path.is_absolute() else f"$PWD/{base_path}"
-    origin, history = run.splits.origin, run.fitted.history
+    origin, history = run.splits.origin, run.trained_model.history
     sizes = ", ".join(f"{name} {run.splits.size(name):,}" for name in ("train", "validation", "test"))
-    signature, request = next(iter(run.task.servable(run.fitted.model, run.fitted.facts).endpoints.items()))
-    notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.fitted.notes, **run.evaluation.notes}.items())
+    signature, request = next(iter(run.task.export_spec(run.trained_model.model, run.trained_model.metadata).signatures.items()))
+    notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.trained_model.notes, **run.evaluation.notes}.items())
     return f"""# {run.task.name}
 
-{run.evaluation.answers}
+{run.evaluation.output_description}
 
 ## Scores on the test split
 
@@ -146,7 +146,7 @@ def card(run: Run, base_path: Path) -> str:
 | | |
 |---|---|
 | command | `{run.command}` |
-| seed | {run.config.fit.seed} |
+| seed | {run.config.training.seed} |
 | epochs | {len(history.epochs)}, best {history.best_epoch} |
 | minutes | {run.minutes:.1f} |
 | machine | {machine()} |
@@ -160,7 +160,7 @@ Signature `{signature}`: {", ".join(f"`{name}` {spec.dtype.name} {spec.shape}" f
 
 ## Limits
 
-{run.task.limits}
+{run.task.limitations}
 """
 
 

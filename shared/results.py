@@ -110,12 +110,12 @@ def merged(runs: Sequence[Sequence[Row]]) -> list[Row]:
     Raises:
         SuiteError: the runs are not of one command, or two have the same seed.
     """
-    unsaid = (*UNSAID, "--fit.seed") if len(runs) > 1 else UNSAID
+    unsaid = (*UNSAID, "--training.seed") if len(runs) > 1 else UNSAID
     commands = {published(row["command"], unsaid) for rows in runs for row in rows}
     seeds = sorted({seed for rows in runs for row in rows for seed in row["seeds"]})
     if len(commands) != 1 or len(seeds) != len(runs):
         raise SuiteError(
-            "results: versions that are added together differ by --fit.seed alone, and each has another. Received: "
+            "results: versions that are added together differ by --training.seed alone, and each has another. Received: "
             f"{'; '.join(sorted(commands))}; seeds {seeds}"
         )
     command = commands.pop()
@@ -194,7 +194,7 @@ def rebuild() -> list[Path]:
 def pages() -> dict[Path, str]:
     """Returns all pages as `rebuild` would write them."""
     found, told = {}, {}
-    for name in task.task_names():
+    for name in task.list_task_names():
         path, rows = _folder(name) / "README.md", read(name)
         page = path.read_text(encoding="utf-8")
         parts = in_folds(page, rows)
@@ -297,7 +297,7 @@ def summary(rows: Mapping[str, Sequence[Row]]) -> str:
     set by the first of its commands."""
     lines = [HEAD, ["---"] * len(HEAD)]
     for name, own in rows.items():
-        primary, told = task.task(name).primary_metric, set()
+        primary, told = task.load_task(name).primary_metric, set()
         for row in own:
             if row["model"] == "exported" and row["metric"] == primary and row["dataset"] not in told:
                 told.add(row["dataset"])

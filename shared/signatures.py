@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared.task import Endpoint
+from shared.task import Signature
 
 
-def endpoint_of(function: Any, request: Mapping[str, np.ndarray], fixed: Sequence[str] = ()) -> Endpoint:
-    """Returns an endpoint whose inputs have the kinds and ranks of a request, and any size along each axis.
+def make_signature(function: Any, request: Mapping[str, np.ndarray], fixed: Sequence[str] = ()) -> Signature:
+    """Returns an signature whose inputs have the kinds and ranks of a request, and any size along each axis.
 
     Args:
         function: from tensors, by name, to named outputs.
@@ -24,10 +24,10 @@ def endpoint_of(function: Any, request: Mapping[str, np.ndarray], fixed: Sequenc
         shape = [None] * (value.ndim - 1) + [value.shape[-1]] if name in fixed else [None] * value.ndim
         kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
         inputs[name] = tf.TensorSpec(shape, kind, name=name)
-    return Endpoint(function, inputs, dict(request))
+    return Signature(function, inputs, dict(request))
 
 
-def rows_alike(function: Any) -> bool:
+def has_uniform_rows(function: Any) -> bool:
     """Tells whether all rows of a function's inputs have one shape, and all of its answers: then any requests can be joined, and
     none can tell its neighbours.
 
@@ -35,9 +35,9 @@ def rows_alike(function: Any) -> bool:
         function: a concrete function of TensorFlow's, from tensors to outputs by name.
     """
     specs = [*function.inputs[: len(function.structured_input_signature[0])], *function.structured_outputs.values()]
-    return all(map(row_is_fixed, specs))
+    return all(map(has_fixed_row_shape, specs))
 
 
-def row_is_fixed(spec: Any) -> bool:
+def has_fixed_row_shape(spec: Any) -> bool:
     """Tells whether all rows of a tensor of this form have one shape."""
     return spec.shape.rank is not None and None not in spec.shape.as_list()[1:]

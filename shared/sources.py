@@ -26,7 +26,7 @@ SEPARATORS = {".csv": ";\t|", ".tsv": "", ".txt": ",;|"}
 """Marks that may part the fields of a text file in the place of the one that its name promises."""
 QUOTED = re.compile(rb'"[^"]*"')
 
-OWN_LICENCE = "that of your files: they state none"
+USER_FILE_LICENCE = "that of your files: they state none"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Splits:
     origin: Origin
     sizes: Mapping[str, int] = field(default_factory=dict)
     """How many records train and judge, by the split's name, where a table holds others besides."""
-    shown: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
+    display: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
     """How `lstm-suite check` shows a column that a reader would not know otherwise, such as seconds since 1970; None for not at
     all."""
 
@@ -64,7 +64,7 @@ class Splits:
         return self.sizes.get(name, len(getattr(self, name)))
 
 
-def require_own_files(config: TaskConfig, own: bool) -> None:
+def reject_split_files(config: TaskConfig, own: bool) -> None:
     """Raises a `DataError` where files of single splits are given to data that has splits of its own.
 
     Args:
@@ -78,7 +78,7 @@ def require_own_files(config: TaskConfig, own: bool) -> None:
             )
 
 
-def is_file(source: str) -> bool:
+def is_path(source: str) -> bool:
     """Tells a path from the name of a TensorFlow data set: by what exists, then by its look."""
     path = Path(source).expanduser()
     return path.exists() or bool(set(path.suffixes) & set(READERS)) or source.startswith((".", "/", "~"))
@@ -125,7 +125,7 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
     try:
         frame = _read(path, kind, headerless)
     except (UnicodeDecodeError, UnicodeError) as error:
-        raise files.not_utf8(path, error) from error
+        raise files.encoding_error(path, error) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
     except (ValueError, csv.Error, *files.BROKEN) as error:
@@ -213,7 +213,7 @@ def sha256(*paths: str) -> str:
     return digest.hexdigest()
 
 
-def sha256_of_records(frame: pd.DataFrame) -> str:
+def sha256_records(frame: pd.DataFrame) -> str:
     """Returns the SHA-256 of a table's records in hexadecimal."""
     return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
 
@@ -222,8 +222,8 @@ def _kind(path: Path) -> str:
     """Returns the format by the path's suffix, after checking that there is a file at all."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give one file of {_listed(READERS)}, for example {path / 'train.csv'}.")
-    files.require(path)
-    kind = files.kind_of(path)
+    files.require_file(path)
+    kind = files.file_format(path)
     if kind not in READERS:
         raise DataError(
             f"{path}: unknown kind of file. Its name should end in one of {_listed(READERS)} (also with .gz or .xz)."
@@ -238,7 +238,7 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
         return pd.read_parquet(path)
     if kind in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
-    with files.opened(path) as file:
+    with files.open_file(path) as file:
         frame = pd.read_csv(
             file,
             sep=_separator(path, kind),
@@ -258,7 +258,7 @@ def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
 
 def _separator(path: Path, kind: str) -> str:
     """Returns what stands between the fields: the kind's own mark, unless the first line has none of it, but another."""
-    with files.opened(path) as file:
+    with files.open_file(path) as file:
         first = QUOTED.sub(b"", file.readline())
     own = str(READERS[kind])
     others = [mark for mark in SEPARATORS[kind] if mark.encode() in first]
@@ -267,7 +267,7 @@ def _separator(path: Path, kind: str) -> str:
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
     records: list[dict[str, Any]] = []
-    with files.opened(path) as file:
+    with files.open_file(path) as file:
         for line in file:
             text = line.decode("utf-8-sig" if not records else "utf-8").strip()
             if not text:

@@ -24,21 +24,21 @@ if TYPE_CHECKING:  # the command line asks for presets before anything heavy is 
     from shared.training import History
 
 
-Call = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+Predictor = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a request, arrays by the input's name, to an exported model's answers, arrays by the output's name."""
 
 
 @dataclass(frozen=True)
-class Fitted:
+class TrainedModel:
     """A trained model and what is known of it."""
 
     model: Any
     """Keras model from raw inputs to answers; what `model.keras` holds."""
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     """JSON-ready values that decoding needs, such as the labels; kept beside the model."""
     history: History
-    parts: Mapping[str, Any] = field(default_factory=dict)
-    """Parts that are judged by themselves, by their names in the results."""
+    components: Mapping[str, Any] = field(default_factory=dict)
+    """Submodels that are judged by themselves, by their names in the results."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """JSON-ready values for the model card."""
 
@@ -49,7 +49,7 @@ class Evaluation:
 
     scores: list[Score]
     """Of the exported model, which is called `exported`, its parts and the baselines."""
-    answers: str
+    output_description: str
     """A line for the card that says what the outputs mean."""
     plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
     """File names, such as "reliability.png", and what draws them to a path."""
@@ -58,24 +58,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class Signature:
     """One signature of a SavedModel."""
 
     function: Callable[..., dict[str, Any]]
     """From tensors to named outputs, in TensorFlow operations and the Keras model."""
     inputs: Mapping[str, Any]
     """`tf.TensorSpec` of each argument, by name."""
-    request: Mapping[str, np.ndarray]
+    example_request: Mapping[str, np.ndarray]
     """A request that shows the form; recorded as warm-up and used to verify the export."""
 
 
 @dataclass(frozen=True)
-class Servable:
-    """What the exporter writes. The first endpoint is `serving_default`."""
+class ExportSpec:
+    """What the exporter writes. The first signature is `serving_default`."""
 
     model: Any
-    endpoints: Mapping[str, Endpoint]
-    facts: dict[str, Any]
+    signatures: Mapping[str, Signature]
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -85,47 +85,47 @@ class Task:
     name: str
     load: Callable[[Any], Splits]
     """Raw records of a configuration's data, in three splits."""
-    fit: Callable[[Any, Splits, Path], Fitted]
+    train: Callable[[Any, Splits, Path], TrainedModel]
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
-    evaluate: Callable[[Fitted, Splits, Any], Evaluation]
+    evaluate: Callable[[TrainedModel, Splits, Any], Evaluation]
     """Judges the exported model, its parts and the baselines on the test split."""
-    servable: Callable[[Any, dict[str, Any]], Servable]
-    """From the Keras model and its facts to signatures."""
-    judge: Callable[[Any, str, dict[str, Any], Call], list[Score]]
-    """Scores an exported model, by its facts and its answers, on the labelled records of a file."""
-    predict: Callable[[Sequence[str], dict[str, Any], Call], Mapping[str, np.ndarray]]
+    export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
+    """From the Keras model and its metadata to signatures."""
+    score_file: Callable[[Any, str, dict[str, Any], Predictor], list[Score]]
+    """Scores an exported model, by its metadata and its answers, on the labelled records of a file."""
+    predict: Callable[[Sequence[str], dict[str, Any], Predictor], Mapping[str, np.ndarray]]
     """Answers lines of a user's input by an exported model: outputs by name, one value or row a line."""
     primary_metric: str
     """The metric of the headline."""
-    examples: Sequence[str]
+    example_inputs: Sequence[str]
     """Inputs that a demonstration answers."""
-    limits: str
+    limitations: str
     """What the model is not for; printed on its card."""
-    judged_by: str = "serving_default"
+    evaluation_signature: str = "serving_default"
     """The signature that `judge` asks."""
     recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
-    """From a configuration whose `data` hold answers that came in since, the Keras model and its facts to both calibrated anew,
+    """From a configuration whose `data` hold answers that came in since, the Keras model and its metadata to both calibrated anew,
     and what changed, to be told; None where the task has no such thing."""
 
 
-def task_names() -> list[str]:
+def list_task_names() -> list[str]:
     """Returns the names of all tasks, without loading them."""
     import tasks
 
     return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
 
 
-def presets(name: str) -> Mapping[str, TaskConfig]:
+def load_presets(name: str) -> Mapping[str, TaskConfig]:
     """Returns a task's configurations by the presets' names, without loading TensorFlow."""
     return _module(name, "config").PRESETS
 
 
-def summary(name: str) -> str:
+def load_summary(name: str) -> str:
     """Returns one line that says what a task does."""
     return _module(name, "config").SUMMARY
 
 
-def task(name: str) -> Task:
+def load_task(name: str) -> Task:
     """Loads a task.
 
     Raises:
@@ -135,6 +135,6 @@ def task(name: str) -> Task:
 
 
 def _module(name: str, part: str) -> Any:
-    if name not in task_names():
-        raise SuiteError(f'There is no task "{name}". Choose one of {", ".join(task_names())}.')
+    if name not in list_task_names():
+        raise SuiteError(f'There is no task "{name}". Choose one of {", ".join(list_task_names())}.')
     return importlib.import_module(f"tasks.{name}.{part}")

@@ -11,13 +11,13 @@ from typing import Any
 FEW = 5  # numbers of a list that fit into a cell
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Prints a line to standard output at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
-def complain(line: str) -> None:
+def print_error(line: str) -> None:
     """Prints a line to standard error."""
     sys.stderr.write(printable(line) + "\n")
 
@@ -27,7 +27,7 @@ def printable(text: str) -> str:
     return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
     """Prints a table, 120 characters wide where there is no screen to ask."""
     from rich.console import Console
     from rich.table import Table
@@ -42,11 +42,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | No
     console.print(drawn)
 
 
-def answer_table(inputs: Sequence[str], answers: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
+def print_predictions(inputs: Sequence[str], answers: Sequence[Mapping[str, Any]], title: str | None = None) -> None:
     """Prints each input beside its answer; outputs that are long lists, or lists of lists, are left out."""
     names = [name for name, value in answers[0].items() if not isinstance(value, list) or _short(value)]
     rows = [[text, *(_cell(answer[name]) for name in names)] for text, answer in zip(inputs, answers, strict=True)]
-    table(["input", *names], rows, title)
+    print_table(["input", *names], rows, title)
 
 
 def _short(values: list[Any]) -> bool:
@@ -60,7 +60,7 @@ def _cell(value: Any) -> str:
 
 
 @contextlib.contextmanager
-def greetings_unseen() -> Iterator[None]:
+def suppress_native_stderr() -> Iterator[None]:
     """Keeps off the screen what TensorFlow's library says when it is loaded: it obeys no setting, and no way of Python's."""
     sys.stderr.flush()
     screen = os.dup(2)

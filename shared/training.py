@@ -23,7 +23,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from shared.config import FitConfig
+from shared.config import TrainingConfig
 from shared.errors import SuiteError
 
 KEPT_CHECKPOINTS = 2
@@ -55,11 +55,11 @@ def fit(
     model: keras.Model,
     batches: Batches,
     validation: Any,
-    config: FitConfig,
+    config: TrainingConfig,
     folder: Path,
     loss: Any,
     metrics: Sequence[Any] = (),
-    watched: str = "loss",
+    monitored_metric: str = "loss",
 ) -> History:
     """Trains `model` in place and leaves it at the weights of its best epoch on validation.
 
@@ -72,7 +72,7 @@ def fit(
         folder: the run's folder; logs and checkpoints live here, and a run found here is taken up.
         loss: a Keras loss.
         metrics: Keras metrics; a fresh list for every call.
-        watched: what is least in the best epoch, the loss or a metric.
+        monitored_metric: what is least in the best epoch, the loss or a metric.
 
     Raises:
         SuiteError: the loss became infinite or not a number.
@@ -80,7 +80,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    monitor, patience = (f"val_{watched}", config.patience) if validation is not None else ("loss", config.epochs)
+    monitor, patience = (f"val_{monitored_metric}", config.patience) if validation is not None else ("loss", config.epochs)
     stopping = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
@@ -106,21 +106,21 @@ def fit(
     history = checkpoints.history
     history.best_epoch = stopping.best_epoch + 1
     if config.averaging and validation is not None:
-        history.averaged = _average_is_better(model, validation, watched, float(stopping.best))
+        history.averaged = _average_is_better(model, validation, monitored_metric, float(stopping.best))
     return history
 
 
-def _average_is_better(model: keras.Model, validation: Any, watched: str, best: float) -> bool:
+def _average_is_better(model: keras.Model, validation: Any, monitored_metric: str, best: float) -> bool:
     """Gives `model` the average of its weights if it is no worse than `best` on validation, and else leaves it as it is."""
     kept = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    if model.evaluate(validation, verbose=0, return_dict=True)[watched] <= best:
+    if model.evaluate(validation, verbose=0, return_dict=True)[monitored_metric] <= best:
         return True
     model.set_weights(kept)
     return False
 
 
-def own_losses(targets: Any, losses: Any) -> Any:
+def identity_loss(targets: Any, losses: Any) -> Any:
     """Is the loss of a model whose outputs are its losses."""
     return losses
 
@@ -136,7 +136,7 @@ def precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def in_float32(trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
+def rebuild_in_float32(trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
     """Returns a model that computes in float32 throughout, with the weights of one trained in mixed precision."""
     with precision("float32"):
         model = build()
@@ -184,7 +184,7 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _save(self, epoch: int) -> None:
         memory = {name: getattr(self.stopping, name) for name in ("wait", "best", "best_epoch", "stopped_epoch")}
-        facts = {
+        metadata = {
             "epoch": epoch,
             "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
             "stopping": {k: None if v is None else float(v) for k, v in memory.items()},
@@ -195,32 +195,32 @@ class Checkpoints(keras.callbacks.Callback):
         arrays |= {f"best_{k}": value for k, value in enumerate(self.stopping.best_weights or [])}
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"epoch-{epoch + 1:04d}.npz"
-        aside = target.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.savez(file, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
+        staging = target.with_suffix(".tmp")
+        with staging.open("wb") as file:
+            np.savez(file, metadata=np.frombuffer(json.dumps(metadata).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        aside.replace(target)
+        staging.replace(target)
         for old in sorted(self.folder.glob("epoch-*.npz"))[:-KEPT_CHECKPOINTS]:
             old.unlink()
 
     def _load(self, model: keras.Model, path: Path) -> int:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            facts = json.loads(saved["facts"].tobytes())
-            state = [saved[f"state_{k}"] for k in range(len(facts["names"]))]
+            metadata = json.loads(saved["metadata"].tobytes())
+            state = [saved[f"state_{k}"] for k in range(len(metadata["names"]))]
             best = [saved[name] for name in sorted((n for n in saved.files if n.startswith("best_")), key=_number)]
         variables = _state(model)
         if [variable.shape for variable in variables] != [tuple(value.shape) for value in state]:
             raise SuiteError(f"{path}: belongs to another model. Move the folder away, or train with --no-resume.")
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
-        self.history = History(**facts["history"])
-        self.finished = facts["finished"]
-        self._remembered = {k: v if k == "best" or v is None else int(v) for k, v in facts["stopping"].items()}
+        self.history = History(**metadata["history"])
+        self.finished = metadata["finished"]
+        self._remembered = {k: v if k == "best" or v is None else int(v) for k, v in metadata["stopping"].items()}
         self._remembered["best_weights"] = best or None
         for name, value in self._remembered.items():
             setattr(self.stopping, name, value)
-        return int(facts["epoch"]) + 1
+        return int(metadata["epoch"]) + 1
 
 
 class _CSVLog(keras.callbacks.Callback):
@@ -246,11 +246,11 @@ class _StopWhenDiverged(keras.callbacks.Callback):
         if not np.isfinite((logs or {}).get("loss", 0.0)):
             raise SuiteError(
                 f"Training diverged in epoch {epoch + 1}: the loss is not a number. Lower the learning rate "
-                "(--fit.learning-rate) or --fit.gradient-clip, or train with --fit.precision float32."
+                "(--training.learning-rate) or --training.gradient-clip, or train with --training.precision float32."
             )
 
 
-def _optimizer(config: FitConfig, steps: int) -> keras.optimizers.Optimizer:
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
     total = steps * config.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 50,

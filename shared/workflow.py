@@ -16,7 +16,7 @@ from shared import export, keras_file, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
-from shared.task import Call, Task
+from shared.task import Predictor, Task
 
 
 def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Run]:
@@ -37,12 +37,12 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
-        fitted = task.fit(config, splits, run_folder)
+        trained_model = task.train(config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise SuiteError(f"{folder}: the run could not go on: {export.remedy(error)}.") from error
-    run = report.Run(task, config, splits, fitted, task.evaluate(fitted, splits, config), command)
-    servable = task.servable(fitted.model, fitted.facts)
-    version = export.publish(servable, folder, add_report=lambda aside: report.write(run, aside))
+        raise SuiteError(f"{folder}: the run could not go on: {export.error_hint(error)}.") from error
+    run = report.Run(task, config, splits, trained_model, task.evaluate(trained_model, splits, config), command)
+    export_spec = task.export_spec(trained_model.model, trained_model.metadata)
+    version = export.publish(export_spec, folder, add_report=lambda aside: report.write(run, aside))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)
     return version, run
@@ -54,12 +54,12 @@ def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]
     Raises:
         SuiteError: the file cannot be used, or holds a label that the model does not know.
     """
-    return task.judge(config, source, facts(version), caller(version, task.judged_by))
+    return task.score_file(config, source, load_metadata(version), load_predictor(version, task.evaluation_signature))
 
 
 def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
     """Returns the exported version's answer to each line, as JSON-ready values by output name."""
-    answers = task.predict(lines, facts(version), caller(version))
+    answers = task.predict(lines, load_metadata(version), load_predictor(version))
     return [{name: _plain(values[k]) for name, values in answers.items()} for k in range(len(lines))]
 
 
@@ -70,11 +70,11 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
         ExportError: the files are missing or broken, or belong to another task.
     """
     model = keras_file.load(source)
-    known = facts(source.parent)
+    known = load_metadata(source.parent)
     if known.get("task") != task.name:
         raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
 
-    return export.publish(task.servable(model, known), folder, partial(_copy_report, source.parent))
+    return export.publish(task.export_spec(model, known), folder, partial(_copy_report, source.parent))
 
 
 def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Path, dict[str, Any]]:
@@ -95,8 +95,8 @@ def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Pat
     """
     if task.recalibrate is None:
         raise SuiteError(f"{task.name}: has no calibration to be renewed. Train it again on newer data.")
-    version = export.version_of(Path(config.output).expanduser() / task.name, number)
-    model, known, told = task.recalibrate(config, keras_file.load(version / "model.keras"), facts(version))
+    version = export.find_version(Path(config.output).expanduser() / task.name, number)
+    model, known, told = task.recalibrate(config, keras_file.load(version / "model.keras"), load_metadata(version))
     line = f"Calibrated anew by {config.data} ({'; '.join(f'{k}: {v}' for k, v in told.items())})."
 
     def add_report(aside: Path) -> None:
@@ -110,10 +110,10 @@ def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Pat
             text = json.dumps({"recalibrated": line, **metrics}, indent=2)
             (aside / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
-    return export.publish(task.servable(model, known), version.parent, add_report), told
+    return export.publish(task.export_spec(model, known), version.parent, add_report), told
 
 
-def facts(version: Path) -> dict[str, Any]:
+def load_metadata(version: Path) -> dict[str, Any]:
     """Returns what decoding needs to know of a version.
 
     Raises:
@@ -126,7 +126,7 @@ def facts(version: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
 
 
-def caller(version: Path, name: str = "serving_default", batch: int = 64) -> Call:
+def load_predictor(version: Path, name: str = "serving_default", batch: int = 64) -> Predictor:
     """Returns a function that asks a version's signature of this name, in batches along the first axis.
 
     Raises:

@@ -37,7 +37,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def group_of(nodeid: str) -> str:
     """Returns the task that a test is of by its parameters, or else its module's path, or its folder's where that is deep."""
     module, _, test = nodeid.partition("::")
-    names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in task.task_names()]
+    names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in task.list_task_names()]
     path = Path(module)
     return names[0] if names else str(path.parent if len(path.parts) > 3 else path)
 
@@ -62,7 +62,7 @@ class Trained(NamedTuple):
     run: report.Run
 
 
-@pytest.fixture(scope="session", params=task.task_names())
+@pytest.fixture(scope="session", params=task.list_task_names())
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Every task of the suite in turn: a new folder under `tasks/` is picked up here."""
     return _train(request.param, tmp_path_factory.mktemp(request.param))
@@ -96,8 +96,8 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], objec
 
 
 def _train(name: str, folder: Path) -> Trained:
-    sample = task.presets(name)["sample"]
-    config = dataclasses.replace(sample, output=str(folder), fit=dataclasses.replace(sample.fit, epochs=1))
-    loaded = task.task(name)
-    version, run = workflow.train(loaded, config, f"lstm-suite train {name} --preset sample --fit.epochs 1")
+    sample = task.load_presets(name)["sample"]
+    config = dataclasses.replace(sample, output=str(folder), training=dataclasses.replace(sample.training, epochs=1))
+    loaded = task.load_task(name)
+    version, run = workflow.train(loaded, config, f"lstm-suite train {name} --preset sample --training.epochs 1")
     return Trained(loaded, config, version, run)

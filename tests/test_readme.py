@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from shared import cli
-from tests.foreign import PEOPLE, WORDS
-from tests.test_pages import COMMAND, ROOT, words_of
+from tests.test_readme_commands import COMMAND, ROOT, words_of
+from tests.user_files import PEOPLE, WORDS
 
 RUN_BY = {
     "train sentiment": "tests/contract/conftest.py",  # `trained` stands on the sample; the data set is TFDS's stand-in
@@ -83,7 +83,7 @@ def test_what_a_trained_model_is_asked(trained, tmp_path, monkeypatch, capfd):
     in_a_folder_of(tmp_path, monkeypatch)
     (tmp_path / "saved_models").mkdir()
     (tmp_path / "saved_models" / "sentiment").symlink_to(trained.version.parent)
-    labels = trained.run.fitted.facts["labels"]
+    labels = trained.run.trained_model.metadata["labels"]
     rows = [f"a wonderful film,{labels[-1]}", f"a dull film,{labels[0]}"] * 5
     (tmp_path / "yours.csv").write_text("\n".join(["text,label", *rows]))
     assert {line.split()[0] for line in ASKED} == {"predict", "evaluate", "serve-config"}

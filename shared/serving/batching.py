@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared.signatures import row_is_fixed
+from shared.signatures import has_fixed_row_shape
 
 Form = tuple[tuple[int, ...], ...]
 NUMBERS = itertools.count()
@@ -58,7 +58,7 @@ class Batcher:
         self.outputs: dict[str, tf.TensorSpec] = dict(signature.structured_outputs)
         rows = [spec.shape.rank for spec in (*self.inputs.values(), *self.outputs.values())]  # 0: it has none
         self.joins = (
-            batching is not None and bool(self.inputs) and all(rows) and all(map(row_is_fixed, self.outputs.values()))
+            batching is not None and bool(self.inputs) and all(rows) and all(map(has_fixed_row_shape, self.outputs.values()))
         )
         self._queues: dict[Form, Callable[..., Any]] = {}
         self._making: set[Form] = set()

@@ -86,7 +86,7 @@ def model_config(models: Path, base: str = MODELS) -> Any:
     found = model_server_config_pb2.ModelServerConfig()
     folders = sorted(path for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
     for folder in folders:
-        numbers = [int(path.name) for path in export.versions(folder)][-SERVED:]
+        numbers = [int(path.name) for path in export.list_versions(folder)][-SERVED:]
         if not numbers:
             continue
         one = found.model_config_list.config.add(
@@ -146,7 +146,7 @@ def kubernetes(image: str, texts: dict[str, str], names: list[str]) -> list[dict
         "startupProbe": {**probe, "periodSeconds": 5, "failureThreshold": 60},
         "readinessProbe": {**probe, "periodSeconds": 10},
         "livenessProbe": {"tcpSocket": {"port": GRPC_PORT}, "periodSeconds": 20},
-        "resources": {"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": MEMORY}},
+        "resources": {"requests": {"cpu": "1", "state": "2Gi"}, "limits": {"cpu": "2", "state": MEMORY}},
         "volumeMounts": [
             {"name": "models", "mountPath": MODELS, "readOnly": True},
             {"name": "config", "mountPath": CONFIG, "readOnly": True},

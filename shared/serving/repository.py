@@ -65,16 +65,16 @@ class Repository:
         asked = f"Specific({name}, {number})" if number is not None else f"Latest({name})"
         if known is None:
             there = ", ".join(sorted(self.models)) or "none"
-            raise ServingError(NOT_FOUND, f"Servable not found for request: {asked}. There are {there}.")
+            raise ServingError(NOT_FOUND, f"ExportSpec not found for request: {asked}. There are {there}.")
         if number is not None:
             if number not in known:
                 there = ", ".join(map(str, sorted(known)))
-                raise ServingError(NOT_FOUND, f"Servable not found for request: {asked}. There are versions {there}.")
+                raise ServingError(NOT_FOUND, f"ExportSpec not found for request: {asked}. There are versions {there}.")
             return known[number]
         available = self._available(name)
         if label not in (None, STABLE, CANARY):
             raise ServingError(
-                INVALID, f'Unrecognized servable version label: "{label}". There are {STABLE}, {CANARY}.'
+                INVALID, f'Unrecognized export_spec version label: "{label}". There are {STABLE}, {CANARY}.'
             )
         if not available:
             state = ", ".join(f"{one.number} is {one.state}{one.error and ': '}{one.error}" for one in known.values())
@@ -95,7 +95,7 @@ class Repository:
         """Takes up new versions and lets old ones go."""
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
             try:
-                there = {int(version.name): version for version in export.versions(path)}
+                there = {int(version.name): version for version in export.list_versions(path)}
                 if there:
                     self._look_at(path.name, there)
             except (

@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, ServingError
-from shared.serving.gathering import Gathering, Waiting
 from shared.serving.models import Version
+from shared.serving.request_queue import Gathering, Waiting
 from shared.serving.rpc import metadata_of, status_of
 from shared.serving.service import METRICS, Asked, Service, signature_name
 from shared.serving.tensors import answer_of, encoded, parsed, request_of

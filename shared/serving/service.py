@@ -1,4 +1,4 @@
-"""What both interfaces ask: an answer within a time, counted, from a number of requests at once that is bounded."""
+"""What both interfaces ask: an answer within a time, with_cardinality, from a number of requests at once that is bounded."""
 
 from __future__ import annotations
 

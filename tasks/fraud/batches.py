@@ -8,10 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.pipelines import counted, places_of, taken, without_end
+from shared.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
 from tasks.fraud.config import MemoryConfig
-from tasks.fraud.ledger import Ledger
-from tasks.fraud.model import STATISTICS, Parts, Views
+from tasks.fraud.model import STATISTICS, SubmodelBuilder, Submodels
+from tasks.fraud.transaction_index import TransactionIndex
 
 ALIKE = 8  # batches of windows that are put in order of length together, so that little is padding
 CARDS, STEPS, ROWS = 512, 64, 8192  # of one call when a whole ledger is scored
@@ -20,7 +20,7 @@ CARDS, STEPS, ROWS = 512, 64, 8192  # of one call when a whole ledger is scored
 class WindowBatches:
     """Batches of windows, in an order that hangs on (seed, epoch) alone.
 
-    Each is `(inputs of Views.trainer, labels (batch, window, 1), weights (batch, window))`; weights of padding are 0, and
+    Each is `(inputs of SubmodelBuilder.trainer, labels (batch, window, 1), weights (batch, window))`; weights of padding are 0, and
     their mean over a batch is 1.
 
     Args:
@@ -33,12 +33,12 @@ class WindowBatches:
     """
 
     def __init__(
-        self, ledger: Ledger, chosen: np.ndarray, memory: MemoryConfig, views: Views, batch_size: int, seed: int
+        self, ledger: TransactionIndex, chosen: np.ndarray, memory: MemoryConfig, views: SubmodelBuilder, batch_size: int, seed: int
     ) -> None:
         self.ledger, self.memory, self.views = ledger, memory, views
         self.batch_size, self.seed = batch_size, seed
         self.starts, self.ends = cut_windows(ledger.first, chosen, memory.window)
-        self.statistics = running_statistics(ledger, views.facts["amount_scale"])
+        self.statistics = running_statistics(ledger, views.metadata["amount_scale"])
 
     @property
     def steps(self) -> int:
@@ -47,11 +47,11 @@ class WindowBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
-    def in_order(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> tf.data.Dataset:
         """Returns all batches once, for validation."""
-        return counted(self._epoch(tf.constant(0, tf.int64)).cache(), self.steps)
+        return with_cardinality(self._epoch(tf.constant(0, tf.int64)).cache(), self.steps)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(self._shuffled, [epoch], tf.int64)
@@ -90,13 +90,13 @@ class WindowBatches:
         starts, ends, ledger = self.starts[windows], self.ends[windows], self.ledger
         before = np.minimum(starts - ledger.first[starts], self.memory.history)
         begin, length = starts - before, ends - starts + before
-        stretch, _ = places_of(begin, length)
-        window, real = places_of(starts, ends - starts)
+        stretch, _ = padded_indices(begin, length)
+        window, real = padded_indices(starts, ends - starts)
         position = np.minimum(before[:, None] + np.arange(window.shape[1]), stretch.shape[1] - 1)
         values = {
-            **{name: taken(value, stretch) for name, value in ledger.fields.items()},
+            **{name: gather_padded(value, stretch) for name, value in ledger.fields.items()},
             **ledger.terminal_fields(window, self.memory.reports),
-            **card_state(ledger, begin, self.statistics, self.views.memory_size),
+            **card_state(ledger, begin, self.statistics, self.views.state_size),
             "length": length.astype(np.int32),
             "position": position.astype(np.int32),
         }
@@ -116,23 +116,23 @@ def cut_windows(first: np.ndarray, chosen: np.ndarray, longest: int) -> tuple[np
     return starts, starts + counts
 
 
-def running_statistics(ledger: Ledger, scale: float) -> np.ndarray:
+def running_statistics(ledger: TransactionIndex, scale: float) -> np.ndarray:
     """Returns number, sum and sum of squares of the amounts of all rows before each, float64 `(rows + 1, 3)`."""
     amount = ledger.fields["amount"].astype(np.float64) / scale
     values = np.stack([np.ones_like(amount), amount, amount * amount], axis=1)
     return np.concatenate([np.zeros((1, STATISTICS)), np.cumsum(values, axis=0)])
 
 
-def card_state(ledger: Ledger, rows: np.ndarray, statistics: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """Returns the state before each of `rows` but for the LSTM's, which starts at zero: `card_memory` and `card_time`."""
+def card_state(ledger: TransactionIndex, rows: np.ndarray, statistics: np.ndarray, size: int) -> dict[str, np.ndarray]:
+    """Returns the state before each of `rows` but for the LSTM's, which starts at zero: `card_state` and `card_time`."""
     first = ledger.first[rows]
     memory = np.zeros((len(rows), size), np.float32)
     memory[:, :STATISTICS] = statistics[rows] - statistics[first]
     time = np.where(rows > first, ledger.fields["time"][np.maximum(rows - 1, 0)], 0)
-    return {"card_memory": memory, "card_time": time}
+    return {"card_state": memory, "card_time": time}
 
 
-def score(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
+def score(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> np.ndarray:
     """Returns the logits of the chosen rows, in the ledger's order, each card's state carried from its first row.
 
     Args:
@@ -143,13 +143,13 @@ def score(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
     return joined(parts, *views_of(parts, ledger, chosen))
 
 
-def joined(parts: Parts, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
+def joined(parts: Submodels, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
     """Returns the logits `(rows,)` of what `views_of` returned."""
     flat = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]
     return np.asarray(keras.ops.convert_to_numpy(parts.join(flat)))
 
 
-def views_of(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+def views_of(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns what the views make of the chosen rows: `hidden` `(rows, features)` and the terminal's logits `(rows,)`."""
     hidden = _hidden(parts, ledger, chosen)
     if parts.terminal is None:
@@ -162,7 +162,7 @@ def views_of(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> tuple[np.ndarr
     return hidden, np.concatenate(logits)
 
 
-def _hidden(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
+def _hidden(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> np.ndarray:
     """Returns what the card's view makes of the chosen rows, float32 `(chosen, features)`."""
     rows = np.flatnonzero(chosen)
     place = np.cumsum(chosen) - 1
@@ -175,15 +175,15 @@ def _hidden(parts: Parts, ledger: Ledger, chosen: np.ndarray) -> np.ndarray:
     for start in range(0, len(order), CARDS):
         cards = order[start : start + CARDS]
         state: dict[str, Any] = {
-            "card_memory": np.zeros((len(cards), parts.memory_size), np.float32),
+            "card_state": np.zeros((len(cards), parts.state_size), np.float32),
             "card_time": np.zeros(len(cards), np.int64),
         }
         for step in range(0, int(length[cards].max()), STEPS):
             left = np.clip(length[cards] - step, 0, STEPS)
-            stretch, real = places_of(first[cards] + step, left, STEPS)
-            fields = {name: tf.constant(taken(value, stretch)) for name, value in ledger.fields.items()}
+            stretch, real = padded_indices(first[cards] + step, left, STEPS)
+            fields = {name: tf.constant(gather_padded(value, stretch)) for name, value in ledger.fields.items()}
             answer = call({**fields, **state, "length": tf.constant(left.astype(np.int32))})
-            state = {name: answer[name] for name in ("card_memory", "card_time")}
+            state = {name: answer[name] for name in ("card_state", "card_time")}
             wanted = real & chosen[np.maximum(stretch, 0)]
             if wanted.any():
                 found[place[stretch[wanted]]] = answer["hidden"].numpy()[wanted]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
 
 SUMMARY = "Card transactions in, the probability of fraud for each out, as it comes."
 
 RESERVED = (
     *("card", "terminal", "time", "amount", "fraud", "learned", "judged", "length", "position"),
-    *("card_memory", "card_time"),
+    *("card_state", "card_time"),
 )
 
 
@@ -86,7 +86,7 @@ class MemoryConfig:
     def __post_init__(self) -> None:
         require_at_least(self, 0, "history")
         require_at_least(self, 1, "window", "reports", "hidden_units")
-        require_share(self, "dropout")
+        require_fraction(self, "dropout")
 
 
 @dataclass(frozen=True)
@@ -118,18 +118,18 @@ class FraudConfig(TaskConfig):
 PRESETS = {
     "sample": FraudConfig(
         lstm=LSTMConfig(units=(16,)),
-        fit=FitConfig(epochs=8, batch_size=32, learning_rate=1e-2, patience=3),
+        training=TrainingConfig(epochs=8, batch_size=32, learning_rate=1e-2, patience=3),
         protocol=ProtocolConfig(training_days=14),
         memory=MemoryConfig(history=16, reports=16, terminal_units=(16,), hidden_units=16),
         alerts=AlertsConfig(per_day=5),
     ),
     "default": FraudConfig(
         lstm=LSTMConfig(units=(64,)),
-        fit=FitConfig(epochs=10, learning_rate=3e-3, patience=3),
+        training=TrainingConfig(epochs=10, learning_rate=3e-3, patience=3),
     ),
     "large": FraudConfig(
         lstm=LSTMConfig(units=(128, 128), dropout=0.2),
-        fit=FitConfig(epochs=10, learning_rate=2e-3, patience=3),
+        training=TrainingConfig(epochs=10, learning_rate=2e-3, patience=3),
         protocol=ProtocolConfig(training_days=60),
         memory=MemoryConfig(history=128, window=64, reports=64, terminal_units=(64,), hidden_units=64),
     ),

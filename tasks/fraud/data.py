@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from shared import sources
-from shared.columns import identifiers, numbers, refuse, refuse_gaps
+from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.fraud import sample
 from tasks.fraud.config import FraudConfig, ProtocolConfig
-from tasks.fraud.ledger import UNKNOWN
+from tasks.fraud.transaction_index import UNKNOWN
 
 DAY = 86_400
 OPENML = "openml:"
@@ -81,15 +81,15 @@ def tidy(frame: pd.DataFrame, config: FraudConfig, source: str, labelled: bool =
     tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in ("card", "terminal"):
         if name in named:
-            tidied[name] = identifiers(frame[named[name]], source)
+            tidied[name] = parse_identifiers(frame[named[name]], source)
         elif name == "card":
             tidied[name] = ONE_CARD
     tidied["time"] = _seconds(frame[columns.time], source, columns.time_format)
-    tidied["amount"] = numbers(frame[columns.amount], source, empty_is_fine=False).astype(np.float32)
+    tidied["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
     for name in columns.numeric:
-        tidied[name] = numbers(frame[name], source, empty_is_fine=True).astype(np.float32)
+        tidied[name] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
     for name in columns.categorical:
-        tidied[name] = identifiers(frame[name], source, empty_is_fine=True)
+        tidied[name] = parse_identifiers(frame[name], source, allow_empty=True)
     if labelled:
         tidied["fraud"] = _labels(frame[columns.label], source)
         return tidied
@@ -122,19 +122,19 @@ def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
     elif source.startswith(OPENML):
         frame = tidy(_openml(source.removeprefix(OPENML), config), config, source)
         name, location, licence, digest = source.removeprefix(OPENML), source, "see the data set's page", None
-    elif sources.is_file(source):
+    elif sources.is_path(source):
         paths = [path for path in (source, config.test_data) if path]
         frame = pd.concat([read(config, path) for path in paths], ignore_index=True)
         name = Path(source).expanduser().resolve().parent.name
         location, digest = ", ".join(Path(path).name for path in paths), sources.sha256(*paths)
-        licence = sources.OWN_LICENCE
+        licence = sources.USER_FILE_LICENCE
     else:
         tables, info = sources.read_tfds(source, {column: column for column in wanted(config)})
         frame = tidy(pd.concat(tables.values(), ignore_index=True), config, source)
         name, location, digest = info.name, info.full_name, None
         licence = info.redistribution_info.license or "not stated"
     _refuse_leaks(frame, config, source)
-    return frame, Origin(name, location, digest or sources.sha256_of_records(frame), licence, how)
+    return frame, Origin(name, location, digest or sources.sha256_records(frame), licence, how)
 
 
 def _openml(name: str, config: FraudConfig) -> pd.DataFrame:
@@ -191,7 +191,7 @@ def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits
     _require_both(splits, config)
     sizes = {name: int(splits[of][which].sum()) for name, (of, which) in SIZED.items()}
     shown = {"time": lambda seconds: pd.to_datetime(seconds, unit="s"), "fraud": lambda labels: labels == 1}
-    return Splits(**splits, origin=origin, sizes=sizes, shown=shown)
+    return Splits(**splits, origin=origin, sizes=sizes, display=shown)
 
 
 def first_day(protocol: ProtocolConfig, day: np.ndarray) -> int:
@@ -223,35 +223,35 @@ def _named(config: FraudConfig) -> dict[str, str]:
 def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
     """Returns seconds since 1970 UTC of dates, of text in a form or in ISO 8601, or of numbers, which are taken for just that."""
     if pd.api.types.is_datetime64_any_dtype(values):
-        refuse_gaps(values.isna(), values, source)
+        raise_where_empty(values.isna(), values, source)
         naive = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
         return naive.to_numpy("datetime64[s]").astype(np.int64)
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    refuse_gaps(text == "", values, source)
+    raise_where_empty(text == "", values, source)
     seconds = pd.to_numeric(text, errors="coerce")
     if form is None and seconds.notna().all():
-        refuse(
+        raise_where(
             seconds.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
         )
         return seconds.to_numpy(np.float64).astype(np.int64)
     with_offset = text.str.contains(OFFSET)
     if form is None and with_offset.any() and not with_offset.all():
-        refuse(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
+        raise_where(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
     parsed = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
     how = (
         f"does not look like {form}"
         if form
         else "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970"
     )
-    refuse(parsed.isna(), values, source, f'{how}; name its form, for example --columns.time-format "%d/%m/%Y %H:%M"')
+    raise_where(parsed.isna(), values, source, f'{how}; name its form, for example --columns.time-format "%d/%m/%Y %H:%M"')
     return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _labels(values: pd.Series, source: str) -> np.ndarray:
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
-    refuse_gaps(text == "", values, source, "a label")
+    raise_where_empty(text == "", values, source, "a label")
     fraud = text.isin(TRUE)
-    refuse(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
+    raise_where(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
     return fraud.to_numpy(np.int8)
 
 

@@ -20,32 +20,32 @@ from sklearn.preprocessing import StandardScaler
 from shared import evaluation
 from shared.evaluation import Metric
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted
+from shared.task import Evaluation, TrainedModel
 from tasks.fraud import features, plots
 from tasks.fraud.batches import joined, views_of
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.data import ONE_CARD
 from tasks.fraud.explain import drivers
-from tasks.fraud.ledger import open_ledger
-from tasks.fraud.model import Parts, parts_of
+from tasks.fraud.model import Submodels, get_submodels
+from tasks.fraud.transaction_index import build_transaction_index
 
 DAY = 86_400
 
 
-def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
+def evaluate(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> Evaluation:
     """Scores the exported model and the baselines on the judged rows of the test split by the same metrics.
 
     Args:
-        fitted: from `tasks.fraud.train.fit`.
+        trained_model: from `tasks.fraud.train.fit`.
         splits: from `tasks.fraud.data.load`.
         config: the run's settings.
     """
     judged = splits.test[splits.test["judged"]]
     labels, cards, days = groups(judged)
     measures = measures_of(config.alerts.per_day)
-    parts = parts_of(fitted.model)
+    parts = get_submodels(trained_model.model)
     views = judged_views(parts, splits.test, config)
-    factor, offset = fitted.facts["calibration"]
+    factor, offset = trained_model.metadata["calibration"]
     answer = expit(factor * joined(parts, *views).astype(np.float64) + offset)
     probabilities = {"exported": answer}
     minutes = {}
@@ -54,13 +54,13 @@ def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
     scores = []
     for name, values in probabilities.items():
         scores += evaluation.score(name, labels, values, measures, cards, days)
-    threshold = fitted.facts["threshold"]
-    drove = drivers(parts, fitted.facts, *views)
+    threshold = trained_model.metadata["threshold"]
+    drove = drivers(parts, trained_model.metadata, *views)
     table = alerts_table(labels, answer >= threshold, cards, days)
     alerted = answer >= min(threshold, answer.max())
     return Evaluation(
         scores,
-        answers=(
+        output_description=(
             f"`fraud_probability` is calibrated; `alert` is True from {threshold:.4f} on, the threshold that raised "
             f"{config.alerts.per_day} alerts a day on validation."
         ),
@@ -78,16 +78,16 @@ def evaluate(fitted: Fitted, splits: Splits, config: FraudConfig) -> Evaluation:
     )
 
 
-def judged_views(parts: Parts, frame: pd.DataFrame, config: FraudConfig) -> tuple[np.ndarray, np.ndarray | None]:
+def judged_views(parts: Submodels, frame: pd.DataFrame, config: FraudConfig) -> tuple[np.ndarray, np.ndarray | None]:
     """Returns what the views make of the judged rows of a table, in its order (see `tasks.fraud.batches.views_of`)."""
-    ledger = open_ledger(frame, config.protocol.delay_days)
+    ledger = build_transaction_index(frame, config.protocol.delay_days)
     chosen = frame["judged"].to_numpy()[ledger.order]
     back = np.argsort(ledger.order[chosen], kind="stable")
     hidden, terminal = views_of(parts, ledger, chosen)
     return hidden[back], None if terminal is None else terminal[back]
 
 
-def judged_logits(parts: Parts, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
+def judged_logits(parts: Submodels, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
     """Returns the logits of the judged rows of a table, in its order."""
     return joined(parts, *judged_views(parts, frame, config))
 
@@ -149,7 +149,7 @@ def _baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarra
     labels = splits.test["fraud"].to_numpy()[learned]
     prepared = time.monotonic() - started
     answers = {}
-    for name, model in baselines(config.fit.seed).items():
+    for name, model in baselines(config.training.seed).items():
         started = time.monotonic()
         model.fit(inputs.iloc[learned], labels)
         answer = model.predict_proba(inputs.iloc[judged])[:, 1]
@@ -158,7 +158,7 @@ def _baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarra
 
 
 def baselines(seed: int) -> dict[str, Any]:
-    """Returns the baselines by name, not fitted; their settings were fixed on the validation weeks, not searched for."""
+    """Returns the baselines by name, not trained_model; their settings were fixed on the validation weeks, not searched for."""
     return {
         "logistic_regression": make_pipeline(
             SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(C=1.0, max_iter=1000)

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tasks.fraud.batches import joined
-from tasks.fraud.model import AMOUNT_FEATURES, TIME_FEATURES, Parts
+from tasks.fraud.model import AMOUNT_FEATURES, TIME_FEATURES, Submodels
 
 
-def groups_of(parts: Parts, facts: Mapping[str, Any]) -> dict[str, slice]:
+def groups_of(parts: Submodels, metadata: Mapping[str, Any]) -> dict[str, slice]:
     """Returns which columns of `hidden` each kind of input fills."""
-    amount = AMOUNT_FEATURES + len(facts["amount_edges"])
+    amount = AMOUNT_FEATURES + len(metadata["amount_edges"])
     width = parts.card.output["hidden"].shape[-1]
-    units = width - _feature_count(parts, facts)
+    units = width - _feature_count(parts, metadata)
     groups = {
         "what the card did before": slice(0, units),
         "amount": slice(units, units + amount),
@@ -30,13 +30,13 @@ def groups_of(parts: Parts, facts: Mapping[str, Any]) -> dict[str, slice]:
 
 
 def drivers(
-    parts: Parts, facts: Mapping[str, Any], hidden: np.ndarray, terminal: np.ndarray | None
+    parts: Submodels, metadata: Mapping[str, Any], hidden: np.ndarray, terminal: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Returns by how much each kind of input raised the log-odds of fraud.
 
     Args:
         parts: the trained model.
-        facts: what was learned of the training split.
+        metadata: what was learned of the training split.
         hidden: what the card's view makes of transactions, float32 `(rows, features)`.
         terminal: logits of the terminal's view `(rows,)`; None without terminals.
 
@@ -45,7 +45,7 @@ def drivers(
     """
     whole = joined(parts, hidden, terminal)
     found = {}
-    for name, columns in groups_of(parts, facts).items():
+    for name, columns in groups_of(parts, metadata).items():
         occluded = hidden.copy()
         occluded[:, columns] = hidden[:, columns].mean(axis=0)
         found[name] = whole - joined(parts, occluded, terminal)
@@ -56,6 +56,6 @@ def drivers(
     return found
 
 
-def _feature_count(parts: Parts, facts: Mapping[str, Any]) -> int:
+def _feature_count(parts: Submodels, metadata: Mapping[str, Any]) -> int:
     vectors = [layer.output.shape[-1] for layer in parts.card.layers if layer.name.endswith("_vector")]
-    return AMOUNT_FEATURES + len(facts["amount_edges"]) + TIME_FEATURES + len(facts["numeric"]) + sum(vectors)
+    return AMOUNT_FEATURES + len(metadata["amount_edges"]) + TIME_FEATURES + len(metadata["numeric"]) + sum(vectors)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tasks.fraud.ledger import Ledger, open_ledger
 from tasks.fraud.model import PRIOR, SPANS, SPREAD
+from tasks.fraud.transaction_index import TransactionIndex, build_transaction_index
 
 DAY, HOUR = 86_400, 3_600
 NEVER = -1.0
@@ -22,7 +22,7 @@ def table(frame: pd.DataFrame, delay_days: float) -> pd.DataFrame:
         frame: as `shared.sources.Splits` of the fraud task hold it.
         delay_days: until a label is known.
     """
-    ledger = open_ledger(frame, delay_days)
+    ledger = build_transaction_index(frame, delay_days)
     columns = {**_of_the_moment(ledger), **_of_the_card(ledger)}
     if "terminal" in frame:
         columns |= _of_the_terminal(ledger, round(delay_days * DAY))
@@ -35,7 +35,7 @@ def table(frame: pd.DataFrame, delay_days: float) -> pd.DataFrame:
     return pd.DataFrame(features, columns=list(columns))
 
 
-def _of_the_moment(ledger: Ledger) -> dict[str, np.ndarray]:
+def _of_the_moment(ledger: TransactionIndex) -> dict[str, np.ndarray]:
     time = ledger.fields["time"]
     return {
         "amount": ledger.fields["amount"],
@@ -44,7 +44,7 @@ def _of_the_moment(ledger: Ledger) -> dict[str, np.ndarray]:
     }
 
 
-def _of_the_card(ledger: Ledger) -> dict[str, np.ndarray]:
+def _of_the_card(ledger: TransactionIndex) -> dict[str, np.ndarray]:
     time, amount, first = ledger.fields["time"], ledger.fields["amount"].astype(np.float64), ledger.first
     row = np.arange(len(time))
     total = np.concatenate([[0.0], np.cumsum(amount)])
@@ -68,7 +68,7 @@ def _of_the_card(ledger: Ledger) -> dict[str, np.ndarray]:
     return columns
 
 
-def _of_the_terminal(ledger: Ledger, delay: int) -> dict[str, np.ndarray]:
+def _of_the_terminal(ledger: TransactionIndex, delay: int) -> dict[str, np.ndarray]:
     """Counts and shares of confirmed fraud, and the run of fraud that ends the confirmed past."""
     time = ledger.fields["time"]
     ordered, fraud = time[ledger.reports], ledger.fraud[ledger.reports].astype(np.int64)
@@ -76,10 +76,10 @@ def _of_the_terminal(ledger: Ledger, delay: int) -> dict[str, np.ndarray]:
     frauds = np.concatenate([[0], np.cumsum(fraud)])
     since = time - time.min()
     key = ledger.terminal * (int(since.max()) + 1) + since
-    in_order = key[ledger.reports]
+    evaluation_batches = key[ledger.reports]
     columns = {}
     for days in SPANS:
-        begin = np.searchsorted(in_order, key - delay - days * DAY, side="right")
+        begin = np.searchsorted(evaluation_batches, key - delay - days * DAY, side="right")
         begin = np.clip(begin, low, high)
         number = high - begin
         columns[f"terminal_count_{days}_days"] = number.astype(float)

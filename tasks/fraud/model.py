@@ -23,7 +23,7 @@ from tasks.fraud.config import FraudConfig
 
 DAY, WEEK, HOUR = 86_400, 7 * 86_400, 3_600
 MONTH = 30.0  # days
-SPANS = (1, 7, 30)  # days over which confirmed transactions of a terminal are counted
+SPANS = (1, 7, 30)  # days over which confirmed transactions of a terminal are with_cardinality
 AMOUNT_FEATURES, TIME_FEATURES = 6, 5  # besides the steps at the amount's edges
 NEVER = 90.0  # days, in place of the time since what has not happened
 STATISTICS = 3  # of a card: number, sum and sum of squares of its amounts, in units of the training split's mean
@@ -33,17 +33,17 @@ TERMINAL_FIELDS = ("terminal_time", "terminal_amount", "terminal_fraud")
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The trained parts of a model (see `Views`), by which it is scored, served and taken step by step."""
+class Submodels:
+    """The trained parts of a model (see `SubmodelBuilder`), by which it is scored, served and taken step by step."""
 
     card: keras.Model
     terminal: keras.Model | None
     join: keras.Model
 
     @property
-    def memory_size(self) -> int:
+    def state_size(self) -> int:
         """Numbers in a card's memory."""
-        return int(self.card.input["card_memory"].shape[-1])
+        return int(self.card.input["card_state"].shape[-1])
 
     @property
     def reports(self) -> int:
@@ -51,41 +51,41 @@ class Parts:
         return int(self.terminal.input["terminal_time"].shape[-1]) if self.terminal is not None else 0
 
 
-def parts_of(model: keras.Model) -> Parts:
-    """Returns the parts of a model that `Views.whole` made, also of one that was loaded."""
+def get_submodels(model: keras.Model) -> Submodels:
+    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
     names = {layer.name for layer in model.layers}
     terminal = model.get_layer("terminal") if "terminal" in names else None
-    return Parts(model.get_layer("card"), terminal, model.get_layer("join"))
+    return Submodels(model.get_layer("card"), terminal, model.get_layer("join"))
 
 
-class Views:
+class SubmodelBuilder:
     """The model's parts, which share their weights in training, in serving and step by step.
 
     Args:
         config: sizes and regularisation.
-        facts: what was learned of the training split: `amount_scale`, `amount_edges`, `fraud_rate`,
+        metadata: what was learned of the training split: `amount_scale`, `amount_edges`, `fraud_rate`,
             `delay_days`, `numeric` {name: (mean, deviation)},
             `categorical` {name: known values}, and `terminal`, whether there is one.
 
     Attributes:
-        card: from fields `(batch, time)`, `length` `(batch,)`, `card_memory` and `card_time` to `hidden` `(batch, time,
+        card: from fields `(batch, time)`, `length` `(batch,)`, `card_state` and `card_time` to `hidden` `(batch, time,
             features)` and the memory and time after the last transaction.
         terminal: from `time` `(batch,)` and a terminal's fields `(batch, reports)` to a logit `(batch,)`; None without.
         join: from `hidden` `(batch, features)` and that logit to the logit of fraud `(batch,)`.
     """
 
-    def __init__(self, config: FraudConfig, facts: Mapping[str, Any]) -> None:
-        self.config, self.facts = config, facts
-        self.memory_size = STATISTICS + 2 * sum(config.lstm.units)
+    def __init__(self, config: FraudConfig, metadata: Mapping[str, Any]) -> None:
+        self.config, self.metadata = config, metadata
+        self.state_size = STATISTICS + 2 * sum(config.lstm.units)
         self.card = self._card_view()
-        self.terminal = self._terminal_view() if facts["terminal"] else None
+        self.terminal = self._terminal_view() if metadata["terminal"] else None
         self.join = self._join()
-        self.parts = Parts(self.card, self.terminal, self.join)
+        self.parts = Submodels(self.card, self.terminal, self.join)
 
     def field_inputs(self, *shape: int | None) -> dict[str, Any]:
         """Returns symbolic inputs for the raw fields of a transaction, each `(batch, *shape)`."""
         kinds = {"time": "int64", "amount": "float32"}
-        kinds |= dict.fromkeys(self.facts["numeric"], "float32") | dict.fromkeys(self.facts["categorical"], "string")
+        kinds |= dict.fromkeys(self.metadata["numeric"], "float32") | dict.fromkeys(self.metadata["categorical"], "string")
         return {name: keras.Input(shape, dtype=kind, name=name) for name, kind in kinds.items()}
 
     def terminal_inputs(self, *shape: int | None) -> dict[str, Any]:
@@ -97,9 +97,9 @@ class Views:
         return {name: keras.Input((*shape, count), dtype=kind, name=name) for name, kind in kinds.items()}
 
     def state_inputs(self) -> dict[str, Any]:
-        """Returns symbolic inputs for a card's state: `card_memory` `(batch, memory_size)`, `card_time` `(batch,)`."""
+        """Returns symbolic inputs for a card's state: `card_state` `(batch, state_size)`, `card_time` `(batch,)`."""
         return {
-            "card_memory": keras.Input((self.memory_size,), name="card_memory"),
+            "card_state": keras.Input((self.state_size,), name="card_state"),
             "card_time": keras.Input((), dtype="int64", name="card_time"),
         }
 
@@ -129,7 +129,7 @@ class Views:
         length = keras.Input((), dtype="int32", name="length")
         nothing = ops.cast(ops.expand_dims(length, -1) * 0, "float32")
         state = {
-            "card_memory": ops.repeat(nothing, self.memory_size, axis=1),
+            "card_state": ops.repeat(nothing, self.state_size, axis=1),
             "card_time": ops.cast(length * 0, "int64"),
         }
         hidden = self.card({**fields, **state, "length": length})["hidden"]
@@ -150,7 +150,7 @@ class Views:
     def _card_view(self) -> keras.Model:
         fields, state = self.field_inputs(None), self.state_inputs()
         length = keras.Input((), dtype="int32", name="length")
-        memory, scale = state["card_memory"], self.facts["amount_scale"]
+        memory, scale = state["card_state"], self.metadata["amount_scale"]
         steps = ops.cumsum(ops.ones_like(fields["amount"]), axis=1)  # 1, 2, 3 …
         mask = steps <= ops.expand_dims(ops.cast(length, "float32"), -1)
         real = ops.cast(mask, "float32")
@@ -161,7 +161,7 @@ class Views:
 
         last = ops.concatenate([ops.expand_dims(state["card_time"], -1), fields["time"][:, :-1]], axis=1)
         elapsed = ops.cast(ops.maximum(fields["time"] - last, 0), "float32") * ops.cast(before[0] > 0, "float32")
-        edges = [edge / scale for edge in self.facts["amount_edges"]]
+        edges = [edge / scale for edge in self.metadata["amount_edges"]]
         features = [
             *_amount_features(amount, *before),
             *_steps(amount, edges),
@@ -171,11 +171,11 @@ class Views:
         features = features * ops.expand_dims(real, -1)
 
         stack = LSTMStack(self.config.lstm, name="card_lstm")
-        hidden, left = stack.sequence_with_states(features, stack.unpacked(memory[:, STATISTICS:]), mask)
+        hidden, left = stack.sequence_with_states(features, stack.unpack_states(memory[:, STATISTICS:]), mask)
         newest = ops.max(ops.where(mask, fields["time"], ops.zeros_like(fields["time"])), axis=1)
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
-            "card_memory": ops.concatenate([*after, stack.packed(left)], axis=-1),
+            "card_state": ops.concatenate([*after, stack.pack_states(left)], axis=-1),
             "card_time": ops.maximum(newest, state["card_time"]),
         }
         return keras.Model({**fields, **state, "length": length}, outputs, name="card")
@@ -183,10 +183,10 @@ class Views:
     def _further(self, fields: Mapping[str, Any]) -> list[Any]:
         """Returns features `(batch, time, …)` of the further columns."""
         features = []
-        for name, (mean, deviation) in self.facts["numeric"].items():
+        for name, (mean, deviation) in self.metadata["numeric"].items():
             value = (fields[name] - mean) / deviation
             features.append(ops.expand_dims(ops.where(ops.isnan(value), ops.zeros_like(value), value), -1))
-        for name, known in self.facts["categorical"].items():
+        for name, known in self.metadata["categorical"].items():
             number = keras.layers.StringLookup(vocabulary=list(known), name=f"{name}_number")(fields[name])
             size = min(16, 2 + len(known) // 2)
             features.append(keras.layers.Embedding(len(known) + 1, size, name=f"{name}_vector")(number))
@@ -200,11 +200,11 @@ class Views:
         known = reports["terminal_fraud"] >= 0
         real = ops.cast(known, "float32")
         days = ops.cast(ops.maximum(ops.expand_dims(time, -1) - reports["terminal_time"], 0), "float32") * real / DAY
-        amount = reports["terminal_amount"] / self.facts["amount_scale"] * real
+        amount = reports["terminal_amount"] / self.metadata["amount_scale"] * real
         fraud = ops.cast(reports["terminal_fraud"], "float32") * real
         features = [2 * fraud - 1, fraud * days / MONTH, days / MONTH, ops.log1p(days) / 3, _signed_log(amount)]
         features = ops.stack(features, axis=-1) * ops.expand_dims(real, -1)
-        summary = _terminal_statistics(fraud, days, real, self.facts["delay_days"])
+        summary = _terminal_statistics(fraud, days, real, self.metadata["delay_days"])
         # One step before the first, so that no row is padding alone.
         features = ops.pad(features, [[0, 0], [1, 0], [0, 0]])
         mask = ops.concatenate([ops.ones_like(known[:, :1]), known], axis=1)
@@ -223,7 +223,7 @@ class Views:
 
     def _logit(self, hidden: Any, name: str) -> Any:
         """Returns a logit `(batch,)` that starts at the rate of fraud."""
-        memory, rate = self.config.memory, self.facts["fraud_rate"]
+        memory, rate = self.config.memory, self.metadata["fraud_rate"]
         hidden = keras.layers.Dense(memory.hidden_units, "relu", name=f"{name}_hidden")(hidden)
         hidden = keras.layers.Dropout(memory.dropout, name=f"{name}_dropout")(hidden)
         start = keras.initializers.Constant(float(np.log(rate / (1 - rate))) - 0.7)  # of two, each half the rate

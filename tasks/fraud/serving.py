@@ -13,16 +13,16 @@ import pandas as pd
 import tensorflow as tf
 
 from shared import evaluation
-from shared.columns import records_of
-from shared.config import as_trained
+from shared.columns import parse_json_lines
+from shared.config import with_trained_defaults
 from shared.errors import DataError
-from shared.pipelines import places_of, taken
-from shared.signatures import endpoint_of
-from shared.task import Call, Servable
+from shared.pipelines import gather_padded, padded_indices
+from shared.signatures import make_signature
+from shared.task import ExportSpec, Predictor
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig, ProtocolConfig
-from tasks.fraud.ledger import UNKNOWN, Ledger, open_ledger
-from tasks.fraud.model import TERMINAL_FIELDS, parts_of
+from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
+from tasks.fraud.transaction_index import UNKNOWN, TransactionIndex, build_transaction_index
 
 CARDS = 64  # of one call when a table is scored
 EXAMPLES = tuple(
@@ -44,7 +44,7 @@ EXAMPLES = tuple(
 )
 
 
-def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
+def export_spec(scorer: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Gives the Keras model its signatures.
 
     `serving_default` scores histories of cards, one a row: `time` int64 `(cards, transactions)` in seconds since 1970,
@@ -54,12 +54,12 @@ def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
     returns `fraud_probability` float32 and `alert` bool `(cards, transactions)`, 0 and False at padding.
 
     `step` scores one more transaction of each card: the same fields without the axis of transactions, and the card's
-    state, `card_memory` float32 `(cards, memory)` and `card_time` int64 `(cards,)`, zeros for a card never seen; it
+    state, `card_state` float32 `(cards, memory)` and `card_time` int64 `(cards,)`, zeros for a card never seen; it
     returns the state after it too.
     """
-    parts = parts_of(scorer)
+    parts = get_submodels(scorer)
     calibration = scorer.get_layer("calibration")
-    threshold = facts["threshold"]
+    threshold = metadata["threshold"]
 
     def whole(**fields: Any) -> dict[str, Any]:
         terminal = {name: fields.pop(name) for name in TERMINAL_FIELDS if name in fields}
@@ -70,7 +70,7 @@ def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
 
     def step(**fields: Any) -> dict[str, Any]:
         terminal = {name: fields.pop(name) for name in TERMINAL_FIELDS if name in fields}
-        state = {name: fields.pop(name) for name in ("card_memory", "card_time")}
+        state = {name: fields.pop(name) for name in ("card_state", "card_time")}
         single = {name: value[:, None] for name, value in fields.items()}
         after = parts.card({**single, **state, "length": tf.ones_like(fields["time"], tf.int32)})
         joined = [after["hidden"][:, 0]]
@@ -80,21 +80,21 @@ def servable(scorer: keras.Model, facts: dict[str, Any]) -> Servable:
         return {
             "fraud_probability": probability,
             "alert": probability >= threshold,
-            "card_memory": after["card_memory"],
+            "card_state": after["card_state"],
             "card_time": after["card_time"],
         }
 
-    request = sample_request(facts)
+    request = sample_request(metadata)
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}
     state: dict[str, np.ndarray] = {
-        "card_memory": np.zeros((len(request["length"]), parts.memory_size), np.float32),
+        "card_state": np.zeros((len(request["length"]), parts.state_size), np.float32),
         "card_time": np.zeros(len(request["length"]), np.int64),
     }
-    endpoints = {
-        "serving_default": endpoint_of(whole, request),
-        "step": endpoint_of(step, {**first, **state}, fixed=("card_memory",)),
+    signatures = {
+        "serving_default": make_signature(whole, request),
+        "step": make_signature(step, {**first, **state}, fixed=("card_state",)),
     }
-    return Servable(scorer, endpoints, facts)
+    return ExportSpec(scorer, signatures, metadata)
 
 
 def newest(terminal: Mapping[str, Any], count: int) -> dict[str, Any]:
@@ -118,23 +118,23 @@ def newest(terminal: Mapping[str, Any], count: int) -> dict[str, Any]:
     return {name: tf.gather(value, chosen, axis=-1, batch_dims=len(fraud.shape) - 1) for name, value in padded.items()}
 
 
-def sample_request(facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
+def sample_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Returns two cards of three and of one transactions, the first at a terminal with confirmed fraud."""
     start, day = 1_530_000_000, 86_400
-    scale = facts["amount_scale"]
+    scale = metadata["amount_scale"]
     request: dict[str, np.ndarray] = {
         "time": np.array([[start, start + day, start + 2 * day], [start, 0, 0]], np.int64),
         "amount": np.array([[scale, 0.8 * scale, 5 * scale], [2 * scale, 0, 0]], np.float32),
         "length": np.array([3, 1], np.int32),
     }
-    for name, (mean, _) in facts["numeric"].items():
+    for name, (mean, _) in metadata["numeric"].items():
         request[name] = np.full((2, 3), mean, np.float32)
-    for name, known in facts["categorical"].items():
+    for name, known in metadata["categorical"].items():
         request[name] = np.full((2, 3), known[0], object)
-    if facts["terminal"]:
-        fraud = np.full((2, 3, facts["reports"]), UNKNOWN, np.int32)
-        fraud[0, 1, :1], fraud[0, 2, :2] = 0, (0, 1)[: facts["reports"]]
-        age = np.maximum(20 - np.arange(facts["reports"]), 8) * day
+    if metadata["terminal"]:
+        fraud = np.full((2, 3, metadata["reports"]), UNKNOWN, np.int32)
+        fraud[0, 1, :1], fraud[0, 2, :2] = 0, (0, 1)[: metadata["reports"]]
+        age = np.maximum(20 - np.arange(metadata["reports"]), 8) * day
         request |= {
             "terminal_time": np.where(fraud >= 0, start - age, 0).astype(np.int64),
             "terminal_amount": np.where(fraud >= 0, scale, 0).astype(np.float32),
@@ -143,7 +143,7 @@ def sample_request(facts: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return request
 
 
-def histories(ledger: Ledger, cards: np.ndarray, reports: int, terminal: bool) -> dict[str, np.ndarray]:
+def histories(ledger: TransactionIndex, cards: np.ndarray, reports: int, terminal: bool) -> dict[str, np.ndarray]:
     """Returns cards of a ledger as a request to `serving_default`.
 
     Args:
@@ -154,21 +154,21 @@ def histories(ledger: Ledger, cards: np.ndarray, reports: int, terminal: bool) -
     """
     ends = np.searchsorted(ledger.first, cards, side="right")
     length = ends - cards
-    rows, _ = places_of(cards, length)
-    request = {name: taken(values, rows) for name, values in ledger.fields.items()}
+    rows, _ = padded_indices(cards, length)
+    request = {name: gather_padded(values, rows) for name, values in ledger.fields.items()}
     request["length"] = length.astype(np.int32)
     return request | ledger.terminal_fields(rows, reports) if terminal else request
 
 
-def answered(frame: pd.DataFrame, facts: Mapping[str, Any], call: Call) -> dict[str, np.ndarray]:
+def answered(frame: pd.DataFrame, metadata: Mapping[str, Any], call: Predictor) -> dict[str, np.ndarray]:
     """Returns an exported model's answer to each row of a table of `tasks.fraud.data.tidy`, in its order."""
-    ledger = open_ledger(frame, facts["delay_days"])
+    ledger = build_transaction_index(frame, metadata["delay_days"])
     cards, length = np.unique(ledger.first, return_counts=True)
     cards = cards[np.argsort(length, kind="stable")]
     found: dict[str, np.ndarray] = {}
     for start in range(0, len(cards), CARDS):
         chosen = cards[start : start + CARDS]
-        request = histories(ledger, chosen, facts["reports"], facts["terminal"])
+        request = histories(ledger, chosen, metadata["reports"], metadata["terminal"])
         real = np.arange(request["time"].shape[1]) < request["length"][:, None]
         rows = ledger.order[
             np.concatenate([np.arange(k, k + n) for k, n in zip(chosen, request["length"], strict=True)])
@@ -178,7 +178,7 @@ def answered(frame: pd.DataFrame, facts: Mapping[str, Any], call: Call) -> dict[
     return found
 
 
-def judge(config: FraudConfig, source: str, facts: dict[str, Any], call: Call) -> list[evaluation.Score]:
+def score_file(config: FraudConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[evaluation.Score]:
     """Scores an exported model on a file of labelled transactions, each with what was known at its time.
 
     Raises:
@@ -186,15 +186,15 @@ def judge(config: FraudConfig, source: str, facts: dict[str, Any], call: Call) -
     """
     from tasks.fraud.evaluate import groups, measures_of
 
-    frame = data.read(_as_trained(config, facts), source)
+    frame = data.read(_as_trained(config, metadata), source)
     if frame["fraud"].nunique() < 2:
         raise DataError(f"{source}: holds but one class; to judge, both fraud and genuine transactions are needed.")
     labels, cards, days = groups(frame)
-    answer = answered(frame, facts, call)["fraud_probability"]
-    return evaluation.score("exported", labels, answer, measures_of(facts["alerts_per_day"]), cards, days)
+    answer = answered(frame, metadata, call)["fraud_probability"]
+    return evaluation.score("exported", labels, answer, measures_of(metadata["alerts_per_day"]), cards, days)
 
 
-def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, np.ndarray]:
+def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
     """Returns an exported model's answers to transactions, one JSON object a line, by the names of the user's columns.
 
     The lines are read together: those of one card are its history. A label, where one is given, tells of the
@@ -203,15 +203,15 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
     Raises:
         DataError: a line is no JSON object, or lacks a column, or a value cannot be used.
     """
-    config = _as_trained(FraudConfig(), facts)
+    config = _as_trained(FraudConfig(), metadata)
     wanted = [column for column in data.wanted(config) if column != config.columns.label]
-    return answered(data.tidy(records_of(lines, wanted), config, "input", labelled=False), facts, call)
+    return answered(data.tidy(parse_json_lines(lines, wanted), config, "input", labelled=False), metadata, call)
 
 
-def _as_trained(config: FraudConfig, facts: Mapping[str, Any]) -> FraudConfig:
+def _as_trained(config: FraudConfig, metadata: Mapping[str, Any]) -> FraudConfig:
     """Returns the configuration with the columns and the delay of the trained model, unless others were asked for."""
     return dataclasses.replace(
         config,
-        columns=as_trained(config.columns, facts["columns"]),
-        protocol=ProtocolConfig(delay_days=facts["delay_days"]),
+        columns=with_trained_defaults(config.columns, metadata["columns"]),
+        protocol=ProtocolConfig(delay_days=metadata["delay_days"]),
     )

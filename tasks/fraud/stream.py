@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from shared.errors import DataError
-from shared.task import Call
+from shared.task import Predictor
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.ledger import UNKNOWN
+from tasks.fraud.transaction_index import UNKNOWN
 
 DAY = 86_400
 FEWEST = 64  # cards a table of states begins with
@@ -31,25 +31,25 @@ class States:
     """What is remembered of each card and each terminal.
 
     Args:
-        facts: of the exported model.
-        memory_size: numbers in a card's memory.
+        metadata: of the exported model.
+        state_size: numbers in a card's memory.
     """
 
-    def __init__(self, facts: Mapping[str, Any], memory_size: int) -> None:
-        self.delay = round(facts["delay_days"] * DAY)
-        self.reports = facts["reports"]
-        self.card_memory = np.zeros((FEWEST, memory_size), np.float32)
+    def __init__(self, metadata: Mapping[str, Any], state_size: int) -> None:
+        self.delay = round(metadata["delay_days"] * DAY)
+        self.reports = metadata["reports"]
+        self.card_state = np.zeros((FEWEST, state_size), np.float32)
         self.card_time = np.zeros(FEWEST, np.int64)
         self._cards: dict[str, int] = {}
         self._confirmed: dict[str, deque[tuple[int, float, int]]] = {}
         self._awaited: deque[tuple[int, str, float, int]] = deque()
 
     def cards(self, names: np.ndarray) -> np.ndarray:
-        """Returns the place of each card in `card_memory` and `card_time`; a card never seen gets a new one, all zeros."""
+        """Returns the place of each card in `card_state` and `card_time`; a card never seen gets a new one, all zeros."""
         places = np.array([self._cards.setdefault(name, len(self._cards)) for name in names])
         if len(self._cards) > len(self.card_time):
             more = max(len(self._cards), 2 * len(self.card_time)) - len(self.card_time)
-            self.card_memory = np.pad(self.card_memory, [(0, more), (0, 0)])
+            self.card_state = np.pad(self.card_state, [(0, more), (0, 0)])
             self.card_time = np.pad(self.card_time, (0, more))
         return places
 
@@ -111,21 +111,21 @@ def batches(config: FraudConfig, source: str, size: int) -> tf.data.Dataset:
 
 
 def score_stream(
-    stream: tf.data.Dataset, step: Call, facts: Mapping[str, Any], memory_size: int
+    stream: tf.data.Dataset, step: Predictor, metadata: Mapping[str, Any], state_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yields `fraud_probability` and `alert` of each batch's rows, by an exported model's `step`.
 
     Args:
         stream: from `batches`, in time order throughout.
         step: asks the signature.
-        facts: of the exported model.
-        memory_size: numbers in a card's memory.
+        metadata: of the exported model.
+        state_size: numbers in a card's memory.
 
     Raises:
         DataError: a transaction is earlier than the one before it, or holds a value that cannot be used.
     """
-    states, latest = States(facts, memory_size), 0
-    fields = ["time", "amount", *facts["numeric"], *facts["categorical"]]
+    states, latest = States(metadata, state_size), 0
+    fields = ["time", "amount", *metadata["numeric"], *metadata["categorical"]]
     for batch in _told(stream):
         early = np.flatnonzero(np.diff(batch["time"], prepend=latest) < 0)
         if len(early):
@@ -134,7 +134,7 @@ def score_stream(
                 f"The transaction of {when} comes after a later one. Sort the file by time before streaming."
             )
         latest = int(batch["time"][-1])
-        known = states.terminal_fields(batch) if facts["terminal"] else {}
+        known = states.terminal_fields(batch) if metadata["terminal"] else {}
         rows = {**{name: batch[name] for name in fields}, **known}
         cards = states.cards(batch["card"])
         again = (
@@ -143,9 +143,9 @@ def score_stream(
         answers = {"fraud_probability": np.empty(len(cards), np.float32), "alert": np.empty(len(cards), bool)}
         for turn in range(again.max() + 1):
             now = again == turn
-            state = {"card_memory": states.card_memory[cards[now]], "card_time": states.card_time[cards[now]]}
+            state = {"card_state": states.card_state[cards[now]], "card_time": states.card_time[cards[now]]}
             found = step({**{name: value[now] for name, value in rows.items()}, **state})
-            states.card_memory[cards[now]], states.card_time[cards[now]] = found["card_memory"], found["card_time"]
+            states.card_state[cards[now]], states.card_time[cards[now]] = found["card_state"], found["card_time"]
             for name, values in answers.items():
                 values[now] = found[name]
         yield answers

@@ -16,18 +16,18 @@ from sklearn.tree import DecisionTreeClassifier
 
 from shared import cli, training
 from shared.sources import Splits
-from shared.task import Fitted, Task
+from shared.task import Task, TrainedModel
 from tasks.fraud import data, model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.evaluate import evaluate, groups, judged_logits
-from tasks.fraud.ledger import open_ledger
+from tasks.fraud.transaction_index import build_transaction_index
 
 EDGES = 6
 OFTEN = 10
 
 
-def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
+def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedModel:
     """Trains twice: on an earlier span, to choose the epoch, the calibration and the threshold; then on the newest one.
 
     The rare class is left as rare as it is: the log loss over all transactions, from a start at the training split's
@@ -38,7 +38,7 @@ def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
         splits: from `tasks.fraud.data.load`; the test split is not looked at.
         folder: for logs and checkpoints.
     """
-    views, history = _trained(config, splits.train, splits.validation, folder / "choosing", config.fit.epochs)
+    views, history = _trained(config, splits.train, splits.validation, folder / "choosing", config.training.epochs)
     started = time.monotonic()
     judged = splits.validation[splits.validation["judged"]]
     labels, cards, days = groups(judged)
@@ -50,18 +50,18 @@ def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
 
     newest, refitted = _trained(config, splits.validation, None, folder, history.best_epoch)
     history.seconds += refitted.seconds
-    facts = {
+    metadata = {
         "task": "fraud",
         "columns": dataclasses.asdict(config.columns),
         "alerts_per_day": config.alerts.per_day,
         "calibration": calibration,
         "threshold": threshold,
         "reports": config.memory.reports,
-        **newest.facts,
+        **newest.metadata,
     }
-    return Fitted(
+    return TrainedModel(
         model=newest.whole(calibration),
-        facts=facts,
+        metadata=metadata,
         history=history,
         notes={
             "threshold": threshold,
@@ -72,7 +72,7 @@ def fit(config: FraudConfig, splits: Splits, folder: Path) -> Fitted:
 
 
 def learn_facts(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]:
-    """Returns what the model has to know of the transactions that train it (see `tasks.fraud.model.Views`)."""
+    """Returns what the model has to know of the transactions that train it (see `tasks.fraud.model.SubmodelBuilder`)."""
     learned = frame[frame["learned"]]
     numeric = {}
     for name in config.columns.numeric:
@@ -119,20 +119,20 @@ def threshold_for(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray
 
 def _trained(
     config: FraudConfig, frame: pd.DataFrame, held_out: pd.DataFrame | None, folder: Path, epochs: int
-) -> tuple[model.Views, training.History]:
+) -> tuple[model.SubmodelBuilder, training.History]:
     """Returns the model trained on the learned rows of a table and watched on the judged ones of another."""
     started = time.monotonic()
-    keras.utils.set_random_seed(config.fit.seed)
-    views = model.Views(config, learn_facts(config, frame))
+    keras.utils.set_random_seed(config.training.seed)
+    views = model.SubmodelBuilder(config, learn_facts(config, frame))
     trainer = views.trainer()
     batches = _batches(config, views, frame, "learned")
-    validation = None if held_out is None else _batches(config, views, held_out, "judged").in_order()
+    validation = None if held_out is None else _batches(config, views, held_out, "judged").evaluation_batches()
     prepared = time.monotonic() - started
     history = training.fit(
         trainer,
         batches,
         validation,
-        dataclasses.replace(config.fit, epochs=epochs),
+        dataclasses.replace(config.training, epochs=epochs),
         folder,
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
@@ -140,10 +140,10 @@ def _trained(
     return views, history
 
 
-def _batches(config: FraudConfig, views: model.Views, frame: pd.DataFrame, which: str) -> WindowBatches:
-    ledger = open_ledger(frame, config.protocol.delay_days)
+def _batches(config: FraudConfig, views: model.SubmodelBuilder, frame: pd.DataFrame, which: str) -> WindowBatches:
+    ledger = build_transaction_index(frame, config.protocol.delay_days)
     chosen = frame[which].to_numpy()[ledger.order]
-    return WindowBatches(ledger, chosen, config.memory, views, config.fit.batch_size, config.fit.seed)
+    return WindowBatches(ledger, chosen, config.memory, views, config.training.batch_size, config.training.seed)
 
 
 def _finite(value: float, otherwise: float) -> float:
@@ -153,14 +153,14 @@ def _finite(value: float, otherwise: float) -> float:
 TASK = Task(
     name="fraud",
     load=data.load,
-    fit=fit,
+    train=train_model,
     evaluate=evaluate,
-    servable=serving.servable,
-    judge=serving.judge,
+    export_spec=serving.export_spec,
+    score_file=serving.score_file,
     predict=serving.predict,
     primary_metric="average_precision",
-    examples=serving.EXAMPLES,
-    limits=(
+    example_inputs=serving.EXAMPLES,
+    limitations=(
         "It knows the kinds of fraud it was trained on; a new kind looks genuine until labels of it are in the training "
         "days. Fraud at a terminal taken over within the label delay cannot be seen by anyone. A probability is "
         "calibrated to the rate of fraud of the validation days: train again when that changes. It gives a reason to "

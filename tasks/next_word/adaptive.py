@@ -24,7 +24,7 @@ def neural_cache(hidden: np.ndarray, targets: np.ndarray, sharpness: float, wind
 
     Args:
         hidden: states before each word, float32 `(words, size)`.
-        targets: numbers of the words that came, `(words,)`.
+        targets: token_ids of the words that came, `(words,)`.
         sharpness: of the likeness.
         window: words to look back on.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
 
 SUMMARY = "Text in; the most likely next words, more text, or the probability of each of its words out."
 
@@ -52,7 +52,7 @@ class ModelConfig:
         require_at_least(self, 2, "embedding_size")
         require_at_least(self, 1, "stretch")
         require_at_least(self, 0, "negatives")
-        require_share(self, "input_dropout", "output_dropout", "word_dropout")
+        require_fraction(self, "input_dropout", "output_dropout", "word_dropout")
 
 
 @dataclass(frozen=True)
@@ -78,13 +78,13 @@ class NextWordConfig(TaskConfig):
 PRESETS = {
     "sample": NextWordConfig(
         lstm=LSTMConfig(units=(96,)),
-        fit=FitConfig(epochs=8, batch_size=16, learning_rate=1e-2, weight_decay=0.0, patience=2),
+        training=TrainingConfig(epochs=8, batch_size=16, learning_rate=1e-2, weight_decay=0.0, patience=2),
         model=ModelConfig(embedding_size=96, input_dropout=0.2, output_dropout=0.3, negatives=512),
     ),
     "default": NextWordConfig(
         data="tiny_shakespeare",
         lstm=LSTMConfig(units=(400, 400), dropout=0.4),
-        fit=FitConfig(
+        training=TrainingConfig(
             epochs=25,
             batch_size=64,
             learning_rate=3e-3,
@@ -98,7 +98,7 @@ PRESETS = {
     "large": NextWordConfig(
         data="tiny_shakespeare",
         lstm=LSTMConfig(units=(1150, 1150, 400), dropout=0.25, recurrent_dropout=0.4),
-        fit=FitConfig(
+        training=TrainingConfig(
             epochs=200,
             batch_size=40,
             learning_rate=2e-3,

@@ -31,8 +31,8 @@ def load(config: NextWordConfig) -> Splits:
         DataError: a file cannot be used, or there is too little text.
     """
     source = config.data
-    own = source != "sample" and (sources.is_file(source) or _is_text(source))
-    sources.require_own_files(config, own)
+    own = source != "sample" and (sources.is_path(source) or _is_text(source))
+    sources.reject_split_files(config, own)
     if source == "sample":
         parts, how = sample.split(), "whole topics, every tenth"
         origin = Origin("sample", sample.LOCATION, _digest(parts), sample.LICENCE, how)
@@ -73,7 +73,7 @@ def read(config: NextWordConfig, source: str) -> tuple[pd.DataFrame, bool]:
 
 def _is_text(source: str) -> bool:
     path = Path(source).expanduser()
-    return path.is_dir() or files.kind_of(path) in PLAIN
+    return path.is_dir() or files.file_format(path) in PLAIN
 
 
 def _lines(path: Path) -> list[str]:
@@ -98,7 +98,7 @@ def _files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     paths = [Path(source).expanduser().resolve() for source in given.values() if source]
     name = paths[0].name if paths[0].is_dir() else paths[0].parent.name
     location = ", ".join(path.name for path in paths)
-    return parts, Origin(name, location, _digest(parts), sources.OWN_LICENCE, "; ".join(told))
+    return parts, Origin(name, location, _digest(parts), sources.USER_FILE_LICENCE, "; ".join(told))
 
 
 def _tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
@@ -134,5 +134,5 @@ def _digest(parts: Mapping[str, pd.DataFrame]) -> str:
     """Returns the SHA-256 of all texts."""
     digest = hashlib.sha256()
     for name in sorted(parts):
-        digest.update(sources.sha256_of_records(parts[name]).encode())
+        digest.update(sources.sha256_records(parts[name]).encode())
     return digest.hexdigest()

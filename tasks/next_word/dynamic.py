@@ -25,7 +25,7 @@ class Learner(keras.Model):
     """A copy of a language model that judges a stretch and learns from it.
 
     Args:
-        model: what is copied (see `tasks.next_word.model.Views.whole`).
+        model: what is copied (see `tasks.next_word.model.SubmodelBuilder.whole`).
         rate: of learning, above 0.
         back: share of the way back to the first weights after each stretch, in [0, 1).
     """
@@ -34,36 +34,36 @@ class Learner(keras.Model):
         super().__init__(name="learner")
         own = copied(model)
         self.reader, self.head, self.back = own.reader, own.head, back
-        self.memory = np.zeros((1, own.memory_size), np.float32)
+        self.memory = np.zeros((1, own.state_size), np.float32)
         self.first = [ops.copy(weight.value) for weight in self.trainable_weights]
         optimizer = keras.optimizers.SGD(rate, global_clipnorm=CLIP)
-        self.compile(optimizer=optimizer, loss={"logs": _doubt, "memory": None})
+        self.compile(optimizer=optimizer, loss={"logs": _doubt, "state": None})
 
     def call(self, inputs: dict[str, Any]) -> dict[str, Any]:
-        """From `numbers` int32 `(1, time + 1)`, `length` int32 `(1,)` and `memory` to `logs`, the log-probability of each word
+        """From `token_ids` int32 `(1, time + 1)`, `length` int32 `(1,)` and `memory` to `logs`, the log-probability of each word
         but the first `(1, time)`, and `memory` after the last but one."""
-        numbers = inputs["numbers"]
-        read = {"numbers": numbers[:, :-1], "length": inputs["length"], "memory": inputs["memory"]}
+        token_ids = inputs["token_ids"]
+        read = {"token_ids": token_ids[:, :-1], "length": inputs["length"], "state": inputs["state"]}
         after = self.reader(read)
-        found = ops.take_along_axis(self.head(after["hidden"]), ops.expand_dims(numbers[:, 1:], -1), axis=-1)
-        return {"logs": found[..., 0], "memory": after["memory"]}
+        found = ops.take_along_axis(self.head(after["hidden"]), ops.expand_dims(token_ids[:, 1:], -1), axis=-1)
+        return {"logs": found[..., 0], "state": after["state"]}
 
-    def judge(self, numbers: np.ndarray) -> np.ndarray:
+    def judge(self, token_ids: np.ndarray) -> np.ndarray:
         """Returns the log-probability of each word but the first, `(words,)`, and learns from them.
 
         Args:
-            numbers: the word before, and at most `STRETCH` words.
+            token_ids: the word before, and at most `STRETCH` words.
         """
-        count = len(numbers) - 1
+        count = len(token_ids) - 1
         padded = np.zeros((1, STRETCH + 1), np.int32)  # one shape for all, so that nothing is traced anew
-        padded[0, : len(numbers)] = numbers
+        padded[0, : len(token_ids)] = token_ids
         real = (np.arange(STRETCH) < count).astype(np.float32)[None]
-        inputs = {"numbers": padded, "length": np.array([count], np.int32), "memory": self.memory}
+        inputs = {"token_ids": padded, "length": np.array([count], np.int32), "state": self.memory}
         answer = self.predict_on_batch(inputs)
         self.train_on_batch(inputs, {"logs": real / count})
         for weight, first in zip(self.trainable_weights, self.first, strict=True):
             weight.assign(weight + self.back * (first - weight))
-        self.memory = answer["memory"]
+        self.memory = answer["state"]
         return np.asarray(answer["logs"][0, :count])
 
 

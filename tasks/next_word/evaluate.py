@@ -8,13 +8,13 @@ from functools import partial
 
 import numpy as np
 
-from shared.evaluation import Score, score_of_days
+from shared.evaluation import Score, block_bootstrap_score
 from shared.kneser_ney import KneserNey
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted
+from shared.task import Evaluation, TrainedModel
 from tasks.next_word import adaptive, dynamic, plots
 from tasks.next_word.config import NextWordConfig
-from tasks.next_word.model import Parts, parts_of
+from tasks.next_word.model import Submodels, get_submodels
 from tasks.next_word.suggestions import TOP, Keyboard, judged
 from tasks.next_word.words import END, PADDING, UNKNOWN, stream_of
 
@@ -25,7 +25,7 @@ BEST = "kneser_ney_5"
 """Of the n-grams, what is mixed with the LSTM."""
 
 
-def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluation:
+def evaluate(trained_model: TrainedModel, splits: Splits, config: NextWordConfig) -> Evaluation:
     """Scores the exported model, its mixtures and the baselines on the test text by the same metrics.
 
     `perplexity` is over the whole vocabulary, the state carried through the text and nothing learned from it;
@@ -34,11 +34,11 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     `top_1`, `top_3`, `top_5` and `keystrokes_saved` by a bar of three, over the words that are known.
 
     Args:
-        fitted: from `tasks.next_word.train.fit`.
+        trained_model: from `tasks.next_word.train.fit`.
         splits: from `tasks.next_word.data.load`.
         config: the run's settings.
     """
-    parts = parts_of(fitted.model)
+    parts = get_submodels(trained_model.model)
     names = parts.vocabulary
     streams = {
         name: stream_of(getattr(splits, name)["text"].tolist(), names[END:], config.text)
@@ -55,9 +55,9 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     notes: dict[str, float] = {}
     if config.dynamic_evaluation:
         started = time.monotonic()
-        rate = dynamic.best_rate(fitted.model, streams["validation"])
+        rate = dynamic.best_rate(trained_model.model, streams["validation"])
         for split, found in adapted.items():
-            found["dynamic evaluation"] = dynamic.probabilities(fitted.model, streams[split], rate)
+            found["dynamic evaluation"] = dynamic.probabilities(trained_model.model, streams[split], rate)
         minutes["dynamic evaluation"], notes["rate of dynamic evaluation"] = (time.monotonic() - started) / 60, rate
     combined, weights = _combined(static, adapted)
     scores = [
@@ -67,7 +67,7 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
         scores += _useful(parts, read["test"][1], streams["test"], ngrams)
     return Evaluation(
         scores,
-        answers=(
+        output_description=(
             "`words` are the likeliest next words and `probabilities` theirs; the unknown word and the end of a line are "
             "never among them."
         ),
@@ -87,20 +87,20 @@ def evaluate(fitted: Fitted, splits: Splits, config: NextWordConfig) -> Evaluati
     )
 
 
-def read_through(parts: Parts, stream: np.ndarray) -> Iterator[np.ndarray]:
+def read_through(parts: Submodels, stream: np.ndarray) -> Iterator[np.ndarray]:
     """Yields the states before each word of a stream but the first, float32 `(chunk, size)` at a time, the memory carried."""
-    memory = np.zeros((1, parts.memory_size), np.float32)
+    memory = np.zeros((1, parts.state_size), np.float32)
     for start in range(0, len(stream) - 1, CHUNK):
-        numbers = np.zeros((1, CHUNK), np.int32)
+        token_ids = np.zeros((1, CHUNK), np.int32)
         given = stream[start : min(start + CHUNK, len(stream) - 1)]
-        numbers[0, : len(given)] = given
+        token_ids[0, : len(given)] = given
         length = np.array([len(given)], np.int32)
-        after = parts.reader.predict_on_batch({"numbers": numbers, "length": length, "memory": memory})
-        memory = after["memory"]
+        after = parts.reader.predict_on_batch({"token_ids": token_ids, "length": length, "state": memory})
+        memory = after["state"]
         yield after["hidden"][0, : len(given)]
 
 
-def probabilities(parts: Parts, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def probabilities(parts: Submodels, stream: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Returns the probability of each word of a stream but the first `(words,)`, and the states before it `(words, size)`."""
     found: list[np.ndarray] = []
     states: list[np.ndarray] = []
@@ -113,7 +113,7 @@ def probabilities(parts: Parts, stream: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.concatenate(found), np.concatenate(states)
 
 
-def _log_probabilities(parts: Parts, hidden: np.ndarray) -> np.ndarray:
+def _log_probabilities(parts: Submodels, hidden: np.ndarray) -> np.ndarray:
     padded = np.zeros((1, CHUNK, hidden.shape[1]), np.float32)  # one shape for all, so that nothing is traced anew
     padded[0, : len(hidden)] = hidden
     return np.asarray(parts.head.predict_on_batch(padded))[0, : len(hidden)]
@@ -161,15 +161,15 @@ def likelihood(model: str, metric: str, found: np.ndarray, unit: str) -> list[Sc
     """Returns the perplexity, of characters the bits of each besides, of the probabilities given to what came, `(words,)`."""
     blocks = np.arange(len(found)) // BLOCK
     sums = np.stack([np.bincount(blocks, -np.log(np.maximum(found, plots.TINY))), np.bincount(blocks)], axis=1)
-    scores = [score_of_days(model, metric, sums, lambda s: np.exp(s[..., 0] / s[..., 1]), 1)]
+    scores = [block_bootstrap_score(model, metric, sums, lambda s: np.exp(s[..., 0] / s[..., 1]), 1)]
     if unit == "character" and metric == "perplexity":
         scores.append(
-            score_of_days(model, "bits_per_character", sums, lambda s: s[..., 0] / s[..., 1] / np.log(2.0), 1)
+            block_bootstrap_score(model, "bits_per_character", sums, lambda s: s[..., 0] / s[..., 1] / np.log(2.0), 1)
         )
     return scores
 
 
-def _useful(parts: Parts, states: np.ndarray, stream: np.ndarray, ngrams: Mapping[str, KneserNey]) -> list[Score]:
+def _useful(parts: Submodels, states: np.ndarray, stream: np.ndarray, ngrams: Mapping[str, KneserNey]) -> list[Score]:
     keyboard = Keyboard(parts.vocabulary)
     starts = range(0, len(states), CHUNK)
     tables: dict[str, Iterable[np.ndarray]] = {
@@ -194,9 +194,9 @@ def usefulness(model: str, found: np.ndarray) -> list[Score]:
     def share(k: int) -> Callable[[np.ndarray], np.ndarray]:
         return lambda s: s[..., k] / np.where(s[..., -1] > 0, s[..., -1], np.nan)
 
-    scores = [score_of_days(model, f"top_{n}", sums, share(k), 1) for k, n in enumerate(TOP)]
+    scores = [block_bootstrap_score(model, f"top_{n}", sums, share(k), 1) for k, n in enumerate(TOP)]
 
     def saved(s: np.ndarray) -> np.ndarray:
         return np.asarray(1 - s[..., -3] / np.where(s[..., -2] > 0, s[..., -2], np.nan))
 
-    return [*scores, score_of_days(model, "keystrokes_saved", sums, saved, 1)]
+    return [*scores, block_bootstrap_score(model, "keystrokes_saved", sums, saved, 1)]

@@ -16,7 +16,7 @@ import keras
 from keras import ops
 
 from shared import sampled_softmax
-from shared.lstm import LSTMStack, at_last_step
+from shared.lstm import LSTMStack, gather_last_step
 from tasks.next_word import words
 from tasks.next_word.config import NextWordConfig
 
@@ -24,21 +24,21 @@ SCALE = 0.05  # of the embedding at the start, uniform
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The trained parts of a model (see `Views`), by which it is judged, served and taken word by word."""
+class Submodels:
+    """The trained parts of a model (see `SubmodelBuilder`), by which it is judged, served and taken word by word."""
 
     vectorization: keras.layers.Layer
-    """From separated text to word numbers."""
+    """From separated text to word token_ids."""
     reader: keras.Model
-    """From `numbers` int32 `(batch, time)`, `length` int32 `(batch,)` and `memory` `(batch, memory_size)` to `hidden` `(batch,
+    """From `token_ids` int32 `(batch, time)`, `length` int32 `(batch,)` and `memory` `(batch, state_size)` to `hidden` `(batch,
     time, embedding_size)` and the memory after the last word."""
     head: keras.Model
     """From `hidden` `(batch, time, embedding_size)` to log-probabilities of the next word `(batch, time, vocabulary_size)`."""
 
     @property
-    def memory_size(self) -> int:
+    def state_size(self) -> int:
         """Numbers in a text's memory."""
-        return int(self.reader.input["memory"].shape[-1])
+        return int(self.reader.input["state"].shape[-1])
 
     @property
     def vocabulary(self) -> list[str]:
@@ -46,24 +46,24 @@ class Parts:
         return [str(word) for word in self.vectorization.get_vocabulary()]
 
 
-def parts_of(model: keras.Model) -> Parts:
-    """Returns the parts of a model that `Views.whole` made, also of one that was loaded."""
+def get_submodels(model: keras.Model) -> Submodels:
+    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
     embedding = model.get_layer("embedding")
-    return Parts(model.get_layer("words"), _reader(embedding, model.get_layer("inner")), _head(embedding))
+    return Submodels(model.get_layer("words"), _reader(embedding, model.get_layer("inner")), _head(embedding))
 
 
-def copied(model: keras.Model) -> Parts:
-    """Returns the parts of a model that `Views.whole` made, with weights of their own."""
+def copied(model: keras.Model) -> Submodels:
+    """Returns the parts of a model that `SubmodelBuilder.whole` made, with weights of their own."""
     embedding = model.get_layer("embedding")
     own = type(embedding).from_config(embedding.get_config())
     own.build()
     inner = keras.models.clone_model(model.get_layer("inner"))
     own.set_weights(embedding.get_weights())
     inner.set_weights(model.get_layer("inner").get_weights())
-    return Parts(model.get_layer("words"), _reader(own, inner), _head(own))
+    return Submodels(model.get_layer("words"), _reader(own, inner), _head(own))
 
 
-class Views:
+class SubmodelBuilder:
     """The model's parts, which share their weights in training, in serving and word by word.
 
     Args:
@@ -73,9 +73,9 @@ class Views:
     Attributes:
         embedding: words' vectors, for input and for output. It stands in no nested model: two that shared it would each be
             loaded with their own.
-        inner: from `vectors`, `length` and `memory` to `hidden` and the memory after the last word (see `Parts`).
-        reader: as in `Parts`.
-        head: as in `Parts`.
+        inner: from `vectors`, `length` and `memory` to `hidden` and the memory after the last word (see `Submodels`).
+        reader: as in `Submodels`.
+        head: as in `Submodels`.
     """
 
     def __init__(self, config: NextWordConfig, vocabulary_size: int) -> None:
@@ -87,15 +87,15 @@ class Views:
         )
         self.stack = LSTMStack(config.lstm)
         self.projection = keras.layers.Dense(size - 1, name="projection")
-        self.memory_size = 2 * sum(config.lstm.units)
+        self.state_size = 2 * sum(config.lstm.units)
         vectors = keras.Input((None, size), name="vectors")
         length = keras.Input((), dtype="int32", name="length")
-        memory = keras.Input((self.memory_size,), name="memory")
+        memory = keras.Input((self.state_size,), name="state")
         steps = ops.cumsum(ops.ones_like(vectors[..., 0], dtype="int32"), axis=1)
-        states = self.stack.unpacked(memory)
+        states = self.stack.unpack_states(memory)
         hidden, after = self.stack.sequence_with_states(vectors, states, steps <= ops.expand_dims(length, -1))
-        outputs = {"hidden": self.projected(hidden), "memory": ops.cast(self.stack.packed(after), "float32")}
-        inputs = {"vectors": vectors, "length": length, "memory": memory}
+        outputs = {"hidden": self.projected(hidden), "state": ops.cast(self.stack.pack_states(after), "float32")}
+        inputs = {"vectors": vectors, "length": length, "state": memory}
         self.inner = keras.Model(inputs, outputs, name="inner")
         self.reader, self.head = _reader(self.embedding, self.inner), _head(self.embedding)
 
@@ -108,21 +108,21 @@ class Views:
         """Returns the model of `model.keras`: separated text `(batch,)` (see `words.separated`) to log-probabilities of the
         next word `(batch, vocabulary_size)`."""
         text = keras.Input((), dtype="string", name="text")
-        numbers = words.tail(words.from_line_start(words.vectorization_of(vocabulary, self.config.text.unit)(text)))
-        real = ops.not_equal(numbers, words.PADDING)
+        token_ids = words.tail(words.from_line_start(words.vectorization_of(vocabulary, self.config.text.unit)(text)))
+        real = ops.not_equal(token_ids, words.PADDING)
         length = ops.sum(ops.cast(real, "int32"), axis=1)
-        nothing = ops.repeat(ops.zeros_like(ops.cast(numbers[:, :1], "float32")), self.memory_size, axis=1)
-        after = self.inner({"vectors": self.embedding(numbers), "length": length, "memory": nothing})
-        last = at_last_step(after["hidden"], real)
+        nothing = ops.repeat(ops.zeros_like(ops.cast(token_ids[:, :1], "float32")), self.state_size, axis=1)
+        after = self.inner({"vectors": self.embedding(token_ids), "length": length, "state": nothing})
+        last = gather_last_step(after["hidden"], real)
         return keras.Model(text, _log_probabilities(self.embedding, last), name="next_word")
 
 
 def _reader(embedding: keras.layers.Layer, inner: keras.Model) -> keras.Model:
-    numbers = keras.Input((None,), dtype="int32", name="numbers")
+    token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     length = keras.Input((), dtype="int32", name="length")
-    memory = keras.Input(inner.input["memory"].shape[1:], name="memory")
-    after = inner({"vectors": embedding(numbers), "length": length, "memory": memory})
-    return keras.Model({"numbers": numbers, "length": length, "memory": memory}, after, name="reader")
+    memory = keras.Input(inner.input["state"].shape[1:], name="state")
+    after = inner({"vectors": embedding(token_ids), "length": length, "state": memory})
+    return keras.Model({"token_ids": token_ids, "length": length, "state": memory}, after, name="reader")
 
 
 def _head(embedding: keras.layers.Layer) -> keras.Model:
@@ -142,7 +142,7 @@ class Trainer(keras.Model):
         rows: of a batch, the same for training and validation.
     """
 
-    def __init__(self, views: Views, rows: int) -> None:
+    def __init__(self, views: SubmodelBuilder, rows: int) -> None:
         super().__init__(name="trainer")
         config = views.config.model
         self.views = views
@@ -153,19 +153,19 @@ class Trainer(keras.Model):
         size = self.embedding.input_dim
         self.softmax = None
         if 0 < config.negatives < size:
-            self.softmax = sampled_softmax.SampledSoftmax(size, config.negatives, views.config.fit.seed)
+            self.softmax = sampled_softmax.SampledSoftmax(size, config.negatives, views.config.training.seed)
         self.memories = {
-            name: self.add_weight(shape=(rows, views.memory_size), initializer="zeros", trainable=False, name=name)
+            name: self.add_weight(shape=(rows, views.state_size), initializer="zeros", trainable=False, name=name)
             for name in ("training_memory", "validation_memory")
         }
 
     def call(self, batch: dict[str, Any], training: bool = False) -> Any:
         """From a batch of `shared.pipelines.ContiguousBatches` to the mean negative log likelihood of each row's words, in
         nats, float32 `(batch,)`."""
-        numbers, targets = batch["numbers"][:, :-1], batch["numbers"][:, 1:]
+        token_ids, targets = batch["token_ids"][:, :-1], batch["token_ids"][:, 1:]
         memory = self.memories["training_memory" if training else "validation_memory"]
-        before = ops.expand_dims(batch["goes_on"], -1) * memory
-        vectors = self._vectors(numbers, training)
+        before = ops.expand_dims(batch["is_continued"], -1) * memory
+        vectors = self._vectors(token_ids, training)
         hidden, after = self._read(vectors, before, training)
         memory.assign(ops.stop_gradient(after))
         if training and self.softmax is not None:
@@ -175,16 +175,16 @@ class Trainer(keras.Model):
             losses = -found[..., 0]
         return ops.mean(losses, axis=1)
 
-    def _vectors(self, numbers: Any, training: bool) -> Any:
-        vectors = self.input_dropout(self.embedding(numbers), training=training)
+    def _vectors(self, token_ids: Any, training: bool) -> Any:
+        vectors = self.input_dropout(self.embedding(token_ids), training=training)
         if training and self.views.config.model.word_dropout:
             kept = self.word_dropout(ops.ones((1, 1, self.embedding.input_dim)), training=True)
-            vectors = vectors * ops.cast(ops.expand_dims(ops.take(kept[0, 0], numbers), -1), vectors.dtype)
+            vectors = vectors * ops.cast(ops.expand_dims(ops.take(kept[0, 0], token_ids), -1), vectors.dtype)
         return vectors
 
     def _read(self, vectors: Any, memory: Any, training: bool) -> tuple[Any, Any]:
         stack = self.views.stack
-        states = stack.unpacked(ops.cast(memory, vectors.dtype))
+        states = stack.unpack_states(ops.cast(memory, vectors.dtype))
         hidden, after = stack.sequence_with_states(vectors, states)
         hidden = self.output_dropout(hidden, training=training)
-        return self.views.projected(hidden), ops.cast(stack.packed(after), "float32")
+        return self.views.projected(hidden), ops.cast(stack.pack_states(after), "float32")

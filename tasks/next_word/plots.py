@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.evaluation import Score
-from shared.plots import figure_of, save, style_of
+from shared.plots import model_style, new_figure, save
 
 TINY = 1e-300  # least probability that is told
 GROUPS = (1, 10, 100, 1000, 10_000)
@@ -18,7 +18,7 @@ GROUPS = (1, 10, 100, 1000, 10_000)
 
 def perplexities(scores: Sequence[Score], path: Path) -> None:
     """The perplexities of all models, static and adaptive, with their intervals."""
-    figure, (axis,) = figure_of(1, width=8)
+    figure, (axis,) = new_figure(1, width=8)
     for shift, metric in ((-0.27, "perplexity"), (0.0, "perplexity_adaptive"), (0.27, "perplexity_dynamic")):
         chosen = {s.model: s for s in scores if s.metric == metric}
         models = list(dict.fromkeys(s.model for s in scores))
@@ -40,17 +40,17 @@ def by_frequency(found: Mapping[str, np.ndarray], targets: np.ndarray, counts: n
 
     Args:
         found: the models' probabilities of the words that came, `(words,)`.
-        targets: their numbers.
+        targets: their token_ids.
         counts: of each number in training.
         path: of the file.
     """
-    figure, (axis,) = figure_of(1, width=8)
+    figure, (axis,) = new_figure(1, width=8)
     often = np.r_[counts, np.zeros(max(0, targets.max() + 1 - len(counts)), int)][targets]
     group = np.digitize(often, GROUPS)
     present = np.unique(group)
     for name, p in found.items():
         logs = -np.log(np.maximum(p, TINY))
-        axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **style_of(name))
+        axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **model_style(name))
     labels = ["0", *(f"{low} – {high - 1}" for low, high in pairwise(GROUPS)), f"{GROUPS[-1]} on"]
     axis.set_xticks(range(len(present)), [labels[g] for g in present])
     axis.set(xlabel="times in training", ylabel="perplexity", yscale="log")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from tasks.next_word import words
-from tasks.next_word.model import Parts
+from tasks.next_word.model import Submodels
 
 LONGEST = 1000
 """Words that may be drawn at once."""
@@ -18,7 +18,7 @@ def speakable(logs: tf.Tensor, lines: bool = False) -> tf.Tensor:
     """Returns log-probabilities `(batch, vocabulary)` in which what is no word never comes.
 
     Args:
-        logs: of all numbers.
+        logs: of all token_ids.
         lines: whether a line may end.
     """
     number = tf.range(tf.shape(logs)[-1])
@@ -60,32 +60,32 @@ def drawn(logs: tf.Tensor, uniform: tf.Tensor, temperature: tf.Tensor, top_k: tf
     return tf.gather(places, place, batch_dims=1)
 
 
-def continued(parts: Parts, numbers: tf.Tensor, how: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Returns what follows numbers `(batch, words)`, int32 `(batch, largest length)`, 0 beyond a row's own length.
+def continued(parts: Submodels, token_ids: tf.Tensor, how: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns what follows token_ids `(batch, words)`, int32 `(batch, largest length)`, 0 beyond a row's own length.
 
     Args:
         parts: of the model.
-        numbers: as the reader takes them, padded on the right.
+        token_ids: as the reader takes them, padded on the right.
         how: `length`, `temperature`, `top_k`, `top_p` and `seed`, `(batch,)` each.
     """
-    rows, most = tf.shape(numbers)[0], tf.reduce_max(how["length"])
+    rows, most = tf.shape(token_ids)[0], tf.reduce_max(how["length"])
     uniforms = tf.map_fn(
         lambda seed: tf.random.stateless_uniform([LONGEST], tf.stack([seed, 0])),
         how["seed"],
         fn_output_signature=tf.float32,
     )
-    length = tf.reduce_sum(tf.cast(numbers != words.PADDING, tf.int32), axis=1)
-    memory = tf.zeros((rows, parts.memory_size))
-    after = parts.reader({"numbers": numbers, "length": length, "memory": memory})
+    length = tf.reduce_sum(tf.cast(token_ids != words.PADDING, tf.int32), axis=1)
+    memory = tf.zeros((rows, parts.state_size))
+    after = parts.reader({"token_ids": token_ids, "length": length, "state": memory})
     hidden = tf.gather(after["hidden"], length - 1, batch_dims=1)
 
     def step(k: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
         logs = speakable(parts.head(hidden[:, None])[:, 0], lines=True)
         chosen = drawn(logs, uniforms[:, k], how["temperature"], how["top_k"], how["top_p"])
-        after = parts.reader({"numbers": chosen[:, None], "length": tf.ones_like(chosen), "memory": memory})
-        return k + 1, after["hidden"][:, 0], after["memory"], found.write(k, chosen)
+        after = parts.reader({"token_ids": chosen[:, None], "length": tf.ones_like(chosen), "state": memory})
+        return k + 1, after["hidden"][:, 0], after["state"], found.write(k, chosen)
 
     found = tf.TensorArray(tf.int32, size=most, element_shape=[None])
-    *_, found = tf.while_loop(lambda k, *_: k < most, step, (0, hidden, after["memory"], found))
+    *_, found = tf.while_loop(lambda k, *_: k < most, step, (0, hidden, after["state"], found))
     chosen = tf.transpose(found.stack())
     return tf.where(tf.range(most)[None] < how["length"][:, None], chosen, words.PADDING)

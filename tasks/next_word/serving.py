@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from shared.errors import DataError
 from shared.evaluation import Score
-from shared.pipelines import places_of
-from shared.signatures import endpoint_of
-from shared.task import Call, Servable
+from shared.pipelines import padded_indices
+from shared.signatures import make_signature
+from shared.task import ExportSpec, Predictor
 from tasks.next_word import data, sampling, words
 from tasks.next_word.config import NextWordConfig, TextConfig
-from tasks.next_word.model import Parts, parts_of
+from tasks.next_word.model import Submodels, get_submodels
 
 SUGGESTIONS = 5  # words that `lstm-suite predict` asks for
 MOST = 100  # words that may be asked for at once
@@ -26,7 +26,7 @@ SPAN = 64  # words whose distributions are in memory at once
 EXAMPLES = ("The", "The value of the", "If the object is not a")
 
 
-def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
+def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Gives the Keras model its signatures; texts are strings of any bytes, each row by itself.
 
     `serving_default`: `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary, to the likeliest
@@ -38,38 +38,38 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
     `score`: `text` to `words`, `log_probability` float32 of each, natural, `(batch, words)`, "" and 0 at padding, and
     `perplexity` `(batch,)`, 1 of an empty text.
 
-    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, numbers)`, zeros at the beginning; a text
+    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, token_ids)`, zeros at the beginning; a text
     begins with the end of a line, "<eos>" or, of characters, a line feed. To `log_probabilities` of the next word `(batch,
-    numbers)`: of padding, of the unknown word, and then of the vocabulary in `task.json`, in its order; and `memory`.
+    token_ids)`: of padding, of the unknown word, and then of the vocabulary in `task.json`, in its order; and `memory`.
 
     What lies outside these ranges is refused with an error that names the input.
     """
-    answers = Answers(model, facts)
+    answers = Answers(model, metadata)
     requests = sample_requests(answers)
-    return Servable(
+    return ExportSpec(
         model,
         {
-            "serving_default": endpoint_of(answers.suggest, requests["serving_default"]),
-            "generate": endpoint_of(answers.generate, requests["generate"]),
-            "score": endpoint_of(answers.score, requests["score"]),
-            "step": endpoint_of(answers.step, requests["step"], fixed=("memory",)),
+            "serving_default": make_signature(answers.suggest, requests["serving_default"]),
+            "generate": make_signature(answers.generate, requests["generate"]),
+            "score": make_signature(answers.score, requests["score"]),
+            "step": make_signature(answers.step, requests["step"], fixed=("state",)),
         },
-        facts,
+        metadata,
     )
 
 
 class Answers:
-    """What the signatures answer, in the graph (see `servable`).
+    """What the signatures answer, in the graph (see `export_spec`).
 
     Args:
-        model: from `tasks.next_word.model.Views.whole`.
-        facts: of the model.
+        model: from `tasks.next_word.model.SubmodelBuilder.whole`.
+        metadata: of the model.
     """
 
-    def __init__(self, model: keras.Model, facts: Mapping[str, Any]) -> None:
-        self.model, self.parts, self.text = model, parts_of(model), TextConfig(**facts["text"])
-        self.names = tf.constant(["", words.NAMES[self.text.unit][0], *facts["vocabulary"]])
-        self.most = most_of(facts)
+    def __init__(self, model: keras.Model, metadata: Mapping[str, Any]) -> None:
+        self.model, self.parts, self.text = model, get_submodels(model), TextConfig(**metadata["text"])
+        self.names = tf.constant(["", words.NAMES[self.text.unit][0], *metadata["vocabulary"]])
+        self.most = most_of(metadata)
 
     def _numbers_of(self, given: tf.Tensor) -> tf.Tensor:
         apart = words.separated(given, self.text.unit, self.text.pretokenized)
@@ -101,17 +101,17 @@ class Answers:
             "top_p": ((inputs["top_p"] > 0) & (inputs["top_p"] <= 1), "above 0 and at most 1"),
         }
         inputs |= {name: checked(inputs[name], fine, f"{name} must be {how}") for name, (fine, how) in limits.items()}
-        numbers = words.tail(self._numbers_of(inputs["prompt"]))
-        chosen = sampling.continued(self.parts, numbers, inputs)
+        token_ids = words.tail(self._numbers_of(inputs["prompt"]))
+        chosen = sampling.continued(self.parts, token_ids, inputs)
         return {"text": words.joined(tf.gather(self.names, chosen), self.text.unit, self.text.pretokenized)}
 
     def score(self, **inputs: Any) -> dict[str, Any]:
         """Answers `score`."""
-        numbers = self._numbers_of(inputs["text"])
-        numbers = tf.pad(numbers, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(numbers)[1])]])  # where all are empty
-        targets = numbers[:, 1:]
+        token_ids = self._numbers_of(inputs["text"])
+        token_ids = tf.pad(token_ids, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(token_ids)[1])]])  # where all are empty
+        targets = token_ids[:, 1:]
         real = targets != words.PADDING
-        logs = tf.where(real, log_probabilities(self.parts, numbers[:, :-1], targets), 0.0)
+        logs = tf.where(real, log_probabilities(self.parts, token_ids[:, :-1], targets), 0.0)
         count = tf.maximum(tf.reduce_sum(tf.cast(real, tf.float32), axis=1), 1.0)
         return {
             "words": tf.gather(self.names, targets),
@@ -121,24 +121,24 @@ class Answers:
 
     def step(self, **inputs: Any) -> dict[str, Any]:
         """Answers `step`."""
-        numbers = tf.cast(self.parts.vectorization(inputs["word"]), tf.int32)[:, :1]
-        numbers = tf.pad(numbers, [[0, 0], [0, 1]])[:, :1]  # where all are empty
-        numbers = tf.where(numbers == words.PADDING, words.UNKNOWN, numbers)
-        length = tf.ones_like(numbers[:, 0])
-        after = self.parts.reader({"numbers": numbers, "length": length, "memory": inputs["memory"]})
-        return {"log_probabilities": self.parts.head(after["hidden"])[:, 0], "memory": after["memory"]}
+        token_ids = tf.cast(self.parts.vectorization(inputs["word"]), tf.int32)[:, :1]
+        token_ids = tf.pad(token_ids, [[0, 0], [0, 1]])[:, :1]  # where all are empty
+        token_ids = tf.where(token_ids == words.PADDING, words.UNKNOWN, token_ids)
+        length = tf.ones_like(token_ids[:, 0])
+        after = self.parts.reader({"token_ids": token_ids, "length": length, "state": inputs["state"]})
+        return {"log_probabilities": self.parts.head(after["hidden"])[:, 0], "state": after["state"]}
 
 
-def most_of(facts: Mapping[str, Any]) -> int:
+def most_of(metadata: Mapping[str, Any]) -> int:
     """Returns how many words may be asked for at once."""
-    return min(MOST, len(facts["vocabulary"]) - 1)
+    return min(MOST, len(metadata["vocabulary"]) - 1)
 
 
 def sample_requests(answers: Answers) -> dict[str, dict[str, np.ndarray]]:
     """Returns a request that shows the form of each signature."""
     example = np.array([*EXAMPLES, "", "Blanks \u00e9 \n and a word nobody knows: qzxv. " * 20], object)
     count = len(example)
-    memory = np.zeros((count, answers.parts.memory_size), np.float32)
+    memory = np.zeros((count, answers.parts.state_size), np.float32)
     one = np.array([words.NAMES[answers.text.unit][1], "the", "of", "", "qzxv"], object)
     drawn = {
         "prompt": example,
@@ -153,7 +153,7 @@ def sample_requests(answers: Answers) -> dict[str, dict[str, np.ndarray]]:
         "serving_default": {"text": example, "k": np.full(count, min(3, answers.most), np.int32)},
         "generate": drawn,
         "score": {"text": np.array(scored, object)},
-        "step": {"word": one, "memory": memory},
+        "step": {"word": one, "state": memory},
     }
 
 
@@ -163,15 +163,15 @@ def checked(value: tf.Tensor, fine: tf.Tensor, message: str) -> tf.Tensor:
         return tf.identity(value)
 
 
-def log_probabilities(parts: Parts, numbers: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+def log_probabilities(parts: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     """Returns the natural logarithm of each target's probability, float32 `(batch, words)`, `SPAN` words at a time."""
-    length = tf.reduce_sum(tf.cast(numbers != words.PADDING, tf.int32), axis=1)
-    memory = tf.zeros((tf.shape(numbers)[0], parts.memory_size))
-    short = (-tf.shape(numbers)[1]) % SPAN
-    hidden = parts.reader({"numbers": numbers, "length": length, "memory": memory})["hidden"]
+    length = tf.reduce_sum(tf.cast(token_ids != words.PADDING, tf.int32), axis=1)
+    memory = tf.zeros((tf.shape(token_ids)[0], parts.state_size))
+    short = (-tf.shape(token_ids)[1]) % SPAN
+    hidden = parts.reader({"token_ids": token_ids, "length": length, "state": memory})["hidden"]
     hidden, padded = tf.pad(hidden, [[0, 0], [0, short], [0, 0]]), tf.pad(targets, [[0, 0], [0, short]])
     spans = tf.shape(padded)[1] // SPAN
-    rows = tf.shape(numbers)[0]
+    rows = tf.shape(token_ids)[0]
     hidden = tf.transpose(tf.reshape(hidden, (rows, spans, SPAN, hidden.shape[-1])), (1, 0, 2, 3))
     wanted = tf.transpose(tf.reshape(padded, (rows, spans, SPAN)), (1, 0, 2))
     found = tf.map_fn(
@@ -183,7 +183,7 @@ def log_probabilities(parts: Parts, numbers: tf.Tensor, targets: tf.Tensor) -> t
     return tf.reshape(tf.transpose(found, (1, 0, 2)), (rows, spans * SPAN))[:, : tf.shape(targets)[1]]
 
 
-def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call) -> list[Score]:
+def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[Score]:
     """Scores an exported model on a text file, a folder of such, or the texts of a table, in parts of a thousand words.
 
     Raises:
@@ -193,12 +193,12 @@ def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call
 
     if config.dynamic_evaluation:
         raise DataError("--dynamic-evaluation is part of a training run's report. Leave it out.")
-    text = TextConfig(**facts["text"])
+    text = TextConfig(**metadata["text"])
     frame, _ = data.read(config, source)
-    stream = words.stream_of(frame["text"].tolist(), facts["vocabulary"], text)[1:]
-    names = np.array(["", words.NAMES["character"][0], "\n", *facts["vocabulary"][1:]], object)  # as a text has them
+    stream = words.stream_of(frame["text"].tolist(), metadata["vocabulary"], text)[1:]
+    names = np.array(["", words.NAMES["character"][0], "\n", *metadata["vocabulary"][1:]], object)  # as a text has them
     starts = np.arange(0, len(stream), words.LONGEST)
-    places, real = places_of(starts, np.minimum(words.LONGEST, len(stream) - starts))
+    places, real = padded_indices(starts, np.minimum(words.LONGEST, len(stream) - starts))
     between = "" if text.unit == "character" else " "
     parts = [between.join(names[stream[row[kept]]]) for row, kept in zip(places, real, strict=True)]
     logs: list[np.ndarray] = []
@@ -209,9 +209,9 @@ def judge(config: NextWordConfig, source: str, facts: dict[str, Any], call: Call
     return likelihood("exported", "perplexity", np.exp(np.concatenate(logs).astype(np.float64)), text.unit)
 
 
-def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, np.ndarray]:
+def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
     """Returns the likeliest next words after each line, and their probabilities."""
-    k = min(SUGGESTIONS, most_of(facts))
+    k = min(SUGGESTIONS, most_of(metadata))
     text = np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)
     found = call({"text": text, "k": np.full(len(lines), k, np.int32)})
     told = [[word.decode() for word in row] for row in found["words"]]

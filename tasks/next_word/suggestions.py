@@ -68,7 +68,7 @@ def judged(likelihoods: np.ndarray, targets: np.ndarray, keyboard: Keyboard) -> 
 
     Args:
         likelihoods: of all words before each, `(words, vocabulary)`.
-        targets: numbers of the words that came.
+        targets: token_ids of the words that came.
         keyboard: of the vocabulary.
     """
     found = np.zeros((len(targets), len(TOP) + 3))

@@ -83,7 +83,7 @@ def vocabulary_of(texts: Iterable[str], config: TextConfig) -> list[str]:
 
 
 def vectorization_of(vocabulary: Sequence[str], unit: str) -> keras.layers.TextVectorization:
-    """Returns the layer from separated text to word numbers `(batch, words)`, padded on the right."""
+    """Returns the layer from separated text to word token_ids `(batch, words)`, padded on the right."""
     return keras.layers.TextVectorization(
         standardize=None,
         split="whitespace" if unit == "word" else "character",
@@ -92,27 +92,27 @@ def vectorization_of(vocabulary: Sequence[str], unit: str) -> keras.layers.TextV
     )
 
 
-def from_line_start(numbers: keras.KerasTensor) -> keras.KerasTensor:
-    """Puts `END` before the numbers `(batch, words)`, so that every row has a word."""
-    numbers = ops.cast(numbers, "int32")
-    begin = ops.zeros_like(ops.sum(numbers, axis=1, keepdims=True)) + END
-    return ops.concatenate([begin, numbers], axis=1)
+def from_line_start(token_ids: keras.KerasTensor) -> keras.KerasTensor:
+    """Puts `END` before the token_ids `(batch, words)`, so that every row has a word."""
+    token_ids = ops.cast(token_ids, "int32")
+    begin = ops.zeros_like(ops.sum(token_ids, axis=1, keepdims=True)) + END
+    return ops.concatenate([begin, token_ids], axis=1)
 
 
-def tail(numbers: keras.KerasTensor, limit: int = LONGEST) -> keras.KerasTensor:
-    """Keeps the last `limit` numbers of each row `(batch, words)`, 0 being padding on the right."""
-    length = ops.sum(ops.cast(ops.not_equal(numbers, PADDING), "int32"), axis=1, keepdims=True)
-    position = ops.cumsum(ops.ones_like(numbers[:, :limit]), axis=1) - 1
-    return ops.take_along_axis(numbers, position + ops.maximum(length - limit, 0), axis=1)
+def tail(token_ids: keras.KerasTensor, limit: int = LONGEST) -> keras.KerasTensor:
+    """Keeps the last `limit` token_ids of each row `(batch, words)`, 0 being padding on the right."""
+    length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING), "int32"), axis=1, keepdims=True)
+    position = ops.cumsum(ops.ones_like(token_ids[:, :limit]), axis=1) - 1
+    return ops.take_along_axis(token_ids, position + ops.maximum(length - limit, 0), axis=1)
 
 
 def stream_of(texts: Sequence[str], vocabulary: Sequence[str], config: TextConfig) -> np.ndarray:
-    """Returns all texts as one stream of word numbers, int32 `(words,)`, each text ended by `END`."""
+    """Returns all texts as one stream of word token_ids, int32 `(words,)`, each text ended by `END`."""
     layer = vectorization_of(vocabulary, config.unit)
     parts = [np.array([END], np.int32)]
     for batch in _batches(texts):
-        numbers = layer(separated(tf.constant(batch), config.unit, config.pretokenized)).numpy()
-        for row in numbers:
+        token_ids = layer(separated(tf.constant(batch), config.unit, config.pretokenized)).numpy()
+        for row in token_ids:
             kept = row[row != PADDING]
             parts += [kept, np.array([END], np.int32)]
     return np.concatenate(parts).astype(np.int32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
 
 SUMMARY = "Text in, a label and its calibrated probability out."
 
@@ -47,7 +47,7 @@ class HeadConfig:
     """Share of the pooled LSTM outputs set to zero, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        require_share(self, "embedding_dropout", "word_dropout", "dropout")
+        require_fraction(self, "embedding_dropout", "word_dropout", "dropout")
         require_at_least(self, 0, "pretraining_epochs", "adversarial")
         require_at_least(self, 1, "embedding_size")
         if not self.pretraining_learning_rate > 0:
@@ -103,7 +103,7 @@ class SentimentConfig(TaskConfig):
 PRESETS = {
     "sample": SentimentConfig(
         lstm=LSTMConfig(units=(32,), bidirectional=True),
-        fit=FitConfig(epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5),
+        training=TrainingConfig(epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5),
         head=HeadConfig(
             embedding_size=32, pretrained=False, adversarial=0.0, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2
         ),
@@ -113,14 +113,14 @@ PRESETS = {
         data="imdb_reviews",
         validation_fraction=0.06,
         lstm=LSTMConfig(units=(128,), bidirectional=True),
-        fit=FitConfig(epochs=5, weight_decay=0.05),
+        training=TrainingConfig(epochs=5, weight_decay=0.05),
         head=HeadConfig(pretraining_epochs=3),
     ),
     "large": SentimentConfig(
         data="imdb_reviews",
         validation_fraction=0.06,
         lstm=LSTMConfig(units=(512,), bidirectional=True),
-        fit=FitConfig(epochs=8, weight_decay=0.05, precision="mixed_bfloat16"),
+        training=TrainingConfig(epochs=8, weight_decay=0.05, precision="mixed_bfloat16"),
         head=HeadConfig(embedding_size=256, pretraining_epochs=20),
     ),
 }

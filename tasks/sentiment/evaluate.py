@@ -1,4 +1,4 @@
-"""The sentiment model on the test split, beside baselines fitted on the same training split."""
+"""The sentiment model on the test split, beside baselines trained_model on the same training split."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from shared import evaluation, plots
-from shared.classes import class_numbers
-from shared.evaluation import CLASSIFICATION
+from shared.classes import class_ids
+from shared.evaluation import CLASSIFICATION_METRICS
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted
+from shared.task import Evaluation, TrainedModel
 from shared.text import separate_words
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 
@@ -26,35 +26,35 @@ BATCH = 128
 TOKENS = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and marks, as the model has them
 
 
-def evaluate(fitted: Fitted, splits: Splits, config: Any) -> Evaluation:
+def evaluate(trained_model: TrainedModel, splits: Splits, config: Any) -> Evaluation:
     """Scores the exported model, its parts and the baselines on the test split by the same metrics.
 
     Args:
-        fitted: from `tasks.sentiment.train.fit`.
+        trained_model: from `tasks.sentiment.train.fit`.
         splits: columns `text` and `label`.
         config: the run's `SentimentConfig`.
     """
-    classes = fitted.facts["labels"]
-    labels = class_numbers(splits.test["label"], classes)
-    probabilities = predict(fitted.model, splits.test["text"].tolist())
-    scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION)
+    classes = trained_model.metadata["labels"]
+    labels = class_ids(splits.test["label"], classes)
+    probabilities = predict(trained_model.model, splits.test["text"].tolist())
+    scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION_METRICS)
     calibration = {}
-    for name, model in fitted.parts.items():
+    for name, model in trained_model.components.items():
         calibrated = predict(model, splits.test["text"].tolist())
-        scores += evaluation.score(name, labels, calibrated, CLASSIFICATION)
-        factor = fitted.notes["factors of the logits"][f"{name} by itself"]
+        scores += evaluation.score(name, labels, calibrated, CLASSIFICATION_METRICS)
+        factor = trained_model.notes["factors of the logits"][f"{name} by itself"]
         calibration[name] = {
-            "before": evaluation.expected_calibration_error(labels, evaluation.uncalibrated(calibrated, factor)),
+            "before": evaluation.expected_calibration_error(labels, evaluation.undo_temperature(calibrated, factor)),
             "after": evaluation.expected_calibration_error(labels, calibrated),
         }
     minutes = {}
     for name, baseline in baselines().items():
         started = time.monotonic()
-        scores += evaluation.score(name, labels, baseline(splits, classes), CLASSIFICATION)
+        scores += evaluation.score(name, labels, baseline(splits, classes), CLASSIFICATION_METRICS)
         minutes[name] = (time.monotonic() - started) / 60
     return Evaluation(
         scores,
-        answers=f"Labels: {', '.join(classes)} (the order of `probabilities`).",
+        output_description=f"Labels: {', '.join(classes)} (the order of `probabilities`).",
         plots={
             "reliability.png": partial(plots.reliability, labels, probabilities),
             "confusion.png": partial(plots.confusion, labels, probabilities, classes),
@@ -81,7 +81,7 @@ def predict(model: Any, texts: Sequence[str]) -> np.ndarray:
 
 
 def _majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    model = DummyClassifier(strategy="prior").fit(splits.train[["text"]], class_numbers(splits.train["label"], classes))
+    model = DummyClassifier(strategy="prior").fit(splits.train[["text"]], class_ids(splits.train["label"], classes))
     return np.asarray(model.predict_proba(splits.test[["text"]]))
 
 
@@ -91,7 +91,7 @@ def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     )
     features = vectorizer.fit_transform(splits.train["text"])
     model = LogisticRegression(C=10, max_iter=1000)
-    model.fit(features, class_numbers(splits.train["label"], classes))
+    model.fit(features, class_ids(splits.train["label"], classes))
     return np.asarray(model.predict_proba(vectorizer.transform(splits.test["text"])))
 
 
@@ -110,9 +110,9 @@ def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     )
     model = NaiveBayesLogisticRegression().fit(
         train,
-        class_numbers(splits.train["label"], classes),
+        class_ids(splits.train["label"], classes),
         validation,
-        class_numbers(splits.validation["label"], classes),
+        class_ids(splits.validation["label"], classes),
     )
     return np.asarray(softmax(model.logits(test), axis=1))
 

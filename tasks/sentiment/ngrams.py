@@ -65,12 +65,12 @@ def _columns(classes: int) -> int:
     return 1 if classes == 2 else classes  # of two classes the first has logit 0
 
 
-def fill(wide: keras.Model, fitted: NaiveBayesLogisticRegression) -> None:
-    """Puts the weights of a fitted linear model into the graph."""
-    classes = len(fitted.bias)
+def fill(wide: keras.Model, trained_model: NaiveBayesLogisticRegression) -> None:
+    """Puts the weights of a trained_model linear model into the graph."""
+    classes = len(trained_model.bias)
     kernel = np.array([[0.0, 1.0]]) if classes == 2 else np.eye(classes)
-    wide.get_layer("ngram_weights").set_weights([fitted.weights[:, 1:] if classes == 2 else fitted.weights])
-    wide.get_layer("ngram_bias").set_weights([kernel, fitted.bias])
+    wide.get_layer("ngram_weights").set_weights([trained_model.weights[:, 1:] if classes == 2 else trained_model.weights])
+    wide.get_layer("ngram_bias").set_weights([kernel, trained_model.bias])
 
 
 def bucket_matrix(batches: Iterable[np.ndarray], longest: int, buckets: int) -> sp.csr_matrix:

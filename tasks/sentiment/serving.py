@@ -10,9 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from shared import evaluation
-from shared.classes import classified, known_class_numbers
-from shared.signatures import endpoint_of
-from shared.task import Call, Servable
+from shared.classes import classification_outputs, known_class_ids
+from shared.signatures import make_signature
+from shared.task import ExportSpec, Predictor
 from shared.text import separate_words
 from tasks.sentiment import data
 from tasks.sentiment.config import SentimentConfig
@@ -25,35 +25,35 @@ EXAMPLES = (  # in the language of the sample, so that its model can answer; the
 )
 
 
-def servable(classifier: keras.Model, facts: dict[str, Any]) -> Servable:
+def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Gives the Keras model its signature.
 
     `serving_default` takes `text`, strings `(batch,)` of any bytes, and returns `label` strings `(batch,)`, `probability`
     of that label float32 `(batch,)`, and `probabilities` of all labels float32 `(batch, classes)` in the order of the
     card.
     """
-    labels = tf.constant(facts["labels"])
+    labels = tf.constant(metadata["labels"])
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classified(classifier(separate_words(text)), labels)
+        return classification_outputs(classifier(separate_words(text)), labels)
 
     shown = {"text": np.array([*EXAMPLES, "", "A long walk. " * 300], object)}  # of different lengths, and of none
-    return Servable(classifier, {"serving_default": endpoint_of(classify, shown)}, facts)
+    return ExportSpec(classifier, {"serving_default": make_signature(classify, shown)}, metadata)
 
 
-def judge(config: SentimentConfig, source: str, facts: dict[str, Any], call: Call) -> list[evaluation.Score]:
+def score_file(config: SentimentConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[evaluation.Score]:
     """Scores an exported model on the labelled texts of a file.
 
     Raises:
         DataError: the file cannot be used, or holds a label that the model does not know.
     """
     frame = data.read(config, source)
-    labels = known_class_numbers(frame["label"], facts["labels"], source)
+    labels = known_class_ids(frame["label"], metadata["labels"], source)
     answers = call(request(frame["text"].tolist()))
-    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION)
+    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION_METRICS)
 
 
-def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, Any]:
+def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, Any]:
     """Returns an exported model's answers to texts."""
     return call(request(lines))
 

@@ -14,19 +14,19 @@ import scipy.sparse as sp
 
 from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
-from shared.classes import class_numbers
+from shared.classes import class_ids
 from shared.embeddings import word_vectors
 from shared.errors import SuiteError
 from shared.pipelines import SequenceBatches
 from shared.pretraining import STRETCH, pretrain
 from shared.sources import Splits
-from shared.task import Fitted, Task
+from shared.task import Task, TrainedModel
 from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import evaluate
 
 
-def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
+def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> TrainedModel:
     """Learns the vocabulary, trains the LSTM, fits the n-grams, and calibrates their joint answer on validation.
 
     Args:
@@ -40,7 +40,7 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
     train, validation = (
         model.word_numbers(words, frame["text"].tolist()) for frame in (splits.train, splits.validation)
     )
-    labels, validation_labels = (class_numbers(frame["label"], classes) for frame in (splits.train, splits.validation))
+    labels, validation_labels = (class_ids(frame["label"], classes) for frame in (splits.train, splits.validation))
 
     prepared = time.monotonic() - started
     lstm, history = _fit_lstm(config, (train, labels), (validation, validation_labels), len(classes), folder)
@@ -56,11 +56,11 @@ def fit(config: SentimentConfig, splits: Splits, folder: Path) -> Fitted:
 
     join = partial(model.classifier, words, limit=config.text.sequence_length)
     (lstm_share,) = evaluation.calibrate(logits[:1], validation_labels)
-    return Fitted(
+    return TrainedModel(
         model=join(lstm, wide, shares=(shares[0], shares[-1])),
-        facts={"task": "sentiment", "labels": classes},
+        metadata={"task": "sentiment", "labels": classes},
         history=history,
-        parts={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},
+        components={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},
         notes={
             "factors of the logits": {
                 "lstm by itself": lstm_share,
@@ -79,12 +79,12 @@ def _fit_lstm(
 ) -> tuple[keras.Model, training.History]:
     """Returns the LSTM by itself, trained, from word numbers to logits."""
     started = time.monotonic()
-    keras.utils.set_random_seed(config.fit.seed)
+    keras.utils.set_random_seed(config.training.seed)
     vectors = None
     if config.head.pretrained:
-        vectors = word_vectors(train[0], config.text.vocabulary_size, config.head.embedding_size, seed=config.fit.seed)
+        vectors = word_vectors(train[0], config.text.vocabulary_size, config.head.embedding_size, seed=config.training.seed)
     prepared = time.monotonic() - started
-    with training.precision(config.fit.precision):
+    with training.precision(config.training.precision):
         reader = model.LSTMReader(config, classes, vectors)
         pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
         trained = reader.whole
@@ -93,16 +93,16 @@ def _fit_lstm(
         history = training.fit(
             trained,
             _training_batches(config, *train),
-            SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).in_order(),
-            config.fit,
+            SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).evaluation_batches(),
+            config.training,
             folder,
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
     history.seconds += prepared + pretrained.seconds
-    if config.fit.precision == "float32":
+    if config.training.precision == "float32":
         return reader.whole, history
-    return training.in_float32(reader.whole, lambda: model.LSTMReader(config, classes).whole), history
+    return training.rebuild_in_float32(reader.whole, lambda: model.LSTMReader(config, classes).whole), history
 
 
 def _pretrain(
@@ -116,9 +116,9 @@ def _pretrain(
             "--head.pretraining-epochs 0."
         )
     settings = dataclasses.replace(
-        config.fit,
+        config.training,
         epochs=config.head.pretraining_epochs,
-        batch_size=2 * config.fit.batch_size,
+        batch_size=2 * config.training.batch_size,
         learning_rate=config.head.pretraining_learning_rate,
         weight_decay=0.0,
     )
@@ -129,11 +129,11 @@ def _training_batches(config: SentimentConfig, sequences: list[np.ndarray], labe
     return SequenceBatches(
         sequences if config.text.crop else model.cut(sequences, config.text.sequence_length),
         labels,
-        config.fit.batch_size,
-        seed=config.fit.seed,
+        config.training.batch_size,
+        seed=config.training.seed,
         crop=config.text.crop,
-        replaced=config.head.word_dropout,
-        replacement=model.UNKNOWN,
+        replacement_rate=config.head.word_dropout,
+        replacement_id=model.UNKNOWN,
     )
 
 
@@ -146,11 +146,11 @@ def _fit_wide(
     """Returns the wide part, and logits of the validation texts `(examples, classes)` that it gave before it saw them."""
     longest, buckets = config.wide.ngrams, ngrams.buckets_for(classes, config.wide.buckets)
     seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
-    fitted = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
-    logits = fitted.logits(held_out)  # of a model that has not seen them, for the calibration
-    fitted.refit(sp.vstack([seen, held_out]), np.concatenate([train[1], validation[1]]))
+    trained_model = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
+    logits = trained_model.logits(held_out)  # of a model that has not seen them, for the calibration
+    trained_model.refit(sp.vstack([seen, held_out]), np.concatenate([train[1], validation[1]]))
     wide = ngrams.wide_model(classes, longest, buckets)
-    ngrams.fill(wide, fitted)
+    ngrams.fill(wide, trained_model)
     return wide, logits
 
 
@@ -166,14 +166,14 @@ def _padded_batches(sequences: list[np.ndarray]) -> Any:
 TASK = Task(
     name="sentiment",
     load=data.load,
-    fit=fit,
+    train=train_model,
     evaluate=evaluate,
-    servable=serving.servable,
-    judge=serving.judge,
+    export_spec=serving.export_spec,
+    score_file=serving.score_file,
     predict=serving.predict,
     primary_metric="accuracy",
-    examples=serving.EXAMPLES,
-    limits=(
+    example_inputs=serving.EXAMPLES,
+    limitations=(
         "Trained on texts of one kind and language, it is at home in those only: try it on a labelled sample of yours "
         "(`lstm-suite evaluate sentiment --data yours.csv`) before you believe it. It reads the beginning and the end of "
         "long texts with the LSTM, does not notice irony, and gives some answer to any text, an empty one included: the "

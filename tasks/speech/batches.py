@@ -9,7 +9,7 @@ import pandas as pd
 import soxr
 import tensorflow as tf
 
-from shared.pipelines import counted, order_by_length, without_end
+from shared.pipelines import order_by_length, repeat_epochs, with_cardinality
 from tasks.speech import audio
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import RATE
@@ -50,12 +50,12 @@ class RecordingBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
-    def in_order(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> tf.data.Dataset:
         """Returns all recordings unchanged, the shortest first."""
         order = np.argsort(self.lengths, kind="stable")
-        return counted(self._batches(tf.constant(order), tf.constant(-1, tf.int64)), self.steps).prefetch(2)
+        return with_cardinality(self._batches(tf.constant(order), tf.constant(-1, tf.int64)), self.steps).prefetch(2)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.numpy_function(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
 
 SUMMARY = "Sound in, the words that were spoken out, whole or while they are being spoken."
 
@@ -98,7 +98,7 @@ class AugmentConfig:
     """Most bands in each."""
 
     def __post_init__(self) -> None:
-        require_share(self, "speed", "noise", "warp")
+        require_fraction(self, "speed", "noise", "warp")
         require_at_least(
             self, 0, "volume", "equalizer", "time_masks", "time_width", "frequency_masks", "frequency_width"
         )
@@ -119,7 +119,7 @@ class SpeechModelConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "filters")
-        require_share(self, "input_dropout", "output_dropout")
+        require_fraction(self, "input_dropout", "output_dropout")
 
 
 @dataclass(frozen=True)
@@ -168,14 +168,14 @@ class SpeechConfig(TaskConfig):
             )
 
 
-_FIT = FitConfig(
+_FIT = TrainingConfig(
     epochs=100, batch_size=16, learning_rate=2e-3, weight_decay=1e-3, gradient_clip=5.0, patience=100, averaging=0.998
 )
 
 PRESETS = {
     "sample": SpeechConfig(
         lstm=LSTMConfig(units=(64,), bidirectional=True),
-        fit=FitConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
+        training=TrainingConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
         features=FeatureConfig(mels=40),
         augment=AugmentConfig(
             speed=0.1, noise=0.3, warp=0.0, frequency_width=10
@@ -186,18 +186,18 @@ PRESETS = {
     "default": SpeechConfig(
         data="spoken_digit",
         lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4),
-        fit=_FIT,
+        training=_FIT,
     ),
     "streaming": SpeechConfig(
         data="spoken_digit",
         lstm=LSTMConfig(units=(320, 320), dropout=0.4),
-        fit=_FIT,
+        training=_FIT,
         features=FeatureConfig(normalization="training"),
     ),
     "large": SpeechConfig(
         data="librispeech",
         lstm=LSTMConfig(units=(512, 512, 512, 512), bidirectional=True, dropout=0.3),
-        fit=FitConfig(
+        training=TrainingConfig(
             epochs=40,
             batch_size=64,
             learning_rate=1e-3,

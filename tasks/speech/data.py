@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from shared import files, sources
-from shared.columns import identifiers
+from shared.columns import parse_identifiers
 from shared.errors import DataError
 from shared.pipelines import split_by_group
 from shared.sources import Origin, Splits
@@ -40,8 +40,8 @@ def load(config: SpeechConfig) -> Splits:
         DataError: a manifest or a recording cannot be used, or there are too few.
     """
     source = config.data
-    own = source != "sample" and (sources.is_file(source) or _is_recordings(source))
-    sources.require_own_files(config, own)
+    own = source != "sample" and (sources.is_path(source) or _is_recordings(source))
+    sources.reject_split_files(config, own)
     if source == "sample":
         parts, origin = sample.split(), Origin("sample", sample.LOCATION, "", sample.LICENCE, "")
         told = ["whole voices"]
@@ -50,7 +50,7 @@ def load(config: SpeechConfig) -> Splits:
         parts = {name: read(config, path) for name, path in given.items() if path}
         paths = [Path(path).expanduser().resolve() for path in given.values() if path]
         location = ", ".join(path.name for path in paths)
-        origin = Origin(paths[0].parent.name, location, "", sources.OWN_LICENCE, "")
+        origin = Origin(paths[0].parent.name, location, "", sources.USER_FILE_LICENCE, "")
         told = [f"{name} as given" for name in parts if name != "train"]
     else:
         parts, origin = _tfds(config)
@@ -63,13 +63,13 @@ def load(config: SpeechConfig) -> Splits:
             told.append(f"{name} {how}")
     parts["train"] = _learnable(parts["train"], "train", config)
     parts["validation"] = _learnable(parts["validation"], "validation", config, set("".join(parts["train"]["text"])))
-    digest = sources.sha256_of_records(
+    digest = sources.sha256_records(
         pd.DataFrame({"part": [_digest(parts[name]) for name in ("train", "validation", "test")]})
     )
     return Splits(
         **{name: part.reset_index(drop=True) for name, part in parts.items()},
         origin=Origin(origin.name, origin.location, digest, origin.licence, "; ".join(told)),
-        shown={"store": None, "start": None, "length": lambda samples: (samples / RATE).rename("seconds")},
+        display={"store": None, "start": None, "length": lambda samples: (samples / RATE).rename("seconds")},
     )
 
 
@@ -118,9 +118,9 @@ def _manifest(config: SpeechConfig, source: str) -> pd.DataFrame:
         raise DataError(f'{source}: no column "{columns.speaker}". It has {", ".join(table.columns)}.')
     return pd.DataFrame(
         {
-            "text": [_tidy(value) for value in identifiers(table[columns.text], source, empty_is_fine=True)],
-            "speaker": identifiers(table[speaker], source, empty_is_fine=True) if speaker else "",
-            "name": identifiers(table[columns.file], source),
+            "text": [_tidy(value) for value in parse_identifiers(table[columns.text], source, allow_empty=True)],
+            "speaker": parse_identifiers(table[speaker], source, allow_empty=True) if speaker else "",
+            "name": parse_identifiers(table[columns.file], source),
         }
     )
 
@@ -128,7 +128,7 @@ def _manifest(config: SpeechConfig, source: str) -> pd.DataFrame:
 def _recordings(manifest: Path, config: SpeechConfig) -> Path:
     if config.audio.recordings:
         path = Path(config.audio.recordings).expanduser()
-        files.require(path)
+        files.require_file(path)
         return path
     beside = manifest.with_name(manifest.name.split(".")[0] + ".zip")
     return beside if beside.is_file() else manifest.parent
@@ -136,7 +136,7 @@ def _recordings(manifest: Path, config: SpeechConfig) -> Path:
 
 def _of_names(path: Path, config: SpeechConfig) -> pd.DataFrame:
     """Returns what a folder's recordings say: by their names, by a .txt file beside each, or by LibriSpeech's .trans.txt."""
-    files.require(path)
+    files.require_file(path)
     folder = audio.Folder(path)
     names = folder.names()
     if not names:
@@ -321,7 +321,7 @@ def _digest(frame: pd.DataFrame) -> str:
     """Returns the SHA-256 of what is said and of the samples."""
     import hashlib
 
-    digest = hashlib.sha256(sources.sha256_of_records(frame[["text", "speaker", "name"]]).encode())
+    digest = hashlib.sha256(sources.sha256_records(frame[["text", "speaker", "name"]]).encode())
     for store, rows in frame.groupby("store"):
         samples = audio.opened(str(store))
         for start, length in zip(rows["start"], rows["length"], strict=True):

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.evaluation import FEWEST_BLOCKS, Score, score_of_days
+from shared.evaluation import FEWEST_BLOCKS, Score, block_bootstrap_score
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted
+from shared.task import Evaluation, TrainedModel
 from tasks.speech import nearest, plots
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
@@ -31,33 +31,33 @@ CHOSEN = 200  # recordings of validation that choose the language model's weight
 FEW = 30  # different texts that make a confusion table
 
 
-def evaluate(fitted: Fitted, splits: Splits, config: SpeechConfig) -> Evaluation:
+def evaluate(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) -> Evaluation:
     """Scores the exported model, with a language model besides, and the baseline by word and character error rate.
 
     Args:
-        fitted: from `tasks.speech.train.fit`.
+        trained_model: from `tasks.speech.train.fit`.
         splits: from `tasks.speech.data.load`.
         config: the run's settings.
     """
-    alphabet = str(fitted.facts["alphabet"])
-    logs = log_probabilities(fitted.model, splits.test)
+    alphabet = str(trained_model.metadata["alphabet"])
+    logs = log_probabilities(trained_model.model, splits.test)
     found = {"exported": [greedy(one, alphabet) for one in logs]}
-    fusion = chosen_fusion(fitted.model, splits, config, alphabet)
+    fusion = chosen_fusion(trained_model.model, splits, config, alphabet)
     found["language_model"] = best_texts(logs, alphabet, fusion, config.decoding.beam)
     started = time.monotonic()
-    found["nearest_recording"] = nearest.texts_of(splits.train, splits.test)
+    found["dtw_nearest_neighbor"] = nearest.texts_of(splits.train, splits.test)
     minutes = {"nearest recording": (time.monotonic() - started) / 60}
     said, speakers = splits.test["text"].tolist(), splits.test["speaker"].tolist()
     scores = [score for name, texts in found.items() for score in error_rates(name, said, texts, speakers)]
     shown = splits.test.iloc[int(np.argsort(splits.test["length"].to_numpy())[len(splits.test) // 2])]
     drawn: dict[str, Any] = {
-        "spectrogram.png": partial(plots.spectrogram, fitted.model, shown, alphabet, config.features)
+        "spectrogram.png": partial(plots.spectrogram, trained_model.model, shown, alphabet, config.features)
     }
     if len(set(said)) <= FEW:
         drawn["confusion.png"] = partial(plots.confusion, said, found["exported"])
     return Evaluation(
         scores,
-        answers=(
+        output_description=(
             "`text` is what was said, `words` its words with `start` and `end` in seconds; `confidence` is the geometric mean of "
             "the likeliest symbols' probabilities."
         ),
@@ -151,7 +151,7 @@ def error_rates(model: str, said: Sequence[str], heard: Sequence[str], speakers:
         ("accuracy", wrong),
     ):
         sums = np.stack([np.bincount(codes, column) for column in rows.T], axis=1)
-        scores.append(score_of_days(model, metric, sums, lambda s: s[..., 0] / s[..., 1], 1))
+        scores.append(block_bootstrap_score(model, metric, sums, lambda s: s[..., 0] / s[..., 1], 1))
     return scores
 
 

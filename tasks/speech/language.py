@@ -66,18 +66,18 @@ def exported_opinion(version: Path) -> tuple[Opinion, frozenset[str]]:
         DataError: it is none, or predicts characters.
     """
     try:
-        facts = json.loads((version / "task.json").read_text(encoding="utf-8"))
+        metadata = json.loads((version / "task.json").read_text(encoding="utf-8"))
         loaded = tf.saved_model.load(str(version))
         step = loaded.signatures["step"]
-        fine = facts["task"] == "next_word" and facts["text"]["unit"] == "word"
+        fine = metadata["task"] == "next_word" and metadata["text"]["unit"] == "word"
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{version}: no exported next-word model ({error}). Name a folder such as saved_models/next_word/1."
         ) from error
     if not fine:
         raise DataError(f"{version}: does not predict words. Name a version of next_word with --text.unit word.")
-    numbers = {word: k for k, word in enumerate(facts["vocabulary"], 2)}  # behind padding and the unknown word
-    size = step.structured_input_signature[1]["memory"].shape[1]
+    numbers = {word: k for k, word in enumerate(metadata["vocabulary"], 2)}  # behind padding and the unknown word
+    size = step.structured_input_signature[1]["state"].shape[1]
 
     @lru_cache(maxsize=KEPT)
     def after(words: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -85,7 +85,7 @@ def exported_opinion(version: Path) -> tuple[Opinion, frozenset[str]]:
         found = loaded.signatures["step"](
             word=tf.constant([words[-1] if words else LINE_END]), memory=tf.constant(memory)
         )
-        return found["log_probabilities"].numpy()[0], found["memory"].numpy()
+        return found["log_probabilities"].numpy()[0], found["state"].numpy()
 
     def opinion(before: tuple[str, ...], word: str) -> float:
         logs, number = after(before)[0], numbers.get(word or LINE_END, 1)

@@ -32,8 +32,8 @@ A_LITTLE = 1e-3  # of the loss, beside the errors, when an epoch is chosen
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The trained parts of a model (see `Views`), by which it is judged and served."""
+class Submodels:
+    """The trained parts of a model (see `SubmodelBuilder`), by which it is judged and served."""
 
     hearing: keras.Model
     """From `samples` float32 `(batch, samples)`, zeros behind `length` int32 `(batch,)`, to normalised features `(batch, frames,
@@ -43,18 +43,18 @@ class Parts:
     numbers)`, to `logs`, log-probabilities of symbols `(batch, steps, symbols)`, and `memory` after the last."""
 
     @property
-    def memory_size(self) -> int | None:
+    def state_size(self) -> int | None:
         """Numbers in the stack's memory; None where it needs the whole utterance."""
         inputs = self.reading.input
-        return int(inputs["memory"].shape[-1]) if "memory" in inputs else None
+        return int(inputs["state"].shape[-1]) if "state" in inputs else None
 
 
-def parts_of(model: keras.Model) -> Parts:
-    """Returns the parts of a model that `Views.whole` made, also of one that was loaded."""
-    return Parts(model.get_layer("hearing"), model.get_layer("reading"))
+def get_submodels(model: keras.Model) -> Submodels:
+    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
+    return Submodels(model.get_layer("hearing"), model.get_layer("reading"))
 
 
-class Views:
+class SubmodelBuilder:
     """The model's parts, which share their weights in training, in serving and in a stream.
 
     Args:
@@ -68,7 +68,7 @@ class Views:
         self.stack = LSTMStack(config.lstm)
         self.hearing = self._hearing(statistics)
         self.reading = self._reading()
-        self.parts = Parts(self.hearing, self.reading)
+        self.parts = Submodels(self.hearing, self.reading)
 
     def whole(self) -> keras.Model:
         """Returns the model of `model.keras`: whole utterances to log-probabilities `(batch, steps, symbols)`, uniform behind
@@ -119,9 +119,9 @@ class Views:
         if self.config.lstm.bidirectional:
             hidden = self.stack.sequence(hidden, real)
         else:
-            inputs["memory"] = keras.Input((2 * sum(self.config.lstm.units),), name="memory")
-            hidden, after = self.stack.sequence_with_states(hidden, self.stack.unpacked(inputs["memory"]), real)
-            outputs["memory"] = ops.cast(self.stack.packed(after), "float32")
+            inputs["state"] = keras.Input((2 * sum(self.config.lstm.units),), name="state")
+            hidden, after = self.stack.sequence_with_states(hidden, self.stack.unpack_states(inputs["state"]), real)
+            outputs["state"] = ops.cast(self.stack.pack_states(after), "float32")
         hidden = keras.layers.Dropout(config.output_dropout, name="output_dropout")(hidden)
         logits = keras.layers.Dense(self.symbols, dtype="float32", name="symbols")(hidden)
         logits = logits * ops.cast(real, "float32")[..., None]
@@ -133,7 +133,7 @@ def steps_of(length: Any) -> Any:
     return (length + STEP - 1) // STEP + TAIL
 
 
-def heard(parts: Parts, inputs: Mapping[str, Any], memory: Any = None, count: Any = None) -> dict[str, Any]:
+def heard(parts: Submodels, inputs: Mapping[str, Any], memory: Any = None, count: Any = None) -> dict[str, Any]:
     """Returns what `reading` makes of samples: `logs`, and `memory` of a stack of one direction.
 
     Args:
@@ -145,11 +145,11 @@ def heard(parts: Parts, inputs: Mapping[str, Any], memory: Any = None, count: An
     features = parts.hearing(dict(inputs))
     count = steps_of(inputs["length"]) if count is None else count
     given = {"features": features, "count": count}
-    if parts.memory_size is not None:
+    if parts.state_size is not None:
         if memory is None:
             none = ops.zeros_like(ops.cast(inputs["length"], "float32"))[:, None]
-            memory = ops.repeat(none, parts.memory_size, axis=1)
-        given["memory"] = memory
+            memory = ops.repeat(none, parts.state_size, axis=1)
+        given["state"] = memory
     return parts.reading(given)
 
 
@@ -212,7 +212,7 @@ class Trainer(keras.Model):
             backends than TensorFlow the loss alone.
     """
 
-    def __init__(self, views: Views) -> None:
+    def __init__(self, views: SubmodelBuilder) -> None:
         super().__init__(name="trainer", autocast=False)  # samples and losses stay float32 in mixed precision
         self.errors, self.watched = None, "loss"
         if keras.backend.backend() == "tensorflow":
@@ -221,7 +221,7 @@ class Trainer(keras.Model):
             self.watched = self.choice.name
         self.hearing, self.reading = views.hearing, views.reading
         self.parts, self.augment = views.parts, views.config.augment
-        self.seeds = keras.random.SeedGenerator(views.config.fit.seed)
+        self.seeds = keras.random.SeedGenerator(views.config.training.seed)
 
     def call(self, batch: dict[str, Any], training: bool = False) -> Any:
         """From `samples`, `length`, `labels` int32 `(batch, symbols)`, 0 for padding, and `label_length`, to the negative log
@@ -231,8 +231,8 @@ class Trainer(keras.Model):
         if training:
             features = self._masked(self._warped(features), batch["length"])
         given = {"features": features, "count": count}
-        if self.parts.memory_size is not None:
-            given["memory"] = ops.zeros((ops.shape(features)[0], self.parts.memory_size))
+        if self.parts.state_size is not None:
+            given["state"] = ops.zeros((ops.shape(features)[0], self.parts.state_size))
         logs = self.reading(given, training=training)["logs"]
         losses = ctc_losses(batch["labels"], batch["label_length"], logs, count)
         symbols = ops.cast(ops.maximum(batch["label_length"], 1), "float32")

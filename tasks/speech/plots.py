@@ -23,7 +23,7 @@ def spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features: Fea
     logs = model.predict_on_batch({"samples": samples, "length": length})
     found = Answers(alphabet).whole(keras.ops.convert_to_tensor(logs), keras.ops.convert_to_tensor([logs.shape[1]]))
     bands = keras.ops.convert_to_numpy(log_mel(np.pad(samples, ((0, 0), (0, WIDTH))), mel_layer(features)))[0]
-    figure, (axis,) = plots.figure_of(1, width=9, height=3.5)
+    figure, (axis,) = plots.new_figure(1, width=9, height=3.5)
     axis.imshow(bands.T, origin="lower", aspect="auto", extent=(0, len(bands) * HOP / RATE, 0, features.mels))
     for word, start, end in zip(*(found[name][0].numpy() for name in ("words", "start", "end")), strict=True):
         axis.axvline(start, color="white", linewidth=0.7)

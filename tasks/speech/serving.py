@@ -11,15 +11,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.config import as_trained
+from shared.config import with_trained_defaults
 from shared.evaluation import Score
-from shared.signatures import endpoint_of
-from shared.task import Call, Servable
+from shared.signatures import make_signature
+from shared.task import ExportSpec, Predictor
 from tasks.speech import audio, data
 from tasks.speech.batches import padded
 from tasks.speech.config import AudioConfig, SpeechConfig
 from tasks.speech.features import RATE
-from tasks.speech.model import SPAN, STEP, Parts, heard, parts_of, steps_of
+from tasks.speech.model import SPAN, STEP, Submodels, get_submodels, heard, steps_of
 from tasks.speech.symbols import SPACE
 
 SECONDS = STEP / RATE  # from step to step
@@ -31,7 +31,7 @@ EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seve
 NOTHING, LETTER, BLANK_AFTER = 0, 1, 2  # what was said last
 
 
-def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
+def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Gives the Keras model its signatures.
 
     `serving_default`: `samples` float32 `(batch, samples)` in [-1, 1] at 16 kHz, padded on the right, and `length` int32
@@ -43,7 +43,7 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
     `(batch,)`, whether the recording ends here; and `memory` `(batch, numbers)`, zeros at first. It returns `text`, what
     has been recognised since, to be put behind what was, and `memory`, zeros after the last.
     """
-    parts, answers = parts_of(model), Answers(facts["alphabet"])
+    parts, answers = get_submodels(model), Answers(metadata["alphabet"])
 
     def whole(samples: Any, length: Any) -> dict[str, Any]:
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
@@ -51,17 +51,17 @@ def servable(model: keras.Model, facts: dict[str, Any]) -> Servable:
         return answers.whole(found["logs"], steps_of(length))
 
     request = sample_request()
-    endpoints = {"serving_default": endpoint_of(whole, request)}
-    if parts.memory_size is not None:
+    signatures = {"serving_default": make_signature(whole, request)}
+    if parts.state_size is not None:
         stream = Stream(parts, answers)
         first = {
             "samples": request["samples"][:, :CHUNK],
             "length": np.array([CHUNK, CHUNK // 2], np.int32),
             "last": np.array([False, True]),
-            "memory": np.zeros((2, stream.memory_size), np.float32),
+            "state": np.zeros((2, stream.state_size), np.float32),
         }
-        endpoints["step"] = endpoint_of(stream.step, first, fixed=("memory",))
-    return Servable(model, endpoints, facts)
+        signatures["step"] = make_signature(stream.step, first, fixed=("state",))
+    return ExportSpec(model, signatures, metadata)
 
 
 def clean(samples: Any) -> Any:
@@ -156,14 +156,14 @@ class Stream:
         answers: how they are told.
     """
 
-    def __init__(self, parts: Parts, answers: Answers) -> None:
-        assert parts.memory_size is not None
+    def __init__(self, parts: Submodels, answers: Answers) -> None:
+        assert parts.state_size is not None
         self.parts, self.answers = parts, answers
-        self.memory_size = parts.memory_size + BUFFER + 3
+        self.state_size = parts.state_size + BUFFER + 3
 
     def step(self, samples: Any, length: Any, last: Any, memory: Any) -> dict[str, Any]:
-        """See `servable`."""
-        states, buffer, *rest = tf.split(memory, [self.parts.memory_size, BUFFER, 1, 1, 1], axis=1)
+        """See `export_spec`."""
+        states, buffer, *rest = tf.split(memory, [self.parts.state_size, BUFFER, 1, 1, 1], axis=1)
         waiting, before, tail = (tf.cast(value[:, 0], tf.int32) for value in rest)
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
         joined = tf.concat([buffer, clean(samples)], axis=1)
@@ -181,10 +181,10 @@ class Stream:
         symbol = tf.where(count > 0, tf.gather(likeliest, place, axis=1, batch_dims=1), before)
         text, tail = self.answers.text(likeliest, said, tail)
         numbers = [tf.cast(value, tf.float32)[:, None] for value in (left, symbol, tail)]
-        after = tf.concat([found["memory"], kept, *numbers], axis=1)
+        after = tf.concat([found["state"], kept, *numbers], axis=1)
         return {
             "text": text,
-            "memory": tf.where(last[:, None], tf.zeros_like(after), after),
+            "state": tf.where(last[:, None], tf.zeros_like(after), after),
         }
 
 
@@ -210,7 +210,7 @@ def sample_request() -> dict[str, np.ndarray]:
     return {"samples": samples, "length": length}
 
 
-def answered(call: Call, recordings: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+def answered(call: Predictor, recordings: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     """Returns an exported model's answers to recordings, float32 at 16 kHz each; those of like length are asked together."""
     order = np.argsort([len(samples) for samples in recordings], kind="stable")
     answers: list[dict[str, Any]] = [{} for _ in recordings]
@@ -238,7 +238,7 @@ def _together(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]
             start = end
 
 
-def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[str, np.ndarray]:
+def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
     """Returns what is said in recordings, each line the path of one.
 
     Raises:
@@ -253,7 +253,7 @@ def predict(lines: Sequence[str], facts: dict[str, Any], call: Call) -> Mapping[
     return found
 
 
-def judge(config: SpeechConfig, source: str, facts: dict[str, Any], call: Call) -> list[Score]:
+def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[Score]:
     """Scores an exported model on a manifest, or a folder of recordings.
 
     Raises:
@@ -261,7 +261,7 @@ def judge(config: SpeechConfig, source: str, facts: dict[str, Any], call: Call) 
     """
     from tasks.speech.evaluate import error_rates
 
-    settings = as_trained(config.audio, {**dataclasses.asdict(AudioConfig()), **facts["audio"]})
+    settings = with_trained_defaults(config.audio, {**dataclasses.asdict(AudioConfig()), **metadata["audio"]})
     frame = data.read(dataclasses.replace(config, audio=settings), source)
     stores = {store: audio.opened(store) for store in frame["store"].unique()}
     recordings = [audio.samples_of(stores[row.store], row.start, row.length) for row in frame.itertuples()]

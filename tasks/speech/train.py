@@ -11,21 +11,21 @@ import pandas as pd
 
 from shared import cli, training
 from shared.sources import Splits
-from shared.task import Fitted, Task
+from shared.task import Task, TrainedModel
 from tasks.speech import audio, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import evaluate
 from tasks.speech.features import WIDTH, levelled, log_mel, mel_layer
 from tasks.speech.language import exported_opinion
-from tasks.speech.model import Trainer, Views
-from tasks.speech.start import begin_with
+from tasks.speech.model import SubmodelBuilder, Trainer
 from tasks.speech.symbols import alphabet_of
+from tasks.speech.warm_start import begin_with
 
 MEASURED = 500  # recordings of training that give the statistics of the bands
 
 
-def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
+def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedModel:
     """Learns the alphabet of the training transcripts, and to spell out what is said.
 
     Args:
@@ -36,32 +36,32 @@ def fit(config: SpeechConfig, splits: Splits, folder: Path) -> Fitted:
     if config.decoding.language_model:
         exported_opinion(Path(config.decoding.language_model).expanduser())  # a slip is told before hours of training
     started = time.monotonic()
-    keras.utils.set_random_seed(config.fit.seed)
+    keras.utils.set_random_seed(config.training.seed)
     alphabet = alphabet_of(splits.train["text"])
     statistics = statistics_of(splits.train, config) if config.features.normalization != "utterance" else None
-    train = RecordingBatches(splits.train, alphabet, config.fit.batch_size, config.fit.seed, config.augment)
-    validation = RecordingBatches(splits.validation, alphabet, config.fit.batch_size)
-    with training.precision(config.fit.precision):
-        views = Views(config, len(alphabet) + 1, statistics)
+    train = RecordingBatches(splits.train, alphabet, config.training.batch_size, config.training.seed, config.augment)
+    validation = RecordingBatches(splits.validation, alphabet, config.training.batch_size)
+    with training.precision(config.training.precision):
+        views = SubmodelBuilder(config, len(alphabet) + 1, statistics)
         trainer = Trainer(views)
     if config.model.start:
         begin_with(views.whole(), alphabet, Path(config.model.start).expanduser())
     prepared = time.monotonic() - started
     history = training.fit(
-        trainer, train, validation.in_order(), config.fit, folder, loss=training.own_losses, watched=trainer.watched
+        trainer, train, validation.evaluation_batches(), config.training, folder, loss=training.identity_loss, monitored_metric=trainer.monitored_metric
     )
     history.seconds += prepared
     model = views.whole()
-    if config.fit.precision != "float32":
-        model = training.in_float32(model, lambda: Views(config, len(alphabet) + 1, statistics).whole())
-    facts = {
+    if config.training.precision != "float32":
+        model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).whole())
+    metadata = {
         "task": "speech",
         "audio": {name: getattr(config.audio, name) for name in serving.TOLD},
         "alphabet": alphabet,
     }
     began = {"training began with": config.model.start} if config.model.start else {}
     notes = began | {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
-    return Fitted(model=model, facts=facts, history=history, parts={"language_model": None}, notes=notes)
+    return TrainedModel(model=model, metadata=metadata, history=history, parts={"language_model": None}, notes=notes)
 
 
 def statistics_of(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
@@ -86,14 +86,14 @@ def statistics_of(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
 TASK = Task(
     name="speech",
     load=data.load,
-    fit=fit,
+    train=train_model,
     evaluate=evaluate,
-    servable=serving.servable,
-    judge=serving.judge,
+    export_spec=serving.export_spec,
+    score_file=serving.score_file,
     predict=serving.predict,
     primary_metric="word_error_rate",
-    examples=serving.EXAMPLES,
-    limits=(
+    example_inputs=serving.EXAMPLES,
+    limitations=(
         "It spells out what sounds like its training recordings: their language, accents, microphones and rooms. Other voices "
         "and louder rooms raise its errors, and it writes something for any sound. Its errors differ by speaker, accent and "
         "age: judge it on the people who will speak to it. Recordings of people are personal data."

@@ -15,7 +15,7 @@ from tasks.stock.predictive import Forecast, of_quantiles, standardized
 
 DECAY = 0.94  # a day's, of RiskMetrics (J. P. Morgan, 1996), for daily returns
 START = 10  # returns whose mean square the average starts from
-REFIT = 252  # trading days after which GARCH is fitted anew
+REFIT = 252  # trading days after which GARCH is trained_model anew
 BOOSTED = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
 FEWEST = 100  # returns to fit GARCH to; with fewer its place is taken by EWMA
 PERCENT = 100.0
@@ -64,14 +64,14 @@ def moments(
 def garch(
     close: np.ndarray, first: np.ndarray, asked: np.ndarray, horizons: tuple[int, ...], returns: np.ndarray, shape: str
 ) -> Forecast:
-    """Returns the forecasts of a GARCH(1,1) of each ticker (Bollerslev, 1986), fitted anew after every 252 trading days.
+    """Returns the forecasts of a GARCH(1,1) of each ticker (Bollerslev, 1986), trained_model anew after every 252 trading days.
 
     The variance of h days is the sum of the forecast daily variances; the mean is left at 0.
 
     Args:
         close: as for `moments`, and so `first`, `asked` and `horizons`.
         returns: what came to pass `(asked, horizons)`.
-        shape: "normal", or "t" for Student's, whose degrees of freedom are fitted too.
+        shape: "normal", or "t" for Student's, whose degrees of freedom are trained_model too.
     """
     scale = np.full((len(asked), len(horizons)), np.nan)
     freedom = np.full(len(asked), np.inf)
@@ -89,12 +89,12 @@ def garch(
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 warnings.simplefilter("ignore", DataScaleWarning)
                 model = arch_model(change[: place[-1] + 1], mean="Zero", vol="GARCH", p=1, q=1, dist=shape)
-                fitted = model.fit(last_obs=int(place[0]) + 1, disp="off", show_warning=False)
-                found = fitted.forecast(horizon=int(ahead.max()) + 1, start=int(place[0]), reindex=False)
+                trained_model = model.fit(last_obs=int(place[0]) + 1, disp="off", show_warning=False)
+                found = trained_model.forecast(horizon=int(ahead.max()) + 1, start=int(place[0]), reindex=False)
             total = np.cumsum(found.variance.to_numpy(), axis=1)[place - place[0]]
             scale[chosen] = np.sqrt(total[:, ahead]) / PERCENT
             if shape == "t":
-                freedom[chosen] = fitted.params["nu"]
+                freedom[chosen] = trained_model.params["nu"]
     missing = np.isnan(scale[:, 0])
     if missing.any():
         scale[missing] = moments(close, first, asked[missing], horizons)["ewma"]["scale"]

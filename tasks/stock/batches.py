@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.pipelines import counted, places_of, taken, without_end
+from shared.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
 from tasks.stock.config import ForecastConfig
-from tasks.stock.model import FIELDS, Parts
+from tasks.stock.model import FIELDS, Submodels
 
 ROWS = 256  # windows of one call when a whole table is forecast
 
@@ -59,7 +59,7 @@ def open_panel(frame: pd.DataFrame, forecast: ForecastConfig) -> Panel:
 class WindowBatches:
     """Batches of windows, in an order and cut at places that hang on (seed, epoch) alone.
 
-    Each is `(inputs of Views.trainer, returns (batch, history + window, horizons))`; returns that do not count are not
+    Each is `(inputs of SubmodelBuilder.trainer, returns (batch, history + window, horizons))`; returns that do not count are not
     numbers.
 
     Args:
@@ -87,13 +87,13 @@ class WindowBatches:
 
     def epochs(self, first: int) -> tf.data.Dataset:
         """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
-        return without_end(self._epoch, first)
+        return repeat_epochs(self._epoch, first)
 
-    def in_order(self) -> tf.data.Dataset:
+    def evaluation_batches(self) -> tf.data.Dataset:
         """Returns all batches once, cut from the first chosen day of each ticker, for validation."""
         starts = self.cut(np.zeros(len(self.spans), np.int64))
         steps = -(-len(starts) // self.batch_size)
-        return counted(self._batches(tf.constant(starts), steps), steps).prefetch(2)
+        return with_cardinality(self._batches(tf.constant(starts), steps), steps).prefetch(2)
 
     def cut(self, early: np.ndarray) -> np.ndarray:
         """Returns start and end of each window, int64 `(windows, 2)`.
@@ -134,7 +134,7 @@ class WindowBatches:
     def batch(self, windows: np.ndarray) -> list[np.ndarray]:
         """Returns `FIELDS`, `length` and the returns of windows `(batch, 2)`, padded on the right."""
         places, counts = self.places(windows)
-        fields = [taken(self.panel.fields[name], places) for name in FIELDS]
+        fields = [gather_padded(self.panel.fields[name], places) for name in FIELDS]
         returns = np.where(counts[..., None], self.panel.returns[np.maximum(places, 0)], np.float32(np.nan))
         return [*fields, (places >= 0).sum(axis=1, dtype=np.int32), returns]
 
@@ -143,7 +143,7 @@ class WindowBatches:
         start, end = windows.T
         begin = np.maximum(start - self.forecast.history, self.panel.first[start])
         width = self.forecast.history + self.forecast.window
-        places, _ = places_of(begin, end - begin, width)
+        places, _ = padded_indices(begin, end - begin, width)
         return places, places >= start[:, None]
 
 
@@ -158,7 +158,7 @@ def forecasts(trainer: keras.Model, batches: WindowBatches) -> np.ndarray:
     return found
 
 
-def inputs_of(parts: Parts, batches: WindowBatches, units: int) -> tuple[np.ndarray, np.ndarray]:
+def inputs_of(parts: Submodels, batches: WindowBatches, units: int) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the LSTM reads of the chosen rows of a panel, float32 `(chosen, features)`, and the daily volatility.
 
     Args:
@@ -168,8 +168,8 @@ def inputs_of(parts: Parts, batches: WindowBatches, units: int) -> tuple[np.ndar
     """
 
     def read(inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        memory = np.zeros((len(inputs["length"]), parts.memory_size), np.float32)
-        found = parts.days.predict_on_batch({**inputs, "memory": memory})
+        memory = np.zeros((len(inputs["length"]), parts.state_size), np.float32)
+        found = parts.days.predict_on_batch({**inputs, "state": memory})
         return [found["hidden"][..., units:], found["scale"]]
 
     features, scale = _over(batches, read)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from shared.config import FitConfig, LSTMConfig, TaskConfig, require_at_least, require_share
+from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
 
 SUMMARY = "Daily prices in, the distribution of the prices 1, 5 and 20 trading days ahead out."
 
@@ -72,7 +72,7 @@ class ForecastConfig:
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "history", "window", "fewest", "hidden_units")
-        require_share(self, "dropout")
+        require_fraction(self, "dropout")
         for name in ("horizons", "quantiles", "half_lives"):
             values = getattr(self, name)
             if not values or min(values) <= 0 or list(values) != sorted(set(values)):
@@ -116,7 +116,7 @@ class DirectionConfig:
     """A relative change below minus this is a fall."""
 
     def __post_init__(self) -> None:
-        require_share(self, "rise", "fall")
+        require_fraction(self, "rise", "fall")
 
 
 @dataclass(frozen=True)
@@ -144,16 +144,16 @@ class StockConfig(TaskConfig):
 PRESETS = {
     "sample": StockConfig(
         lstm=LSTMConfig(units=(16,)),
-        fit=FitConfig(epochs=6, batch_size=32, learning_rate=5e-3, patience=3),
+        training=TrainingConfig(epochs=6, batch_size=32, learning_rate=5e-3, patience=3),
         forecast=ForecastConfig(hidden_units=16),
     ),
     "default": StockConfig(
         lstm=LSTMConfig(units=(32,)),
-        fit=FitConfig(epochs=15, batch_size=16, learning_rate=1e-3, patience=4),
+        training=TrainingConfig(epochs=15, batch_size=16, learning_rate=1e-3, patience=4),
     ),
     "large": StockConfig(
         lstm=LSTMConfig(units=(128, 128), dropout=0.2, residual=True),
-        fit=FitConfig(epochs=30, batch_size=64, learning_rate=1e-3, patience=5),
+        training=TrainingConfig(epochs=30, batch_size=64, learning_rate=1e-3, patience=5),
         forecast=ForecastConfig(history=256, window=128, hidden_units=128),
     ),
 }

@@ -67,13 +67,13 @@ def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
     source = config.data
     if source == "sample":
         frame, name, licence = prices.tidy(sample.prices(), config, source), "sample", sample.LICENCE
-        location, digest = sample.LOCATION, sources.sha256_of_records(frame)
+        location, digest = sample.LOCATION, sources.sha256_records(frame)
     elif source.startswith(yahoo.PREFIX):
         frame = prices.tidy(yahoo.download(source, config.table.period), config, source)
         name, licence = "yahoo", "Yahoo's terms of use: for your own use"
-        location, digest = f"Yahoo Finance, {config.table.period}", sources.sha256_of_records(frame)
-    elif sources.is_file(source):
-        frame, licence = prices.read(config, source), sources.OWN_LICENCE
+        location, digest = f"Yahoo Finance, {config.table.period}", sources.sha256_records(frame)
+    elif sources.is_path(source):
+        frame, licence = prices.read(config, source), sources.USER_FILE_LICENCE
         name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
         digest = sources.sha256(source)
     else:
@@ -82,7 +82,7 @@ def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
         tables, info = sources.read_tfds(source, wanted)
         frame = prices.tidy(pd.concat(tables.values(), ignore_index=True), config, source)
         name, licence = info.name, info.redistribution_info.license or "not stated"
-        location, digest = info.full_name, sources.sha256_of_records(frame)
+        location, digest = info.full_name, sources.sha256_records(frame)
     return frame, Origin(name, location, digest, licence, split="")
 
 

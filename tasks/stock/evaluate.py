@@ -14,12 +14,12 @@ import pandas as pd
 
 from shared.evaluation import Score
 from shared.sources import Splits
-from shared.task import Evaluation, Fitted
+from shared.task import Evaluation, TrainedModel
 from tasks.stock import backtest, baselines, paths, plots
 from tasks.stock.batches import Panel, WindowBatches, forecasts, inputs_of, open_panel
 from tasks.stock.calibration import at_levels, calibrate
 from tasks.stock.config import StockConfig
-from tasks.stock.model import Parts, distribution_of, parts_of, trainer_of
+from tasks.stock.model import Submodels, distribution_of, get_submodels, trainer_of
 from tasks.stock.predictive import Forecast, Scored, joined, of_quantiles, scored_of
 from tasks.stock.recalibration import answers_of, walk_forward
 from tasks.stock.scores import below, summary
@@ -30,24 +30,24 @@ Maker = Callable[[slice], dict[str, Forecast]]
 """What forecasts some of the rows asked for: whole tickers."""
 
 
-def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
+def evaluate(trained_model: TrainedModel, splits: Splits, config: StockConfig) -> Evaluation:
     """Scores the exported model and the baselines on the judged days of the test split by the same metrics.
 
     Args:
-        fitted: from `tasks.stock.train.fit`.
+        trained_model: from `tasks.stock.train.fit`.
         splits: from `tasks.stock.data.load`.
         config: the run's settings.
     """
-    horizons, parts = config.forecast.horizons, parts_of(fitted.model)
+    horizons, parts = config.forecast.horizons, get_submodels(trained_model.model)
     panel = open_panel(splits.test, config.forecast)
     asked = np.flatnonzero(panel.chosen)
     returns, days = panel.returns[asked].astype(np.float64), panel.day[asked]
     parameters = forecasts(trainer_of(parts), WindowBatches(panel, config.forecast))
-    normals = np.asarray(fitted.facts["normals"])
+    normals = np.asarray(trained_model.metadata["normals"])
     makers: dict[str, Maker] = {
         "exported": lambda rows: {"exported": exported(parameters[rows], returns[rows], normals)}
     }
-    makers["recalibrated"] = _recalibrated(fitted, panel, parameters, returns, splits, config)
+    makers["recalibrated"] = _recalibrated(trained_model, panel, parameters, returns, splits, config)
     makers |= _baselines(parts, panel, asked, returns, splits, config)
     scored, minutes = _scored(makers, _blocks(panel.first[asked]), returns)
     scales = naive_scales(splits.train, panel, asked, horizons)
@@ -62,10 +62,10 @@ def evaluate(fitted: Fitted, splits: Splits, config: StockConfig) -> Evaluation:
     fan = exported(parameters[[shown]], returns[[shown]], normals).quantiles[0]
     return Evaluation(
         scores,
-        answers=(
+        output_description=(
             f"`price_quantiles` are the levels {', '.join(map(str, config.forecast.quantiles))} of the close "
             f"{', '.join(map(str, horizons))} trading days ahead; `expected_volatility` is the standard deviation of the "
-            "log-return over that time; `rise_probability` that of a higher close."
+            "log-return over that time; `up_probability` that of a higher close."
         ),
         notes={
             "minutes of the baselines": {
@@ -119,7 +119,7 @@ def exported(parameters: np.ndarray, returns: np.ndarray, normals: np.ndarray) -
 
 
 def scores_of_answers(
-    panel: Panel, answer: Mapping[str, np.ndarray], facts: Mapping[str, Any], config: StockConfig
+    panel: Panel, answer: Mapping[str, np.ndarray], metadata: Mapping[str, Any], config: StockConfig
 ) -> list[Score]:
     """Returns the scores of an exported model's answers to the chosen rows of a panel.
 
@@ -128,8 +128,8 @@ def scores_of_answers(
     asked = np.flatnonzero(panel.chosen)
     returns, close, horizons = panel.returns[asked].astype(np.float64), panel.fields["close"], config.forecast.horizons
     quantiles = np.log(answer["price_quantiles"].astype(np.float64) / close[asked, None, None])
-    own = of_quantiles(np.asarray(facts["forecast"]["quantiles"]), quantiles, returns)
-    own = Forecast(own.quantiles, own.log_density, answer["rise_probability"])
+    own = of_quantiles(np.asarray(metadata["forecast"]["quantiles"]), quantiles, returns)
+    own = Forecast(own.quantiles, own.log_density, answer["up_probability"])
     naive = baselines.simple(baselines.moments(close, panel.first, asked, horizons), returns)["random_walk"]
     scored = {"exported": scored_of(own, returns), "random_walk": scored_of(naive, returns)}
     scales = np.broadcast_to(np.nanmean(np.abs(returns), axis=0), returns.shape)
@@ -182,12 +182,12 @@ def _blocks(first: np.ndarray) -> list[slice]:
 
 
 def _recalibrated(
-    fitted: Fitted, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
+    trained_model: TrainedModel, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
 ) -> Maker:
     """Returns what forecasts rows by the exported model, calibrated anew as the test days pass."""
-    parts, before = parts_of(fitted.model), open_panel(splits.validation, config.forecast)
+    parts, before = get_submodels(trained_model.model), open_panel(splits.validation, config.forecast)
     learned = answers_of(before, forecasts(trainer_of(parts), WindowBatches(before, config.forecast)), config.forecast)
-    start = np.asarray(fitted.facts["normals"])
+    start = np.asarray(trained_model.metadata["normals"])
     periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast), start))
     normals = np.stack([normals for _, normals in periods])
     period = np.empty(len(returns), np.int64)
@@ -211,7 +211,7 @@ def _recalibrated(
 
 
 def _baselines(
-    parts: Parts, panel: Panel, asked: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
+    parts: Submodels, panel: Panel, asked: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
 ) -> dict[str, Maker]:
     """Returns functions that make the baselines' forecasts of some of the rows, each of what was known on the day."""
     close, horizons = panel.fields["close"], config.forecast.horizons
@@ -228,7 +228,7 @@ def _baselines(
     return {"simple": simple, "garch": garch, "gradient_boosting": _boosted(parts, panel, splits, config)}
 
 
-def _boosted(parts: Parts, panel: Panel, splits: Splits, config: StockConfig) -> Maker:
+def _boosted(parts: Submodels, panel: Panel, splits: Splits, config: StockConfig) -> Maker:
     """Returns what forecasts rows by gradient boosting, which learns when it is first asked."""
     root = np.sqrt(config.forecast.horizons)
 
@@ -244,7 +244,7 @@ def _boosted(parts: Parts, panel: Panel, splits: Splits, config: StockConfig) ->
         kept = np.zeros((len(learn.first), 1), bool)
         kept[rows[np.argsort(learn.day[rows], kind="stable")][-BOOSTED_ROWS:]] = True
         learn = dataclasses.replace(learn, returns=np.where(kept, learn.returns, np.float32(np.nan)))
-        return baselines.boosted_quantiles(*table(learn), config.fit.seed), table(panel)
+        return baselines.boosted_quantiles(*table(learn), config.training.seed), table(panel)
 
     def make(rows: slice) -> dict[str, Forecast]:
         forecast, asked = learned()

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.lstm import LSTMStack, at_last_step
+from shared.lstm import LSTMStack, gather_last_step
 from tasks.stock.averages import MovingAverages
 from tasks.stock.config import ForecastConfig, StockConfig
 from tasks.stock.distribution import SinhArcsinh
@@ -30,31 +30,31 @@ LONG = 100.0  # days after which a history is not told from a longer one; traini
 
 
 @dataclass(frozen=True)
-class Parts:
-    """The trained parts of a model (see `Views`), by which it is judged, served and taken day by day."""
+class Submodels:
+    """The trained parts of a model (see `SubmodelBuilder`), by which it is judged, served and taken day by day."""
 
     days: keras.Model
     head: keras.Model
 
     @property
-    def memory_size(self) -> int:
+    def state_size(self) -> int:
         """Numbers in a ticker's memory."""
-        return int(self.days.input["memory"].shape[-1])
+        return int(self.days.input["state"].shape[-1])
 
 
-def parts_of(model: keras.Model) -> Parts:
-    """Returns the parts of a model that `Views.whole` made, also of one that was loaded."""
-    return Parts(model.get_layer("days"), model.get_layer("head"))
+def get_submodels(model: keras.Model) -> Submodels:
+    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
+    return Submodels(model.get_layer("days"), model.get_layer("head"))
 
 
-def trainer_of(parts: Parts) -> keras.Model:
+def trainer_of(parts: Submodels) -> keras.Model:
     """Returns a model from windows, `FIELDS` `(batch, time)` and `length` `(batch,)`, to `PARAMETERS` after each day,
     `(batch, time, horizons, 5)`."""
     inputs = _inputs()
     return keras.Model(inputs, _parameters(parts, inputs), name="trainer")
 
 
-def whole_of(parts: Parts, normals: np.ndarray) -> keras.Model:
+def whole_of(parts: Submodels, normals: np.ndarray) -> keras.Model:
     """Returns the model of `model.keras`: whole series to price quantiles `(batch, horizons, quantiles)`.
 
     Args:
@@ -65,19 +65,19 @@ def whole_of(parts: Parts, normals: np.ndarray) -> keras.Model:
     parameters = _parameters(parts, inputs)
     mask = _mask(inputs["length"], inputs["close"])
     flat = keras.layers.Reshape((-1, len(normals) * len(PARAMETERS)))(parameters)
-    last = ops.reshape(at_last_step(flat, mask), (-1, len(normals), len(PARAMETERS)))
-    close = at_last_step(ops.expand_dims(inputs["close"], -1), mask)
+    last = ops.reshape(gather_last_step(flat, mask), (-1, len(normals), len(PARAMETERS)))
+    close = gather_last_step(ops.expand_dims(inputs["close"], -1), mask)
     return keras.Model(inputs, price_quantiles(last, close, normals), name="stock")
 
 
-class Views:
+class SubmodelBuilder:
     """The model's parts, which share their weights in training, in serving and day by day.
 
     Args:
         config: sizes and regularisation.
 
     Attributes:
-        days: from fields `(batch, time)`, `length` `(batch,)` and `memory` `(batch, memory_size)` to `hidden`
+        days: from fields `(batch, time)`, `length` `(batch,)` and `memory` `(batch, state_size)` to `hidden`
             `(batch, time, features)`, `scale` `(batch, time)`, the daily volatility by the moving averages, and the memory
             after the last day.
         head: from `hidden` and `scale` to `PARAMETERS` `(batch, time, horizons, 5)`: those of the log-return's
@@ -87,32 +87,32 @@ class Views:
     def __init__(self, config: StockConfig) -> None:
         self.config = config
         self.averages = MovingAverages(SERIES, config.forecast.half_lives, name="averages")
-        self.memory_size = STATISTICS + self.averages.size + 2 * sum(config.lstm.units)
+        self.state_size = STATISTICS + self.averages.size + 2 * sum(config.lstm.units)
         self.days = self._days()
         self.head = self._head()
-        self.parts = Parts(self.days, self.head)
+        self.parts = Submodels(self.days, self.head)
 
     def whole(self, normals: np.ndarray) -> keras.Model:
         """Returns `whole_of` its parts."""
         return whole_of(self.parts, normals)
 
     def _days(self) -> keras.Model:
-        inputs, memory = _inputs(), keras.Input((self.memory_size,), name="memory")
+        inputs, memory = _inputs(), keras.Input((self.state_size,), name="state")
         mask = _mask(inputs["length"], inputs["close"])
         day = _day(inputs, mask, memory[:, 0:1], memory[:, 1:2])
         split = STATISTICS + self.averages.size
         averages, averaged = self.averages(day["series"], memory[:, STATISTICS:split], mask)
         features, scale = _features(day, averages, self.config.forecast)
         stack = LSTMStack(self.config.lstm)
-        hidden, left = stack.sequence_with_states(features, stack.unpacked(memory[:, split:]), mask)
-        last = at_last_step(ops.expand_dims(day["close"], -1), mask)
+        hidden, left = stack.sequence_with_states(features, stack.unpack_states(memory[:, split:]), mask)
+        last = gather_last_step(ops.expand_dims(day["close"], -1), mask)
         seen = memory[:, 0:1] + ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
             "scale": scale,
-            "memory": ops.concatenate([seen, last, averaged, stack.packed(left)], axis=-1),
+            "state": ops.concatenate([seen, last, averaged, stack.pack_states(left)], axis=-1),
         }
-        return keras.Model({**inputs, "memory": memory}, outputs, name="days")
+        return keras.Model({**inputs, "state": memory}, outputs, name="days")
 
     def _head(self) -> keras.Model:
         forecast = self.config.forecast
@@ -154,10 +154,10 @@ def _inputs() -> dict[str, Any]:
     return {**fields, "length": keras.Input((), dtype="int32", name="length")}
 
 
-def _parameters(parts: Parts, inputs: Mapping[str, Any]) -> Any:
+def _parameters(parts: Submodels, inputs: Mapping[str, Any]) -> Any:
     """Returns `PARAMETERS` after each day of series without a past, `(batch, time, horizons, 5)`."""
     nothing = ops.zeros_like(ops.expand_dims(ops.cast(inputs["length"], "float32"), -1))
-    after = parts.days({**inputs, "memory": ops.repeat(nothing, parts.memory_size, axis=1)})
+    after = parts.days({**inputs, "state": ops.repeat(nothing, parts.state_size, axis=1)})
     return parts.head([after["hidden"], after["scale"]])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.plots import figure_of, save, style_of
+from shared.plots import model_style, new_figure, save
 from tasks.stock.predictive import INTERVALS, LEVELS, MIDDLE, Scored
 
 SHOWN = 120  # days before and behind the forecast in the fan chart
@@ -24,7 +24,7 @@ def fan(close: np.ndarray, place: int, quantiles: np.ndarray, horizons: Sequence
         horizons: trading days ahead.
         path: of the file.
     """
-    figure, (axis,) = figure_of(1, width=8)
+    figure, (axis,) = new_figure(1, width=8)
     begin, end = max(0, place - SHOWN), min(len(close), place + max(horizons) + 1)
     axis.plot(np.arange(begin, place + 1) - place, close[begin : place + 1], color="black", label="known")
     axis.plot(np.arange(place, end) - place, close[place:end], color="black", linestyle=":", label="came to pass")
@@ -40,12 +40,12 @@ def fan(close: np.ndarray, place: int, quantiles: np.ndarray, horizons: Sequence
 
 def calibration(scored: Mapping[str, Scored], returns: np.ndarray, horizons: Sequence[int], path: Path) -> None:
     """How often what came to pass lay below a quantile, less its level, for every model and horizon."""
-    figure, axes = figure_of(len(horizons))
+    figure, axes = new_figure(len(horizons))
     for k, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
         known = np.isfinite(returns[:, k]).sum()
         for name, one in scored.items():
             below = one.below[k] / known
-            axis.plot(LEVELS, below - LEVELS, label=name, **style_of(name))
+            axis.plot(LEVELS, below - LEVELS, label=name, **model_style(name))
         axis.axhline(0, color="grey", linewidth=1)
         axis.set(xlabel="level", ylabel="share below, less the level", title=f"{horizon} days ahead")
     axes[0].legend(fontsize=8)
@@ -54,7 +54,7 @@ def calibration(scored: Mapping[str, Scored], returns: np.ndarray, horizons: Seq
 
 def walk_forward(scored: Mapping[str, Scored], days: np.ndarray, horizons: Sequence[int], path: Path) -> None:
     """CRPS of every model by that of the random walk, mean over a month, along the test days."""
-    figure, axes = figure_of(len(horizons), width=6)
+    figure, axes = new_figure(len(horizons), width=6)
     unique, number = np.unique(days, return_inverse=True)
     month = number // MONTH
     for k, (axis, horizon) in enumerate(zip(axes, horizons, strict=True)):
@@ -64,7 +64,7 @@ def walk_forward(scored: Mapping[str, Scored], days: np.ndarray, horizons: Seque
                 unique[::MONTH][: len(naive)],
                 _means(one.scores["crps"][:, k], month) / naive,
                 label=name,
-                **style_of(name),
+                **model_style(name),
             )
         axis.set(ylabel="CRPS / random walk's", title=f"{horizon} days ahead")
         axis.tick_params(axis="x", rotation=45)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shared import sources
-from shared.columns import identifiers, numbers, refuse, refuse_gaps
+from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.errors import DataError
 from tasks.stock.config import StockConfig, TableConfig
 from tasks.stock.model import FIELDS
@@ -57,20 +57,20 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
     table = config.table
     tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     ticker = _ticker_column(table)
-    tidied["ticker"] = identifiers(frame[ticker], source) if ticker else ONE_TICKER
+    tidied["ticker"] = parse_identifiers(frame[ticker], source) if ticker else ONE_TICKER
     tidied["day"] = _days(frame, table, source)
     names = {"open": table.open, "high": table.high, "low": table.low, "close": table.close, "volume": table.volume}
     for name in FIELDS:
-        tidied[name] = numbers(frame[names[name]], source, True) if names[name] in frame else np.nan
+        tidied[name] = parse_numbers(frame[names[name]], source, True) if names[name] in frame else np.nan
     if table.adjusted_close in frame:
-        adjusted = numbers(frame[table.adjusted_close], source, True)
+        adjusted = parse_numbers(frame[table.adjusted_close], source, True)
         ratio = np.where(
             (adjusted > 0) & (tidied["close"] > 0), adjusted / tidied["close"].where(tidied["close"] != 0), 1.0
         )
         for name in PRICES:
             tidied[name] *= ratio
         unknown = np.isnan(adjusted) & tidied["close"].notna()
-        refuse_gaps(unknown, frame[table.adjusted_close], source, f'a price, as "{table.close}" has one,')
+        raise_where_empty(unknown, frame[table.adjusted_close], source, f'a price, as "{table.close}" has one,')
         tidied.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
     tidied[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(tidied) + 1)
     twice = tidied.duplicated(["ticker", "day"]).to_numpy()
@@ -81,8 +81,8 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
     tidied = _forget_impossible(tidied, table, source)
     if not whole:
         close = frame[table.close]
-        refuse_gaps(tidied["close"].isna(), close, source, "a price")
-        refuse(tidied["close"] <= 0, close, source, "should be more than 0")
+        raise_where_empty(tidied["close"].isna(), close, source, "a price")
+        raise_where(tidied["close"] <= 0, close, source, "should be more than 0")
         return tidied.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     tidied = tidied[tidied["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     usable = _usable(tidied, config, source).drop(columns=ROW)
@@ -102,7 +102,7 @@ def _read_wide(table: TableConfig, source: str) -> pd.DataFrame:
     days = frame.pop(table.date) if table.date is not None else None
     long = []
     for name, values in frame.items():
-        one = {_ticker_column(table): name, table.close: numbers(values, source, True), ROW: rows}
+        one = {_ticker_column(table): name, table.close: parse_numbers(values, source, True), ROW: rows}
         long.append(pd.DataFrame(one if days is None else {**one, table.date: days}))
     return pd.concat(long, ignore_index=True)
 
@@ -117,15 +117,15 @@ def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | n
         return frame.groupby(ticker, sort=False).cumcount().to_numpy() if ticker else np.arange(len(frame))
     values = frame[table.date]
     if pd.api.types.is_datetime64_any_dtype(values):
-        refuse_gaps(values.isna(), values, source, "a day")
+        raise_where_empty(values.isna(), values, source, "a day")
         parsed = values.dt.tz_localize(None) if values.dt.tz is not None else values
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-        refuse_gaps(text == "", values, source, "a day")
+        raise_where_empty(text == "", values, source, "a day")
         text = text.str.replace(OFFSET, "", regex=True)  # the day is that of the exchange
         parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601")
     how = f"does not look like {table.date_format}" if table.date_format else "is no day such as 2016-01-29"
-    refuse(parsed.isna(), values, source, f"{how}; name its form, for example --table.date-format %d/%m/%Y")
+    raise_where(parsed.isna(), values, source, f"{how}; name its form, for example --table.date-format %d/%m/%Y")
     return parsed.dt.normalize().astype("datetime64[s]").to_numpy()
 
 

@@ -20,7 +20,7 @@ from tasks.stock import data, serving
 from tasks.stock.batches import Panel, WindowBatches, forecasts, open_panel
 from tasks.stock.calibration import FEWEST, between, normals_of
 from tasks.stock.config import ForecastConfig, StockConfig
-from tasks.stock.model import distribution_of, parts_of, trainer_of, whole_of
+from tasks.stock.model import distribution_of, get_submodels, trainer_of, whole_of
 
 RECENT = 250  # trading days, about a year, whose answers count
 REFRESH = 20  # trading days from one calibration to the next
@@ -94,9 +94,9 @@ def walk_forward(
 
 
 def recalibrate(
-    config: StockConfig, model: keras.Model, facts: dict[str, Any]
+    config: StockConfig, model: keras.Model, metadata: dict[str, Any]
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
-    """Returns a trained model calibrated anew by prices, its facts, and what changed; its weights stay as they are.
+    """Returns a trained model calibrated anew by prices, its metadata, and what changed; its weights stay as they are.
 
     Forecasts count that were made after the training days, with as many days before them as in training, and whose answer
     came in over the last `RECENT` trading days.
@@ -105,27 +105,27 @@ def recalibrate(
         config: the command line's settings: `data` holds prices up to today; the form of the table is the model's where nothing
             else is said, the forecast the model's.
         model: as `tasks.stock.model.whole_of` made it.
-        facts: beside it.
+        metadata: beside it.
 
     Raises:
         DataError: the prices cannot be used, are no newer than the training, or hold fewer answers than a calibration takes.
     """
-    config = serving.settings_of(config, facts)
+    config = serving.settings_of(config, metadata)
     frame, _ = data.read_all(config)
     panel = open_panel(frame.assign(judged=True), config.forecast)
     calendar = np.unique(panel.day)
-    _require_newer(calendar[-1], facts, config)
-    parts = parts_of(model)
+    _require_newer(calendar[-1], metadata, config)
+    parts = get_submodels(model)
     answers = answers_of(panel, forecasts(trainer_of(parts), WindowBatches(panel, config.forecast)), config.forecast)
-    counted, counts = _counted(answers, panel, calendar, facts, config)
+    counted, counts = _counted(answers, panel, calendar, metadata, config)
     if counts.min() < FEWEST:
         horizon = config.forecast.horizons[int(np.argmin(counts))]
         raise DataError(
             f"{config.data}: {counts.min()} forecasts of {horizon} trading days count; a calibration takes {FEWEST}. They must be "
-            f"made after the days of training, up to {facts.get('trained_until', 'none')}, have {config.forecast.history} days "
+            f"made after the days of training, up to {metadata.get('trained_until', 'none')}, have {config.forecast.history} days "
             f"before them, and have their answer in the last {RECENT} days. Give a longer file, or more tickers."
         )
-    before = np.asarray(facts["normals"])
+    before = np.asarray(metadata["normals"])
     normals = recent_normals(dataclasses.replace(answers, numbers=counted), calendar, len(calendar) - 1)
     served = serving.served_normals(normals, config.forecast.quantiles)
     wider = [between(new, LIMITS)[0] / between(old, LIMITS)[0] for new, old in zip(normals, before, strict=True)]
@@ -136,13 +136,13 @@ def recalibrate(
             for horizon, count, change in zip(config.forecast.horizons, counts, wider, strict=True)
         },
     }
-    new_facts = {**facts, "normals": normals.tolist(), "calibrated_until": str(calendar[-1])[:10]}
+    new_facts = {**metadata, "normals": normals.tolist(), "calibrated_until": str(calendar[-1])[:10]}
     return whole_of(parts, served), new_facts, told
 
 
-def _require_newer(last: np.generic, facts: dict[str, Any], config: StockConfig) -> None:
+def _require_newer(last: np.generic, metadata: dict[str, Any], config: StockConfig) -> None:
     """Raises a `DataError` where prices end before those that the model was calibrated by; days without dates tell nothing."""
-    until = facts.get("calibrated_until")
+    until = metadata.get("calibrated_until")
     if until is not None and isinstance(last, np.datetime64) and str(last)[:10] < until:
         raise DataError(
             f"{config.data}: ends on {str(last)[:10]}; the model was calibrated by prices until {until}. Give newer ones."
@@ -150,13 +150,13 @@ def _require_newer(last: np.generic, facts: dict[str, Any], config: StockConfig)
 
 
 def _counted(
-    answers: Answers, panel: Panel, calendar: np.ndarray, facts: dict[str, Any], config: StockConfig
+    answers: Answers, panel: Panel, calendar: np.ndarray, metadata: dict[str, Any], config: StockConfig
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the numbers of the forecasts that a calibration may count, others not being numbers, and how many of each
     horizon are recent."""
     asked = np.flatnonzero(panel.chosen)
     warm = asked - panel.first[asked] >= config.forecast.history - 1
-    trained = facts.get("trained_until")
+    trained = metadata.get("trained_until")
     if trained is not None and np.issubdtype(calendar.dtype, np.datetime64):
         warm &= answers.day > np.datetime64(trained)
     counted = np.where(warm[:, None], answers.numbers, np.nan)

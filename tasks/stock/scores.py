@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shared.evaluation import Score, score_of_days
+from shared.evaluation import Score, block_bootstrap_score
 from tasks.stock.config import DirectionConfig
 from tasks.stock.predictive import Scored
 
@@ -39,17 +39,17 @@ def summary(
     """
     mine, naive = scored[name].scores, scored["random_walk"].scores["crps"]
     longest = block_length(horizons[-1])
-    scores = [score_of_days(name, "crps_skill", by_day(days, mine["crps"], naive), _skill, longest)]
+    scores = [block_bootstrap_score(name, "crps_skill", by_day(days, mine["crps"], naive), _skill, longest)]
     for k, horizon in enumerate(horizons):
         values = {metric: mine[metric][:, k] for metric in MEANS}
         values["mase"] = mine["absolute_error"][:, k] / scales[:, k]
         for metric, value in values.items():
             sums = by_day(days, value[:, None])
-            scores.append(score_of_days(name, f"{metric}_{horizon}d", sums, mean_of, block_length(horizon)))
+            scores.append(block_bootstrap_score(name, f"{metric}_{horizon}d", sums, mean_of, block_length(horizon)))
     confused = confusion(scored[name].rise[:, 0], returns[:, 0], direction)
     for metric, measure in (("accuracy", _accuracy), ("mcc", _mcc)):
         sums = by_day(days, confused)[:, ::2]
-        scores.append(score_of_days(name, f"{metric}_{horizons[0]}d", sums, measure, block_length(horizons[0])))
+        scores.append(block_bootstrap_score(name, f"{metric}_{horizons[0]}d", sums, measure, block_length(horizons[0])))
     return scores
 
 
@@ -58,7 +58,7 @@ def below(scored: Mapping[str, Scored], other: str, days: np.ndarray, horizons: 
     found = {}
     for k, horizon in enumerate(horizons):
         sums = by_day(days, *(scored[name].scores["crps"][:, k : k + 1] for name in ("exported", other)))
-        score = score_of_days("exported", "crps", sums, lambda totals: -100 * _skill(totals), block_length(horizon))
+        score = block_bootstrap_score("exported", "crps", sums, lambda totals: -100 * _skill(totals), block_length(horizon))
         found[f"{horizon}d"] = f"{score.value:+.2f} ({score.low:+.2f} to {score.high:+.2f})"
     return found
 

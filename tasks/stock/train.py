@@ -13,7 +13,7 @@ from keras import ops
 
 from shared import cli, training
 from shared.sources import Splits
-from shared.task import Fitted, Task
+from shared.task import Task, TrainedModel
 from tasks.stock import data, model, serving
 from tasks.stock.batches import WindowBatches, forecasts, open_panel
 from tasks.stock.calibration import normals_of
@@ -25,7 +25,7 @@ from tasks.stock.recalibration import recalibrate
 RISE_WEIGHT = 0.5  # of the log loss of rise or fall, beside the log score
 
 
-def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
+def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedModel:
     """Trains one model over all tickers, and calibrates its distributions on validation.
 
     Args:
@@ -34,31 +34,31 @@ def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
         folder: for logs and checkpoints.
     """
     started = time.monotonic()
-    keras.utils.set_random_seed(config.fit.seed)
+    keras.utils.set_random_seed(config.training.seed)
     panels = {name: open_panel(getattr(splits, name), config.forecast) for name in ("train", "validation")}
-    with training.precision(config.fit.precision):
-        views = model.Views(config)
+    with training.precision(config.training.precision):
+        views = model.SubmodelBuilder(config)
         trainer = model.trainer_of(views.parts)
     prepared = time.monotonic() - started
     history = training.fit(
         trainer,
-        WindowBatches(panels["train"], config.forecast, config.fit.batch_size, config.fit.seed),
-        WindowBatches(panels["validation"], config.forecast, config.fit.batch_size, config.fit.seed).in_order(),
-        config.fit,
+        WindowBatches(panels["train"], config.forecast, config.training.batch_size, config.training.seed),
+        WindowBatches(panels["validation"], config.forecast, config.training.batch_size, config.training.seed).evaluation_batches(),
+        config.training,
         folder,
         loss=loss,
     )
     started = time.monotonic()
-    if config.fit.precision != "float32":
-        trained, views = trainer, model.Views(config)
-        trainer = training.in_float32(trained, lambda: model.trainer_of(views.parts))
+    if config.training.precision != "float32":
+        trained, views = trainer, model.SubmodelBuilder(config)
+        trainer = training.rebuild_in_float32(trained, lambda: model.trainer_of(views.parts))
     panel = panels["validation"]
     asked = np.flatnonzero(panel.chosen)
-    batches = WindowBatches(panel, config.forecast, config.fit.batch_size, config.fit.seed)
+    batches = WindowBatches(panel, config.forecast, config.training.batch_size, config.training.seed)
     distribution = model.distribution_of(forecasts(trainer, batches))
     normals = normals_of(np.asarray(distribution.to_normal(panel.returns[asked]), np.float64))
     history.seconds += prepared + time.monotonic() - started
-    facts = {
+    metadata = {
         "task": "stock",
         "table": dataclasses.asdict(config.table),
         "forecast": dataclasses.asdict(config.forecast),
@@ -67,11 +67,11 @@ def fit(config: StockConfig, splits: Splits, folder: Path) -> Fitted:
         "trained_until": str(panels["train"].day.max())[:10],
         "calibrated_until": str(panel.day.max())[:10],
     }
-    return Fitted(
+    return TrainedModel(
         model=views.whole(serving.served_normals(normals, config.forecast.quantiles)),
-        facts=facts,
+        metadata=metadata,
         history=history,
-        parts={"recalibrated": None},  # made when the answers are there, in `evaluate`
+        components={"recalibrated": None},  # made when the answers are there, in `evaluate`
         notes={"normal numbers of the calibrated quantiles": normals.round(3).tolist()},
     )
 
@@ -97,15 +97,15 @@ def loss(returns: Any, parameters: Any) -> Any:
 TASK = Task(
     name="stock",
     load=data.load,
-    fit=fit,
+    train=train_model,
     evaluate=evaluate,
-    servable=serving.servable,
-    judge=serving.judge,
+    export_spec=serving.export_spec,
+    score_file=serving.score_file,
     predict=serving.predict,
     primary_metric="crps_skill",
     recalibrate=recalibrate,
-    examples=serving.EXAMPLES,
-    limits=(
+    example_inputs=serving.EXAMPLES,
+    limitations=(
         "Not investment advice. It forecasts how far a price may move; where to, nobody knows well enough to live on, and "
         "this model does not either: see the accuracy of the direction and its interval. It has seen the days it was "
         "trained on: a calm market's model is too sure of itself in a crash, until it is calibrated or trained again. Prices must be "

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 
-def servable(trained):
-    return trained.task.servable(trained.run.fitted.model, trained.run.fitted.facts)
+def export_spec(trained):
+    return trained.task.export_spec(trained.run.trained_model.model, trained.run.trained_model.metadata)
 
 
 def assert_close(answer, expected):
@@ -22,13 +22,13 @@ def assert_close(answer, expected):
 
 @pytest.fixture
 def signatures(trained):
-    return signatures_of(servable(trained), trained.version)
+    return signatures_of(export_spec(trained), trained.version)
 
 
 def signatures_of(served, version):
-    """By name: the signature of a written version, a request for it, and the endpoint that it was made of."""
+    """By name: the signature of a written version, a request for it, and the spec that it was made of."""
     loaded = tf.saved_model.load(str(version))
-    return {name: (_Kept(loaded, name), one.request, one) for name, one in served.endpoints.items()}
+    return {name: (_Kept(loaded, name), one.example_request, one) for name, one in served.signatures.items()}
 
 
 class _Kept:

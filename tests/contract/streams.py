@@ -76,13 +76,13 @@ class Words:
         return len(self.words)
 
     def first(self) -> dict[str, np.ndarray]:
-        return {"memory": np.zeros_like(self.signatures["step"][1]["memory"][:1])}
+        return {"state": np.zeros_like(self.signatures["step"][1]["state"][:1])}
 
     def step(self, k: int, state: Answers) -> tuple[Answers, Answers]:
         before = "<eos>" if k == 0 else self.words[k - 1]
         found = answer(self.signatures["step"][0], {"word": np.array([before.encode()], object), **state})
         told = found["log_probabilities"][0, self.vocabulary.index(self.words[k])]
-        return {"log_probability": told}, {"memory": found["memory"]}
+        return {"log_probability": told}, {"state": found["state"]}
 
     def whole(self, k: int) -> Answers:
         found = answer(self.signatures["score"][0], {"text": np.array([" ".join(self.words).encode()], object)})
@@ -106,7 +106,7 @@ class Sound:
         return -(-len(self.samples) // self.piece)
 
     def first(self) -> dict[str, Any]:
-        return {"memory": np.zeros_like(self.signatures["step"][1]["memory"][:1]), "text": ""}
+        return {"state": np.zeros_like(self.signatures["step"][1]["state"][:1]), "text": ""}
 
     def step(self, k: int, state: Mapping[str, Any]) -> tuple[Answers, Mapping[str, Any]]:
         piece = self.samples[k * self.piece : (k + 1) * self.piece]
@@ -114,11 +114,11 @@ class Sound:
             "samples": piece[None],
             "length": np.array([len(piece)], np.int32),
             "last": np.array([k + 1 == self.steps]),
-            "memory": state["memory"],
+            "state": state["state"],
         }
         found = answer(self.signatures["step"][0], request)
         text = state["text"] + found["text"][0].decode()
-        return {"text": np.array(text)}, {"memory": found["memory"], "text": text}
+        return {"text": np.array(text)}, {"state": found["state"], "text": text}
 
     def whole(self, k: int) -> Answers:
         """The whole recording's text, as far as the pieces up to k have it."""
@@ -141,16 +141,16 @@ def _longest(signatures: Any) -> dict[str, np.ndarray]:
 
 
 def _fraud(trained: Any, signatures: Any, folder: Path) -> Rows:
-    state = {"card_memory": "card_memory", "card_time": "card_time"}
+    state = {"card_state": "card_state", "card_time": "card_time"}
     return Rows(signatures, _longest(signatures), state, each=True)
 
 
 def _stock(trained: Any, signatures: Any, folder: Path) -> Rows:
-    return Rows(signatures, _longest(signatures), {"memory": "memory"}, each=False)
+    return Rows(signatures, _longest(signatures), {"state": "state"}, each=False)
 
 
 def _next_word(trained: Any, signatures: Any, folder: Path) -> Words:
-    vocabulary = list(trained.run.fitted.facts["vocabulary"])
+    vocabulary = list(trained.run.trained_model.metadata["vocabulary"])
     known = [word for word in vocabulary if word.isalpha()]
     return Words(
         signatures,
@@ -166,10 +166,10 @@ def _speech(trained: Any, signatures: Any, folder: Path) -> Sound:
     from tests.contract.conftest import signatures_of
     from tests.tasks.speech.conftest import ALPHABET, STREAMING, babble, stirred
 
-    facts = {**trained.run.fitted.facts, "alphabet": ALPHABET}
-    servable = trained.task.servable(stirred(STREAMING).whole(), facts)
-    export.write(servable, folder / "1")
-    return Sound(signatures_of(servable, folder / "1"), babble(15_000))
+    metadata = {**trained.run.trained_model.metadata, "alphabet": ALPHABET}
+    export_spec = trained.task.export_spec(stirred(STREAMING).whole(), metadata)
+    export.write(export_spec, folder / "1")
+    return Sound(signatures_of(export_spec, folder / "1"), babble(15_000))
 
 
 STREAMS: dict[str, Callable[[Any, Any, Path], Any]] = {

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from shared import cpp_runtime, export, report, results, workflow
 from shared.errors import ExportError
-from tests.contract.conftest import answer, assert_close, servable
+from tests.contract.conftest import answer, assert_close, export_spec
 
 RESULT_KEYS = {
     *("model", "dataset", "split", "metric", "value", "low", "high"),
@@ -29,9 +29,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_the_saved_model_answers_raw_requests_as_the_keras_model_does(trained, signatures):
-    for signature, request, endpoint in signatures.values():
+    for signature, request, spec in signatures.values():
         expected = {
-            k: v.numpy() for k, v in endpoint.function(**{k: tf.constant(v) for k, v in request.items()}).items()
+            k: v.numpy() for k, v in spec.function(**{k: tf.constant(v) for k, v in request.items()}).items()
         }
         assert_close(answer(signature, request), expected)
 
@@ -53,8 +53,8 @@ def test_the_cpp_runtime_gives_the_same_answers_without_python(trained, signatur
 
 def test_model_keras_opens_and_answers_in_plain_keras_without_the_project(trained, tmp_path):
     """In another process that cannot import `shared` or `tasks`; its answers equal the model's in here."""
-    model = trained.run.fitted.model
-    request = next(iter(servable(trained).endpoints.values())).request
+    model = trained.run.trained_model.model
+    request = next(iter(export_spec(trained).signatures.values())).example_request
     plain = {tensor.name: request[tensor.name] for tensor in model.inputs}
     plain = {name: value.tolist() if value.dtype == object else value for name, value in plain.items()}
     code = export.PLAIN_KERAS + (
@@ -87,7 +87,7 @@ def test_a_graph_with_a_cudnn_operation_is_not_published(trained, tmp_path):
     saved.meta_graphs[0].graph_def.library.function[0].node_def.add(name="rnn", op="CudnnRNNV3")
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(ExportError, match="CudnnRNNV3"):
-        export.verify(servable(trained), tmp_path)
+        export.verify(export_spec(trained), tmp_path)
 
 
 def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signatures):
@@ -106,7 +106,7 @@ def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signature
 def test_every_score_stands_beside_baselines_on_the_same_split(trained):
     rows = json.loads((trained.version / "metrics.json").read_text())["results"]
     assert rows
-    own = {"exported", *trained.run.fitted.parts}
+    own = {"exported", *trained.run.trained_model.components}
     for row in rows:
         assert set(row) == RESULT_KEYS
         assert row["value"] is None or row["low"] <= row["value"] <= row["high"]
@@ -122,12 +122,12 @@ def test_every_score_stands_beside_baselines_on_the_same_split(trained):
 def test_the_card_and_the_plots_tell_what_was_done(trained):
     card = (trained.version / "card.md").read_text()
     origin = trained.run.splits.origin
-    seed = f"| seed | {trained.config.fit.seed} |"
+    seed = f"| seed | {trained.config.training.seed} |"
     for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", seed):
         assert part in card
     for baseline in {s.model for s in trained.run.evaluation.scores}:
         assert baseline in card
-    signature = next(iter(servable(trained).endpoints.values()))
+    signature = next(iter(export_spec(trained).signatures.values()))
     (instance,) = json.loads(card.split("curl -d '")[1].split("' http")[0])["instances"]
     assert set(instance) == set(signature.inputs)
     assert trained.run.evaluation.plots
@@ -148,8 +148,8 @@ def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
     other = dataclasses.replace(
         splits, test=splits.test.iloc[::-1].head(20).assign(**{splits.test.columns[0]: "never seen"})
     )
-    again = trained.task.fit(trained.config, other, tmp_path)
-    for weight, expected in zip(again.model.get_weights(), trained.run.fitted.model.get_weights(), strict=True):
+    again = trained.task.train(trained.config, other, tmp_path)
+    for weight, expected in zip(again.model.get_weights(), trained.run.trained_model.model.get_weights(), strict=True):
         if np.asarray(expected).dtype.kind == "f":
             np.testing.assert_array_equal(weight, expected)
 
@@ -158,15 +158,15 @@ def test_a_training_that_is_interrupted_ends_where_it_would_have(trained, tmp_pa
     """Weight for weight, with the sample's own settings."""
     import dataclasses
 
-    config = dataclasses.replace(trained.config, fit=dataclasses.replace(trained.config.fit, epochs=2))
+    config = dataclasses.replace(trained.config, training=dataclasses.replace(trained.config.training, epochs=2))
     splits = trained.run.splits
-    whole = trained.task.fit(config, splits, tmp_path / "whole")
-    interrupted(lambda: trained.task.fit(config, splits, tmp_path / "parts"))
-    again = trained.task.fit(config, splits, tmp_path / "parts")
+    whole = trained.task.train(config, splits, tmp_path / "whole")
+    interrupted(lambda: trained.task.train(config, splits, tmp_path / "parts"))
+    again = trained.task.train(config, splits, tmp_path / "parts")
     for weight, expected in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
         if np.asarray(expected).dtype.kind == "f":
             np.testing.assert_array_equal(weight, expected)
-    assert again.facts == whole.facts
+    assert again.metadata == whole.metadata
 
 
 @pytest.mark.parametrize("moment", ["writing", "writing in TensorFlow", "reporting", "verifying"])
@@ -193,7 +193,7 @@ def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypa
     if moment == "verifying":
         monkeypatch.setattr(export, "verify", differs)
     with pytest.raises(ExportError, match="differs" if moment == "verifying" else "disk is full"):
-        export.publish(servable(trained), folder, add_report)
+        export.publish(export_spec(trained), folder, add_report)
     assert files(folder) == before
 
 
@@ -203,14 +203,14 @@ def test_copies_that_cannot_be_refreshed_are_told_and_the_version_stands(trained
 
     monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(ExportError, match=r"1 is published, but .* disk is full"):
-        export.publish(servable(trained), tmp_path)
+        export.publish(export_spec(trained), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_a_folder_that_cannot_be_made_is_one_clear_error(trained, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="Check the folder"):
-        export.publish(servable(trained), tmp_path / "file" / "task")
+        export.publish(export_spec(trained), tmp_path / "file" / "task")
 
 
 def test_what_a_killed_export_left_is_swept_away_later(trained, tmp_path):
@@ -220,7 +220,7 @@ def test_what_a_killed_export_left_is_swept_away_later(trained, tmp_path):
     for folder in (old, new):
         (folder / "variables").mkdir(parents=True)
     os.utime(old, (0, 0))
-    export.publish(servable(trained), tmp_path)
+    export.publish(export_spec(trained), tmp_path)
     assert not old.exists()
     assert new.exists()
 
@@ -242,8 +242,8 @@ def test_the_copy_in_the_tasks_folder_exports_too_with_its_report(trained, tmp_p
 def test_versions_count_up_and_only_plain_numbers_are_versions(trained, tmp_path):
     for name in ("3", "03", "12", "runs", ".incomplete-x", "4.tmp"):
         (tmp_path / name).mkdir()
-    assert [path.name for path in export.versions(tmp_path)] == ["3", "12"]
-    assert export.publish(servable(trained), tmp_path).name == "13"
+    assert [path.name for path in export.list_versions(tmp_path)] == ["3", "12"]
+    assert export.publish(export_spec(trained), tmp_path).name == "13"
 
 
 def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(trained, tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(tr
 
     monkeypatch.setattr(cpp_runtime, "run_isolated", off)
     with pytest.raises(ExportError, match="differs from the Keras model"):
-        export.publish(servable(trained), tmp_path)
+        export.publish(export_spec(trained), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -297,7 +297,7 @@ def test_predictions_through_the_workflow_are_the_saved_models(trained, signatur
     lines = list(trained.task.examples)
     rows = workflow.predict(trained.task, trained.version, lines)
     signature = signatures["serving_default"][0]
-    expected = trained.task.predict(lines, trained.run.fitted.facts, lambda request: answer(signature, request))
+    expected = trained.task.predict(lines, trained.run.trained_model.metadata, lambda request: answer(signature, request))
     assert len(rows) == len(lines)
     for k, row in enumerate(rows):
         for name, values in expected.items():

@@ -7,8 +7,8 @@ import pytest
 
 from examples.fraud_states import Scorer
 from shared import workflow
-from tasks.fraud.ledger import open_ledger
 from tasks.fraud.serving import histories
+from tasks.fraud.transaction_index import build_transaction_index
 
 pytestmark = pytest.mark.only_task("fraud")
 
@@ -23,9 +23,9 @@ def test_a_store_between_calls_gives_the_scores_of_the_whole_history(version, tr
     cards = frame["card"].value_counts().index[:2]
     rows = frame[frame["card"].isin(cards)].tail(12).drop(columns=["learned", "judged"]).reset_index(drop=True)
     rows["terminal"] = "the one"
-    ledger = open_ledger(rows, trained.config.protocol.delay_days)
+    ledger = build_transaction_index(rows, trained.config.protocol.delay_days)
     request = histories(ledger, np.unique(ledger.first), trained.config.memory.reports, terminal=True)
-    expected = workflow.caller(version)(request)["fraud_probability"]
+    expected = workflow.load_predictor(version)(request)["fraud_probability"]
     by_row = np.empty(len(rows))
     by_row[ledger.order] = expected[np.arange(expected.shape[1]) < request["length"][:, None]]
 

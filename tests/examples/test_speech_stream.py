@@ -16,8 +16,8 @@ from tests.tasks.speech.conftest import ALPHABET, CONFIG, STREAMING, stirred, to
 
 
 def exported(config, folder):
-    facts = {"task": "speech", "audio": {}, "alphabet": ALPHABET}
-    return export.publish(serving.servable(stirred(config).whole(), facts), folder)
+    metadata = {"task": "speech", "audio": {}, "alphabet": ALPHABET}
+    return export.publish(serving.export_spec(stirred(config).whole(), metadata), folder)
 
 
 @pytest.fixture(scope="module")

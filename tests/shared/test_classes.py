@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from shared.classes import class_numbers, classes_of, classified, known_class_numbers
+from shared.classes import class_ids, classification_outputs, known_class_ids, list_classes
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 
@@ -17,7 +17,7 @@ def splits_of(*parts):
 
 
 def test_the_classes_are_those_of_training_in_order():
-    assert classes_of(splits_of("cab", "ab", "c"), "x.csv") == ["a", "b", "c"]
+    assert list_classes(splits_of("cab", "ab", "c"), "x.csv") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -31,19 +31,19 @@ def test_the_classes_are_those_of_training_in_order():
 )
 def test_labels_that_cannot_be_used_are_named(parts, complaint):
     with pytest.raises(DataError, match=complaint):
-        classes_of(splits_of(*parts), "x.csv")
+        list_classes(splits_of(*parts), "x.csv")
 
 
 def test_labels_of_a_file_are_numbers_or_the_row_is_named():
     classes = ["bad", "good"]
-    assert class_numbers(["good", "bad", "good"], classes).tolist() == [1, 0, 1]
-    assert known_class_numbers(pd.Series(["good", "bad"], index=[7, 3]), classes, "x.csv").tolist() == [1, 0]
+    assert class_ids(["good", "bad", "good"], classes).tolist() == [1, 0, 1]
+    assert known_class_ids(pd.Series(["good", "bad"], index=[7, 3]), classes, "x.csv").tolist() == [1, 0]
     with pytest.raises(DataError, match=r'x\.csv, row 2: label "odd" is not one .* \(bad, good\)'):
-        known_class_numbers(pd.Series(["good", "odd"]), classes, "x.csv")
+        known_class_ids(pd.Series(["good", "odd"]), classes, "x.csv")
 
 
 def test_an_answer_names_the_most_probable():
-    found = classified(tf.constant([[0.25, 0.75], [0.9, 0.1]]), tf.constant(["bad", "good"]))
+    found = classification_outputs(tf.constant([[0.25, 0.75], [0.9, 0.1]]), tf.constant(["bad", "good"]))
     assert found["label"].numpy().tolist() == [b"good", b"bad"]
     np.testing.assert_allclose(found["probability"], [0.75, 0.9])
     assert found["probabilities"].shape == (2, 2)

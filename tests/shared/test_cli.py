@@ -133,7 +133,7 @@ def test_help_of_a_task_lists_every_setting(capsys, command):
         main([command, "sentiment", "--help"])
     assert stop.value.code == 0
     printed = capsys.readouterr().out
-    for option in ("--text-column", "--data", "--lstm.units", "--fit.epochs", "--group-column", "--output"):
+    for option in ("--text-column", "--data", "--lstm.units", "--training.epochs", "--group-column", "--output"):
         assert option in printed
 
 
@@ -167,7 +167,7 @@ def test_help_of_a_preset_shows_its_own_defaults(capsys):
         (["export", "sentimant", "--model", "model.keras"], ['no task "sentimant"', "sentiment"]),
         (["train", "sentiment", "--preset", "huge"], ['no preset "huge"', "sample, default, large"]),
         (["train", "sentiment", "--lstm.units", "0"], ["sentiment", "`units`", "positive", "(0,)"]),
-        (["train", "sentiment", "--fit.epochs", "0"], ["sentiment", "`epochs`", "at least 1", "0"]),
+        (["train", "sentiment", "--training.epochs", "0"], ["sentiment", "`epochs`", "at least 1", "0"]),
         (["train", "sentiment", "--test-fraction", "1.5"], ["sentiment", "`test_fraction`", "(0, 1)", "1.5"]),
         (["train", "sentiment", "--data", "nowhere.csv"], ["nowhere.csv", "no such file", "Check the path"]),
         (["train", "sentiment", "--data", "."], ["is a folder", "for example train.csv"]),

@@ -6,24 +6,24 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.columns import identifiers, numbers, records_of, refuse
+from shared.columns import parse_identifiers, parse_json_lines, parse_numbers, raise_where
 from shared.errors import DataError
 
 
 def test_identifiers_are_the_same_text_from_every_type():
     for values in ([12, 7], [12.0, 7.0], ["12", "7"]):
-        assert identifiers(pd.Series(values, name="card"), "a.csv").tolist() == ["12", "7"]
+        assert parse_identifiers(pd.Series(values, name="card"), "a.csv").tolist() == ["12", "7"]
 
 
 def test_an_empty_identifier_is_refused_unless_it_is_fine():
     values = pd.Series(["a", None], name="card")
     with pytest.raises(DataError, match=r'a\.csv, row 2: column "card"'):
-        identifiers(values, "a.csv")
-    assert identifiers(values, "a.csv", empty_is_fine=True).tolist() == ["a", ""]
+        parse_identifiers(values, "a.csv")
+    assert parse_identifiers(values, "a.csv", allow_empty=True).tolist() == ["a", ""]
 
 
 def test_numbers_may_come_as_text_and_gaps_stay_gaps():
-    found = numbers(pd.Series(["1.5", " 2", "", "null", "NaN"], name="price"), "a.csv", empty_is_fine=True)
+    found = parse_numbers(pd.Series(["1.5", " 2", "", "null", "NaN"], name="price"), "a.csv", allow_empty=True)
     np.testing.assert_array_equal(found, [1.5, 2, np.nan, np.nan, np.nan])
 
 
@@ -39,7 +39,7 @@ def test_numbers_may_come_as_text_and_gaps_stay_gaps():
 )
 def test_what_is_no_number_is_refused(value, complaint):
     with pytest.raises(DataError, match=f'^a.csv, row 2: column "price" {complaint}.$'):
-        numbers(pd.Series(["1", value], name="price"), "a.csv", empty_is_fine=False)
+        parse_numbers(pd.Series(["1", value], name="price"), "a.csv", allow_empty=False)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_what_is_no_number_is_refused(value, complaint):
     ],
 )
 def test_commas_are_read_where_the_whole_column_tells_what_they_are(told, expected):
-    np.testing.assert_array_equal(numbers(pd.Series(told, name="price"), "a.csv", empty_is_fine=True), expected)
+    np.testing.assert_array_equal(parse_numbers(pd.Series(told, name="price"), "a.csv", allow_empty=True), expected)
 
 
 @pytest.mark.parametrize(
@@ -64,16 +64,16 @@ def test_commas_are_read_where_the_whole_column_tells_what_they_are(told, expect
 )
 def test_commas_that_may_mean_two_things_are_refused(told, row, complaint):
     with pytest.raises(DataError, match=f"a.csv, row {row}: .* it {complaint}"):
-        numbers(pd.Series(told, name="price"), "a.csv", empty_is_fine=False)
+        parse_numbers(pd.Series(told, name="price"), "a.csv", allow_empty=False)
 
 
 def test_the_first_wrong_row_is_named():
     with pytest.raises(DataError, match='x, row 3: column "c" is "8": it is odd'):
-        refuse(np.array([False, False, True, True]), pd.Series([1, 2, 8, 9], name="c"), "x", "is odd")
+        raise_where(np.array([False, False, True, True]), pd.Series([1, 2, 8, 9], name="c"), "x", "is odd")
 
 
 def test_lines_become_a_table():
-    frame = records_of(['{"a": 1, "b": "x"}', '{"a": 2, "b": "y"}'], ["a"])
+    frame = parse_json_lines(['{"a": 1, "b": "x"}', '{"a": 2, "b": "y"}'], ["a"])
     assert frame["a"].tolist() == [1, 2]
 
 
@@ -82,4 +82,4 @@ def test_lines_become_a_table():
 )
 def test_a_line_that_cannot_be_used_is_named(line, complaint):
     with pytest.raises(DataError, match=complaint):
-        records_of(['{"a": 1}', line], ["a"])
+        parse_json_lines(['{"a": 1}', line], ["a"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.config import as_trained
+from shared.config import with_trained_defaults
 
 
 @dataclass(frozen=True)
@@ -15,5 +15,5 @@ class Settings:
 
 def test_what_was_asked_for_goes_first_and_then_what_was_trained_with():
     trained = {"name": "b", "levels": [0.1, 0.9]}
-    assert as_trained(Settings(), trained) == Settings("b", (0.1, 0.9))
-    assert as_trained(Settings(name="c"), trained) == Settings("c", (0.1, 0.9))
+    assert with_trained_defaults(Settings(), trained) == Settings("b", (0.1, 0.9))
+    assert with_trained_defaults(Settings(name="c"), trained) == Settings("c", (0.1, 0.9))

@@ -45,10 +45,10 @@ def test_calibration_finds_the_temperature_and_lowers_the_error():
     (factor,) = evaluation.calibrate([bold], labels)
     assert factor == pytest.approx(1 / 3, rel=0.1)
     before = evaluation.expected_calibration_error(labels, softmax(bold, axis=1))
-    after = evaluation.expected_calibration_error(labels, evaluation.mixed_probabilities([bold], (factor,)))
+    after = evaluation.expected_calibration_error(labels, evaluation.mix_probabilities([bold], (factor,)))
     assert before > 0.1 > 0.03 > after
-    calibrated = evaluation.mixed_probabilities([bold], (factor,))
-    np.testing.assert_allclose(evaluation.uncalibrated(calibrated, factor), softmax(bold, axis=1), atol=1e-6)
+    calibrated = evaluation.mix_probabilities([bold], (factor,))
+    np.testing.assert_allclose(evaluation.undo_temperature(calibrated, factor), softmax(bold, axis=1), atol=1e-6)
 
 
 def test_calibration_of_two_models_leaves_noise_out():
@@ -72,7 +72,7 @@ def test_roc_auc_is_not_a_number_where_a_class_is_missing():
 
 def test_perfect_answers_have_an_interval_without_a_warning(recwarn):
     labels = np.array([0, 1] * 20)
-    scores = evaluation.score("m", labels, np.eye(2)[labels] * 0.98 + 0.01, evaluation.CLASSIFICATION)
+    scores = evaluation.score("m", labels, np.eye(2)[labels] * 0.98 + 0.01, evaluation.CLASSIFICATION_METRICS)
     assert all(s.low <= s.value + 1e-9 and s.high >= s.value - 1e-9 for s in scores)
     assert not [w for w in recwarn if "degenerate" in str(w.message).lower() or "BCa" in str(w.message)]
 
@@ -88,7 +88,7 @@ def test_the_interval_over_days_is_wider_where_days_hang_together():
     widths = []
     for values in (independent, together):
         sums = np.stack([values, np.ones(400)], axis=1)
-        score = evaluation.score_of_days("model", "mean", sums, mean, length=20)
+        score = evaluation.block_bootstrap_score("model", "mean", sums, mean, length=20)
         assert score.value == pytest.approx(values.mean())
         assert score.low < score.value < score.high
         widths.append(score.high - score.low)

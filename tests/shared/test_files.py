@@ -20,7 +20,7 @@ def test_a_text_is_read_alike_with_any_line_ends_and_compression(tmp_path, name,
     pack = {"gz": gzip.compress, "xz": lzma.compress}.get(name.rsplit(".", 1)[1], bytes)
     (tmp_path / name).write_bytes(pack(content))
     assert files.read_text(tmp_path / name) == TEXT
-    assert files.kind_of(tmp_path / name) == ".txt"
+    assert files.file_format(tmp_path / name) == ".txt"
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ CAUSAL = [
 def test_the_step_repeated_equals_the_sequence(config, from_zero):
     stack = LSTMStack(config)
     x_t, flat = keras.Input((FEATURES,)), stack.state_inputs()
-    stepwise = keras.Model([x_t, *flat], stack.step(x_t, stack.pair(flat)))  # the step builds the layers by itself
+    stepwise = keras.Model([x_t, *flat], stack.step(x_t, stack.pair_states(flat)))  # the step builds the layers by itself
     whole(stack)
     x, states = tf.constant(random(2, 7, FEATURES)), random_states(config.units, batch=2)
     if from_zero:
@@ -266,8 +266,8 @@ def test_states_laid_side_by_side_are_the_states():
     stack = LSTMStack(LSTMConfig(units=(3, 2)))
     rng = np.random.default_rng(0)
     states = [tuple(rng.normal(size=(4, units)).astype("float32") for _ in range(2)) for units in (3, 2)]
-    packed = stack.packed(states)
+    packed = stack.pack_states(states)
     np.testing.assert_array_equal(np.asarray(packed), np.concatenate([*states[0], *states[1]], axis=-1))
-    for pair, expected in zip(stack.unpacked(packed), states, strict=True):
+    for pair, expected in zip(stack.unpack_states(packed), states, strict=True):
         for value, wanted in zip(pair, expected, strict=True):
             np.testing.assert_array_equal(value, wanted)

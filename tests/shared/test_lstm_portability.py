@@ -65,7 +65,7 @@ def build(name: str) -> keras.Model:
     if name == "step":
         stack = LSTMStack(CONFIGS["causal"])
         x_t, states = keras.Input((FEATURES,)), stack.state_inputs()
-        return keras.Model([x_t, *states], stack.step(x_t, stack.pair(states)))
+        return keras.Model([x_t, *states], stack.step(x_t, stack.pair_states(states)))
     stack = LSTMStack(CONFIGS[name])
     x, mask = keras.Input((None, FEATURES)), keras.Input((None,), dtype="bool")
     sequence = stack.sequence(x, mask)

@@ -70,10 +70,10 @@ def test_an_epoch_holds_each_example_once_and_its_batches_can_be_counted():
 
 def test_the_order_depends_on_seed_and_epoch_alone():
     def labels(seed: int, first: int) -> list[int]:
-        batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, seed=seed, crop=10, replaced=0.2)
+        batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, seed=seed, crop=10, replacement_rate=0.2)
         return [int(label) for x, y in epoch(batches, first) for label in y]
 
-    batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, seed=5, crop=10, replaced=0.2)
+    batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, seed=5, crop=10, replacement_rate=0.2)
     later = list(batches.epochs(0).skip(2 * batches.steps).take(batches.steps).as_numpy_iterator())
     for (x, y), (x_resumed, y_resumed) in zip(later, epoch(batches, 2), strict=True):
         np.testing.assert_array_equal(x, x_resumed)
@@ -92,7 +92,7 @@ def test_buckets_keep_padding_low():
 
 def test_a_crop_is_a_stretch_of_the_sequence_and_replacement_hits_the_share():
     given = [np.arange(10, 210)] * 64
-    batches = SequenceBatches(given, np.zeros(64), batch_size=64, crop=50, replaced=0.25, replacement=1)
+    batches = SequenceBatches(given, np.zeros(64), batch_size=64, crop=50, replacement_rate=0.25, replacement_id=1)
     (first, _), (second, _) = epoch(batches, 0)[0], epoch(batches, 1)[0]
     assert first.shape == (64, 50)
     for row in first:
@@ -103,8 +103,8 @@ def test_a_crop_is_a_stretch_of_the_sequence_and_replacement_hits_the_share():
 
 
 def test_validation_is_whole_and_the_same_each_time():
-    batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, crop=3, replaced=0.5)
-    rows = {int(y): x[x > 0] for xs, ys in batches.in_order() for x, y in zip(xs.numpy(), ys.numpy(), strict=True)}
+    batches = SequenceBatches(sequences(), np.arange(50), batch_size=8, crop=3, replacement_rate=0.5)
+    rows = {int(y): x[x > 0] for xs, ys in batches.evaluation_batches() for x, y in zip(xs.numpy(), ys.numpy(), strict=True)}
     for label, sequence in enumerate(sequences()):
         np.testing.assert_array_equal(rows[label], sequence)
 
@@ -116,14 +116,14 @@ def test_an_empty_sequence_is_refused():
 
 def contiguous(batches: ContiguousBatches, first: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
     taken = batches.epochs(first).take(batches.steps)
-    return [(x["numbers"].numpy(), x["goes_on"].numpy()) for x, _ in taken]
+    return [(x["token_ids"].numpy(), x["is_continued"].numpy()) for x, _ in taken]
 
 
 def test_each_row_goes_on_where_it_has_ended():
     batches = ContiguousBatches(np.arange(1000), 4, 9, seed=1)
     found = contiguous(batches)
     assert len(found) == batches.steps == 27
-    assert [float(goes_on[0]) for _, goes_on in found] == [0.0] + [1.0] * 26
+    assert [float(is_continued[0]) for _, is_continued in found] == [0.0] + [1.0] * 26
     for (before, _), (after, _) in pairwise(found):
         np.testing.assert_array_equal(after[:, 0], before[:, -1])
     rows = np.concatenate([numbers[:, :-1] for numbers, _ in found], axis=1)
@@ -143,8 +143,8 @@ def test_rows_begin_elsewhere_each_epoch_by_the_seed_alone():
 
 def test_validation_holds_one_epoch():
     batches = ContiguousBatches(np.arange(1000), 4, 9, seed=None)
-    assert len(list(batches.in_order())) == batches.steps
-    assert int(batches.in_order().cardinality()) == batches.steps
+    assert len(list(batches.evaluation_batches())) == batches.steps
+    assert int(batches.evaluation_batches().cardinality()) == batches.steps
 
 
 def test_a_stream_shorter_than_a_batch_is_refused():

@@ -20,7 +20,7 @@ from shared import plots
 def test_the_learning_curve_has_a_panel_for_each_thing_that_was_watched(tmp_path, epochs, panels):
     plots.learning_curve(epochs, tmp_path / "a.png")
     height, width, _ = image.imread(tmp_path / "a.png").shape
-    assert width == pytest.approx(panels * plots.figure_of(1)[0].get_figwidth() * 110, abs=2)
+    assert width == pytest.approx(panels * plots.new_figure(1)[0].get_figwidth() * 110, abs=2)
     assert height > 300
 
 

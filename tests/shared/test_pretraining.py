@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from shared import pretraining
-from shared.config import FitConfig, LSTMConfig
+from shared.config import LSTMConfig, TrainingConfig
 from shared.lstm import LSTMStack
 from shared.pipelines import StreamBatches
 
@@ -54,7 +54,7 @@ def test_pretraining_learns_a_pattern_and_moves_the_shared_weights(tmp_path):
     embedding, sequence = parts(bidirectional=True)
     before = sequence.get_weights() + embedding.get_weights()
     texts = [np.arange(2 + k % 5, 2 + k % 5 + 20) for k in range(200)]
-    config = FitConfig(epochs=30, batch_size=16, learning_rate=0.02, weight_decay=0.0)
+    config = TrainingConfig(epochs=30, batch_size=16, learning_rate=0.02, weight_decay=0.0)
     history = pretraining.pretrain(embedding, sequence, True, (texts, texts[:40]), config, tmp_path)
     losses = [epoch["val_loss"] for epoch in history.epochs]
     assert losses[-1] < 0.5 * np.log(VOCABULARY)

@@ -30,7 +30,7 @@ def row(model: str, metric: str, value: float | None, seed: int = 1, **others: A
         "baseline_value": 0.5 if model == "exported" else None,
         "minutes": 2.0 + seed if model == "exported" else None,
         "seeds": [seed],
-        "command": f"{COMMAND} --output elsewhere" + (f" --fit.seed {seed}" if seed > 1 else ""),
+        "command": f"{COMMAND} --output elsewhere" + (f" --training.seed {seed}" if seed > 1 else ""),
         **others,
     }
 
@@ -61,11 +61,11 @@ def test_every_page_of_the_project_is_as_its_results_say():
 
 
 def test_a_published_command_says_neither_place_nor_seed_nor_the_usual_preset():
-    told = "lstm-suite train x --preset default --data 'a b.csv' --output=models --fit.seed 3 --fit.epochs 2"
-    unsaid = (*results.UNSAID, "--fit.seed")
-    assert results.published(told, unsaid) == "lstm-suite train x --data 'a b.csv' --fit.epochs 2"
+    told = "lstm-suite train x --preset default --data 'a b.csv' --output=models --training.seed 3 --training.epochs 2"
+    unsaid = (*results.UNSAID, "--training.seed")
+    assert results.published(told, unsaid) == "lstm-suite train x --data 'a b.csv' --training.epochs 2"
     assert (
-        results.published(told) == "lstm-suite train x --data 'a b.csv' --fit.seed 3 --fit.epochs 2"
+        results.published(told) == "lstm-suite train x --data 'a b.csv' --training.seed 3 --training.epochs 2"
     )  # of a single run
     assert results.published("lstm-suite train x --preset sample") == "lstm-suite train x --preset sample"
 
@@ -140,14 +140,14 @@ def test_several_metrics_may_share_a_column():
 def test_commands_that_differ_by_one_option_stand_in_one_table_with_their_mean():
     """And none that differs by more, or does not have the option."""
     rows = [
-        row(model, "accuracy", value, command=f"{COMMAND} --left {who} --fit.epochs 2")
+        row(model, "accuracy", value, command=f"{COMMAND} --left {who} --training.epochs 2")
         for who, values in (("'*_a_*'", (0.91, 0.5)), ("b", (0.8, 0.7)))
         for model, value in zip(("exported", "nearest"), values, strict=True)
     ]
     rows.append(row("exported", "log_loss", 0.3, command=rows[0]["command"]))
     rows += [
         row("exported", "accuracy", 0.1, command=f"{COMMAND} {rest}")
-        for rest in ("--left c --fit.epochs 3", "--fit.epochs 2")
+        for rest in ("--left c --training.epochs 3", "--training.epochs 2")
     ]
     page = f"\n    {rows[2]['command']}\n\n<!-- folds: --left accuracy -->\nold\n<!-- end folds -->\nAfter"
     told = results.with_tables(page, rows).splitlines()
@@ -209,7 +209,7 @@ def test_published_commands_are_understood(capsys):
     """Each command of a results file is one that the command line takes: no option was renamed since."""
     from shared import cli, task
 
-    for name in task.task_names():
+    for name in task.list_task_names():
         for command in {r["command"] for r in results.read(name)}:
             words = shlex.split(command)
             assert words[:3] == ["lstm-suite", "train", name]

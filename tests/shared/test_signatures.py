@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.signatures import endpoint_of, rows_alike
+from shared.signatures import has_uniform_rows, make_signature
 
 
 def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
     request = {
         "text": np.array(["a"], object),
         "price": np.zeros((2, 5), np.float32),
-        "memory": np.zeros((2, 7), np.float32),
+        "state": np.zeros((2, 7), np.float32),
     }
-    endpoint = endpoint_of(dict, request, fixed=("memory",))
-    shapes = {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in endpoint.inputs.items()}
-    assert shapes == {"text": ("string", [None]), "price": ("float32", [None, None]), "memory": ("float32", [None, 7])}
-    assert endpoint.request["price"] is request["price"]
+    signature = make_signature(dict, request, fixed=("state",))
+    shapes = {name: (spec.dtype.name, spec.shape.as_list()) for name, spec in signature.inputs.items()}
+    assert shapes == {"text": ("string", [None]), "price": ("float32", [None, None]), "state": ("float32", [None, 7])}
+    assert signature.example_request["price"] is request["price"]
 
 
 @pytest.mark.parametrize(
@@ -36,4 +36,4 @@ def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
 def test_requests_can_be_joined_where_only_the_number_of_rows_is_free(inputs, answer, alike):
     specs = [tf.TensorSpec(shape, tf.float32) for shape in inputs]
     function = tf.function(lambda *given: {"answer": answer(*given)}, input_signature=specs)
-    assert rows_alike(function.get_concrete_function()) is alike
+    assert has_uniform_rows(function.get_concrete_function()) is alike

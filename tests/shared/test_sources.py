@@ -157,7 +157,7 @@ def test_a_folder_is_refused_with_an_example(tmp_path):
     [("imdb_reviews", False), ("glue/sst2:2.0.0", False), ("./reviews", True), ("reviews.csv.gz", True), (".", True)],
 )
 def test_a_path_is_told_from_the_name_of_a_data_set(source, expected):
-    assert sources.is_file(source) is expected
+    assert sources.is_path(source) is expected
 
 
 @pytest.fixture
@@ -270,8 +270,8 @@ def test_checksums_follow_bytes_and_records(tmp_path):
     assert len(one) == 64
     assert one != other
     changed = RECORDS.assign(label=RECORDS["label"][::-1].tolist())
-    assert sources.sha256_of_records(RECORDS) == sources.sha256_of_records(RECORDS.copy())
-    assert sources.sha256_of_records(RECORDS) != sources.sha256_of_records(changed)
+    assert sources.sha256_records(RECORDS) == sources.sha256_records(RECORDS.copy())
+    assert sources.sha256_records(RECORDS) != sources.sha256_records(changed)
 
 
 def test_a_txt_file_may_hold_commas_or_tabs(tmp_path):

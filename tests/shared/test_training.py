@@ -16,12 +16,12 @@ import pytest
 from keras import ops
 
 from shared import training
-from shared.config import FitConfig, LSTMConfig
+from shared.config import LSTMConfig, TrainingConfig
 from shared.errors import SuiteError
 from shared.lstm import LSTMStack, masked_mean
 from shared.pipelines import SequenceBatches
 
-CONFIG = FitConfig(epochs=4, batch_size=8, learning_rate=0.01, patience=4, seed=3)
+CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, patience=4, seed=3)
 
 
 def small_model() -> keras.Model:
@@ -37,16 +37,16 @@ def batches(count: int = 60) -> SequenceBatches:
     rng = np.random.default_rng(0)
     sequences = [rng.integers(1, 20, rng.integers(2, 12)) for _ in range(count)]
     labels = np.array([int(s[0] > s[-1]) for s in sequences])
-    return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop=8, replaced=0.1)
+    return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop=8, replacement_rate=0.1)
 
 
 def run(
-    folder: Path, config: FitConfig = CONFIG, stop_after: int | None = None
+    folder: Path, config: TrainingConfig = CONFIG, stop_after: int | None = None
 ) -> tuple[keras.Model, training.History]:
     """Trains; with `stop_after`, Ctrl-C comes in the middle of the epoch after that many."""
     model = small_model()
     data = batches()
-    held_out = batches(30).in_order()
+    held_out = batches(30).evaluation_batches()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if stop_after is None:
         return model, training.fit(model, data, held_out, config, folder, loss)
@@ -129,16 +129,16 @@ def test_a_checkpoint_of_another_model_is_refused_with_the_remedy(tmp_path):
     other = keras.Model(words, keras.layers.Dense(2)(ops.mean(keras.layers.Embedding(20, 3)(words), axis=1)))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with pytest.raises(SuiteError, match="--no-resume"):
-        training.fit(other, batches(), batches(30).in_order(), CONFIG, tmp_path, loss)
+        training.fit(other, batches(), batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
 
 
 def test_training_ends_at_the_best_epochs_weights(tmp_path):
-    hurried = FitConfig(epochs=6, batch_size=8, learning_rate=1.0, gradient_clip=100.0, patience=2, seed=3)
+    hurried = TrainingConfig(epochs=6, batch_size=8, learning_rate=1.0, gradient_clip=100.0, patience=2, seed=3)
     model, history = run(tmp_path, hurried)
     losses = [epoch["val_loss"] for epoch in history.epochs]
     assert history.best_epoch == int(np.argmin(losses)) + 1
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert model.evaluate(batches(30).in_order(), verbose=0) == pytest.approx(min(losses), rel=1e-4)
+    assert model.evaluate(batches(30).evaluation_batches(), verbose=0) == pytest.approx(min(losses), rel=1e-4)
 
 
 def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_no_checkpoint(tmp_path):
@@ -146,7 +146,7 @@ def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_no_checkpoint(
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with pytest.raises(SuiteError, match=r"--fit\.learning-rate"):
-        training.fit(model, batches(), batches(30).in_order(), CONFIG, tmp_path, loss)
+        training.fit(model, batches(), batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
     assert not list(tmp_path.rglob("*.npz"))
 
 
@@ -161,7 +161,7 @@ def test_logs_for_tensorboard_and_csv_are_written(tmp_path):
 def test_mixed_precision_trains_and_comes_back_in_float32():
     with training.precision("mixed_bfloat16"):
         trained = small_model()
-    plain = training.in_float32(trained, small_model)
+    plain = training.rebuild_in_float32(trained, small_model)
     assert {layer.compute_dtype for layer in trained.layers if layer.weights} == {"bfloat16"}
     assert {layer.compute_dtype for layer in plain.layers if layer.weights} == {"float32"}
     words = np.array([[1, 2, 3, 0]])
@@ -208,7 +208,7 @@ def _exact(x: np.ndarray):
 @pytest.mark.parametrize(("averaging", "taken"), [(0.98, True), (0.99999, False), (0.0, False)])
 def test_the_average_of_the_weights_is_taken_where_validation_is_better_by_it(tmp_path, monkeypatch, averaging, taken):
     """At a learning rate that stays high; an average of nearly all steps lags behind, and is left."""
-    config = FitConfig(epochs=3, averaging=averaging)
+    config = TrainingConfig(epochs=3, averaging=averaging)
     assert training._optimizer(config, 50).use_ema is (averaging > 0)
     options = {"use_ema": averaging > 0, "ema_momentum": averaging}
     monkeypatch.setattr(training, "_optimizer", lambda config, steps: keras.optimizers.SGD(0.2, **options))
@@ -248,7 +248,7 @@ def test_the_best_epoch_is_that_of_what_is_watched(tmp_path):
     for watched in ("loss", "rising"):
         inputs = keras.Input((1,))
         model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
-        config = FitConfig(epochs=3, patience=3, learning_rate=0.05)
+        config = TrainingConfig(epochs=3, patience=3, learning_rate=0.05)
         history = training.fit(model, _Noise(), _exact(x), config, tmp_path / watched, "mse", [_Rising()], watched)
         best[watched] = history.best_epoch
     assert best == {"loss": 3, "rising": 1}

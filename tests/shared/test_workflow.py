@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from shared import workflow
-from shared.config import FitConfig, TaskConfig
+from shared.config import TaskConfig, TrainingConfig
 from shared.errors import SuiteError
 from shared.task import presets, summary, task_names
 
@@ -21,7 +21,7 @@ def test_the_same_run_finds_its_folder_and_any_other_another(tmp_path, monkeypat
     assert folder(tmp_path) == first
     assert folder(tmp_path, dataclasses.replace(CONFIG, output="elsewhere")) == first
     assert folder(tmp_path, data="b") != first
-    assert folder(tmp_path, dataclasses.replace(CONFIG, fit=FitConfig(seed=2))) != first
+    assert folder(tmp_path, dataclasses.replace(CONFIG, training=TrainingConfig(seed=2))) != first
     monkeypatch.setattr(workflow, "_code", lambda task: ["changed"])
     assert folder(tmp_path) != first
 

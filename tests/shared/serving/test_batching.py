@@ -35,14 +35,14 @@ class Counted(tf.Module):
 FULL = Batching(rows=8, wait=600, threads=1)  # waits until eight rows are there, however slow the machine
 
 
-def counted(batching):
+def with_cardinality(batching):
     module = Counted()
     return module, Batcher(module.ask.get_concrete_function(x=X), batching)
 
 
 def with_queue():
     """Of rows of two numbers: from the second request on, a form has a queue."""
-    module, batcher = counted(FULL)
+    module, batcher = with_cardinality(FULL)
     for _ in range(2):
         batcher({"x": np.zeros((8, 2), np.float32)})
     module.batches.clear()
@@ -66,7 +66,7 @@ def test_what_comes_at_once_is_asked_together_and_answered_apart():
 def test_a_batch_goes_when_its_time_has_come_though_others_wait_longer():
     """Settings are those of the batcher, not of the first that the process has had."""
     with_queue()
-    module, batcher = counted(Batching(rows=8, wait=0.001))
+    module, batcher = with_cardinality(Batching(rows=8, wait=0.001))
     for _ in range(3):
         batcher(rows([0, 0]))
     assert module.batches == [1, 1, 1]
@@ -86,7 +86,7 @@ def test_a_refused_request_harms_none_of_those_it_waited_with():
 
 
 def test_forms_are_never_mixed_and_only_some_have_a_queue():
-    module, batcher = counted(Batching(rows=8, wait=0.05, threads=1))
+    module, batcher = with_cardinality(Batching(rows=8, wait=0.05, threads=1))
     with ThreadPoolExecutor(16) as pool:
         widths = [1 + k % 40 for k in range(160)]
         found = list(pool.map(lambda width: batcher({"x": np.full((2, width), width, np.float32)}), widths))
@@ -144,7 +144,7 @@ def all_together(batcher, requests):
 
 
 def test_those_of_one_form_are_one_batch_of_no_more_rows_than_it_has():
-    module, batcher = counted(Batching(rows=4))
+    module, batcher = with_cardinality(Batching(rows=4))
     forms = [[[1, 2]], [[3]], [[4, 5], [6, 7]], [[8]], [[9, 1], [2, 3]], [[0, 1]] * 5]
     found = all_together(batcher, [rows(*form) for form in forms])
     for form, answer in zip(forms, found, strict=True):
@@ -154,7 +154,7 @@ def test_those_of_one_form_are_one_batch_of_no_more_rows_than_it_has():
 
 
 def test_without_batching_each_is_asked_by_itself():
-    module, batcher = counted(None)
+    module, batcher = with_cardinality(None)
     assert not batcher.joins
     assert [answer["first"][0] for answer in all_together(batcher, [rows([k, 1]) for k in range(3)])] == [0, 1, 2]
     assert module.batches == [1, 1, 1]
@@ -162,7 +162,7 @@ def test_without_batching_each_is_asked_by_itself():
 
 @pytest.mark.parametrize("queued", [False, True])
 def test_of_those_asked_as_one_the_refused_is_told_and_no_other(queued):
-    module, batcher = counted(Batching())
+    module, batcher = with_cardinality(Batching())
     if queued:
         for _ in range(2):
             batcher(rows([0, 0]))
@@ -177,7 +177,7 @@ def test_of_those_asked_as_one_the_refused_is_told_and_no_other(queued):
 
 
 def test_a_full_queue_is_told_to_all_and_not_asked_again():
-    _, batcher = counted(Batching())
+    _, batcher = with_cardinality(Batching())
     asked = []
 
     def full(*values):

@@ -79,7 +79,7 @@ def test_compose_and_kubernetes_run_the_same_command_on_the_same_files(models, t
         assert text == (tmp_path / name).read_text()
         assert any(argument.endswith(f"/config/{name}") for argument in container["command"])
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/one"
-    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    assert set(container["resources"]["limits"]) == {"cpu", "state"}
     assert kinds["Service"]["spec"]["selector"] == pod["metadata"]["labels"]
     (volume,) = [one for one in pod["spec"]["volumes"] if one["name"] == "models"]
     assert volume["persistentVolumeClaim"]["claimName"] == kinds["PersistentVolumeClaim"]["metadata"]["name"]

@@ -9,7 +9,7 @@ import pytest
 from shared.config import LSTMConfig
 from tasks.fraud import data, sample
 from tasks.fraud.config import FraudConfig, MemoryConfig
-from tasks.fraud.model import Views
+from tasks.fraud.model import SubmodelBuilder
 
 DAY = 86_400
 
@@ -38,7 +38,7 @@ def frame() -> pd.DataFrame:
 
 
 @pytest.fixture
-def facts() -> dict:
+def metadata() -> dict:
     return {
         "amount_scale": 40.0,
         "amount_edges": [50.0, 90.0],
@@ -51,11 +51,11 @@ def facts() -> dict:
 
 
 @pytest.fixture
-def views(config, facts) -> Views:
+def views(config, metadata) -> SubmodelBuilder:
     import keras
 
     keras.utils.set_random_seed(3)
-    return Views(config, facts)
+    return SubmodelBuilder(config, metadata)
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tasks.fraud.batches import WindowBatches, cut_windows, score
-from tasks.fraud.ledger import open_ledger
 from tasks.fraud.serving import histories
+from tasks.fraud.transaction_index import build_transaction_index
 
 
 @pytest.fixture
 def ledger(frame):
-    return open_ledger(frame, 7)
+    return build_transaction_index(frame, 7)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_window_with_all_its_history_scores_as_the_whole_history_does(ledger, 
         zip(zip(ledger.fields["time"].tolist(), ledger.fields["amount"].tolist(), strict=True), expected, strict=True)
     )
     seen = 0
-    for inputs, _, weight in windows.in_order():
+    for inputs, _, weight in windows.evaluation_batches():
         logits = trainer(inputs).numpy()[..., 0]
         position = inputs["position"].numpy()
         for row, step in np.argwhere(weight.numpy() > 0):
@@ -93,7 +93,7 @@ def test_no_score_changes_when_the_future_or_undelayed_labels_do(frame, views):
     changed.loc[late, "fraud"] = 1 - changed.loc[late, "fraud"]
     answers = []
     for table in (frame, changed):
-        ledger = open_ledger(table, 7)
+        ledger = build_transaction_index(table, 7)
         answers.append(score(views.parts, ledger, ledger.fields["time"] <= cut))
     np.testing.assert_array_equal(answers[0], answers[1])
 
@@ -102,6 +102,6 @@ def test_known_labels_of_the_terminal_do_change_scores(frame, views):
     """The counterpart of the test above: it would pass if labels were never looked at."""
     changed = frame.assign(fraud=np.where(frame.index < 30, 1 - frame["fraud"], frame["fraud"]).astype(np.int8))
     answers = [
-        score(views.parts, ledger := open_ledger(table, 7), ledger.fields["time"] > 0) for table in (frame, changed)
+        score(views.parts, ledger := build_transaction_index(table, 7), ledger.fields["time"] > 0) for table in (frame, changed)
     ]
     assert np.abs(answers[0] - answers[1]).max() > 1e-4

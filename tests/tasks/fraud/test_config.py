@@ -32,5 +32,5 @@ def test_a_setting_out_of_range_is_refused(build, complaint):
 
 def test_every_preset_can_be_saved_with_its_model():
     for config in PRESETS.values():
-        assert json.loads(json.dumps(as_dict(config)))["memory"]["reports"] == config.memory.reports
+        assert json.loads(json.dumps(as_dict(config)))["state"]["reports"] == config.memory.reports
     assert as_dict(ProtocolConfig(first_day=date(2018, 7, 25)))["first_day"] == "2018-07-25"

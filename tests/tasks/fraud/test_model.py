@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.fraud.model import Views, either
+from tasks.fraud.model import SubmodelBuilder, either
 
 
 def test_either_is_the_odds_that_at_least_one_of_two_happens():
@@ -52,9 +52,9 @@ def test_a_jump_at_a_learned_edge_is_seen(views):
     assert abs(of[2] - of[1]) > 10 * abs(of[1] - of[0])
 
 
-def test_further_columns_missing_numbers_count_as_the_mean_and_new_categories_as_one(config, facts):
-    facts |= {"numeric": {"age": (40.0, 10.0)}, "categorical": {"country": ["at", "de"]}}
-    whole = Views(config, facts).whole((1.0, 0.0))
+def test_further_columns_missing_numbers_count_as_the_mean_and_new_categories_as_one(config, metadata):
+    metadata |= {"numeric": {"age": (40.0, 10.0)}, "categorical": {"country": ["at", "de"]}}
+    whole = SubmodelBuilder(config, metadata).whole((1.0, 0.0))
 
     def answer(age: float, country: str) -> float:
         columns = {"age": np.full((1, 2), age, np.float32), "country": keras.ops.convert_to_tensor([[country] * 2])}
@@ -67,8 +67,8 @@ def test_further_columns_missing_numbers_count_as_the_mean_and_new_categories_as
     assert answer(40.0, "xx") != pytest.approx(answer(40.0, "at"), abs=1e-7)
 
 
-def test_without_terminals_there_is_no_terminals_view(config, facts):
-    views = Views(config, facts | {"terminal": False})
+def test_without_terminals_there_is_no_terminals_view(config, metadata):
+    views = SubmodelBuilder(config, metadata | {"terminal": False})
     whole = views.whole((1.0, 0.0))
     assert views.terminal is None
     assert {tensor.name for tensor in whole.inputs} == {"time", "amount", "length"}

@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
-from shared.config import FitConfig, LSTMConfig
+from shared.config import LSTMConfig, TrainingConfig
 from tasks.next_word.config import ModelConfig, NextWordConfig, TextConfig
-from tasks.next_word.model import Parts, Views, parts_of
+from tasks.next_word.model import SubmodelBuilder, Submodels, get_submodels
 
 VOCABULARY = ["<eos>", "the", "cat", "sat", "on", "mat", ".", ",", "dog", "thing", "there"]
 
@@ -17,17 +17,17 @@ VOCABULARY = ["<eos>", "the", "cat", "sat", "on", "mat", ".", ",", "dog", "thing
 def config() -> NextWordConfig:
     return NextWordConfig(
         lstm=LSTMConfig(units=(7, 6)),
-        fit=FitConfig(epochs=2, batch_size=2, learning_rate=1e-2),
+        training=TrainingConfig(epochs=2, batch_size=2, learning_rate=1e-2),
         text=TextConfig(fewest=1),
         model=ModelConfig(embedding_size=5, input_dropout=0, output_dropout=0, stretch=4, negatives=0),
     )
 
 
 @pytest.fixture
-def views(config) -> Views:
+def views(config) -> SubmodelBuilder:
     """Untrained, its weights stirred so that words differ."""
     keras.utils.set_random_seed(0)
-    views = Views(config, len(VOCABULARY) + 2)
+    views = SubmodelBuilder(config, len(VOCABULARY) + 2)
     rng = np.random.default_rng(0)
     for model in (views.reader, views.head):
         model.set_weights([rng.normal(0, 0.7, weight.shape) for weight in model.get_weights()])
@@ -40,5 +40,5 @@ def model(views) -> keras.Model:
 
 
 @pytest.fixture
-def parts(model) -> Parts:
-    return parts_of(model)
+def parts(model) -> Submodels:
+    return get_submodels(model)

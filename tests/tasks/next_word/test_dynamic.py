@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.next_word import dynamic, evaluate
-from tasks.next_word.model import parts_of
+from tasks.next_word.model import get_submodels
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_what_goes_round_is_learned_and_the_model_stays_as_it_was(model, stream)
 
 
 def test_a_stretch_is_judged_before_it_is_learned_from(model, stream):
-    still, _ = evaluate.probabilities(parts_of(model), stream)
+    still, _ = evaluate.probabilities(get_submodels(model), stream)
     found = dynamic.probabilities(model, stream, rate=1.0)
     first = dynamic.STRETCH
     np.testing.assert_allclose(found[:first], still[:first], rtol=1e-4)
@@ -38,7 +38,7 @@ def test_a_stretch_is_judged_before_it_is_learned_from(model, stream):
 
 
 def test_with_nothing_learned_it_is_the_static_model_and_the_memory_is_carried(model, stream):
-    still, _ = evaluate.probabilities(parts_of(model), stream)
+    still, _ = evaluate.probabilities(get_submodels(model), stream)
     np.testing.assert_allclose(dynamic.probabilities(model, stream, rate=1e-9), still, rtol=1e-3)
 
 

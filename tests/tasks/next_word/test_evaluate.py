@@ -10,7 +10,7 @@ import pytest
 from shared.sources import Origin, Splits
 from tasks.next_word import serving, train, words
 from tasks.next_word.evaluate import evaluate, likelihood, probabilities, usefulness
-from tasks.next_word.model import parts_of
+from tasks.next_word.model import get_submodels
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,8 @@ def splits():
 
 @pytest.fixture(scope="module")
 def judged(splits, config, tmp_path_factory):
-    fitted = train.fit(config, splits, tmp_path_factory.mktemp("run"))
-    return fitted, evaluate(fitted, splits, config)
+    trained_model = train.train_model(config, splits, tmp_path_factory.mktemp("run"))
+    return trained_model, evaluate(trained_model, splits, config)
 
 
 def test_every_model_has_its_scores(judged):
@@ -46,9 +46,9 @@ def test_every_model_has_its_scores(judged):
 
 
 def test_learning_from_the_test_text_is_told_by_itself_and_mixed_where_asked_for(judged, splits, config):
-    fitted, static = judged
-    before = fitted.model.get_weights()
-    found = evaluate(fitted, splits, dataclasses.replace(config, dynamic_evaluation=True))
+    trained_model, static = judged
+    before = trained_model.model.get_weights()
+    found = evaluate(trained_model, splits, dataclasses.replace(config, dynamic_evaluation=True))
     scores = {(s.model, s.metric): s.value for s in found.scores}
     plain = {(s.model, s.metric): s.value for s in static.scores}
     assert set(scores) - set(plain) == {("exported", "perplexity_dynamic"), ("mixture", "perplexity_dynamic")}
@@ -57,7 +57,7 @@ def test_learning_from_the_test_text_is_told_by_itself_and_mixed_where_asked_for
     assert learning != still
     assert learning == pytest.approx(still, rel=0.05)  # it has little left to learn: one sentence, nine ways
     assert "dynamic evaluation" in found.notes["weights of the mixtures"]["mixture perplexity_dynamic"]
-    assert all(np.array_equal(one, other) for one, other in zip(before, fitted.model.get_weights(), strict=True))
+    assert all(np.array_equal(one, other) for one, other in zip(before, trained_model.model.get_weights(), strict=True))
 
 
 def test_plots_can_be_drawn(judged, tmp_path):
@@ -69,9 +69,9 @@ def test_plots_can_be_drawn(judged, tmp_path):
 def test_a_text_is_read_as_one_whatever_the_parts(judged, splits, config, monkeypatch):
     from tasks.next_word import evaluate as module
 
-    fitted, _ = judged
-    parts = parts_of(fitted.model)
-    stream = words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
+    trained_model, _ = judged
+    parts = get_submodels(trained_model.model)
+    stream = words.stream_of(splits.test["text"].tolist(), trained_model.metadata["vocabulary"], config.text)
     whole, _ = probabilities(parts, stream)
     monkeypatch.setattr(module, "CHUNK", 37)
     again, states = probabilities(parts, stream)
@@ -82,17 +82,17 @@ def test_a_text_is_read_as_one_whatever_the_parts(judged, splits, config, monkey
 def test_a_file_is_judged_by_the_scores_of_its_words(judged, splits, config, tmp_path):
     import tensorflow as tf
 
-    fitted, _ = judged
-    endpoint = serving.servable(fitted.model, fitted.facts).endpoints["score"].function
+    trained_model, _ = judged
+    signature = serving.export_spec(trained_model.model, trained_model.metadata).signatures["score"].function
     path = tmp_path / "some.txt"
     path.write_text("\n".join(splits.test["text"]))
 
     def call(request):
-        return {k: v.numpy() for k, v in endpoint(**{n: tf.constant(v) for n, v in request.items()}).items()}
+        return {k: v.numpy() for k, v in signature(**{n: tf.constant(v) for n, v in request.items()}).items()}
 
-    (score,) = serving.judge(config, str(path), fitted.facts, call)
+    (score,) = serving.score_file(config, str(path), trained_model.metadata, call)
     found, _ = probabilities(
-        parts_of(fitted.model), words.stream_of(splits.test["text"].tolist(), fitted.facts["vocabulary"], config.text)
+        get_submodels(trained_model.model), words.stream_of(splits.test["text"].tolist(), trained_model.metadata["vocabulary"], config.text)
     )
     assert score.value == pytest.approx(np.exp(-np.log(found).mean()), rel=0.02)
 

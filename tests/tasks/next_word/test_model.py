@@ -11,10 +11,10 @@ NUMBERS = np.array([[2, 3, 4, 5, 6, 3, 7, 8], [2, 9, 3, 10, 0, 0, 0, 0]], np.int
 LENGTH = np.array([8, 4], np.int32)
 
 
-def read(views, numbers=NUMBERS, length=LENGTH, memory=None):
-    memory = np.zeros((len(numbers), views.memory_size), np.float32) if memory is None else memory
-    after = views.reader({"numbers": numbers, "length": length, "memory": memory})
-    return np.asarray(views.head(after["hidden"])), np.asarray(after["memory"])
+def read(views, token_ids=NUMBERS, length=LENGTH, memory=None):
+    memory = np.zeros((len(token_ids), views.state_size), np.float32) if memory is None else memory
+    after = views.reader({"token_ids": token_ids, "length": length, "state": memory})
+    return np.asarray(views.head(after["hidden"])), np.asarray(after["state"])
 
 
 def test_the_head_gives_log_probabilities(views):
@@ -37,7 +37,7 @@ def test_padding_and_neighbours_change_nothing(views):
 
 def test_word_by_word_equals_all_at_once(views):
     logs, _ = read(views)
-    memory = np.zeros((2, views.memory_size), np.float32)
+    memory = np.zeros((2, views.state_size), np.float32)
     for k in range(4):
         one, memory = read(views, NUMBERS[:, k : k + 1], np.ones(2, np.int32), memory)
         np.testing.assert_allclose(one[:, 0], logs[:, k], atol=1e-5)
@@ -51,8 +51,8 @@ def test_the_bias_is_the_embeddings_last_column(views):
     np.testing.assert_allclose(found - found[0], bias - bias[0], atol=1e-5)
 
 
-def batch(numbers: np.ndarray, goes_on: float) -> dict:
-    return {"numbers": numbers, "goes_on": np.full(len(numbers), goes_on, np.float32)}
+def batch(token_ids: np.ndarray, is_continued: float) -> dict:
+    return {"token_ids": token_ids, "is_continued": np.full(len(token_ids), is_continued, np.float32)}
 
 
 @pytest.mark.parametrize("training", [True, False])

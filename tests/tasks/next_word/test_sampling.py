@@ -24,7 +24,7 @@ def test_top_k_and_top_p_keep_the_fewest_words_that_hold_so_much(top_k, top_p, c
 
 
 def draws(temperature: float, top_k: int, top_p: float, count: int = 4000) -> np.ndarray:
-    """Returns how often each of four words is drawn, over evenly spread random numbers."""
+    """Returns how often each of four words is drawn, over evenly spread random token_ids."""
     order = np.array([2, 0, 3, 1])
     logs = np.log(SHARES)[np.argsort(order)]  # word `order[k]` has the k-th share
     uniform = (np.arange(count) + 0.5) / count

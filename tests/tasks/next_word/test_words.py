@@ -75,5 +75,5 @@ def test_texts_of_any_length_stay_in_order():
 
 
 def test_of_a_long_row_the_last_words_are_kept():
-    numbers = tf.constant([[2, 3, 4, 5, 6], [2, 3, 0, 0, 0]])
-    assert words.tail(numbers, 3).numpy().tolist() == [[4, 5, 6], [2, 3, 0]]
+    token_ids = tf.constant([[2, 3, 4, 5, 6], [2, 3, 0, 0, 0]])
+    assert words.tail(token_ids, 3).numpy().tolist() == [[4, 5, 6], [2, 3, 0]]

@@ -56,11 +56,11 @@ def test_the_graph_equals_the_linear_model(classes):
     for row, values in zip(ids, rows, strict=True):
         row[: len(values)] = values
     matrix = ngrams.bucket_matrix([ids[:100], ids[100:]], 3, BUCKETS)
-    fitted = ngrams.NaiveBayesLogisticRegression().fit(matrix[:200], labels[:200], matrix[200:], labels[200:])
-    assert (fitted.logits(matrix[200:]).argmax(axis=1) == labels[200:]).mean() > 0.6
+    trained_model = ngrams.NaiveBayesLogisticRegression().fit(matrix[:200], labels[:200], matrix[200:], labels[200:])
+    assert (trained_model.logits(matrix[200:]).argmax(axis=1) == labels[200:]).mean() > 0.6
     wide = ngrams.wide_model(classes, 3, BUCKETS)
-    ngrams.fill(wide, fitted)
-    np.testing.assert_allclose(wide(ids), fitted.logits(matrix), atol=1e-4)
+    ngrams.fill(wide, trained_model)
+    np.testing.assert_allclose(wide(ids), trained_model.logits(matrix), atol=1e-4)
 
 
 def test_the_log_count_ratio_is_that_of_the_paper():

@@ -24,7 +24,7 @@ def test_the_default_preset_reaches_its_published_accuracy_on_imdb(real_data, tm
         group_column="title_id",
         output=str(tmp_path),
     )
-    _, run = workflow.train(task.task("sentiment"), config, "the slow test")
+    _, run = workflow.train(task.load_task("sentiment"), config, "the slow test")
     reached = {(row["model"], row["metric"]): row["value"] for row in report.results(run)}
     for row in json.loads(RESULTS.read_text()):
         if row["dataset"] == "imdb" and row["metric"] == "accuracy":

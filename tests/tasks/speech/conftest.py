@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.config import FitConfig, LSTMConfig
+from shared.config import LSTMConfig, TrainingConfig
 from tasks.speech import audio
 from tasks.speech.config import AudioConfig, FeatureConfig, SpeechConfig, SpeechModelConfig
 from tasks.speech.features import RATE
-from tasks.speech.model import Views
+from tasks.speech.model import SubmodelBuilder
 
 ALPHABET = " abc"
 
 
 CONFIG = SpeechConfig(
     lstm=LSTMConfig(units=(6, 5), bidirectional=True),
-    fit=FitConfig(epochs=2, batch_size=4, learning_rate=1e-2),
+    training=TrainingConfig(epochs=2, batch_size=4, learning_rate=1e-2),
     audio=AudioConfig(),
     features=FeatureConfig(mels=16),
     model=SpeechModelConfig(filters=3, input_dropout=0, output_dropout=0),
@@ -42,11 +42,11 @@ def streaming() -> SpeechConfig:
     return STREAMING
 
 
-def stirred(config: SpeechConfig) -> Views:
+def stirred(config: SpeechConfig) -> SubmodelBuilder:
     """Returns an untrained model, its weights stirred so that sounds differ."""
     keras.utils.set_random_seed(0)
     statistics = np.stack([np.full(16, -6.0), np.full(16, 3.0)])
-    views = Views(config, len(ALPHABET) + 1, statistics if config.features.normalization != "utterance" else None)
+    views = SubmodelBuilder(config, len(ALPHABET) + 1, statistics if config.features.normalization != "utterance" else None)
     rng = np.random.default_rng(0)
     for weight in views.reading.weights:
         if "norm" not in weight.path:
@@ -58,17 +58,17 @@ def stirred(config: SpeechConfig) -> Views:
 
 
 @pytest.fixture
-def views() -> Views:
+def views() -> SubmodelBuilder:
     return stirred(CONFIG)
 
 
 @pytest.fixture
-def level_views() -> Views:
+def level_views() -> SubmodelBuilder:
     return stirred(LEVEL)
 
 
 @pytest.fixture
-def streaming_views() -> Views:
+def streaming_views() -> SubmodelBuilder:
     return stirred(STREAMING)
 
 

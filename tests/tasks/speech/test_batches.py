@@ -50,7 +50,7 @@ def test_the_same_epoch_is_the_same_and_another_is_not(spoken):
 
 def test_validation_is_unchanged_and_of_like_length(spoken):
     batches = batches_of(spoken, augment=AugmentConfig())
-    found = taken(batches.in_order(), batches.steps)
+    found = taken(batches.evaluation_batches(), batches.steps)
     lengths = np.concatenate([batch["length"] for batch in found])
     np.testing.assert_array_equal(lengths, np.sort(spoken["length"]))
 

@@ -29,26 +29,26 @@ def judged(spoken, config, tmp_path_factory):
         *(part.reset_index(drop=True) for part in parts), origin=Origin("tones", "made up", "0", "none", "")
     )
     config = dataclasses.replace(config, decoding=DecodingConfig(beam=8, weights=(0.5,), bonuses=(0.0, 1.0)))
-    fitted = train.fit(config, splits, tmp_path_factory.mktemp("run"))
-    return fitted, splits, evaluate(fitted, splits, config)
+    trained_model = train.train_model(config, splits, tmp_path_factory.mktemp("run"))
+    return trained_model, splits, evaluate(trained_model, splits, config)
 
 
 def test_every_model_has_every_score(judged):
     scores = {(s.model, s.metric): s for s in judged[2].scores}
     models, metrics = ({key[k] for key in scores} for k in (0, 1))
-    assert models == {"exported", "language_model", "nearest_recording"}
+    assert models == {"exported", "language_model", "dtw_nearest_neighbor"}
     assert metrics == {"word_error_rate", "character_error_rate", "accuracy"}
     assert len(scores) == len(models) * len(metrics)
-    assert scores["nearest_recording", "accuracy"].value >= 0.3  # tones are told apart by their sound
+    assert scores["dtw_nearest_neighbor", "accuracy"].value >= 0.3  # tones are told apart by their sound
 
 
 def test_known_words_alone_are_said_where_asked_for(judged, config):
-    fitted, splits, _ = judged
-    alphabet = fitted.facts["alphabet"]
+    trained_model, splits, _ = judged
+    alphabet = trained_model.metadata["alphabet"]
     taken = {}
     for words in ("any", "known"):
         decoding = DecodingConfig(beam=4, weights=(0.5,), bonuses=(0.0,), words=words)
-        taken[words] = chosen_fusion(fitted.model, splits, dataclasses.replace(config, decoding=decoding), alphabet)
+        taken[words] = chosen_fusion(trained_model.model, splits, dataclasses.replace(config, decoding=decoding), alphabet)
     assert taken["any"].words is None
     assert taken["known"].words == {word for text in splits.train["text"] for word in text.split()}
 

@@ -51,13 +51,13 @@ class Bigrams(tf.Module):
     def step(self, word, memory):
         known = tf.constant(VOCABULARY)
         number = tf.reduce_sum(tf.cast(word[:, None] == known, tf.int32) * tf.range(1, 4), axis=1)
-        return {"log_probabilities": tf.gather(self.table, number), "memory": memory + 1.0}
+        return {"log_probabilities": tf.gather(self.table, number), "state": memory + 1.0}
 
 
 @pytest.fixture
 def exported(tmp_path):
     module = Bigrams()
-    spec = (tf.TensorSpec([None], tf.string, name="word"), tf.TensorSpec([None, 2], tf.float32, name="memory"))
+    spec = (tf.TensorSpec([None], tf.string, name="word"), tf.TensorSpec([None, 2], tf.float32, name="state"))
     tf.saved_model.save(module, str(tmp_path), signatures={"step": module.step.get_concrete_function(*spec)})
     (tmp_path / "task.json").write_text(
         json.dumps({"task": "next_word", "text": {"unit": "word"}, "vocabulary": VOCABULARY})
@@ -76,17 +76,17 @@ def test_an_exported_next_word_model_has_its_opinion(exported):
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("metadata", "words"),
     [
         ({"task": "speech"}, "does not predict words"),
         ({"task": "next_word", "text": {"unit": "character"}}, "does not predict words"),
         (None, "no exported next-word model"),
     ],
 )
-def test_what_is_no_model_of_words_is_refused(exported, facts, words):
-    if facts is None:
+def test_what_is_no_model_of_words_is_refused(exported, metadata, words):
+    if metadata is None:
         (exported / "task.json").unlink()
     else:
-        (exported / "task.json").write_text(json.dumps(facts))
+        (exported / "task.json").write_text(json.dumps(metadata))
     with pytest.raises(DataError, match=words):
         exported_opinion(exported)

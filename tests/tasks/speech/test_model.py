@@ -13,7 +13,18 @@ from shared import training
 from tasks.speech import evaluate
 from tasks.speech.batches import RecordingBatches, padded
 from tasks.speech.evaluate import greedy, log_probabilities
-from tasks.speech.model import SPAN, STEP, TAIL, Trainer, Views, character_errors, ctc_losses, heard, parts_of, steps_of
+from tasks.speech.model import (
+    SPAN,
+    STEP,
+    TAIL,
+    SubmodelBuilder,
+    Trainer,
+    character_errors,
+    ctc_losses,
+    get_submodels,
+    heard,
+    steps_of,
+)
 from tasks.speech.symbols import labels_of, text_of
 from tests.tasks.speech.conftest import ALPHABET, tone
 
@@ -82,7 +93,7 @@ def test_a_louder_utterance_sounds_louder_where_training_normalises(streaming_vi
 
 def test_a_model_read_from_its_file_has_the_same_parts(any_views, tmp_path):
     any_views.whole().save(tmp_path / "model.keras")
-    parts = parts_of(keras.models.load_model(tmp_path / "model.keras", compile=False))
+    parts = get_submodels(keras.models.load_model(tmp_path / "model.keras", compile=False))
     samples, length = padded([tone("ab"), tone("cab")], np.float32)
     inputs = {"samples": ops.convert_to_tensor(samples), "length": ops.convert_to_tensor(length)}
     np.testing.assert_allclose(
@@ -140,13 +151,13 @@ def test_it_learns_to_spell_out_tones(spoken, config, tmp_path):
     import dataclasses
 
     keras.utils.set_random_seed(0)
-    fit = dataclasses.replace(config.fit, epochs=80, learning_rate=2e-2, patience=80)
+    fit = dataclasses.replace(config.training, epochs=80, learning_rate=2e-2, patience=80)
     quiet = dataclasses.replace(config.augment, time_masks=0, frequency_masks=0)
-    views = Views(dataclasses.replace(config, fit=fit, augment=quiet), len(ALPHABET) + 1)
+    views = SubmodelBuilder(dataclasses.replace(config, training=fit, augment=quiet), len(ALPHABET) + 1)
     train, test = spoken.iloc[:32], spoken.iloc[32:]
-    validation = RecordingBatches(test, ALPHABET, 4).in_order()
+    validation = RecordingBatches(test, ALPHABET, 4).evaluation_batches()
     training.fit(
-        Trainer(views), RecordingBatches(train, ALPHABET, 4), validation, fit, tmp_path, loss=training.own_losses
+        Trainer(views), RecordingBatches(train, ALPHABET, 4), validation, fit, tmp_path, loss=training.identity_loss
     )
     heard_texts = [greedy(logs, ALPHABET) for logs in log_probabilities(views.whole(), train)]
     assert np.mean([one == other for one, other in zip(heard_texts, train["text"], strict=True)]) > 0.8
@@ -171,11 +182,11 @@ def test_the_errors_that_choose_the_epoch_are_those_of_jiwer():
 
 def test_an_epochs_error_rate_is_of_all_its_symbols(views, spoken):
     trainer = Trainer(views)
-    trainer.compile(loss=training.own_losses)
+    trainer.compile(loss=training.identity_loss)
     batches = RecordingBatches(spoken.iloc[:10], ALPHABET, 4)
-    told = trainer.evaluate(batches.in_order(), verbose=0, return_dict=True)
+    told = trainer.evaluate(batches.evaluation_batches(), verbose=0, return_dict=True)
     logs = log_probabilities(views.whole(), spoken.iloc[:10])
     spelled = [written(row) for row in logs]
     wrong, symbols = evaluate.character_errors(spoken["text"].tolist()[:10], spelled).sum(axis=0)
     assert told["character_error_rate"] == pytest.approx(wrong / symbols, rel=1e-5)
-    assert wrong / symbols < told[trainer.watched] < wrong / symbols + 0.1  # of equal errors, the less loss
+    assert wrong / symbols < told[trainer.monitored_metric] < wrong / symbols + 0.1  # of equal errors, the less loss

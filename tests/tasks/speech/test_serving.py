@@ -17,21 +17,21 @@ FACTS = {"task": "speech", "alphabet": ALPHABET, "audio": {}}
 
 
 @pytest.fixture
-def endpoints(streaming_views):
-    return serving.servable(streaming_views.whole(), FACTS).endpoints
+def signatures(streaming_views):
+    return serving.export_spec(streaming_views.whole(), FACTS).signatures
 
 
-def whole_text(endpoints, samples):
-    found = endpoints["serving_default"].function(
+def whole_text(signatures, samples):
+    found = signatures["serving_default"].function(
         samples=tf.constant(samples[None]), length=tf.constant([len(samples)], tf.int32)
     )
     return found["text"].numpy()[0].decode()
 
 
-def streamed(endpoints, samples, sizes):
+def streamed(signatures, samples, sizes):
     """The text of a recording in pieces of these sizes, again and again."""
-    step = tf.function(endpoints["step"].function)
-    memory = tf.zeros_like(endpoints["step"].request["memory"][:1])
+    step = tf.function(signatures["step"].function)
+    memory = tf.zeros_like(signatures["step"].example_request["state"][:1])
     text, start, k = "", 0, 0
     while start < len(samples):
         size = sizes[k % len(sizes)]
@@ -42,25 +42,25 @@ def streamed(endpoints, samples, sizes):
             last=tf.constant([start + size >= len(samples)]),
             memory=memory,
         )
-        memory, text = found["memory"], text + found["text"].numpy()[0].decode()
+        memory, text = found["state"], text + found["text"].numpy()[0].decode()
         start, k = start + size, k + 1
     np.testing.assert_array_equal(memory, 0)
     return text
 
 
 @pytest.mark.parametrize("sizes", [(1600,), (1,), (640,), (7, 1471, 333), (5000,), (100_000,)])
-def test_pieces_of_any_size_give_the_text_of_the_whole(endpoints, sizes):
+def test_pieces_of_any_size_give_the_text_of_the_whole(signatures, sizes):
     count = 1500 if sizes == (1,) else 37_777
     samples = babble(count)
-    expected = whole_text(endpoints, samples)
+    expected = whole_text(signatures, samples)
     assert len(expected) > (0 if sizes == (1,) else 5)
-    assert streamed(endpoints, samples, sizes) == expected
+    assert streamed(signatures, samples, sizes) == expected
 
 
-def test_a_stream_is_the_same_beside_another_that_waits(endpoints):
+def test_a_stream_is_the_same_beside_another_that_waits(signatures):
     samples = tone("cab")
-    step = endpoints["step"]
-    memory = tf.zeros((2, step.request["memory"].shape[1]))
+    step = signatures["step"]
+    memory = tf.zeros((2, step.request["state"].shape[1]))
     text = ""
     for start in range(0, len(samples), 1600):
         piece = samples[start : start + 1600]
@@ -71,9 +71,9 @@ def test_a_stream_is_the_same_beside_another_that_waits(endpoints):
             last=tf.constant([start + 1600 >= len(samples), False]),
             memory=memory,
         )
-        memory, text = found["memory"], text + found["text"].numpy()[0].decode()
+        memory, text = found["state"], text + found["text"].numpy()[0].decode()
         assert found["text"].numpy()[1] == b""
-    assert text == whole_text(endpoints, samples)
+    assert text == whole_text(signatures, samples)
 
 
 def spelled(text_by_step):
@@ -122,21 +122,21 @@ def test_an_alphabet_without_a_blank_makes_one_word():
 @pytest.mark.parametrize(
     "samples", [np.zeros(8000), np.full(8000, np.nan), np.full(8000, 1e9), np.zeros(1), np.zeros(0)]
 )
-def test_any_samples_are_answered(endpoints, samples):
-    whole_text(endpoints, samples.astype(np.float32))
+def test_any_samples_are_answered(signatures, samples):
+    whole_text(signatures, samples.astype(np.float32))
 
 
-def test_a_length_beyond_the_samples_is_theirs(endpoints):
+def test_a_length_beyond_the_samples_is_theirs(signatures):
     samples = tone("ab")
-    call = endpoints["serving_default"].function
+    call = signatures["serving_default"].function
     right, wrong = (call(samples=tf.constant(samples[None]), length=tf.constant([n]))["text"] for n in (8000, 99_999))
     assert right.numpy() == wrong.numpy()
 
 
 @pytest.fixture
-def call(endpoints):
+def call(signatures):
     function = tf.function(
-        endpoints["serving_default"].function
+        signatures["serving_default"].function
     )  # step by step in Python, half an hour would take minutes
 
     def answer(request):
@@ -146,7 +146,7 @@ def call(endpoints):
     return answer
 
 
-def test_files_are_answered_in_their_order(call, endpoints, tmp_path):
+def test_files_are_answered_in_their_order(call, signatures, tmp_path):
     import soundfile
 
     texts = ["a", "cabc", "bc"]
@@ -156,7 +156,7 @@ def test_files_are_answered_in_their_order(call, endpoints, tmp_path):
         soundfile.write(path, tone(text), RATE, subtype="FLOAT")
         paths.append(str(path))
     found = serving.predict(paths, FACTS, call)
-    assert found["text"].tolist() == [whole_text(endpoints, tone(text)) for text in texts]
+    assert found["text"].tolist() == [whole_text(signatures, tone(text)) for text in texts]
     for row in range(3):
         assert len(found["words"][row]) == len(found["start"][row]) == len(found["end"][row])
 
@@ -180,7 +180,7 @@ def test_a_file_of_nothing_or_of_noise_has_an_answer(call, tmp_path, seconds, ki
     assert len(found["words"][0]) == len(found["text"][0].split())
 
 
-def test_half_an_hour_is_answered_like_any_other(endpoints, call, tmp_path):
+def test_half_an_hour_is_answered_like_any_other(signatures, call, tmp_path):
     """What is said in its last second is said as if it stood alone behind silence."""
     import soundfile
 
@@ -188,6 +188,6 @@ def test_half_an_hour_is_answered_like_any_other(endpoints, call, tmp_path):
     half_hour[-len(end) :] = end
     soundfile.write(tmp_path / "long.flac", half_hour, RATE)
     found = serving.predict([str(tmp_path / "long.flac")], FACTS, call)
-    short = whole_text(endpoints, half_hour[-len(end) - 3 * RATE :])
+    short = whole_text(signatures, half_hour[-len(end) - 3 * RATE :])
     assert found["text"][0].endswith(short.strip()[-3:])
     assert found["end"][0][-1] > 30 * 60 - 2

@@ -12,7 +12,7 @@ from shared.sources import Origin, Splits
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import HOP, RATE, WIDTH
-from tasks.speech.model import parts_of
+from tasks.speech.model import get_submodels
 
 
 @pytest.fixture
@@ -25,15 +25,15 @@ def splits(spoken):
 def any_config(request, config, streaming):
     chosen = config if request.param == "whole" else streaming
     augment = AugmentConfig(noise=0.8, time_masks=1, frequency_masks=1, frequency_width=4)
-    return dataclasses.replace(chosen, augment=augment, fit=dataclasses.replace(config.fit, epochs=3))
+    return dataclasses.replace(chosen, augment=augment, training=dataclasses.replace(config.training, epochs=3))
 
 
 def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, splits, tmp_path, interrupted):
     """The changes of the recordings, the masks and the order go on too."""
-    whole = train.fit(any_config, splits, tmp_path / "whole")
+    whole = train.train_model(any_config, splits, tmp_path / "whole")
 
-    interrupted(lambda: train.fit(any_config, splits, tmp_path / "parts"))
-    again = train.fit(any_config, splits, tmp_path / "parts")
+    interrupted(lambda: train.train_model(any_config, splits, tmp_path / "parts"))
+    again = train.train_model(any_config, splits, tmp_path / "parts")
     for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -41,27 +41,27 @@ def test_a_run_that_is_taken_up_again_ends_where_it_would_have(any_config, split
 def test_a_language_model_that_is_none_is_told_before_training(config, splits, tmp_path):
     decoding = dataclasses.replace(config.decoding, language_model=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="no exported next-word model"):
-        train.fit(dataclasses.replace(config, decoding=decoding), splits, tmp_path / "run")
+        train.train_model(dataclasses.replace(config, decoding=decoding), splits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_the_test_split_is_not_looked_at(any_config, splits, tmp_path):
     broken = splits.test.assign(store="nowhere", text=None)
-    before = train.fit(any_config, splits, tmp_path / "one").model.get_weights()
-    after = train.fit(any_config, dataclasses.replace(splits, test=broken), tmp_path / "other").model.get_weights()
+    before = train.train_model(any_config, splits, tmp_path / "one").model.get_weights()
+    after = train.train_model(any_config, dataclasses.replace(splits, test=broken), tmp_path / "other").model.get_weights()
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_mixed_precision_trains_and_comes_back_in_float32(any_config, splits, tmp_path):
-    fast = dataclasses.replace(any_config, fit=dataclasses.replace(any_config.fit, precision="mixed_bfloat16"))
-    fitted = train.fit(fast, splits, tmp_path)
-    assert {weight.dtype for weight in fitted.model.weights} == {"float32"}
-    assert {layer.compute_dtype for layer in parts_of(fitted.model).reading.layers} == {"float32"}
-    losses = [epoch["loss"] for epoch in fitted.history.epochs]
+    fast = dataclasses.replace(any_config, training=dataclasses.replace(any_config.fit, precision="mixed_bfloat16"))
+    trained_model = train.train_model(fast, splits, tmp_path)
+    assert {weight.dtype for weight in trained_model.model.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in get_submodels(trained_model.model).reading.layers} == {"float32"}
+    losses = [epoch["loss"] for epoch in trained_model.history.epochs]
     assert losses[-1] < losses[0]
     samples = {"samples": np.zeros((1, RATE), np.float32), "length": np.array([RATE], np.int32)}
-    assert np.isfinite(fitted.model.predict_on_batch(samples)).all()
+    assert np.isfinite(trained_model.model.predict_on_batch(samples)).all()
 
 
 @pytest.mark.parametrize("normalization", ["training", "level"])

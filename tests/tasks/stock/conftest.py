@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.config import FitConfig, LSTMConfig
+from shared.config import LSTMConfig, TrainingConfig
 from tasks.stock import model
 from tasks.stock.config import ForecastConfig, StockConfig
 
@@ -16,7 +16,7 @@ from tasks.stock.config import ForecastConfig, StockConfig
 def config() -> StockConfig:
     return StockConfig(
         lstm=LSTMConfig(units=(5, 4)),
-        fit=FitConfig(epochs=2, batch_size=8, learning_rate=1e-2),
+        training=TrainingConfig(epochs=2, batch_size=8, learning_rate=1e-2),
         forecast=ForecastConfig(
             horizons=(1, 3), history=12, window=8, fewest=6, half_lives=(1.0, 5.0, 20.0), hidden_units=6
         ),
@@ -45,10 +45,10 @@ def market() -> pd.DataFrame:
 
 
 @pytest.fixture
-def views(config) -> model.Views:
+def views(config) -> model.SubmodelBuilder:
     """An untrained model, its head stirred so that days differ."""
     keras.utils.set_random_seed(0)
-    views = model.Views(config)
+    views = model.SubmodelBuilder(config)
     rng = np.random.default_rng(0)
     for name in ("head_scale", "head_rise"):
         layer = views.head.get_layer(name)

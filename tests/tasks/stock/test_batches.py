@@ -39,7 +39,7 @@ def test_only_answers_on_judged_days_count(market, config):
 
 def test_every_chosen_row_stands_in_one_window_of_a_pass_in_order(panel, config):
     batches = WindowBatches(panel, config.forecast, batch_size=4)
-    answers = [returns.numpy() for _, returns in batches.in_order()]
+    answers = [returns.numpy() for _, returns in batches.evaluation_batches()]
     found = np.concatenate([part[np.isfinite(part)] for part in answers])
     assert sorted(found) == sorted(panel.returns[np.isfinite(panel.returns)])
 

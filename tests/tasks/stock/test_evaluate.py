@@ -14,7 +14,7 @@ from tasks.stock import train
 from tasks.stock.batches import WindowBatches, forecasts, open_panel
 from tasks.stock.config import ProtocolConfig
 from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
-from tasks.stock.model import parts_of, trainer_of
+from tasks.stock.model import get_submodels, trainer_of
 from tasks.stock.recalibration import answers_of, walk_forward
 
 
@@ -44,8 +44,8 @@ def judged(longer, config, tmp_path):
         parts[name] = part.assign(judged=part["day"] >= days[begin]).reset_index(drop=True)
     splits = Splits(**parts, origin=Origin("walks", "made up", "0", "none", "by days"))
     config = dataclasses.replace(config, protocol=ProtocolConfig(paths=(2,)))
-    fitted = train.fit(config, splits, tmp_path)
-    return fitted, splits, evaluate(fitted, splits, config)
+    trained_model = train.train_model(config, splits, tmp_path)
+    return trained_model, splits, evaluate(trained_model, splits, config)
 
 
 def test_every_model_has_every_score(judged, config):
@@ -75,15 +75,15 @@ def test_every_model_has_every_score(judged, config):
 
 
 def test_the_recalibrated_row_is_the_model_by_what_was_known_on_each_day(judged, config):
-    fitted, splits, _ = judged
+    trained_model, splits, _ = judged
     panel, before = open_panel(splits.test, config.forecast), open_panel(splits.validation, config.forecast)
     returns = panel.returns[panel.chosen].astype(np.float64)
-    trainer = trainer_of(parts_of(fitted.model))
+    trainer = trainer_of(get_submodels(trained_model.model))
     parameters, earlier = (forecasts(trainer, WindowBatches(p, config.forecast)) for p in (panel, before))
-    make = evaluate_module._recalibrated(fitted, panel, parameters, returns, splits, config)
+    make = evaluate_module._recalibrated(trained_model, panel, parameters, returns, splits, config)
     found = make(slice(0, len(returns)))["recalibrated"]
     learned = answers_of(before, earlier, config.forecast)
-    start = np.asarray(fitted.facts["normals"])
+    start = np.asarray(trained_model.metadata["normals"])
     periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast), start))
     assert len(periods) > 5
     assert not np.allclose(periods[0][1], periods[-1][1])
@@ -95,10 +95,10 @@ def test_the_recalibrated_row_is_the_model_by_what_was_known_on_each_day(judged,
 
 
 def test_scores_are_the_same_however_many_rows_are_in_memory(judged, config, monkeypatch):
-    fitted, splits, evaluation = judged
+    trained_model, splits, evaluation = judged
     config = dataclasses.replace(config, protocol=ProtocolConfig(paths=(2,)))
     monkeypatch.setattr(evaluate_module, "ROWS", 10)
-    again = evaluate_module.evaluate(fitted, splits, config)
+    again = evaluate_module.evaluate(trained_model, splits, config)
     for one, other in zip(evaluation.scores, again.scores, strict=True):
         assert (one.model, one.metric, one.value) == (other.model, other.metric, pytest.approx(other.value, rel=1e-6))
 
@@ -141,6 +141,6 @@ def test_coverage_is_told_by_the_year_forecast_from():
 def test_the_facts_are_json(judged):
     import json
 
-    facts = json.loads(json.dumps(judged[0].facts))
-    assert facts["task"] == "stock"
+    metadata = json.loads(json.dumps(judged[0].metadata))
+    assert metadata["task"] == "stock"
     assert dataclasses.is_dataclass(judged[0].history)

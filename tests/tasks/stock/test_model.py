@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.stock.model import FIELDS, Views, distribution_of, trainer_of
+from tasks.stock.model import FIELDS, SubmodelBuilder, distribution_of, trainer_of
 
 
 def series(market, ticker: str = "AAA") -> dict[str, np.ndarray]:
@@ -52,26 +52,26 @@ def test_padding_and_neighbours_change_nothing(market, read):
 
 def test_days_in_two_parts_equal_the_whole(market, views):
     inputs = series(market)
-    memory = np.zeros((1, views.memory_size), np.float32)
-    whole = views.days({**inputs, "memory": memory})
+    memory = np.zeros((1, views.state_size), np.float32)
+    whole = views.days({**inputs, "state": memory})
     cut = 37
-    first = {**{n: inputs[n][:, :cut] for n in FIELDS}, "length": np.array([cut], np.int32), "memory": memory}
+    first = {**{n: inputs[n][:, :cut] for n in FIELDS}, "length": np.array([cut], np.int32), "state": memory}
     after = views.days(first)
     rest = {
         **{n: inputs[n][:, cut:] for n in FIELDS},
         "length": inputs["length"] - cut,
-        "memory": np.asarray(after["memory"]),
+        "state": np.asarray(after["state"]),
     }
     second = views.days(rest)
     np.testing.assert_allclose(second["hidden"], np.asarray(whole["hidden"])[:, cut:], atol=1e-5)
     np.testing.assert_allclose(second["scale"], np.asarray(whole["scale"])[:, cut:], rtol=1e-5)
-    np.testing.assert_allclose(second["memory"], whole["memory"], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(second["state"], whole["state"], rtol=1e-5, atol=1e-5)
 
 
 def test_without_a_range_the_volatility_is_that_of_the_closes(market, views, config):
     inputs = series(market)
     bare = {**inputs, **{name: np.full_like(inputs[name], np.nan) for name in ("open", "high", "low", "volume")}}
-    found = views.days({**bare, "memory": np.zeros((1, views.memory_size), np.float32)})
+    found = views.days({**bare, "state": np.zeros((1, views.state_size), np.float32)})
     change = np.diff(np.log(inputs["close"][0].astype(float)))
     weights = 0.5 ** (np.arange(len(change))[::-1] / 20.0)
     expected = np.sqrt(np.sum(weights * change**2) / weights.sum())
@@ -102,7 +102,7 @@ def test_a_high_below_the_close_is_no_high(market, read):
 
 
 def test_a_still_middle_is_the_last_price_whatever_was_learned(market, config):
-    views = Views(dataclasses.replace(config, forecast=dataclasses.replace(config.forecast, middle="still")))
+    views = SubmodelBuilder(dataclasses.replace(config, forecast=dataclasses.replace(config.forecast, middle="still")))
     rng = np.random.default_rng(0)
     views.head.set_weights([rng.normal(0, 1, weight.shape) for weight in views.head.get_weights()])
     found = distribution_of(trainer_of(views.parts)(series(market)))
@@ -112,7 +112,7 @@ def test_a_still_middle_is_the_last_price_whatever_was_learned(market, config):
 
 def test_with_reversion_the_middle_hangs_on_the_way_from_the_averages(market, config):
     forecast = dataclasses.replace(config.forecast, middle="reversion")
-    views = Views(dataclasses.replace(config, forecast=forecast))
+    views = SubmodelBuilder(dataclasses.replace(config, forecast=forecast))
     back = views.head.get_layer("head_reversion")
     weights = np.zeros(back.get_weights()[0].shape)
     weights[1, 1] = -0.5  # of the half-life of 5 days, at the second horizon

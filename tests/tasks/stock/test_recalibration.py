@@ -18,7 +18,7 @@ from tasks.stock.calibration import NORMAL_KNOTS, between
 from tasks.stock.config import StockConfig
 from tasks.stock.model import FIELDS, trainer_of
 from tasks.stock.recalibration import RECENT, REFRESH, Answers, answers_of, recalibrate, recent_normals, walk_forward
-from tasks.stock.serving import EXAMPLES, servable, served_normals
+from tasks.stock.serving import EXAMPLES, export_spec, served_normals
 from tasks.stock.train import TASK
 
 
@@ -88,7 +88,7 @@ def test_an_answer_is_known_on_the_tickers_own_day(market, views, config):
 
 
 @pytest.fixture
-def facts(config):
+def metadata(config):
     return {
         "task": "stock",
         "table": dataclasses.asdict(config.table),
@@ -107,12 +107,12 @@ def file(market, tmp_path):
 
 
 def test_a_model_read_from_its_file_takes_up_a_new_calibration_and_keeps_its_weights(
-    views, config, facts, file, market, tmp_path, monkeypatch
+    views, config, metadata, file, market, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(recalibration, "FEWEST", 100)
-    views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles)).save(tmp_path / "a.keras")
+    views.whole(served_normals(np.asarray(metadata["normals"]), config.forecast.quantiles)).save(tmp_path / "a.keras")
     old = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    new, known, told = recalibrate(StockConfig(data=str(file)), old, facts)
+    new, known, told = recalibrate(StockConfig(data=str(file)), old, metadata)
     assert known["calibrated_until"] == told["prices until"] == "2020-03-30"
     new.save(tmp_path / "b.keras")
     new = keras.models.load_model(tmp_path / "b.keras", compile=False)
@@ -130,33 +130,33 @@ def test_a_model_read_from_its_file_takes_up_a_new_calibration_and_keeps_its_wei
 
 
 def test_a_version_is_renewed_as_the_next_one_and_itself_stays_as_it_was(
-    whole, facts, file, tmp_path, monkeypatch, capsys
+    whole, metadata, file, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(recalibration, "FEWEST", 100)
     folder = tmp_path / "models" / "stock"
     add_report = lambda aside: (aside / "card.md").write_text("the card")  # noqa: E731
-    first = export.publish(servable(whole, facts), folder, add_report)
+    first = export.publish(export_spec(whole, metadata), folder, add_report)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     arguments = ["recalibrate", "stock", "--data", str(file), "--output", str(tmp_path / "models")]
     assert main(arguments) == 0
-    second = export.latest(folder)
+    second = export.latest_version(folder)
     assert second.name == "2"
     card = (second / "card.md").read_text()
     assert card.startswith("> Calibrated anew by")
     assert "prices until: 2020-03-30" in card
     assert card.endswith("the card")
-    assert workflow.facts(second)["calibrated_until"] == "2020-03-30"
+    assert workflow.load_metadata(second)["calibrated_until"] == "2020-03-30"
     assert "80 % interval" in capsys.readouterr().out
     old, new = (workflow.predict(TASK, version, EXAMPLES)[-1]["price_quantiles"] for version in (first, second))
     assert not np.allclose(old, new, rtol=1e-4)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
-        patch.setattr(export, "verify", lambda servable, aside: _fail())
+        patch.setattr(export, "verify", lambda export_spec, aside: _fail())
         assert main(arguments) == 2
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == after
     file.write_text("Ticker,Date,Close\n")
     assert main(arguments) == 2
-    assert export.versions(folder) == [first, second]
+    assert export.list_versions(folder) == [first, second]
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
@@ -165,32 +165,32 @@ def _fail():
 
 
 @pytest.fixture
-def whole(views, config, facts):
-    return views.whole(served_normals(np.asarray(facts["normals"]), config.forecast.quantiles))
+def whole(views, config, metadata):
+    return views.whole(served_normals(np.asarray(metadata["normals"]), config.forecast.quantiles))
 
 
-def test_too_few_answers_are_refused_with_what_is_missing(whole, facts, file):
+def test_too_few_answers_are_refused_with_what_is_missing(whole, metadata, file):
     market = file.read_text().splitlines()
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
     with pytest.raises(DataError, match=r"76 forecasts of 3 trading days count; a calibration takes 200"):
-        recalibrate(StockConfig(data=str(file)), whole, facts)
+        recalibrate(StockConfig(data=str(file)), whole, metadata)
 
 
-def test_days_of_training_do_not_count(whole, facts, file, monkeypatch):
+def test_days_of_training_do_not_count(whole, metadata, file, monkeypatch):
     """What was learned from says nothing of what comes: its answers are too good."""
     monkeypatch.setattr(recalibration, "FEWEST", 10)
     monkeypatch.setattr("tasks.stock.calibration.FEWEST", 10)
-    _, all_days, _ = recalibrate(StockConfig(data=str(file)), whole, facts)
-    _, later, told = recalibrate(StockConfig(data=str(file)), whole, {**facts, "trained_until": "2020-03-10"})
+    _, all_days, _ = recalibrate(StockConfig(data=str(file)), whole, metadata)
+    _, later, told = recalibrate(StockConfig(data=str(file)), whole, {**metadata, "trained_until": "2020-03-10"})
     assert later["normals"] != all_days["normals"]
     assert told["1 trading days"].startswith(f"{3 * 19:,} answers")  # 11 to 29 March, three tickers
     with pytest.raises(DataError, match="after the days of training, up to 2020-03-29"):
-        recalibrate(StockConfig(data=str(file)), whole, {**facts, "trained_until": "2020-03-29"})
+        recalibrate(StockConfig(data=str(file)), whole, {**metadata, "trained_until": "2020-03-29"})
 
 
-def test_prices_older_than_the_calibration_are_refused(whole, facts, file):
+def test_prices_older_than_the_calibration_are_refused(whole, metadata, file):
     with pytest.raises(DataError, match=r"ends on 2020-03-30; the model was calibrated by prices until 2020-04-01"):
-        recalibrate(StockConfig(data=str(file)), whole, {**facts, "calibrated_until": "2020-04-01"})
+        recalibrate(StockConfig(data=str(file)), whole, {**metadata, "calibrated_until": "2020-04-01"})
 
 
 def test_with_few_answers_the_calibration_stays_as_it_was():

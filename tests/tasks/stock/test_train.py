@@ -10,7 +10,7 @@ import pytest
 from shared.sources import Origin, Splits
 from tasks.stock import train
 from tasks.stock.batches import WindowBatches, forecasts, open_panel
-from tasks.stock.model import distribution_of, parts_of, trainer_of
+from tasks.stock.model import distribution_of, get_submodels, trainer_of
 
 
 @pytest.fixture
@@ -25,21 +25,21 @@ def splits(market) -> Splits:
 
 def trained(config, splits, folder) -> tuple[np.ndarray, np.ndarray, set[str]]:
     """Returns how wide the forecasts are, the weights that make them so, and the weights' kinds."""
-    fitted = train.fit(config, splits, folder)
-    parts = parts_of(fitted.model)
+    trained_model = train.train_model(config, splits, folder)
+    parts = get_submodels(trained_model.model)
     panel = open_panel(splits.test, config.forecast)
     found = distribution_of(forecasts(trainer_of(parts), WindowBatches(panel, config.forecast)))
     width = np.asarray(found.from_normal(1.0)) - np.asarray(found.from_normal(-1.0))
-    kinds = {weight.dtype for weight in fitted.model.weights}
+    kinds = {weight.dtype for weight in trained_model.model.weights}
     return width, parts.head.get_layer("head_scale").get_weights()[0], kinds
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_exports_what_it_trained_in_float32(config, splits, tmp_path, precision):
-    config = replace(config, fit=replace(config.fit, epochs=4, patience=4))
+    config = replace(config, training=replace(config.training, epochs=4, patience=4))
     width, weights, _ = trained(config, splits, tmp_path / "plain")
-    _, fresh, _ = trained(replace(config, fit=replace(config.fit, learning_rate=1e-9)), splits, tmp_path / "fresh")
-    mixed = replace(config, fit=replace(config.fit, precision=precision))
+    _, fresh, _ = trained(replace(config, training=replace(config.training, learning_rate=1e-9)), splits, tmp_path / "fresh")
+    mixed = replace(config, training=replace(config.training, precision=precision))
     found, learned, kinds = trained(mixed, splits, tmp_path / "mixed")
     assert kinds == {"float32"}
     np.testing.assert_allclose(found, width, rtol=0.1)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shared.evaluation import Score, score_of_days
+from shared.evaluation import Score, block_bootstrap_score
 from shared.sources import Splits
 from tasks.stock.scores import block_length, by_day, mean_of
 
@@ -63,7 +63,7 @@ def scores(
             continue
         for name, parts in errors.items():
             sums = by_day(np.concatenate(days), np.concatenate(parts)[:, None])
-            found.append(score_of_days(name, f"path_mse_{length}d", sums, mean_of, block_length(length)))
+            found.append(block_bootstrap_score(name, f"path_mse_{length}d", sums, mean_of, block_length(length)))
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared import checking, task
+from shared import data_summary, task
 from shared.sources import Origin, Splits
 
 ORIGIN = Origin("x", "x", "", "", "")
@@ -14,7 +14,7 @@ ORIGIN = Origin("x", "x", "", "", "")
 
 def told(column, **options):
     frame = pd.DataFrame({"x": column})
-    rows = checking.described(Splits(frame, frame.head(0), frame.head(1), ORIGIN, **options))
+    rows = data_summary.summarize_splits(Splits(frame, frame.head(0), frame.head(1), ORIGIN, **options))
     return {row[0]: row[1:] for row in rows}
 
 
@@ -41,16 +41,16 @@ def test_records_are_counted_and_an_empty_split_is_nothing():
 
 
 def test_a_column_is_shown_as_the_task_says_or_not_at_all():
-    seconds = told([0, 86_400], shown={"x": lambda column: pd.to_datetime(column, unit="s").rename("time")})
+    seconds = told([0, 86_400], display={"x": lambda column: pd.to_datetime(column, unit="s").rename("time")})
     assert seconds["time"][0] == "1970-01-01 to 1970-01-02"
-    assert "x" not in told([1], shown={"x": None})
+    assert "x" not in told([1], display={"x": None})
 
 
-@pytest.mark.parametrize("name", task.task_names())
+@pytest.mark.parametrize("name", task.list_task_names())
 def test_every_task_s_sample_can_be_told(name):
-    loaded, config = task.task(name), task.presets(name)["sample"]
+    loaded, config = task.load_task(name), task.load_presets(name)["sample"]
     splits = loaded.load(config)
-    rows = {row[0]: row[1:] for row in checking.described(splits)}
+    rows = {row[0]: row[1:] for row in data_summary.summarize_splits(splits)}
     assert rows["records"] == [f"{splits.size(part):,}" for part in ("train", "validation", "test")]
     assert len(rows) > 1
     assert not {"store", "start"} & set(rows)

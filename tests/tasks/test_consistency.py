@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from tests.foreign import MADE
-from tests.test_pages import ROOT
+from tests.test_readme_commands import ROOT
+from tests.user_files import MADE
 
 FILES = {"__init__.py", "config.py", "data.py", "sample.py", "model.py", "train.py", "serving.py", "evaluate.py"}
 FILES |= {"README.md", "results.json", "picture.png"}

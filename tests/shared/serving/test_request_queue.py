@@ -11,7 +11,7 @@ import pytest
 
 from shared.serving.batching import Batching
 from shared.serving.errors import ServingError
-from shared.serving.gathering import Gathering, Waiting
+from shared.serving.request_queue import Gathering, Waiting
 
 SOON = 60.0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from shared import cli
-from tests.foreign import MADE
+from tests.user_files import MADE
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^    \$ .*\n(?:    .*\n)*", re.MULTILINE)

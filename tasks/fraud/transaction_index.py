@@ -18,7 +18,7 @@ UNKNOWN = -1
 
 
 @dataclass(frozen=True)
-class Ledger:
+class TransactionIndex:
     """Rows of all cards, one card after the other, each in time order; equal times keep the order they came in."""
 
     fields: Mapping[str, np.ndarray]
@@ -60,7 +60,7 @@ class Ledger:
         }
 
 
-def open_ledger(frame: pd.DataFrame, delay_days: float) -> Ledger:
+def build_transaction_index(frame: pd.DataFrame, delay_days: float) -> TransactionIndex:
     """Orders a table of transactions.
 
     Args:
@@ -83,13 +83,13 @@ def open_ledger(frame: pd.DataFrame, delay_days: float) -> Ledger:
         terminals = pd.factorize(frame["terminal"].to_numpy()[order])[0].astype(np.int64)
         labelled = frame["fraud"].to_numpy(np.int8)[order] != UNKNOWN
         reports, known = _known_of_terminals(terminals, fields["time"], round(delay_days * 86_400), labelled)
-    return Ledger(fields, frame["fraud"].to_numpy(np.int8)[order], first, order, terminals, reports, known)
+    return TransactionIndex(fields, frame["fraud"].to_numpy(np.int8)[order], first, order, terminals, reports, known)
 
 
 def _known_of_terminals(
     terminals: np.ndarray, time: np.ndarray, delay: int, labelled: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `Ledger.reports` and `Ledger.known`: of a row's terminal, the labelled rows at least `delay` seconds older."""
+    """Returns `TransactionIndex.reports` and `TransactionIndex.known`: of a row's terminal, the labelled rows at least `delay` seconds older."""
     since = time - time.min()
     span = int(since.max()) + 1
     key = terminals * span + since

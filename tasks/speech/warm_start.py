@@ -9,7 +9,7 @@ import numpy as np
 
 from shared import keras_file, workflow
 from shared.errors import DataError
-from tasks.speech.model import Parts, parts_of
+from tasks.speech.model import Submodels, get_submodels
 
 SYMBOLS, MEL = "symbols", "mel"
 
@@ -19,7 +19,7 @@ def begin_with(model: keras.Model, alphabet: str, version: Path) -> None:
     keeps its own.
 
     Args:
-        model: from `tasks.speech.model.Views.whole`.
+        model: from `tasks.speech.model.SubmodelBuilder.whole`.
         alphabet: its characters by number, from 1.
         version: a folder that `lstm-suite train speech` exported, of the same bands and sizes.
 
@@ -27,10 +27,10 @@ def begin_with(model: keras.Model, alphabet: str, version: Path) -> None:
         ExportError: it is no exported version.
         DataError: it is of another task, or was trained with other bands or sizes.
     """
-    facts = workflow.facts(version)
-    if facts.get("task") != "speech":
-        raise DataError(f"{version}: is a model of {facts.get('task')}. Name a version of speech.")
-    mine, theirs = parts_of(model), parts_of(keras_file.load(version / "model.keras"))
+    metadata = workflow.load_metadata(version)
+    if metadata.get("task") != "speech":
+        raise DataError(f"{version}: is a model of {metadata.get('task')}. Name a version of speech.")
+    mine, theirs = get_submodels(model), get_submodels(keras_file.load(version / "model.keras"))
     if not _same_bands(mine, theirs):
         raise DataError(
             f"{version}: was trained on other bands. Give --features.mels, --features.lowest and --features.highest as it was."
@@ -42,7 +42,7 @@ def begin_with(model: keras.Model, alphabet: str, version: Path) -> None:
         )
     for one, other in pairs:
         one.assign(other)
-    rows = [0] + [facts["alphabet"].find(sign) + 1 for sign in alphabet]
+    rows = [0] + [metadata["alphabet"].find(sign) + 1 for sign in alphabet]
     known = [k for k, row in enumerate(rows) if row or k == 0]  # the blank is the first
     layer, there = (parts.reading.get_layer(SYMBOLS) for parts in (mine, theirs))
     weights = [np.array(weight) for weight in layer.get_weights()]
@@ -51,11 +51,11 @@ def begin_with(model: keras.Model, alphabet: str, version: Path) -> None:
     layer.set_weights(weights)
 
 
-def _same_bands(one: Parts, other: Parts) -> bool:
+def _same_bands(one: Submodels, other: Submodels) -> bool:
     mels = [parts.hearing.get_layer(MEL).get_weights()[0] for parts in (one, other)]
     return mels[0].shape == mels[1].shape and bool(np.allclose(*mels))
 
 
-def _but_symbols(parts: Parts) -> list[keras.Variable]:
+def _but_symbols(parts: Submodels) -> list[keras.Variable]:
     symbols = {id(weight) for weight in parts.reading.get_layer(SYMBOLS).weights}
     return [weight for weight in parts.reading.weights if id(weight) not in symbols]

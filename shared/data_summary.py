@@ -9,11 +9,11 @@ from shared.sources import Splits
 
 FEW = 8  # different values that are told one by one
 LONG = 20  # characters of a value that is told
-HEAD = ["column", "training", "validation", "test"]
+HEADER = ["column", "training", "validation", "test"]
 
 
-def described(splits: Splits) -> list[list[str]]:
-    """Returns a line for each column, as `HEAD` says, the first of the records themselves.
+def summarize_splits(splits: Splits) -> list[list[str]]:
+    """Returns a line for each column, as `HEADER` says, the first of the records themselves.
 
     Numbers and times are told by the least and the greatest, texts by how many there are of each where they are few, and else
     by how many differ and how long they are.
@@ -24,7 +24,7 @@ def described(splits: Splits) -> list[list[str]]:
     parts = [splits.train, splits.validation, splits.test]
     rows = [["records", *(f"{splits.size(name):,}" for name in ("train", "validation", "test"))]]
     for name in splits.train.columns:
-        show = splits.shown.get(name, lambda column: column)
+        show = splits.display.get(name, lambda column: column)
         if show is None:
             continue
         columns = [show(part[name]) if name in part else pd.Series(dtype=object) for part in parts]

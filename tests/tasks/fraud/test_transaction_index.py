@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.fraud.ledger import UNKNOWN, open_ledger
+from tasks.fraud.transaction_index import UNKNOWN, build_transaction_index
 
 DAY = 86_400
 
 
 def test_cards_come_one_after_the_other_each_in_time_order(frame):
-    ledger = open_ledger(frame.iloc[::-1].reset_index(drop=True), 7)
+    ledger = build_transaction_index(frame.iloc[::-1].reset_index(drop=True), 7)
     cards = frame["card"].to_numpy()[::-1][ledger.order]
     for first in np.unique(ledger.first):
         rows = np.flatnonzero(ledger.first == first)
@@ -21,11 +21,11 @@ def test_cards_come_one_after_the_other_each_in_time_order(frame):
 
 def test_transactions_of_one_second_keep_the_order_they_came_in(frame):
     frame = frame.assign(time=frame["time"].iloc[0], card="one")
-    np.testing.assert_array_equal(open_ledger(frame, 7).order, np.arange(len(frame)))
+    np.testing.assert_array_equal(build_transaction_index(frame, 7).order, np.arange(len(frame)))
 
 
 def test_a_terminals_fields_are_its_newest_transactions_beyond_the_delay(frame):
-    ledger, count = open_ledger(frame, 7), 3
+    ledger, count = build_transaction_index(frame, 7), 3
     answer = ledger.terminal_fields(np.arange(len(frame)), count)
     for row, origin in enumerate(ledger.order):
         now = frame.iloc[origin]
@@ -38,14 +38,14 @@ def test_a_terminals_fields_are_its_newest_transactions_beyond_the_delay(frame):
 
 
 def test_rows_that_are_padding_know_nothing(frame):
-    answer = open_ledger(frame, 7).terminal_fields(np.array([[-1, 50]]), 3)
+    answer = build_transaction_index(frame, 7).terminal_fields(np.array([[-1, 50]]), 3)
     assert (answer["terminal_fraud"][0, 0] == UNKNOWN).all()
     assert answer["terminal_time"].shape == (1, 2, 3)
 
 
 def test_transactions_without_a_label_are_nobodys_report(frame):
     frame.loc[frame.index[:50], "fraud"] = UNKNOWN
-    ledger = open_ledger(frame, 7)
+    ledger = build_transaction_index(frame, 7)
     answer = ledger.terminal_fields(np.arange(len(frame)), 100)
     latest_unlabelled = frame["time"].iloc[49]
     times = answer["terminal_time"][answer["terminal_fraud"] != UNKNOWN]
@@ -54,13 +54,13 @@ def test_transactions_without_a_label_are_nobodys_report(frame):
 
 def test_neither_the_future_nor_undelayed_labels_change_what_a_row_knows(frame):
     cut = frame["time"].iloc[70]
-    known = open_ledger(frame, 7)
+    known = build_transaction_index(frame, 7)
     changed = frame.copy()
     later = changed["time"] > cut
     changed.loc[later, "amount"] *= 9
     late_labels = changed["time"] > cut - 7 * DAY
     changed.loc[late_labels, "fraud"] = 1 - changed.loc[late_labels, "fraud"]
-    other = open_ledger(changed, 7)
+    other = build_transaction_index(changed, 7)
     rows = np.flatnonzero(known.fields["time"] <= cut)
     before, after = (ledger.terminal_fields(rows, 10) for ledger in (known, other))
     for name, values in before.items():
