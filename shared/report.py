@@ -1,37 +1,39 @@
-"""What is written beside a model: `metrics.json`, `card.md` and plots."""
+"""The report beside an exported model: `card.md`, one page; `report.html`, everything; `metrics.json`, `request.json` and plots."""
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import platform
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 
 from shared import plots
 from shared.config import as_dict
 from shared.evaluation import Score
+from shared.json_values import json_ready
+from shared.metric_format import badness, best_baseline, format_score, format_value, title
 from shared.sources import Splits
-from shared.task import Evaluation, Task, TrainedModel
+from shared.task import Evaluation, ExportSpec, Signature, Task, TrainedModel, load_summary
 
-LOWER_IS_BETTER = {"log_loss", "expected_calibration_error", "crps", "pinball", "log_score", "mase", "path_mse"}
-LOWER_IS_BETTER |= {"perplexity", "perplexity_adaptive", "perplexity_dynamic", "bits_per_character"}
-LOWER_IS_BETTER |= {"word_error_rate", "character_error_rate"}
-HORIZON = re.compile(r"_\d+d$")
-"""What ends the name of a metric of so many days ahead."""
-COVERAGE = re.compile(r"coverage_(\d+)$")
-"""The name of a share that should be so many percent."""
-WIDE = 6  # metrics that stand side by side in a table
+MAX_COLUMNS = 6
+"""Metrics that are the columns of a table; with more metrics, they are its rows."""
+MAX_HEADLINES = 5
+"""Metrics on the card."""
+MAX_SHOWN_REQUEST = 400
+"""Characters of a request that the card shows; a longer one is only in request.json."""
+TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything a report tells of."""
+    """Everything about a training run that the report shows."""
 
     task: Task
     config: Any
@@ -39,46 +41,67 @@ class Run:
     trained_model: TrainedModel
     evaluation: Evaluation
     command: str
-    """The command line that repeats the run."""
+    """Command line that repeats the run."""
 
     @property
     def minutes(self) -> float:
-        """Training time in minutes: everything up to the trained model; of an interrupted run the whole epochs count."""
+        """Training time in minutes, until the model was trained; of an interrupted run, the completed epochs count."""
         return self.trained_model.history.seconds / 60
 
+    @property
+    def own_models(self) -> tuple[str, ...]:
+        """Names of the scores that belong to the trained model and its components, not to a baseline."""
+        return ("exported", *self.trained_model.components)
 
-def write(run: Run, folder: Path) -> None:
-    """Writes `metrics.json`, `card.md` and `plots/` into a folder."""
+    @property
+    def notes(self) -> dict[str, Any]:
+        """Further values of the training and the evaluation."""
+        return {**self.trained_model.notes, **self.evaluation.notes}
+
+
+def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
+    """Writes the report of a run.
+
+    Args:
+        run: the training run.
+        spec: the exported signatures.
+        folder: folder to write to.
+        base_path: folder that holds the published versions of the model, for the commands on the card.
+    """
     metrics = {
         "task": run.task.name,
         "results": results(run),
         "history": run.trained_model.history.epochs,
         "best_epoch": run.trained_model.history.best_epoch,
-        "notes": {**run.trained_model.notes, **run.evaluation.notes},
+        "notes": run.notes,
         "config": as_dict(run.config),
         "data": run.splits.origin.__dict__,
         "machine": machine(),
     }
-    text = json.dumps(_json_ready(metrics), indent=2, allow_nan=False)
+    text = json.dumps(json_ready(metrics), indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(text + "\n", encoding="utf-8")
-    (folder / "card.md").write_text(card(run, folder.parent), encoding="utf-8")
-    drawn = folder / "plots"
-    drawn.mkdir(exist_ok=True)
-    plots.learning_curve(run.trained_model.history.epochs, drawn / "learning_curve.png")
+    signature = next(iter(spec.signatures.values()))
+    request = json.dumps(json_request(signature.example_request), ensure_ascii=False)
+    (folder / "request.json").write_text(request + "\n", encoding="utf-8")
+    (folder / "card.md").write_text(card(run, spec, base_path), encoding="utf-8")
+    plots_folder = folder / "plots"
+    plots_folder.mkdir(exist_ok=True)
+    plots.learning_curve(run.trained_model.history.epochs, plots_folder / "learning_curve.png")
     for name, draw in run.evaluation.plots.items():
-        draw(drawn / name)
+        draw(plots_folder / name)
+    (folder / "report.html").write_text(html_report(run, plots_folder), encoding="utf-8")
 
 
 def results(run: Run) -> list[dict[str, Any]]:
-    """Returns one row for each score, of the exported model and its parts beside the best baseline by that metric.
+    """Returns one row per score; scores of the model and its components are beside the best baseline by the same metric.
 
-    The form is that of every `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value,
-    minutes, seeds, command. Of a baseline's own rows, baseline, baseline_value and minutes are None.
+    The rows have the form of `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value, minutes,
+    seeds, command. In the rows of the baselines, baseline, baseline_value and minutes are None.
     """
-    own = ("exported", *run.trained_model.components)
     rows = []
     for score in run.evaluation.scores:
-        baseline = best_baseline(run.evaluation.scores, score.metric, own) if score.model in own else None
+        is_own = score.model in run.own_models
+        baseline = best_baseline(run.evaluation.scores, score.metric, run.own_models) if is_own else None
         rows.append(
             {
                 "model": score.model,
@@ -90,7 +113,7 @@ def results(run: Run) -> list[dict[str, Any]]:
                 "high": round(score.high, 5),
                 "baseline": baseline.model if baseline else None,
                 "baseline_value": round(baseline.value, 5) if baseline else None,
-                "minutes": round(run.minutes, 1) if score.model in own else None,
+                "minutes": round(run.minutes, 1) if is_own else None,
                 "seeds": [run.config.training.seed],
                 "command": run.command,
             }
@@ -98,109 +121,170 @@ def results(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def best_baseline(scores: Sequence[Score], metric: str, own: Sequence[str]) -> Score | None:
-    """Returns the best score by a metric among the models that are not one's own."""
-    others = [s for s in scores if s.metric == metric and s.model not in own and np.isfinite(s.value)]
-    name = HORIZON.sub("", metric)
-    wanted = COVERAGE.match(name)
-    if wanted:
-        return min(others, key=lambda s: abs(s.value - int(wanted[1]) / 100), default=None)
-    return (min if name in LOWER_IS_BETTER else max)(others, key=lambda s: s.value, default=None)
-
-
 def machine() -> str:
-    """Returns the kind of machine, without its name."""
+    """Returns the kind of the machine, without its name."""
     return f"{os.cpu_count()} cores, {_processor()}, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
 
 
-def card(run: Run, base_path: Path) -> str:
-    """Returns the model card in Markdown; `base_path` is the folder that holds the versions."""
-    served = base_path if base_path.is_absolute() else f"$PWD/{base_path}"
+def card(run: Run, spec: ExportSpec, base_path: Path) -> str:
+    """Returns the model card: one page of Markdown.
+
+    Args:
+        run: the training run.
+        spec: the exported signatures.
+        base_path: folder that holds the published versions of the model.
+    """
+    models = base_path.parent if base_path.is_absolute() else f"$PWD/{base_path.parent}"
+    name, signature = next(iter(spec.signatures.items()))
     origin, history = run.splits.origin, run.trained_model.history
-    sizes = ", ".join(f"{name} {run.splits.size(name):,}" for name in ("train", "validation", "test"))
-    signature, request = next(iter(run.task.export_spec(run.trained_model.model, run.trained_model.metadata).signatures.items()))
-    notes = "\n".join(f"- {k}: {_short(v)}" for k, v in {**run.trained_model.notes, **run.evaluation.notes}.items())
-    return f"""# {run.task.name}
+    sizes = ", ".join(f"{split} {run.splits.size(split):,}" for split in ("train", "validation", "test"))
+    return f"""# {run.task.name.replace("_", " ").capitalize()}
 
-{run.evaluation.output_description}
+{load_summary(run.task.name)} {run.evaluation.output_description}
 
-## Scores on the test split
+## Scores
 
-95 % bootstrap intervals over the examples, or over what they belong together in, such as days or speakers. `exported` is what this folder serves.
+{_headline_table(run)}
 
-{score_table(run.evaluation.scores)}
+{verdict(run)} The intervals are 95 % bootstrap intervals. `report.html` has all scores, models and plots.
 
-{notes}
+## Limits
 
-## Data
+{run.task.limitations}
 
-| | |
-|---|---|
-| data | {origin.name} ({origin.location}) |
-| licence | {origin.licence} |
-| sha256 | `{origin.sha256}` |
-| split | {origin.split}: {sizes} |
+## Usage
+
+    lstm-suite serve --models "{models}"
+    curl -d @request.json http://localhost:8501/v1/models/{run.task.name}:predict
+
+`request.json` is in this folder.{_shown_request(signature)} `tensorflow_model_server --rest_api_port=8501
+--model_name={run.task.name} --model_base_path="{models}/{run.task.name}"` serves the same API. Inputs of `{name}`:
+
+{_input_table(signature)}
 
 ## Training
 
 | | |
 |---|---|
+| data | {origin.name} ({origin.location}) |
+| licence of the data | {origin.licence} |
+| sha256 of the data | `{origin.sha256}` |
+| split | {origin.split_description}: {sizes} |
 | command | `{run.command}` |
 | seed | {run.config.training.seed} |
 | epochs | {len(history.epochs)}, best {history.best_epoch} |
 | minutes | {run.minutes:.1f} |
 | machine | {machine()} |
-
-## Serving
-
-Signature `{signature}`: {", ".join(f"`{name}` {spec.dtype.name} {spec.shape}" for name, spec in request.inputs.items())}.
-
-    tensorflow_model_server --rest_api_port=8501 --model_name={run.task.name} --model_base_path="{served}"
-    curl -d '{json.dumps(_json_request(request.request))}' http://localhost:8501/v1/models/{run.task.name}:predict
-
-## Limits
-
-{run.task.limitations}
 """
 
 
-def score_table(scores: Sequence[Score]) -> str:
-    """Returns a Markdown table of the scores with their intervals (see `score_grid`)."""
-    head, *rows = score_grid(scores, lambda s: f"{s.value:.4f} ({s.low:.4f}–{s.high:.4f})")
-    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *rows))
+def verdict(run: Run) -> str:
+    """Returns a sentence that says whether the exported model or the best baseline has the better primary metric."""
+    metric = run.task.primary_metric
+    model = next(s for s in run.evaluation.scores if s.model == "exported" and s.metric == metric)
+    baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
+    if baseline is None or not np.isfinite(model.value):
+        return f"There is no baseline with a defined {title(metric)}."
+    values = f"{format_value(metric, model.value)} and {format_value(metric, baseline.value)}"
+    difference = badness(metric, baseline.value) - badness(metric, model.value)
+    if format_value(metric, model.value) == format_value(metric, baseline.value):
+        return f"By {title(metric)}, the model and the best baseline, {baseline.model}, are equal ({values})."
+    word = "better" if difference > 0 else "worse"
+    overlap = model.low <= baseline.high and baseline.low <= model.high
+    caution = " Their intervals overlap, so the difference may be chance." if overlap else ""
+    return f"By {title(metric)}, the model is {word} than the best baseline, {baseline.model} ({values}).{caution}"
 
 
-def score_grid(scores: Sequence[Score], form: Callable[[Score], str]) -> list[list[str]]:
-    """Returns a line of names and a line for each model, a column for each metric; of many metrics, the other way round.
+def html_report(run: Run, plots_folder: Path) -> str:
+    """Returns the whole report as one HTML page that needs no network: tables, notes, settings and the plots inlined.
 
     Args:
-        scores: of any models and metrics.
-        form: writes one score.
+        run: the training run.
+        plots_folder: folder with the plots as .png files.
+    """
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    header, *rows = score_grid(run.evaluation.scores, format_score, title)
+    images = {path.stem.replace("_", " "): _data_url(path) for path in sorted(plots_folder.glob("*.png"))}
+    return template.render(
+        run=run,
+        title=run.task.name.replace("_", " ").capitalize(),
+        summary=load_summary(run.task.name),
+        verdict=verdict(run),
+        header=header,
+        rows=rows,
+        images=images,
+        notes=json_ready(run.notes),
+        config=as_dict(run.config),
+        sizes={split: run.splits.size(split) for split in ("train", "validation", "test")},
+        machine=machine(),
+        history=run.trained_model.history,
+    )
+
+
+def score_table(scores: Sequence[Score]) -> str:
+    """Returns a Markdown table of scores with their intervals (see `score_grid`)."""
+    return markdown_table(score_grid(scores, lambda s: f"{s.value:.4f} ({s.low:.4f}–{s.high:.4f})"))
+
+
+def score_grid(
+    scores: Sequence[Score], form: Callable[[Score], str], name_of: Callable[[str], str] = str
+) -> list[list[str]]:
+    """Returns a header and one row per model, one column per metric; of many metrics, one row per metric.
+
+    Args:
+        scores: scores of any models and metrics.
+        form: function that writes one score.
+        name_of: function that writes the name of a metric.
     """
     metrics, models = (list(dict.fromkeys(getattr(s, part) for s in scores)) for part in ("metric", "model"))
     cells = {(s.model, s.metric): form(s) for s in scores}
-    if len(metrics) > WIDE:
-        return [["metric", *models], *([name, *(cells.get((m, name), "") for m in models)] for name in metrics)]
-    return [["model", *metrics], *([m, *(cells.get((m, name), "") for name in metrics)] for m in models)]
+    if len(metrics) > MAX_COLUMNS:
+        rows = [[name_of(metric), *(cells.get((m, metric), "") for m in models)] for metric in metrics]
+        return [["metric", *models], *rows]
+    rows = [[m, *(cells.get((m, metric), "") for metric in metrics)] for m in models]
+    return [["model", *map(name_of, metrics)], *rows]
 
 
-def _json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    return {"instances": [{name: values[:1].tolist()[0] for name, values in request.items()}]}
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Returns a Markdown table; the first row is its header."""
+    header, *others = rows
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *others))
 
 
-def _json_ready(value: Any) -> Any:
-    """JSON knows no NaN: a metric that is not defined on the data is null."""
-    if isinstance(value, Mapping):
-        return {key: _json_ready(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_ready(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+def json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Returns the first row of an example request as the body of a REST request."""
+    return {"instances": [{name: json_ready(values[0]) for name, values in request.items()}]}
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_short(item)}" for name, item in value.items())
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _headline_table(run: Run) -> str:
+    scores = [s for s in run.evaluation.scores if s.model == "exported"]
+    scores.sort(key=lambda s: s.metric != run.task.primary_metric)  # the primary metric first
+    rows = [["metric", "model", "best baseline"]]
+    for score in scores[:MAX_HEADLINES]:
+        baseline = best_baseline(run.evaluation.scores, score.metric, run.own_models)
+        beside = f"{format_score(baseline)} ({baseline.model})" if baseline else ""
+        rows.append([title(score.metric), format_score(score), beside])
+    return markdown_table(rows)
+
+
+def _shown_request(signature: Signature) -> str:
+    request = json.dumps(json_request(signature.example_request), ensure_ascii=False)
+    return f" It holds `{request}`." if len(request) <= MAX_SHOWN_REQUEST else ""
+
+
+def _input_table(signature: Signature) -> str:
+    rows = [["input", "dtype", "shape"]]
+    for name, spec in signature.inputs.items():
+        shape = ", ".join("any" if size is None else str(size) for size in spec.shape)
+        rows.append([f"`{name}`", spec.dtype.name, f"({shape})"])
+    return markdown_table(rows)
+
+
+def _data_url(path: Path) -> str:
+    return f"data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _processor() -> str:

@@ -1,7 +1,7 @@
-"""The contract a task fulfils: a few functions and plain records, collected in one `Task`.
+"""The contract of a task: a few functions and frozen records, collected in one `Task`.
 
-The suite finds tasks by listing the folder `tasks/`. Each has `config.py` with `SUMMARY` and `PRESETS` (light, for the
-command line) and `train.py` with `TASK`.
+The suite finds tasks by listing the folder `tasks/`. Each task has `config.py` with `SUMMARY`, `INPUT`, `OUTPUT`, `EXAMPLE_DATA`
+and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from shared.config import TaskConfig
 from shared.errors import SuiteError
 
-if TYPE_CHECKING:  # the command line asks for presets before anything heavy is loaded
+if TYPE_CHECKING:  # the command line reads presets before anything heavy is imported
     import numpy as np
 
     from shared.evaluation import Score
@@ -25,36 +25,36 @@ if TYPE_CHECKING:  # the command line asks for presets before anything heavy is 
 
 
 Predictor = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""From a request, arrays by the input's name, to an exported model's answers, arrays by the output's name."""
+"""Function from a request, arrays by input name, to the outputs of an exported model, arrays by output name."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A trained model and what is known of it."""
+    """A trained model with its metadata and the history of its training."""
 
     model: Any
-    """Keras model from raw inputs to answers; what `model.keras` holds."""
+    """Keras model from raw inputs to outputs; `model.keras` holds it."""
     metadata: dict[str, Any]
-    """JSON-ready values that decoding needs, such as the labels; kept beside the model."""
+    """JSON-ready values that decoding needs, such as the labels; `task.json` holds them."""
     history: History
     components: Mapping[str, Any] = field(default_factory=dict)
-    """Submodels that are judged by themselves, by their names in the results."""
+    """Components of the model that are evaluated separately, by their names in the results."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """JSON-ready values for the model card."""
+    """JSON-ready values for the report."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model and its baselines do on the test split."""
+    """Scores of a model and its baselines on the test split."""
 
     scores: list[Score]
-    """Of the exported model, which is called `exported`, its parts and the baselines."""
+    """Scores of the exported model, which is called `exported`, of its components, and of the baselines."""
     output_description: str
-    """A line for the card that says what the outputs mean."""
+    """One sentence for the model card that explains the outputs."""
     plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    """File names, such as "reliability.png", and what draws them to a path."""
+    """File names, such as "reliability.png", with functions that draw the plot to a path."""
     notes: Mapping[str, Any] = field(default_factory=dict)
-    """JSON-ready values for the model card."""
+    """JSON-ready values for the report."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,16 @@ class Signature:
     """One signature of a SavedModel."""
 
     function: Callable[..., dict[str, Any]]
-    """From tensors to named outputs, in TensorFlow operations and the Keras model."""
+    """Function from tensors to named outputs, made of TensorFlow operations and the Keras model."""
     inputs: Mapping[str, Any]
     """`tf.TensorSpec` of each argument, by name."""
     example_request: Mapping[str, np.ndarray]
-    """A request that shows the form; recorded as warm-up and used to verify the export."""
+    """Example request; it becomes the warm-up request and verifies the export."""
 
 
 @dataclass(frozen=True)
 class ExportSpec:
-    """What the exporter writes. The first signature is `serving_default`."""
+    """Everything that the exporter writes. The first signature is `serving_default`."""
 
     model: Any
     signatures: Mapping[str, Signature]
@@ -84,57 +84,72 @@ class Task:
 
     name: str
     load: Callable[[Any], Splits]
-    """Raw records of a configuration's data, in three splits."""
+    """Reads the data of a configuration into three splits of raw records."""
     train: Callable[[Any, Splits, Path], TrainedModel]
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
     evaluate: Callable[[TrainedModel, Splits, Any], Evaluation]
-    """Judges the exported model, its parts and the baselines on the test split."""
+    """Scores the exported model, its components and the baselines on the test split."""
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
-    """From the Keras model and its metadata to signatures."""
+    """Builds the signatures from the Keras model and its metadata."""
     score_file: Callable[[Any, str, dict[str, Any], Predictor], list[Score]]
-    """Scores an exported model, by its metadata and its answers, on the labelled records of a file."""
+    """Scores an exported model on a file of labelled records, from its metadata and its predictions."""
+    read_inputs: Callable[[Any, str, dict[str, Any]], Sequence[str]]
+    """Reads the inputs of `predict` from a file, one string per record, with the columns of the configuration or, where these have
+    their defaults, of the model's metadata."""
     predict: Callable[[Sequence[str], dict[str, Any], Predictor], Mapping[str, np.ndarray]]
-    """Answers lines of a user's input by an exported model: outputs by name, one value or row a line."""
+    """Computes the predictions of an exported model for inputs: outputs by name, one value or row per input."""
     primary_metric: str
-    """The metric of the headline."""
+    """Name of the most important metric."""
     example_inputs: Sequence[str]
-    """Inputs that a demonstration answers."""
+    """Inputs for a demonstration."""
     limitations: str
-    """What the model is not for; printed on its card."""
+    """What the model is not suitable for; the model card prints it."""
     evaluation_signature: str = "serving_default"
-    """The signature that `judge` asks."""
+    """Signature that `score_file` calls."""
     recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
-    """From a configuration whose `data` hold answers that came in since, the Keras model and its metadata to both calibrated anew,
-    and what changed, to be told; None where the task has no such thing."""
+    """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
+    metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
+    needs updates."""
 
 
 def list_task_names() -> list[str]:
-    """Returns the names of all tasks, without loading them."""
+    """Returns the names of all tasks without importing them."""
     import tasks
 
     return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
 
 
 def load_presets(name: str) -> Mapping[str, TaskConfig]:
-    """Returns a task's configurations by the presets' names, without loading TensorFlow."""
-    return _module(name, "config").PRESETS
+    """Returns the configurations of a task by preset name, without importing TensorFlow."""
+    return _import_module(name, "config").PRESETS
 
 
 def load_summary(name: str) -> str:
-    """Returns one line that says what a task does."""
-    return _module(name, "config").SUMMARY
+    """Returns one sentence that describes a task."""
+    return _import_module(name, "config").SUMMARY
+
+
+def load_example_data(name: str) -> str:
+    """Returns a value for `--data` that shows which data a task takes."""
+    return _import_module(name, "config").EXAMPLE_DATA
+
+
+def load_input_and_output(name: str) -> tuple[str, str]:
+    """Returns short descriptions of the input and of the output of a task."""
+    config = _import_module(name, "config")
+    return config.INPUT, config.OUTPUT
 
 
 def load_task(name: str) -> Task:
-    """Loads a task.
+    """Imports a task.
 
     Raises:
         SuiteError: there is no such task.
     """
-    return _module(name, "train").TASK
+    return _import_module(name, "train").TASK
 
 
-def _module(name: str, part: str) -> Any:
+def _import_module(name: str, module: str) -> Any:
     if name not in list_task_names():
         raise SuiteError(f'There is no task "{name}". Choose one of {", ".join(list_task_names())}.')
-    return importlib.import_module(f"tasks.{name}.{part}")
+    return importlib.import_module(f"tasks.{name}.{module}")

@@ -1,4 +1,4 @@
-"""From a configuration to a published version: load, fit, judge, export. The same for every task."""
+"""From a configuration to a published version: load, train, evaluate, export. The flow is the same for every task."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
 from shared.task import Predictor, Task
 
+REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
+"""Files of the report, beside the folder `plots`."""
+
 
 def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Run]:
-    """Trains, judges and exports one task.
+    """Trains, evaluates and exports one task.
 
     Args:
         task: the task.
-        config: one of its configurations.
-        command: the command line that repeats the run, for the card.
+        config: a configuration of this task.
+        command: command line that repeats the run, for the report.
 
     Returns:
-        The published version's folder and the run.
+        The folder of the published version, and the run.
 
     Raises:
-        SuiteError: bad data, a diverged training or a failed export; earlier versions are untouched.
+        SuiteError: the data cannot be used, training diverged, or the export failed. Earlier versions stay unchanged.
     """
     splits = task.load(config)
     folder = Path(config.output).expanduser() / task.name
@@ -39,82 +42,92 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
         run_folder = _run_folder(folder, config, splits.origin.sha256)
         trained_model = task.train(config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise SuiteError(f"{folder}: the run could not go on: {export.error_hint(error)}.") from error
-    run = report.Run(task, config, splits, trained_model, task.evaluate(trained_model, splits, config), command)
-    export_spec = task.export_spec(trained_model.model, trained_model.metadata)
-    version = export.publish(export_spec, folder, add_report=lambda aside: report.write(run, aside))
+        raise SuiteError(f"{folder}: training stopped: {export.error_hint(error)}.") from error
+    evaluation = task.evaluate(trained_model, splits, config)
+    spec = task.export_spec(trained_model.model, trained_model.metadata)
+    run = report.Run(task, config, splits, trained_model, evaluation, command)
+    version = export.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)
     return version, run
 
 
 def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]:
-    """Judges an exported version on the labelled records of a file, through its SavedModel.
+    """Scores an exported version on a file of labelled records, through its SavedModel.
 
     Raises:
-        SuiteError: the file cannot be used, or holds a label that the model does not know.
+        SuiteError: the file cannot be used, or has a label that the model does not know.
     """
     return task.score_file(config, source, load_metadata(version), load_predictor(version, task.evaluation_signature))
 
 
-def predict(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the exported version's answer to each line, as JSON-ready values by output name."""
-    answers = task.predict(lines, load_metadata(version), load_predictor(version))
-    return [{name: _plain(values[k]) for name, values in answers.items()} for k in range(len(lines))]
+def predict(task: Task, version: Path, inputs: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the predictions of an exported version for each input, as JSON-ready values by output name."""
+    outputs = task.predict(inputs, load_metadata(version), load_predictor(version))
+    return [{name: _plain_value(values[k]) for name, values in outputs.items()} for k in range(len(inputs))]
 
 
 def re_export(task: Task, source: Path, folder: Path) -> Path:
-    """Writes a new version from a `model.keras` and what lies beside it: `task.json`, and the report where there is one.
+    """Writes a new version from a `model.keras` and the files beside it: `task.json` and, if present, the report.
+
+    Args:
+        task: the task of the model.
+        source: path of the `model.keras`.
+        folder: folder of the task, which holds its versions.
 
     Raises:
-        ExportError: the files are missing or broken, or belong to another task.
+        ExportError: a file is missing or broken, or belongs to another task.
     """
     model = keras_file.load(source)
-    known = load_metadata(source.parent)
-    if known.get("task") != task.name:
-        raise ExportError(f"{source} is a model of {known.get('task')}, not of {task.name}. Name the other task.")
+    metadata = load_metadata(source.parent)
+    if metadata.get("task") != task.name:
+        raise ExportError(
+            f"{source} is a model of the task {metadata.get('task')}, not of {task.name}. Name the other task."
+        )
+    return export.publish(task.export_spec(model, metadata), folder, partial(_copy_report, source.parent))
 
-    return export.publish(task.export_spec(model, known), folder, partial(_copy_report, source.parent))
 
+def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None) -> tuple[Path, dict[str, Any]]:
+    """Publishes a copy of an exported version whose calibration uses newer data; the weights stay unchanged.
 
-def recalibrate(task: Task, config: TaskConfig, number: int | None) -> tuple[Path, dict[str, Any]]:
-    """Publishes an exported version's model, its weights as they are, calibrated by answers that came in since.
-
-    The report beside it stays that of the training, and says so.
+    The report is copied from the training run, with a note.
 
     Args:
         task: the task.
-        config: where the answers and the models are, and what the data look like; what is left out is the model's.
-        number: of the version; None for the newest.
+        config: configuration whose `data` are newer than the training data; fields with default values are taken from the model.
+        folder: folder with the exported models, one folder per task.
+        number: version to calibrate; None for the newest.
 
     Returns:
-        The new version's folder, and what changed.
+        The folder of the new version, and a description of what changed.
 
     Raises:
-        SuiteError: the task has no calibration that ages, the data cannot be used, or the export failed.
+        SuiteError: the task has no calibration that needs updates, the data cannot be used, or the export failed.
     """
     if task.recalibrate is None:
-        raise SuiteError(f"{task.name}: has no calibration to be renewed. Train it again on newer data.")
-    version = export.find_version(Path(config.output).expanduser() / task.name, number)
-    model, known, told = task.recalibrate(config, keras_file.load(version / "model.keras"), load_metadata(version))
-    line = f"Calibrated anew by {config.data} ({'; '.join(f'{k}: {v}' for k, v in told.items())})."
+        raise SuiteError(f"{task.name}: this task has no recalibration. Train it again on newer data.")
+    version = export.find_version(folder / task.name, number)
+    model, metadata, changes = task.recalibrate(
+        config, keras_file.load(version / "model.keras"), load_metadata(version)
+    )
+    line = f"Recalibrated on {config.data} ({'; '.join(f'{k}: {v}' for k, v in changes.items())})."
 
-    def add_report(aside: Path) -> None:
-        _copy_report(version, aside)
-        if (aside / "card.md").exists():
-            card = (aside / "card.md").read_text(encoding="utf-8")
-            note = f"> {line} The scores below are of the calibration made in training.\n\n"
-            (aside / "card.md").write_text(note + card, encoding="utf-8")
-        if (aside / "metrics.json").exists():
-            metrics = json.loads((aside / "metrics.json").read_text(encoding="utf-8"))
+    def add_report(staging: Path) -> None:
+        _copy_report(version, staging)
+        if (staging / "card.md").exists():
+            card = (staging / "card.md").read_text(encoding="utf-8")
+            note = f"> {line} The scores below belong to the calibration from training.\n\n"
+            (staging / "card.md").write_text(note + card, encoding="utf-8")
+        if (staging / "metrics.json").exists():
+            metrics = json.loads((staging / "metrics.json").read_text(encoding="utf-8"))
             text = json.dumps({"recalibrated": line, **metrics}, indent=2)
-            (aside / "metrics.json").write_text(text + "\n", encoding="utf-8")
+            (staging / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
-    return export.publish(task.export_spec(model, known), version.parent, add_report), told
+    return export.publish(task.export_spec(model, metadata), version.parent, add_report), changes
 
 
 def load_metadata(version: Path) -> dict[str, Any]:
-    """Returns what decoding needs to know of a version.
+    """Returns the metadata of a version, which decoding needs.
 
     Raises:
         ExportError: `task.json` is missing or broken.
@@ -123,47 +136,47 @@ def load_metadata(version: Path) -> dict[str, Any]:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ExportError(f"{path}: missing or broken. Take a folder that `lstm-suite train` wrote.") from error
+        raise ExportError(f"{path}: missing or broken. Use a folder that `lstm-suite train` wrote.") from error
 
 
-def load_predictor(version: Path, name: str = "serving_default", batch: int = 64) -> Predictor:
-    """Returns a function that asks a version's signature of this name, in batches along the first axis.
+def load_predictor(version: Path, name: str = "serving_default", batch_size: int = 64) -> Predictor:
+    """Returns a function that calls a signature of a version in batches along the first axis.
 
     Raises:
-        ExportError: the version is not whole.
+        ExportError: the version is incomplete or has no such signature.
     """
     try:
         loaded = tf.saved_model.load(str(version))
         signature = loaded.signatures[name]
     except (OSError, KeyError) as error:
         raise ExportError(
-            f"{version}: not a whole SavedModel with a signature `{name}` ({error}). Export it again."
+            f"{version}: not a complete SavedModel with the signature `{name}` ({error}). Export it again."
         ) from error
 
-    def call(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def predictor(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         count = len(next(iter(request.values())))
-        parts = []
-        for start in range(0, count, batch):
-            chosen = {name: tf.constant(values[start : start + batch]) for name, values in request.items()}
-            parts.append({name: value.numpy() for name, value in signature(**chosen).items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        batches = []
+        for start in range(0, count, batch_size):
+            batch = {name: tf.constant(values[start : start + batch_size]) for name, values in request.items()}
+            batches.append({name: value.numpy() for name, value in signature(**batch).items()})
+        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
-    call.model = loaded  # type: ignore[attr-defined]  # a signature does not keep its model alive
-    return call
+    predictor.model = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its model alive
+    return predictor
 
 
-def _copy_report(version: Path, aside: Path) -> None:
-    for name in ("card.md", "metrics.json"):
+def _copy_report(version: Path, staging: Path) -> None:
+    for name in REPORT_FILES:
         if (version / name).exists():
-            shutil.copyfile(version / name, aside / name)
+            shutil.copyfile(version / name, staging / name)
     if (version / "plots").is_dir():
-        shutil.copytree(version / "plots", aside / "plots")
+        shutil.copytree(version / "plots", staging / "plots")
 
 
-def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:
-    """Returns the folder of this very run: same settings, data and code, same folder."""
+def _run_folder(folder: Path, config: TaskConfig, data_digest: str) -> Path:
+    """Returns the folder of a run; the same settings, data and code give the same folder."""
     settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume")}
-    run_folder = folder / "runs" / fingerprint(settings, data, _code(folder.name))
+    run_folder = folder / "runs" / fingerprint(settings, data_digest, _code_digests(folder.name))
     if not config.resume:
         shutil.rmtree(run_folder, ignore_errors=True)
     run_folder.mkdir(parents=True, exist_ok=True)
@@ -171,15 +184,14 @@ def _run_folder(folder: Path, config: TaskConfig, data: str) -> Path:
     return run_folder
 
 
-def _code(task: str) -> list[str]:
-    """Returns digests of the sources a run depends on: weights of other code must not be taken up."""
+def _code_digests(task: str) -> list[str]:
+    """Returns digests of the source files that a run depends on, so that a run never resumes with the weights of other code."""
     root = Path(__file__).resolve().parents[1]
-    return [
-        sources.sha256(str(path)) for part in ("shared", f"tasks/{task}") for path in sorted(root.glob(f"{part}/*.py"))
-    ]
+    paths = [path for folder in ("shared", f"tasks/{task}") for path in sorted(root.glob(f"{folder}/*.py"))]
+    return [sources.sha256(str(path)) for path in paths]
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8")
     return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

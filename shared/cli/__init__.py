@@ -1,0 +1,48 @@
+"""The command line `lstm-suite`.
+
+`parser.py` reads the words that the user typed, `options.py` turns the options of a task into its configuration, and
+`task_commands.py` and `suite_commands.py` do the work. TensorFlow is imported only by commands that need it, so that help appears
+immediately. Exit status: 0 success, 2 an error that the user can fix (one line explains it), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from shared.cli.parser import parse
+from shared.errors import SuiteError
+from shared.terminal import print_error
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit status.
+
+    Args:
+        arguments: words after the program name; None takes those of this process.
+
+    Raises:
+        SystemExit: help was requested (status 0), or an option is unknown (status 2).
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow raises Python exceptions for what matters
+    command = None
+    try:
+        command = parse(list(sys.argv[1:] if arguments is None else arguments))
+        command.run()
+    except SuiteError as error:
+        print_error(f"lstm-suite: {error}".replace("\n", " "))
+        return 2
+    except KeyboardInterrupt:
+        is_training = command is not None and command.name == "train"
+        hint = " Run the same command again to continue after the last completed epoch." if is_training else ""
+        print_error(f"lstm-suite: interrupted.{hint}")
+        return 130
+    except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def train_task(task_name: str) -> None:
+    """Runs `lstm-suite train TASK` with the arguments of this process: `python -m tasks.TASK.train`."""
+    sys.exit(main(["train", task_name, *sys.argv[1:]]))

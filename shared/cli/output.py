@@ -1,0 +1,47 @@
+"""What several commands print."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shared.terminal import print_line, print_table
+
+if TYPE_CHECKING:
+    from shared.report import Run
+
+
+def print_json(value: Any) -> None:
+    """Prints a value as one line of JSON, in UTF-8; NaN and infinity become null."""
+    from shared.json_values import json_ready
+
+    print_line(json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False))
+
+
+def print_run(run: Run, version: Path, as_json: bool) -> None:
+    """Prints the scores of a training run beside those of its baselines."""
+    from shared.report import score_grid
+
+    scores = run.evaluation.scores
+    if as_json:
+        rows = [{"model": s.model, "metric": s.metric, "value": s.value, "low": s.low, "high": s.high} for s in scores]
+        print_json({"task": run.task.name, "version": str(version), "minutes": round(run.minutes, 2), "scores": rows})
+        return
+    header, *cells = score_grid(scores, lambda score: f"{score.value:.4f}")
+    title = f"{run.task.name}: scores on {run.splits.size('test'):,} test records of {run.splits.origin.name}"
+    print_table(header, cells, title)
+    print_line(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md in this folder).")
+
+
+@contextlib.contextmanager
+def progress_on_stderr(active: bool) -> Iterator[None]:
+    """Sends the progress of training to standard error if `active`, so that standard output holds only JSON."""
+    if not active:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield

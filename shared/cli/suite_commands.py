@@ -1,0 +1,154 @@
+"""The commands that do not depend on the options of a task: list, export, serve, serve-config, demo, new, results."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from shared.cli.loading import load_task_modules, program_name
+from shared.cli.output import print_json, print_run, progress_on_stderr
+from shared.cli.task_commands import find_version
+from shared.errors import SuiteError
+from shared.terminal import print_line, print_predictions, print_table, suppress_native_stderr
+
+DEMO_FOLDER = "saved_models/demo"
+MAX_DEMO_PREDICTIONS = 5
+FILE_DESCRIPTIONS = {
+    "config.py": "options and presets; each field is an option",
+    "data.py": "reading of records from any source into three splits",
+    "sample.py": "the embedded sample",
+    "model.py": "the model, made of stock Keras layers",
+    "evaluate.py": "metrics and baselines",
+    "train.py": "training, and the record of the task",
+    "serving.py": "signatures, and the conversion of inputs to requests",
+    "README.md": "documentation",
+}
+
+
+def list_tasks(arguments: argparse.Namespace) -> None:
+    """Prints the tasks with their presets and newest versions."""
+    from shared import task
+
+    rows = []
+    for name in task.list_task_names():
+        folder = Path(arguments.models).expanduser() / name
+        versions = sorted(int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
+        rows.append((name, task.load_summary(name), list(task.load_presets(name)), versions[-1] if versions else None))
+    header = ["task", "description", "presets", "newest version"]
+    if arguments.json:
+        print_json([dict(zip(("task", "description", "presets", "newest_version"), row, strict=True)) for row in rows])
+        return
+    cells = [[name, summary, " ".join(presets), str(version or "none yet")] for name, summary, presets, version in rows]
+    print_table(header, cells)
+    program = program_name()
+    print_line(f"Next: {program} train TASK --preset sample, or {program} train TASK --help for all options.")
+
+
+def export_again(arguments: argparse.Namespace) -> None:
+    """Exports the Keras model of a version, or of a file, as a new version."""
+    loaded = load_task_modules(arguments.task)
+    from shared import workflow
+
+    source = arguments.keras_file or find_version(arguments.models, arguments.task, arguments.version) / "model.keras"
+    version = workflow.re_export(loaded, source, Path(arguments.models).expanduser() / arguments.task)
+    print_line(f"Exported {version}")
+
+
+def serve(arguments: argparse.Namespace) -> None:
+    """Runs the embedded server, or TensorFlow Serving, until it is stopped."""
+    models = Path(arguments.models).expanduser()
+    if arguments.engine == "tf-serving":
+        with suppress_native_stderr():
+            from shared.serving import engine
+
+        status = engine.run(models, arguments.host, arguments.port, arguments.grpc_port)
+        if status > 0:
+            raise SuiteError(f"serve: TensorFlow Serving ended with status {status}. Its messages are above.")
+        return
+    try:
+        with suppress_native_stderr():
+            from shared.serving.server import Server, Settings
+    except ModuleNotFoundError as error:
+        raise SuiteError(f"serve: {error.name} is not installed. Run: pip install 'lstm-suite[serving]'") from error
+
+    server = Server(Settings(models, arguments.host, arguments.port, arguments.grpc_port))
+    print_line(
+        f"Serving {arguments.models} at http://{arguments.host}:{server.port} (REST) and "
+        f"{arguments.host}:{server.grpc_port} (gRPC)."
+    )
+    server.run()
+
+
+def write_serving_files(arguments: argparse.Namespace) -> None:
+    """Writes the configuration files for TensorFlow Serving and its surroundings."""
+    with suppress_native_stderr():
+        from shared.serving import configs
+
+    models, output = Path(arguments.models).expanduser(), Path(arguments.output).expanduser()
+    for path in configs.write(models, output, arguments.image):
+        print_line(f"Wrote {path}")
+    print_line(f"Next: docker compose -f {arguments.output}/compose.yaml up")
+
+
+def run_demo(arguments: argparse.Namespace) -> None:
+    """Trains every task on its embedded sample and prints predictions."""
+    from shared import task
+
+    if not arguments.json:
+        print_line(
+            "Training every task on its embedded sample. This shows how the suite works; the scores are not results."
+        )
+    finished = []
+    for name in task.list_task_names():
+        loaded = load_task_modules(name)
+        from shared import workflow
+
+        config = dataclasses.replace(task.load_presets(name)["sample"], output=arguments.output)
+        command = f"lstm-suite train {name} --preset sample --output {arguments.output}"
+        with progress_on_stderr(arguments.json):
+            version, run = workflow.train(loaded, config, command)
+        print_run(run, version, as_json=arguments.json)
+        predictions = workflow.predict(loaded, version, loaded.example_inputs)
+        last = slice(-MAX_DEMO_PREDICTIONS, None)
+        if arguments.json:
+            print_json({"task": name, "version": str(version), "predictions": predictions[last]})
+        else:
+            print_predictions(loaded.example_inputs[last], predictions[last], f"{name}: predictions of {version}")
+        finished.append(name)
+    if not arguments.json:
+        _print_next_steps(finished, arguments.output)
+
+
+def _print_next_steps(names: list[str], output: str) -> None:
+    print_line("\nNext:")
+    for name in names:
+        print_line(f"  {program_name()} predict {name} --models {output} …     more predictions")
+        print_line(
+            f"  {program_name()} train {name} --data FILE …     train on your own data; --help shows every option"
+        )
+    print_line("Each tasks/TASK/README.md shows the commands for real data sets.")
+
+
+def create_task(arguments: argparse.Namespace) -> None:
+    """Creates the folder of a new task from the template."""
+    from shared import new_task
+
+    for path in new_task.create(arguments.name):
+        print_line(f"{path.relative_to(new_task.ROOT)}: {FILE_DESCRIPTIONS.get(path.name, 'the package')}")
+    print_line(f"Next: {program_name()} train {arguments.name} --preset sample; then adapt these files to your task.")
+    print_line("The contract test includes the new task automatically: python -m pytest tests/contract")
+
+
+def publish_results(arguments: argparse.Namespace) -> None:
+    """Adds scores to `results.json` and updates the tables of the READMEs."""
+    from shared import results
+
+    if arguments.add:
+        print_line(f"Updated tasks/{results.add(arguments.add)}/results.json")
+    with suppress_native_stderr():  # loads the tasks, because each knows its primary metric
+        changed = results.rebuild()
+    for path in changed:
+        print_line(f"Updated the tables of {path.relative_to(results.ROOT)}")
+    if not changed:
+        print_line("All tables already match results.json.")
