@@ -36,7 +36,7 @@ from shared.task import ExportSpec, Signature
 
 TOLERANCE = 1e-5
 NUMBER = re.compile("0|[1-9][0-9]{0,18}")  # names of versions
-COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "plots")
+COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "report.html", "request.json", "plots")
 STAGING_PREFIX = ".incomplete-"
 ABANDONED = 24 * 3600
 """Seconds after which a folder staging is taken for that of a killed process."""

@@ -1,4 +1,4 @@
-"""What many tests share: quiet TensorFlow, one small trained task, and the team's real data where it is there."""
+"""Fixtures for all tests: quiet TensorFlow, tasks trained on their samples, and the real data sets where they are present."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keeps together, where several processes share the tests, what shares a trained task, or else a module, or, in the folders
-    of a task and of serving, a folder."""
+    """With several processes, runs tests that use the same trained task in one process; other tests are grouped by module, or by
+    folder in the folders of the tasks and of `shared`."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class Grouped(LoadScopeScheduling):
+    class GroupedScheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return group_of(nodeid)
+            return group_of_test(nodeid)
 
-    return Grouped(config, log)
+    return GroupedScheduling(config, log)
 
 
-def group_of(nodeid: str) -> str:
-    """Returns the task that a test is of by its parameters, or else its module's path, or its folder's where that is deep."""
+def group_of_test(nodeid: str) -> str:
+    """Returns the task in the parameters of a test, or else the path of its module, or of its folder if that is deep."""
     module, _, test = nodeid.partition("::")
     names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in task.list_task_names()]
     path = Path(module)
@@ -43,18 +43,18 @@ def group_of(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves out other tasks where a module is of `only_task`."""
-    kept, left = [], []
+    """Deselects tests with the fixture `trained` for tasks that the marker `only_task` does not name."""
+    selected, deselected = [], []
     for item in items:
         only = item.get_closest_marker("only_task")
         params = getattr(getattr(item, "callspec", None), "params", {})
-        (kept if only is None or params.get("trained") in (None, *only.args) else left).append(item)
-    config.hook.pytest_deselected(items=left)
-    items[:] = kept
+        (selected if only is None or params.get("trained") in (None, *only.args) else deselected).append(item)
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = selected
 
 
 class Trained(NamedTuple):
-    """A task trained on its embedded sample for a single epoch, and exported."""
+    """A task that was trained on its embedded sample for one epoch and exported."""
 
     task: Task
     config: TaskConfig
@@ -64,33 +64,33 @@ class Trained(NamedTuple):
 
 @pytest.fixture(scope="session", params=task.list_task_names())
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Every task of the suite in turn: a new folder under `tasks/` is picked up here."""
+    """Each task of the suite; a new folder under `tasks/` is included automatically."""
     return _train(request.param, tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture
 def real_data() -> Path:
-    """The folder of real data sets; the test is skipped where it is not there."""
+    """The folder of the real data sets; the test is skipped if it does not exist."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"the real data sets are not at {REAL_DATA}")
+        pytest.skip(f"the real data sets are not in {REAL_DATA}")
     return REAL_DATA
 
 
 @pytest.fixture
 def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
-    """Calls what trains, and interrupts it as its second epoch begins."""
+    """Calls a training function and interrupts it at the start of the second epoch."""
     import keras
 
-    class Dies(keras.callbacks.Callback):
+    class InterruptingCallback(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
             if epoch == 1:
                 raise KeyboardInterrupt
 
-    def run(trains: Callable[[], object]) -> None:
+    def run(train: Callable[[], object]) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(training, "_StopWhenDiverged", Dies)
+            patch.setattr(training, "_StopWhenDiverged", InterruptingCallback)
             with pytest.raises(KeyboardInterrupt):
-                trains()
+                train()
 
     return run
 

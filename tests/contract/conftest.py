@@ -1,4 +1,4 @@
-"""What the promises of all tasks are tried with: the signatures of a trained version, and how answers are compared."""
+"""Fixtures of the contract tests: the signatures of an exported version, and the comparison of outputs."""
 
 from __future__ import annotations
 
@@ -7,32 +7,36 @@ import pytest
 import tensorflow as tf
 
 
-def export_spec(trained):
-    return trained.task.export_spec(trained.run.trained_model.model, trained.run.trained_model.metadata)
+def build_export_spec(trained):
+    model = trained.run.trained_model
+    return trained.task.export_spec(model.model, model.metadata)
 
 
-def assert_close(answer, expected):
-    assert set(answer) == set(expected)
+def assert_close(outputs, expected):
+    assert set(outputs) == set(expected)
     for name, value in expected.items():
         if np.asarray(value).dtype.kind == "f":
-            np.testing.assert_allclose(answer[name], value, atol=1e-5, rtol=0)
+            np.testing.assert_allclose(outputs[name], value, atol=1e-5, rtol=0)
         else:
-            np.testing.assert_array_equal(answer[name], value)
+            np.testing.assert_array_equal(outputs[name], value)
 
 
 @pytest.fixture
 def signatures(trained):
-    return signatures_of(export_spec(trained), trained.version)
+    return load_signatures(build_export_spec(trained), trained.version)
 
 
-def signatures_of(served, version):
-    """By name: the signature of a written version, a request for it, and the spec that it was made of."""
+def load_signatures(export_spec, version):
+    """Returns by name: the signature of a written version, an example request, and the `Signature` that it was made from."""
     loaded = tf.saved_model.load(str(version))
-    return {name: (_Kept(loaded, name), one.example_request, one) for name, one in served.signatures.items()}
+    return {
+        name: (_LoadedSignature(loaded, name), signature.example_request, signature)
+        for name, signature in export_spec.signatures.items()
+    }
 
 
-class _Kept:
-    """A signature that keeps its model: by itself it does not hold the variables."""
+class _LoadedSignature:
+    """A signature that keeps its model alive: a signature alone does not hold the variables."""
 
     def __init__(self, loaded, name):
         self.loaded, self.signature = loaded, loaded.signatures[name]
@@ -41,5 +45,5 @@ class _Kept:
         return self.signature(**tensors)
 
 
-def answer(signature, request):
+def call_signature(signature, request):
     return {k: v.numpy() for k, v in signature(**{k: tf.constant(v) for k, v in request.items()}).items()}

@@ -1,4 +1,4 @@
-"""The suite's promises, for every task: raw in and answers out, loads anywhere, honest, whole versions or none."""
+"""The promises of the suite, for every task: raw input and decoded output, portable models, honest scores, complete versions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ import tensorflow as tf
 
 from shared import cpp_runtime, export, report, results, workflow
 from shared.errors import ExportError
-from tests.contract.conftest import answer, assert_close, export_spec
+from shared.metric_format import format_value
+from tests.contract.conftest import assert_close, build_export_spec, call_signature
 
 RESULT_KEYS = {
     *("model", "dataset", "split", "metric", "value", "low", "high"),
@@ -28,40 +29,38 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_saved_model_answers_raw_requests_as_the_keras_model_does(trained, signatures):
+def test_the_saved_model_equals_the_keras_model_on_raw_requests(trained, signatures):
     for signature, request, spec in signatures.values():
-        expected = {
-            k: v.numpy() for k, v in spec.function(**{k: tf.constant(v) for k, v in request.items()}).items()
-        }
-        assert_close(answer(signature, request), expected)
+        expected = {k: v.numpy() for k, v in spec.function(**{k: tf.constant(v) for k, v in request.items()}).items()}
+        assert_close(call_signature(signature, request), expected)
 
 
-def test_an_example_alone_answers_as_in_a_batch_with_longer_neighbours(trained, signatures):
+def test_an_example_alone_gives_the_same_outputs_as_in_a_batch(trained, signatures):
     for signature, request, _ in signatures.values():
-        together = answer(signature, request)
+        together = call_signature(signature, request)
         count = len(next(iter(request.values())))
         assert count > 1, "a sample request holds several examples of different lengths"
         for k in range(count):
-            alone = answer(signature, {name: value[k : k + 1] for name, value in request.items()})
+            alone = call_signature(signature, {name: value[k : k + 1] for name, value in request.items()})
             assert_close(alone, {name: value[k : k + 1] for name, value in together.items()})
 
 
-def test_the_cpp_runtime_gives_the_same_answers_without_python(trained, signatures):
+def test_the_cpp_runtime_gives_the_same_outputs(trained, signatures):
     for name, (signature, request, _) in signatures.items():
-        assert_close(cpp_runtime.run_isolated(trained.version, name, request), answer(signature, request))
+        assert_close(cpp_runtime.run_isolated(trained.version, name, request), call_signature(signature, request))
 
 
-def test_model_keras_opens_and_answers_in_plain_keras_without_the_project(trained, tmp_path):
-    """In another process that cannot import `shared` or `tasks`; its answers equal the model's in here."""
+def test_model_keras_runs_in_plain_keras_without_the_project(trained, tmp_path):
+    """It runs in another process that cannot import `shared` or `tasks`, with equal outputs."""
     model = trained.run.trained_model.model
-    request = next(iter(export_spec(trained).signatures.values())).example_request
+    request = next(iter(build_export_spec(trained).signatures.values())).example_request
     plain = {tensor.name: request[tensor.name] for tensor in model.inputs}
     plain = {name: value.tolist() if value.dtype == object else value for name, value in plain.items()}
     code = export.PLAIN_KERAS + (
         "\nimport numpy as np, pickle\n"
         "inputs = pickle.load(open('inputs.pickle', 'rb'))\n"
         "model = keras.models.load_model(sys.argv[1], compile=False)\n"
-        "np.save('answer.npy', model({k: keras.ops.convert_to_tensor(v) for k, v in inputs.items()}))\n"
+        "np.save('outputs.npy', model({k: keras.ops.convert_to_tensor(v) for k, v in inputs.items()}))\n"
         "assert not {'shared', 'tasks'} & set(sys.modules)\n"
     )
     import pickle
@@ -73,7 +72,7 @@ def test_model_keras_opens_and_answers_in_plain_keras_without_the_project(traine
     )
     assert done.returncode == 0, done.stderr[-2000:]
     expected = model({name: keras.ops.convert_to_tensor(value) for name, value in plain.items()})
-    np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), expected, atol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), expected, atol=1e-5)
 
 
 def test_a_graph_with_a_cudnn_operation_is_not_published(trained, tmp_path):
@@ -83,14 +82,16 @@ def test_a_graph_with_a_cudnn_operation_is_not_published(trained, tmp_path):
     for meta in saved.meta_graphs:
         functions = meta.graph_def.library.function
         operations = {node.op for nodes in (meta.graph_def.node, *(f.node_def for f in functions)) for node in nodes}
-        assert not [name for name in operations if "cudnn" in name.lower()]  # an attribute of Conv2D has the name too
+        assert not [
+            name for name in operations if "cudnn" in name.lower()
+        ]  # the name also occurs as an attribute of Conv2D
     saved.meta_graphs[0].graph_def.library.function[0].node_def.add(name="rnn", op="CudnnRNNV3")
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(ExportError, match="CudnnRNNV3"):
-        export.verify(export_spec(trained), tmp_path)
+        export.verify(build_export_spec(trained), tmp_path)
 
 
-def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signatures):
+def test_the_model_accepts_its_warm_up_requests(trained, signatures):
     from tensorflow_serving.apis import prediction_log_pb2
 
     path = trained.version / "assets.extra" / "tf_serving_warmup_requests"
@@ -100,10 +101,10 @@ def test_the_warm_up_requests_are_ones_that_the_model_answers(trained, signature
     assert {request.model_spec.signature_name for request in requests} == set(signatures)
     for request in requests:
         signature = signatures[request.model_spec.signature_name][0]
-        answer(signature, {name: tf.make_ndarray(value) for name, value in request.inputs.items()})
+        call_signature(signature, {name: tf.make_ndarray(value) for name, value in request.inputs.items()})
 
 
-def test_every_score_stands_beside_baselines_on_the_same_split(trained):
+def test_every_score_is_beside_the_best_baseline_on_the_same_split(trained):
     rows = json.loads((trained.version / "metrics.json").read_text())["results"]
     assert rows
     own = {"exported", *trained.run.trained_model.components}
@@ -119,29 +120,49 @@ def test_every_score_stands_beside_baselines_on_the_same_split(trained):
     assert trained.task.primary_metric in {row["metric"] for row in rows}
 
 
-def test_the_card_and_the_plots_tell_what_was_done(trained):
+def test_the_card_says_what_was_trained_on_which_data_and_how(trained):
     card = (trained.version / "card.md").read_text()
     origin = trained.run.splits.origin
     seed = f"| seed | {trained.config.training.seed} |"
     for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", seed):
         assert part in card
-    for baseline in {s.model for s in trained.run.evaluation.scores}:
-        assert baseline in card
-    signature = next(iter(export_spec(trained).signatures.values()))
-    (instance,) = json.loads(card.split("curl -d '")[1].split("' http")[0])["instances"]
-    assert set(instance) == set(signature.inputs)
+    best = report.best_baseline(trained.run.evaluation.scores, trained.task.primary_metric, trained.run.own_models)
+    assert best.model in card
+
+
+def test_the_report_has_every_model_and_every_plot(trained):
+    page = (trained.version / "report.html").read_text()
+    for model in {s.model for s in trained.run.evaluation.scores}:
+        assert f">{model}<" in page
     assert trained.run.evaluation.plots
     for plot in ("learning_curve.png", *trained.run.evaluation.plots):
         assert (trained.version / "plots" / plot).stat().st_size > 5000
+        assert f">{Path(plot).stem.replace('_', ' ')}<" in page
 
 
-def test_the_newest_version_lies_in_the_tasks_folder_too(trained):
-    for name in ("model.keras", "task.json", "card.md", "metrics.json", "plots/learning_curve.png"):
+def test_the_request_beside_the_card_is_a_valid_request(trained, signatures):
+    (instance,) = json.loads((trained.version / "request.json").read_text())["instances"]
+    signature, example, _ = signatures["serving_default"]
+    assert set(instance) == set(example)
+    request = {name: np.array([value], example[name].dtype) for name, value in instance.items()}
+    assert_close(call_signature(signature, request), call_signature(signature, {k: v[:1] for k, v in example.items()}))
+
+
+def test_the_folder_of_the_task_holds_copies_of_the_newest_version(trained):
+    for name in (
+        "model.keras",
+        "task.json",
+        "card.md",
+        "metrics.json",
+        "report.html",
+        "request.json",
+        "plots/learning_curve.png",
+    ):
         assert (trained.version.parent / name).read_bytes() == (trained.version / name).read_bytes()
 
 
-def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
-    """The same run with another test split gives the same model, weight for weight."""
+def test_the_test_split_does_not_influence_training(trained, tmp_path):
+    """The same run with another test split gives exactly the same weights."""
     import dataclasses
 
     splits = trained.run.splits
@@ -154,8 +175,8 @@ def test_nothing_of_the_test_split_reaches_training(trained, tmp_path):
             np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_training_that_is_interrupted_ends_where_it_would_have(trained, tmp_path, interrupted):
-    """Weight for weight, with the sample's own settings."""
+def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path, interrupted):
+    """All weights are equal, with the settings of the sample preset."""
     import dataclasses
 
     config = dataclasses.replace(trained.config, training=dataclasses.replace(trained.config.training, epochs=2))
@@ -170,7 +191,7 @@ def test_a_training_that_is_interrupted_ends_where_it_would_have(trained, tmp_pa
 
 
 @pytest.mark.parametrize("moment", ["writing", "writing in TensorFlow", "reporting", "verifying"])
-def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypatch, moment):
+def test_a_failed_export_changes_nothing(trained, tmp_path, monkeypatch, moment):
     folder = tmp_path / "task"
     shutil.copytree(trained.version.parent, folder)
     before = files(folder)
@@ -193,39 +214,39 @@ def test_a_failed_export_leaves_everything_as_it_was(trained, tmp_path, monkeypa
     if moment == "verifying":
         monkeypatch.setattr(export, "verify", differs)
     with pytest.raises(ExportError, match="differs" if moment == "verifying" else "disk is full"):
-        export.publish(export_spec(trained), folder, add_report)
+        export.publish(build_export_spec(trained), folder, add_report)
     assert files(folder) == before
 
 
-def test_copies_that_cannot_be_refreshed_are_told_and_the_version_stands(trained, tmp_path, monkeypatch):
+def test_a_version_stays_published_if_its_copies_cannot_be_updated(trained, tmp_path, monkeypatch):
     def full_disk(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(ExportError, match=r"1 is published, but .* disk is full"):
-        export.publish(export_spec(trained), tmp_path)
+        export.publish(build_export_spec(trained), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_clear_error(trained, tmp_path):
+def test_a_folder_that_cannot_be_created_is_a_clear_error(trained, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="Check the folder"):
-        export.publish(export_spec(trained), tmp_path / "file" / "task")
+        export.publish(build_export_spec(trained), tmp_path / "file" / "task")
 
 
-def test_what_a_killed_export_left_is_swept_away_later(trained, tmp_path):
+def test_a_later_export_removes_what_a_killed_export_left(trained, tmp_path):
     import os
 
     old, new = tmp_path / ".incomplete-old", tmp_path / ".incomplete-new"
     for folder in (old, new):
         (folder / "variables").mkdir(parents=True)
     os.utime(old, (0, 0))
-    export.publish(export_spec(trained), tmp_path)
+    export.publish(build_export_spec(trained), tmp_path)
     assert not old.exists()
     assert new.exists()
 
 
-def test_a_model_of_another_task_is_not_exported(trained, tmp_path):
+def test_a_model_of_another_task_cannot_be_exported(trained, tmp_path):
     shutil.copyfile(trained.version / "model.keras", tmp_path / "model.keras")
     (tmp_path / "task.json").write_text('{"task": "something else"}')
     with pytest.raises(ExportError, match="something else"):
@@ -233,20 +254,20 @@ def test_a_model_of_another_task_is_not_exported(trained, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_copy_in_the_tasks_folder_exports_too_with_its_report(trained, tmp_path):
+def test_the_copy_in_the_folder_of_the_task_can_be_exported_with_its_report(trained, tmp_path):
     version = workflow.re_export(trained.task, trained.version.parent / "model.keras", tmp_path)
-    for name in ("card.md", "metrics.json", "task.json", "plots/learning_curve.png"):
+    for name in ("card.md", "metrics.json", "task.json", "report.html", "request.json", "plots/learning_curve.png"):
         assert (version / name).read_bytes() == (trained.version / name).read_bytes()
 
 
-def test_versions_count_up_and_only_plain_numbers_are_versions(trained, tmp_path):
+def test_versions_are_numbered_and_only_plain_numbers_are_versions(trained, tmp_path):
     for name in ("3", "03", "12", "runs", ".incomplete-x", "4.tmp"):
         (tmp_path / name).mkdir()
     assert [path.name for path in export.list_versions(tmp_path)] == ["3", "12"]
-    assert export.publish(export_spec(trained), tmp_path).name == "13"
+    assert export.publish(build_export_spec(trained), tmp_path).name == "13"
 
 
-def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(trained, tmp_path, monkeypatch):
+def test_a_model_that_differs_from_its_keras_model_is_not_published(trained, tmp_path, monkeypatch):
     real = cpp_runtime.run_isolated
 
     def off(*arguments, **options):
@@ -254,51 +275,51 @@ def test_a_model_that_answers_otherwise_than_its_keras_model_is_not_published(tr
 
     monkeypatch.setattr(cpp_runtime, "run_isolated", off)
     with pytest.raises(ExportError, match="differs from the Keras model"):
-        export.publish(export_spec(trained), tmp_path)
+        export.publish(build_export_spec(trained), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_tasks_page_and_its_results_file_say_the_same(trained):
-    folder = Path(__file__).resolve().parents[2] / "tasks" / trained.task.name
-    rows, page = json.loads((folder / "results.json").read_text()), (folder / "README.md").read_text()
-    assert any(row["model"] == "exported" and row["metric"] == trained.task.primary_metric for row in rows)
-    folds, tables = results.in_folds(page, rows), list(results.FOLDS.finditer(page))
+def test_the_documents_of_a_task_hold_the_scores_of_its_results_file(trained):
+    metric, rows = trained.task.primary_metric, results.read(trained.task.name)
+    text = "\n".join(path.read_text() for path in results.task_documents(trained.task.name))
+    assert any(row["model"] == "exported" and row["metric"] == metric for row in rows)
+    tables = list(results.CROSS_VALIDATION.finditer(text))
+    in_cross_validation = results.cross_validation_commands(text, rows)
     for row in rows:
         assert set(row) == RESULT_KEYS
         assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
-        if row["command"] in folds:  # stands in a table by its option's value, with the table's metric
+        if row["command"] in in_cross_validation:
             lines = [
-                line for table in tables for line in table[0].splitlines() if _tells_of(line, row, table["option"])
+                line for table in tables for line in table[0].splitlines() if _belongs_to(line, row, table["option"])
             ]
             assert lines
             if row["metric"] in {table["metric"] for table in tables}:
-                assert any(results.number(row["metric"], row["value"]) in line for line in lines)
+                assert any(format_value(row["metric"], row["value"]) in line for line in lines)
             continue
-        assert row["command"] in page
-        if row["metric"] == trained.task.primary_metric:
+        assert row["command"] in text
+        if row["metric"] == metric:
             for value in (row["value"], row["baseline_value"]):
-                if value is None:  # of a baseline's own row
-                    continue
-                told = (f"{value:.2f}",) if value > 1 else (f"{100 * value:.2f}", f"{value:.4f}")
-                assert any(text in page for text in told)
+                assert value is None or format_value(metric, value) in text  # a baseline's row has no baseline
 
 
-def _tells_of(line: str, row: dict, option: str) -> bool:
-    return line.startswith(f"| `{results.value_of(row['command'], option)}` |")
+def _belongs_to(line: str, row: dict, option: str) -> bool:
+    return line.startswith(f"| `{results.option_value(row['command'], option)}` |")
 
 
-def test_every_part_of_the_results_names_the_command_and_the_data(trained):
+def test_every_result_names_its_command_and_its_data_set(trained):
     for row in report.results(trained.run):
         assert row["command"] == trained.run.command
         assert row["dataset"] == "sample"
 
 
-def test_predictions_through_the_workflow_are_the_saved_models(trained, signatures):
-    lines = list(trained.task.examples)
-    rows = workflow.predict(trained.task, trained.version, lines)
+def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
+    inputs = list(trained.task.example_inputs)
+    rows = workflow.predict(trained.task, trained.version, inputs)
     signature = signatures["serving_default"][0]
-    expected = trained.task.predict(lines, trained.run.trained_model.metadata, lambda request: answer(signature, request))
-    assert len(rows) == len(lines)
+    expected = trained.task.predict(
+        inputs, trained.run.trained_model.metadata, lambda request: call_signature(signature, request)
+    )
+    assert len(rows) == len(inputs)
     for k, row in enumerate(rows):
         for name, values in expected.items():
             value = values[k].decode() if isinstance(values[k], bytes) else values[k]

@@ -1,4 +1,4 @@
-"""For every task that can be asked step by step: the steps are the whole, and nothing that comes later changes what was said."""
+"""For every task with a `step` signature: steps equal the whole sequence, and later input never changes earlier outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from tests.contract.conftest import assert_close
 from tests.contract.streams import STREAMS
 
-STATED = pytest.mark.only_task(*STREAMS)
+WITH_STEP = pytest.mark.only_task(*STREAMS)
 
 
 @pytest.fixture
@@ -16,30 +16,32 @@ def stream(trained, signatures, tmp_path):
     return STREAMS[trained.task.name](trained, signatures, tmp_path)
 
 
-def test_every_task_with_a_step_is_held_to_it_here(trained, signatures):
+def test_every_task_with_a_step_signature_is_tested_here(trained, signatures):
     assert "step" not in signatures or trained.task.name in STREAMS, "add its stream to tests/contract/streams.py"
 
 
-@STATED
-def test_step_by_step_is_the_whole(stream):
-    state, told = stream.first(), []
+@WITH_STEP
+def test_steps_equal_the_whole_sequence(stream):
+    state, all_outputs = stream.initial_state(), []
     for k in range(stream.steps):
-        answers, state = stream.step(k, state)
+        outputs, state = stream.step(k, state)
         if k in (0, 1, stream.steps // 2, stream.steps - 1):
-            assert_close(answers, stream.whole(k))
-        told.append(answers)
-    assert all(np.isfinite(value).all() for answers in told for value in answers.values() if value.dtype.kind == "f")
+            assert_close(outputs, stream.whole(k))
+        all_outputs.append(outputs)
+    values = [value for outputs in all_outputs for value in outputs.values()]
+    assert all(np.isfinite(value).all() for value in values if value.dtype.kind == "f")
     assert stream.steps > 2
-    assert any(_differ(told[0], answers) for answers in told[1:]), "answers that never change prove nothing"
+    assert any(_differ(all_outputs[0], outputs) for outputs in all_outputs[1:]), "constant outputs prove nothing"
 
 
-@STATED
-def test_what_comes_later_changes_nothing_that_was_said(stream):
+@WITH_STEP
+def test_later_input_does_not_change_earlier_outputs(stream):
     k = stream.steps // 2
-    other, before = stream.otherwise(k), stream.whole(k)
-    assert all(value.size and (value.dtype.kind != "U" or str(value)) for value in before.values()), "nothing was said"
-    assert_close(other.whole(k), before)
-    assert _differ(other.whole(other.steps - 1), stream.whole(stream.steps - 1)), "the future was no other"
+    changed, before = stream.with_other_future(k), stream.whole(k)
+    assert all(value.size and (value.dtype.kind != "U" or str(value)) for value in before.values()), "empty output"
+    assert_close(changed.whole(k), before)
+    last, changed_last = stream.whole(stream.steps - 1), changed.whole(changed.steps - 1)
+    assert _differ(changed_last, last), "the changed future has no effect"
 
 
 def _differ(one, other):

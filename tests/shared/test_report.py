@@ -1,13 +1,18 @@
-"""Results stand beside the best baseline by each metric, and are JSON whatever the metric gave."""
+"""The report: a card of one page with a verdict, a self-contained HTML page, and rows beside the best baseline."""
+
+from __future__ import annotations
 
 import json
+import re
+
+import pytest
 
 from shared import report
 from shared.evaluation import Score
 
 
-def score(model, metric, value):
-    return Score(model, metric, value, value, value)
+def score(model, metric, value, low=None, high=None):
+    return Score(model, metric, value, value if low is None else low, value if high is None else high)
 
 
 SCORES = [
@@ -19,49 +24,81 @@ SCORES = [
     score("b", "log_loss", 0.4),
     score("a", "roc_auc", float("nan")),
 ]
+MAX_CARD_CHARACTERS = 6_000
 
 
-def test_the_best_baseline_is_the_highest_accuracy_and_the_lowest_loss():
-    assert report.best_baseline(SCORES, "accuracy", ["exported"]).model == "a"
-    assert report.best_baseline(SCORES, "log_loss", ["exported"]).model == "b"
+class FakeRun:
+    """A run with the primary metric accuracy and the given scores."""
+
+    own_models = ("exported",)
+
+    def __init__(self, *scores):
+        self.task = type("Task", (), {"primary_metric": "accuracy"})
+        self.evaluation = type("Evaluation", (), {"scores": scores})
 
 
-def test_a_metric_that_is_not_defined_is_no_baseline_and_null_in_json():
-    assert report.best_baseline(SCORES, "roc_auc", ["exported"]) is None
-    ready = report._json_ready({"a": [float("nan"), 1.5], "b": {"c": float("inf")}, "d": (1, "x")})
-    assert json.loads(json.dumps(ready, allow_nan=False)) == {"a": [None, 1.5], "b": {"c": None}, "d": [1, "x"]}
-
-
-def test_the_table_has_a_row_for_each_model_and_a_column_for_each_metric():
+def test_the_table_has_one_row_per_model_and_one_column_per_metric():
     lines = report.score_table(SCORES).splitlines()
     assert lines[0] == "| model | accuracy | log_loss | roc_auc |"
     assert lines[2] == "| exported | 0.9000 (0.9000–0.9000) | 0.3000 (0.3000–0.3000) |  |"
     assert [line.split("|")[1].strip() for line in lines[2:]] == ["exported", "a", "b"]
 
 
-def test_the_machine_is_told_by_kind_and_not_by_name():
+def test_a_table_of_many_metrics_has_one_row_per_metric():
+    scores = [score(model, f"m{k}", k / 10) for model in ("exported", "a") for k in range(8)]
+    lines = report.score_table(scores).splitlines()
+    assert lines[0] == "| metric | exported | a |"
+    assert len(lines) == 10
+    assert lines[3].startswith("| m1 | 0.1000")
+
+
+def test_the_machine_is_described_without_its_name():
     import platform
 
     assert "cores" in report.machine()
     assert platform.node() not in report.machine() or not platform.node()
 
 
-def test_of_a_coverage_the_nearest_is_best_and_of_a_crps_the_lowest():
-    scores = [score("a", "coverage_80_5d", 0.7), score("b", "coverage_80_5d", 0.82), score("c", "coverage_80_5d", 0.99)]
-    assert report.best_baseline(scores, "coverage_80_5d", ["exported"]).model == "b"
-    scores = [
-        score("a", "crps_20d", 0.7),
-        score("b", "crps_20d", 0.6),
-        score("a", "crps_skill", 0.1),
-        score("b", "crps_skill", 0.2),
-    ]
-    assert report.best_baseline(scores, "crps_20d", ["exported"]).model == "b"
-    assert report.best_baseline(scores, "crps_skill", ["exported"]).model == "b"
+@pytest.mark.parametrize(
+    ("value", "low", "high", "words", "is_uncertain"),
+    [
+        (0.9, 0.88, 0.92, "the model is better than the best baseline, a", False),
+        (0.82, 0.79, 0.85, "the model is better than the best baseline, a", True),
+        (0.7, 0.68, 0.72, "the model is worse than the best baseline, a", False),
+        (0.8, 0.78, 0.82, "are equal", False),
+    ],
+)
+def test_the_verdict_says_which_is_better_and_whether_it_may_be_chance(value, low, high, words, is_uncertain):
+    run = FakeRun(score("exported", "accuracy", value, low, high), score("a", "accuracy", 0.8, 0.78, 0.82))
+    verdict = report.verdict(run)
+    assert words in verdict
+    assert ("may be chance" in verdict) == is_uncertain
 
 
-def test_many_metrics_stand_one_below_the_other():
-    scores = [score(model, f"m{k}", k / 10) for model in ("exported", "a") for k in range(8)]
-    lines = report.score_table(scores).splitlines()
-    assert lines[0] == "| metric | exported | a |"
-    assert len(lines) == 10
-    assert lines[3].startswith("| m1 | 0.1000")
+def test_the_verdict_says_that_there_is_no_baseline():
+    assert "no baseline" in report.verdict(FakeRun(score("exported", "accuracy", 0.9)))
+
+
+def test_the_card_is_one_page_without_the_arrays_of_a_request(trained):
+    card = (trained.version / "card.md").read_text()
+    assert len(card) < MAX_CARD_CHARACTERS
+    assert max(map(len, card.splitlines())) < 1_000
+    assert "curl -d @request.json" in card
+    assert report.verdict(trained.run) in card
+
+
+def test_the_html_report_is_complete_and_needs_no_network(trained):
+    page = (trained.version / "report.html").read_text()
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
+    assert "<script" not in page
+    assert page.count('<img src="data:image/png;base64,') == len(list((trained.version / "plots").glob("*.png")))
+    for name in {s.model for s in trained.run.evaluation.scores}:
+        assert f">{name}<" in page
+    for note in trained.run.notes:
+        assert str(note) in page
+
+
+def test_metrics_hold_the_notes_and_the_settings(trained):
+    metrics = json.loads((trained.version / "metrics.json").read_text())
+    assert set(metrics["notes"]) == set(trained.run.notes)
+    assert metrics["config"]["training"]["seed"] == trained.config.training.seed

@@ -1,4 +1,4 @@
-"""The pages say what `results.json` says; a run's figures are published under its command; seeds are averaged."""
+"""Published tables equal `results.json`; the scores of a run are published under its command; seeds are averaged."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def row(model: str, metric: str, value: float | None, seed: int = 1, **others: A
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch) -> Path:
-    """A project with one page, whose task keeps its real name."""
+    """A project with one task that has a README."""
     folder = tmp_path / "tasks" / "sentiment"
     folder.mkdir(parents=True)
     (folder / "README.md").write_text(
@@ -45,34 +45,37 @@ def checkout(tmp_path, monkeypatch) -> Path:
     )
     (tmp_path / "README.md").write_text("Front.\n<!-- results -->\nold\n<!-- end -->\nEnd.\n")
     monkeypatch.setattr(results, "ROOT", tmp_path)
-    monkeypatch.setattr(results.task, "task_names", lambda: ["sentiment"])
+    monkeypatch.setattr(results.task, "list_task_names", lambda: ["sentiment"])
     return tmp_path
 
 
-def exported(folder: Path, rows: list[dict[str, Any]]) -> Path:
+def exported_version(folder: Path, rows: list[dict[str, Any]]) -> Path:
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text(json.dumps({"task": "sentiment", "results": rows}))
     return folder
 
 
-def test_every_page_of_the_project_is_as_its_results_say():
-    for path, text in results.pages().items():
+def test_every_published_table_equals_results_json():
+    for path, text in results.updated_documents().items():
         assert path.read_text(encoding="utf-8") == text, f"{path}: run `lstm-suite results`"
 
 
-def test_a_published_command_says_neither_place_nor_seed_nor_the_usual_preset():
-    told = "lstm-suite train x --preset default --data 'a b.csv' --output=models --training.seed 3 --training.epochs 2"
-    unsaid = (*results.UNSAID, "--training.seed")
-    assert results.published(told, unsaid) == "lstm-suite train x --data 'a b.csv' --training.epochs 2"
+def test_a_published_command_omits_output_seed_and_default_preset():
+    command = (
+        "lstm-suite train x --preset default --data 'a b.csv' --output=models --training.seed 3 --training.epochs 2"
+    )
+    omitted = (*results.OMITTED_OPTIONS, "--training.seed")
+    assert results.published_command(command, omitted) == "lstm-suite train x --data 'a b.csv' --training.epochs 2"
     assert (
-        results.published(told) == "lstm-suite train x --data 'a b.csv' --training.seed 3 --training.epochs 2"
+        results.published_command(command)
+        == "lstm-suite train x --data 'a b.csv' --training.seed 3 --training.epochs 2"
     )  # of a single run
-    assert results.published("lstm-suite train x --preset sample") == "lstm-suite train x --preset sample"
+    assert results.published_command("lstm-suite train x --preset sample") == "lstm-suite train x --preset sample"
 
 
-def test_a_version_that_is_added_stands_on_its_page_and_in_front(checkout, capsys):
+def test_an_added_version_appears_in_its_readme_and_in_the_main_readme(checkout, capsys):
     rows = [row("exported", "accuracy", 0.9), row("exported", "roc_auc", 0.95), row("majority", "accuracy", 0.5)]
-    version = exported(checkout / "m" / "1", rows)
+    version = exported_version(checkout / "m" / "1", rows)
     assert main(["results", "--add", str(version)]) == 0
     page = (checkout / "tasks" / "sentiment" / "README.md").read_text()
     assert page.startswith("Before.")
@@ -80,65 +83,66 @@ def test_a_version_that_is_added_stands_on_its_page_and_in_front(checkout, capsy
     assert "| model | accuracy % | ROC AUC |\n" in page
     assert "| exported | **90.00 (89.00–91.00)** | 0.9500 |\n" in page
     assert "| majority | 50.00 (49.00–51.00) |  |\n" in page
-    front = (checkout / "README.md").read_text()
-    assert (
-        f"| sentiment | imdb | exported | accuracy 90.00 (89.00–91.00) % | 50.00 (majority) | 3 | `{COMMAND}` |"
-        in front
-    )
-    assert front.endswith("<!-- end -->\nEnd.\n")
-    assert "tables written anew" in capsys.readouterr().out
+    main_readme = (checkout / "README.md").read_text()
+    (line,) = [
+        line for line in main_readme.splitlines() if line.startswith("| [sentiment](tasks/sentiment/README.md) |")
+    ]
+    assert line.endswith("| imdb | accuracy 90.00 (89.00–91.00) % | 50.00 (majority) | 3 |")
+    assert COMMAND not in main_readme
+    assert main_readme.endswith("<!-- end -->\nEnd.\n")
+    assert "Updated the tables of" in capsys.readouterr().out
     assert main(["results"]) == 0
-    assert "as results.json says" in capsys.readouterr().out
+    assert "already match results.json" in capsys.readouterr().out
 
 
-def test_added_again_it_takes_the_place_of_its_command_and_leaves_others_where_they_are(checkout):
+def test_adding_a_command_again_replaces_its_rows_and_keeps_the_order_of_others(checkout):
     other = row("exported", "accuracy", 0.8, command="lstm-suite train sentiment --data b.csv")
     (checkout / "tasks" / "sentiment" / "results.json").write_text(json.dumps([other]))
-    results.add([exported(checkout / "m" / "0", [row("exported", "accuracy", 0.7)])])
+    results.add([exported_version(checkout / "m" / "0", [row("exported", "accuracy", 0.7)])])
     third = row("exported", "accuracy", 0.6, command="lstm-suite train sentiment --data c.csv")
     rows = [*results.read("sentiment"), third]
     (checkout / "tasks" / "sentiment" / "results.json").write_text(json.dumps(rows))
     for number, value in (("1", 0.9), ("2", 0.91)):
-        results.add([exported(checkout / "m" / number, [row("exported", "accuracy", value)])])
+        results.add([exported_version(checkout / "m" / number, [row("exported", "accuracy", value)])])
     assert [r["value"] for r in results.read("sentiment")] == [0.8, 0.91, 0.6]
 
 
-def test_several_seeds_are_their_mean_and_deviation_beside_the_best_mean_of_the_baselines():
+def test_several_seeds_become_mean_and_deviation_beside_the_best_mean_of_the_baselines():
     runs = [
         [row("exported", "log_loss", a, s), row("low", "log_loss", b, s), row("high", "log_loss", c, s)]
         for s, (a, b, c) in enumerate([(0.2, 0.3, 0.29), (0.3, 0.3, 0.33), (0.4, 0.3, 0.34)], 1)
     ]
-    first, *others = results.merged(runs)
+    first, *others = results.merge_runs(runs)
     assert first["value"] == pytest.approx(0.3)
     assert first["high"] - first["value"] == pytest.approx(0.1)
     assert (first["seeds"], first["minutes"]) == ([1, 2, 3], 4.0)
     assert (first["baseline"], first["baseline_value"]) == ("low", 0.3)
     assert [other["baseline"] for other in others] == [None, None]
     assert first["command"] == COMMAND
-    assert "0.3000 ± 0.1000" in results.table([first], ["log_loss*"])
+    assert "0.3000 ± 0.1000" in results.score_table([first], ["log_loss*"])
 
 
-def test_what_is_no_number_is_not_published():
-    found = results.merged([[row("exported", "accuracy", 0.9), row("exported", "roc_auc", None)]])
-    assert [r["metric"] for r in found] == ["accuracy"]
+def test_an_undefined_score_is_not_published():
+    rows = results.merge_runs([[row("exported", "accuracy", 0.9), row("exported", "roc_auc", None)]])
+    assert [r["metric"] for r in rows] == ["accuracy"]
 
 
-def test_a_figure_without_an_interval_is_published_without():
-    (found,) = results.merged([[row("exported", "accuracy", 0.9, low=None, high=None)]])
-    assert (found["low"], found["high"]) == (None, None)
-    assert "**90.00**" in results.table([found], ["accuracy*"])
+def test_a_score_without_an_interval_is_published_without_one():
+    (merged,) = results.merge_runs([[row("exported", "accuracy", 0.9, low=None, high=None)]])
+    assert (merged["low"], merged["high"]) == (None, None)
+    assert "**90.00**" in results.score_table([merged], ["accuracy*"])
 
 
-def test_several_metrics_may_share_a_column():
+def test_several_metrics_can_share_a_column():
     rows = [row("exported", f"coverage_80_{days}d", value) for days, value in ((1, 0.801), (20, 0.7745))]
     rows.append(row("garch", "coverage_80_1d", 0.857))
-    told = results.table(rows, ["coverage_80_1d/coverage_80_20d"]).splitlines()
-    assert told[0] == "| model | coverage 80 % 1d / 20d |"
-    assert told[2:] == ["| exported | **80.1 / 77.5** |", "| garch | 85.7 /  |"]
+    lines = results.score_table(rows, ["coverage_80_1d/coverage_80_20d"]).splitlines()
+    assert lines[0] == "| model | coverage 80 % 1d / 20d |"
+    assert lines[2:] == ["| exported | **80.1 / 77.5** |", "| garch | 85.7 /  |"]
 
 
-def test_commands_that_differ_by_one_option_stand_in_one_table_with_their_mean():
-    """And none that differs by more, or does not have the option."""
+def test_commands_that_differ_by_one_option_become_one_table_with_their_mean():
+    """Commands that differ by more, or that lack the option, are not in it."""
     rows = [
         row(model, "accuracy", value, command=f"{COMMAND} --left {who} --training.epochs 2")
         for who, values in (("'*_a_*'", (0.91, 0.5)), ("b", (0.8, 0.7)))
@@ -149,70 +153,74 @@ def test_commands_that_differ_by_one_option_stand_in_one_table_with_their_mean()
         row("exported", "accuracy", 0.1, command=f"{COMMAND} {rest}")
         for rest in ("--left c --training.epochs 3", "--training.epochs 2")
     ]
-    page = f"\n    {rows[2]['command']}\n\n<!-- folds: --left accuracy -->\nold\n<!-- end folds -->\nAfter"
-    told = results.with_tables(page, rows).splitlines()
-    assert told[3:] == [
-        "<!-- folds: --left accuracy -->",
+    page = f"\n    {rows[2]['command']}\n\n<!-- cross-validation: --left accuracy -->\nold\n<!-- end cross-validation -->\nAfter"
+    lines = results.update_tables(page, rows).splitlines()
+    assert lines[3:] == [
+        "<!-- cross-validation: --left accuracy -->",
         "| `--left`, accuracy % | exported | nearest |",
         "| --- | --- | --- |",
         "| `*_a_*` | 91.00 | 50.00 |",
         "| `b` | 80.00 | 70.00 |",
         "| mean | **85.50** | **60.00** |",
-        "<!-- end folds -->",
+        "<!-- end cross-validation -->",
         "After",
     ]
-    assert results.in_folds(page, rows) == {rows[0]["command"], rows[2]["command"]}
+    assert results.cross_validation_commands(page, rows) == {rows[0]["command"], rows[2]["command"]}
     with pytest.raises(
-        SuiteError, match=r"folds: --right accuracy -->: no row .* has accuracy .* any value of --right"
+        SuiteError,
+        match=r"cross-validation: --right accuracy -->: results\.json has no row with accuracy .* any value of --right",
     ):
-        results.with_tables(page.replace("--left acc", "--right acc"), rows)
-    with pytest.raises(SuiteError, match=r"--left b: no accuracy of nearest"):
-        results.with_tables(page, [one for one in rows if one is not rows[3]])
+        results.update_tables(page.replace("--left acc", "--right acc"), rows)
+    with pytest.raises(SuiteError, match=r"--left b: nearest has no accuracy"):
+        results.update_tables(page, [one for one in rows if one is not rows[3]])
 
 
-def test_options_of_a_command_are_taken_with_all_their_values():
+def test_options_of_a_command_include_all_their_values():
     command = "lstm-suite train x --units 8 4 --resume --names='a b' --last 1"
-    assert results.without(command, ("--units", "--names")) == "lstm-suite train x --resume --last 1"
-    told = [results.value_of(command, option) for option in ("--units", "--resume", "--names", "--last", "--other")]
-    assert told == ["8 4", "", "a b", "1", None]
+    assert results.without_options(command, ("--units", "--names")) == "lstm-suite train x --resume --last 1"
+    values = [
+        results.option_value(command, option) for option in ("--units", "--resume", "--names", "--last", "--other")
+    ]
+    assert values == ["8 4", "", "a b", "1", None]
 
 
-def test_no_part_of_a_table_of_folds_stands_in_front(checkout):
+def test_cross_validation_runs_are_not_in_the_main_readme(checkout):
     rows = [row("exported", "accuracy", 0.8 + k / 100, command=f"{COMMAND} --left {k}") for k in (1, 2)]
     page = checkout / "tasks" / "sentiment" / "README.md"
-    page.write_text(f"    {rows[0]['command']}\n\n<!-- folds: --left accuracy -->\nold\n<!-- end folds -->\n")
+    page.write_text(
+        f"    {rows[0]['command']}\n\n<!-- cross-validation: --left accuracy -->\nold\n<!-- end cross-validation -->\n"
+    )
     rows.append(row("exported", "accuracy", 0.7, command=COMMAND))
     (page.parent / "results.json").write_text(json.dumps(rows))
     results.rebuild()
     assert "mean | **81.50**" in page.read_text()
-    front = (checkout / "README.md").read_text()
-    assert "70.00" in front
-    assert "--left" not in front
+    main_readme = (checkout / "README.md").read_text()
+    assert "70.00" in main_readme
+    assert "--left" not in main_readme
 
 
-def test_runs_that_do_not_belong_together_are_refused(checkout):
+def test_runs_of_different_commands_cannot_be_published_together(checkout):
     one, same = row("exported", "accuracy", 0.9), row("exported", "accuracy", 0.8)
     other = row("exported", "accuracy", 0.8, 2, command="lstm-suite train sentiment --data b.csv")
     for second in (same, other):
-        with pytest.raises(SuiteError, match=r"differ by --fit\.seed alone"):
-            results.merged([[one], [second]])
-    with pytest.raises(SuiteError, match=r"holds no metrics\.json"):
+        with pytest.raises(SuiteError, match=r"differ only by --training\.seed"):
+            results.merge_runs([[one], [second]])
+    with pytest.raises(SuiteError, match=r"no metrics\.json"):
         results.add([checkout])
 
 
-def test_a_table_without_figures_is_named(checkout):
-    with pytest.raises(SuiteError, match=r"table: accuracy\* roc_auc -->: no row"):
+def test_a_table_without_scores_is_an_error_that_names_it(checkout):
+    with pytest.raises(SuiteError, match=r"table: accuracy\* roc_auc -->: results\.json has no row"):
         results.rebuild()
 
 
-def test_published_commands_are_understood(capsys):
-    """Each command of a results file is one that the command line takes: no option was renamed since."""
-    from shared import cli, task
+def test_published_commands_parse():
+    """Every command in `results.json` is valid: its options still exist."""
+    from shared import task
+    from shared.cli.parser import parse
 
     for name in task.list_task_names():
         for command in {r["command"] for r in results.read(name)}:
             words = shlex.split(command)
             assert words[:3] == ["lstm-suite", "train", name]
-            options = words[3:]
-            preset = options.pop(options.index("--preset") + 1) if "--preset" in options else "default"
-            cli._config(name, preset, [word for word in options if word != "--preset"], prog="test")
+            assert parse(words[1:]).name == "train"
