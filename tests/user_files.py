@@ -1,4 +1,4 @@
-"""Files as users have them, which nobody here laid out: other names, separators, forms of dates, faults included."""
+"""Files as users have them: other column names, separators and date formats, and some errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS = {
 
 
 def tickets(folder: Path) -> None:
-    """A help desk's export: semicolons, columns in German, Latin-1, one ticket that nobody has sorted yet."""
+    """Writes the export of a help desk: semicolons, German column names, Latin-1, one ticket without a label."""
     rng = np.random.default_rng(0)
     lines = ["Nummer;Eingang;Anfrage;Team"]
     for k in range(300):
@@ -28,7 +28,7 @@ def tickets(folder: Path) -> None:
 
 
 def payments(folder: Path) -> None:
-    """A bank's export: semicolons, decimal commas, days first, frauds that are yes or no, and no terminals."""
+    """Writes the export of a bank: semicolons, decimal commas, day before month, labels yes and no, no terminals."""
     rng = np.random.default_rng(0)
     count = 2_000
     times = pd.Timestamp("2025-03-01") + pd.to_timedelta(np.sort(rng.integers(0, 40 * 1440, count)), unit="min")
@@ -41,7 +41,7 @@ def payments(folder: Path) -> None:
 
 
 def posts(folder: Path) -> None:
-    """A forum's export: a line of JSON a post, its text under another name, one post cut off in the middle."""
+    """Writes the export of a forum: one JSON object per line, another name for the text, one truncated post."""
     rng = np.random.default_rng(0)
     words = [word for text in WORDS.values() for word in text]
     lines = []
@@ -53,7 +53,7 @@ def posts(folder: Path) -> None:
 
 
 def quotes(folder: Path) -> None:
-    """A broker's export: semicolons, decimal commas, days first, the newest on top, a day that is there twice."""
+    """Writes the export of a broker: semicolons, decimal commas, day before month, newest first, one duplicate row."""
     rng = np.random.default_rng(0)
     days = pd.bdate_range("2021-01-04", periods=1_000)
     lines = []
@@ -66,7 +66,7 @@ def quotes(folder: Path) -> None:
 
 
 def clips(folder: Path) -> None:
-    """Recordings as crowds send them in: 8, 16 and 48 kHz, mono and stereo, one of the listed files missing."""
+    """Writes crowdsourced recordings: 8, 16 and 48 kHz, mono and stereo, and a manifest that lists one missing file."""
     import soundfile
 
     rng = np.random.default_rng(0)
@@ -77,10 +77,10 @@ def clips(folder: Path) -> None:
         samples = rng.normal(0, 0.05, (int(rate * rng.uniform(0.8, 2.0)), channels))
         if k != 56:
             soundfile.write(folder / "clips" / f"clip_{k:04}.wav", samples, rate)
-        said = " ".join(rng.choice(["turn", "left", "right", "stop", "go"], 3))
-        lines.append(f"{PEOPLE[k % 8]}\tclip_{k:04}.wav\t{said}\t{k % 4}")
+        sentence = " ".join(rng.choice(["turn", "left", "right", "stop", "go"], 3))
+        lines.append(f"{PEOPLE[k % 8]}\tclip_{k:04}.wav\t{sentence}\t{k % 4}")
     (folder / "validated.tsv").write_text("\n".join(lines) + "\n")
 
 
-MADE = {"sentiment": tickets, "fraud": payments, "next_word": posts, "stock": quotes, "speech": clips}
-"""By the task whose page tells of the file."""
+USER_FILES = {"sentiment": tickets, "fraud": payments, "next_word": posts, "stock": quotes, "speech": clips}
+"""By task: function that writes the file of the transcript in the README of the task."""
