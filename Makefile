@@ -1,4 +1,4 @@
-# Two commands are enough: `make demo` and `make test`. Both install what they need first.
+# Two commands: `make demo` and `make test`. Both install the dependencies first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +13,7 @@ INSTALL := $(PIP) install --quiet $(addprefix --constraint ,$(CONSTRAINTS))
 install: $(STAMP)
 
 $(STAMP): pyproject.toml $(CONSTRAINTS)
-	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is needed, this is %d.%d; name another: make PYTHON=python3.11 install" % v)'
+	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11 to 3.13 is required, but this is %d.%d. Name another interpreter: make PYTHON=python3.11 install" % v)'
 	$(PYTHON) -m venv --clear $(VENV)
 	$(INSTALL) --editable '.[dev]'
 	touch $(STAMP)
@@ -41,7 +41,7 @@ benchmark: install
 	$(BIN)/python -m benchmarks.lstm_speed
 	$(BIN)/python -m benchmarks.pipeline_idle
 
-# The newest versions that the bounds admit, as tested: run `make test` after it.
+# Installs the newest versions within the bounds and records them. Run `make test` afterwards.
 constraints:
 	rm -f constraints.txt && $(MAKE) --always-make install
 	$(PIP) freeze --exclude-editable > constraints.txt
