@@ -105,7 +105,7 @@ def fit(
         model.set_weights(stopping.best_weights)
     history = checkpoints.history
     history.best_epoch = stopping.best_epoch + 1
-    if config.averaging and validation is not None:
+    if config.ema_decay and validation is not None:
         history.averaged = _average_is_better(model, validation, monitored_metric, float(stopping.best))
     return history
 
@@ -263,8 +263,8 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
         schedule,
         weight_decay=config.weight_decay,
         global_clipnorm=config.gradient_clip,
-        use_ema=config.averaging > 0,
-        ema_momentum=config.averaging,
+        use_ema=config.ema_decay > 0,
+        ema_momentum=config.ema_decay,
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
