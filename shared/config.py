@@ -121,8 +121,7 @@ class DataConfig(Section):
     """Where the data come from."""
 
     data: str = ""
-    """Data to read: a file (.csv, .tsv, .jsonl or .parquet, also compressed as .gz, .xz or .bz2), another source that the README of
-    the task names, the name of a TensorFlow data set, or `sample` for the embedded sample."""
+    """A file, another source that the README of the task names, a data set of TensorFlow Datasets, or `sample`."""
 
 
 @dataclass(frozen=True)

@@ -157,8 +157,11 @@ def card(run: Run, spec: ExportSpec, base_path: Path) -> str:
     lstm-suite serve --models "{models}"
     curl -d @request.json http://localhost:8501/v1/models/{run.task.name}:predict
 
-`request.json` is in this folder.{_shown_request(signature)} `tensorflow_model_server --rest_api_port=8501
---model_name={run.task.name} --model_base_path="{models}/{run.task.name}"` serves the same API. Inputs of `{name}`:
+`request.json` is in this folder.{_shown_request(signature)} TensorFlow Serving offers the same API:
+
+    tensorflow_model_server --rest_api_port=8501 --model_name={run.task.name} --model_base_path="{models}/{run.task.name}"
+
+Inputs of `{name}`:
 
 {_input_table(signature)}
 
@@ -184,15 +187,16 @@ def verdict(run: Run) -> str:
     model = next(s for s in run.evaluation.scores if s.model == "exported" and s.metric == metric)
     baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
     if baseline is None or not np.isfinite(model.value):
-        return f"There is no baseline with a defined {title(metric)}."
-    values = f"{format_value(metric, model.value)} and {format_value(metric, baseline.value)}"
+        return f"There is no baseline with a defined {title(metric).removesuffix(' %')}."
+    name = title(metric).removesuffix(" %")
+    values = f"{format_score(model)} and {format_score(baseline)}"
     difference = badness(metric, baseline.value) - badness(metric, model.value)
     if format_value(metric, model.value) == format_value(metric, baseline.value):
-        return f"By {title(metric)}, the model and the best baseline, {baseline.model}, are equal ({values})."
+        return f"By {name}, the model and the best baseline, {baseline.model}, are equal ({values})."
     word = "better" if difference > 0 else "worse"
     overlap = model.low <= baseline.high and baseline.low <= model.high
     caution = " Their intervals overlap, so the difference may be chance." if overlap else ""
-    return f"By {title(metric)}, the model is {word} than the best baseline, {baseline.model} ({values}).{caution}"
+    return f"By {name}, the model is {word} than the best baseline, {baseline.model} ({values}).{caution}"
 
 
 def html_report(run: Run, plots_folder: Path) -> str:
