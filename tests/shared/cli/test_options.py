@@ -1,0 +1,64 @@
+"""From words to a task's configuration: presets, sections, inputs of `predict`."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from shared import task
+from shared.cli import options
+
+OWN = {"models": options.MODELS, "version": options.VERSION, "json": options.JSON}
+
+
+def parse(words, name="sentiment", own=OWN, **arguments):
+    return options.parse_options("test", name, words, own, **arguments)
+
+
+def test_the_configuration_has_the_plain_type_of_the_task():
+    """The fingerprint of a run and the settings in the report must not contain options of the command."""
+    config, values = parse(["--data", "x.csv", "--json", "--version", "3"])
+    assert type(config) is type(task.load_presets("sentiment")["default"])
+    assert config == dataclasses.replace(task.load_presets("sentiment")["default"], data="x.csv")
+    assert values == {"models": "saved_models", "version": 3, "json": True}
+
+
+@pytest.mark.parametrize("words", [["--preset", "sample"], ["--preset=sample"]])
+def test_a_preset_supplies_the_defaults(words):
+    config, values = parse(words, own={"preset": options.PRESET}, with_training=True)
+    assert config == task.load_presets("sentiment")["sample"]
+    assert values == {"preset": "sample"}
+
+
+def test_an_option_changes_one_field_of_a_section():
+    config, _ = parse(["--training.epochs", "7", "--lstm.units", "8", "4"], with_training=True)
+    default = task.load_presets("sentiment")["default"]
+    assert config.training == dataclasses.replace(default.training, epochs=7)
+    assert config.lstm.units == (8, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "inputs", "rest"),
+    [
+        (["a", "b"], ["a", "b"], []),
+        (["a", "--json", "b"], ["a", "b"], ["--json"]),
+        (["a", "--models", "m", "b"], ["a", "b"], ["--models", "m"]),
+        (["--models=m", "b"], ["b"], ["--models=m"]),
+        (["--columns.card", "account", "x"], ["x"], ["--columns.card", "account"]),
+        (["--columns.numeric", "a", "b", "--json", "x"], ["x"], ["--columns.numeric", "a", "b", "--json"]),
+        (["-5 stars", "--", "--json", "-x"], ["-5 stars", "--json", "-x"], []),
+        (["--columns.time_format", "%d", "x"], ["x"], ["--columns.time_format", "%d"]),
+        (["--unknown", "x"], ["x"], ["--unknown"]),
+    ],
+)
+def test_inputs_are_separated_from_options_and_their_values(words, inputs, rest):
+    assert options.split_inputs("fraud", words, OWN) == (inputs, rest)
+
+
+def test_every_option_of_every_task_is_known_to_the_separation():
+    """An option whose number of values is unknown would turn its value into an input."""
+    for name in task.list_task_names():
+        types = options._option_types(type(task.load_presets(name)["default"]))
+        assert {"--data", "--columns.text" if name == "sentiment" else "--data", "--training.seed"} <= set(types)
+        assert not [option for option, hint in types.items() if hint is None]
