@@ -1,1 +1,1 @@
-"""The tasks, one folder each, all with the same files. No task imports another."""
+"""The tasks, one package each, all with the same files. No task imports another."""

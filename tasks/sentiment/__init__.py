@@ -1,1 +1,1 @@
-"""Sentiment: text in, a label and its calibrated probability out."""
+"""Sentiment: classification of texts of any kind, with calibrated probabilities."""

@@ -1,126 +1,184 @@
-"""Settings of the sentiment task and its presets. Imports nothing heavy."""
+"""Options and presets of the sentiment task. Imports nothing heavy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
+from shared.config import (
+    LSTMConfig,
+    Section,
+    SplitConfig,
+    SplitFilesTaskConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    require_fraction,
+    require_positive,
+)
 
-SUMMARY = "Text in, a label and its calibrated probability out."
+SUMMARY = "Classifies texts of any kind and gives each label a calibrated probability."
+INPUT = "text"
+OUTPUT = "label with calibrated probability"
+EXAMPLE_DATA = "imdb_reviews"
+
+MAX_NGRAM_ORDER = 3
 
 
 @dataclass(frozen=True)
-class TextConfig:
-    """How a text becomes a sequence of words."""
+class ColumnsConfig(Section):
+    """Columns of the table. Positions such as 0 and 1 name the columns of a .csv or .tsv file without a header."""
+
+    SECTION: ClassVar[str] = "columns"
+
+    text: str = "text"
+    """Column with the text."""
+    label: str = "label"
+    """Column with the label."""
+
+
+@dataclass(frozen=True)
+class SentimentSplitConfig(SplitConfig):
+    """How the texts are divided into training, validation and test split."""
+
+    group: str | None = None
+    """Column with a group, such as a film or a customer; all rows of a group are in the same split."""
+
+
+@dataclass(frozen=True)
+class TextConfig(Section):
+    """How a text becomes a sequence of token ids, for the LSTM and for the n-grams."""
+
+    SECTION: ClassVar[str] = "text"
 
     vocabulary_size: int = 30_000
-    """The most frequent words of the training split, which the LSTM tells apart."""
+    """Maximum number of tokens in the vocabulary; the rarest tokens of the training split are left out first."""
     sequence_length: int = 400
-    """Words the LSTM reads of a longer text: half from its beginning, half from its end."""
-    crop: int | None = None
-    """In training, the LSTM sees a random stretch of at most so many words of a text, another each epoch."""
+    """Maximum number of words that the LSTM reads: of a longer text, half from its beginning and half from its end."""
+    ngram_vocabulary_size: int = 100_000
+    """Maximum number of words that n-grams consist of; the rarest words of the training split are left out first."""
+    ngram_sequence_length: int = 4096
+    """Maximum number of words that the n-grams come from: of a longer text, half from its beginning and half from its end."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 3, "vocabulary_size")
-        require_at_least(self, 1, "sequence_length", "crop")
+        require_at_least(self, 3, "vocabulary_size", "ngram_vocabulary_size")
+        require_at_least(self, 1, "sequence_length", "ngram_sequence_length")
 
 
 @dataclass(frozen=True)
-class HeadConfig:
-    """What stands below and above the LSTM stack."""
+class AugmentConfig(Section):
+    """Random changes of the training texts, new ones in every epoch."""
 
-    embedding_size: int = 128
-    """Width of a word's vector."""
-    pretrained: bool = True
-    """Start from word vectors factorised from the training texts; otherwise from random ones."""
-    pretraining_epochs: int = 0
-    """Passes over the training texts as a language model, before the labels are looked at; needs one layer."""
-    pretraining_learning_rate: float = 5e-3
-    """Peak of the learning rate in these."""
-    adversarial: float = 0.02
-    """Adversarial training: length of the disturbance as a share of the word vectors' length; 0 leaves it out."""
-    embedding_dropout: float = 0.3
-    """Share of the vectors' columns set to zero over a whole text, in [0, 1)."""
-    word_dropout: float = 0.05
-    """Share of words replaced by the unknown word in training, in [0, 1)."""
-    dropout: float = 0.5
-    """Share of the pooled LSTM outputs set to zero, in [0, 1)."""
+    SECTION: ClassVar[str] = "augment"
+
+    crop_length: int | None = None
+    """Number of words of a random crop of each training text; without it, the LSTM reads the beginning and the end."""
+    unknown_word_rate: float = 0.05
+    """Probability that a word is replaced with the unknown word, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        require_fraction(self, "embedding_dropout", "word_dropout", "dropout")
-        require_at_least(self, 0, "pretraining_epochs", "adversarial")
+        require_at_least(self, 1, "crop_length")
+        require_fraction(self, "unknown_word_rate")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Section):
+    """The layers before and after the LSTM stack, and the n-gram model in the same graph."""
+
+    SECTION: ClassVar[str] = "model"
+
+    embedding_size: int = 128
+    """Size of each embedding vector."""
+    pretrained_embeddings: bool = True
+    """Start from word vectors that are factorized from the training texts, instead of random vectors."""
+    input_dropout: float = 0.3
+    """Dropout rate of the inputs of the LSTM stack, in [0, 1)."""
+    output_dropout: float = 0.5
+    """Dropout rate of the outputs of the LSTM stack, in [0, 1)."""
+    ngram_order: int = 3
+    """Maximum number of words in an n-gram, from 0 to 3; 0 disables the n-gram model."""
+    ngram_buckets: int = 8_388_593
+    """Number of n-gram weights of all classes together. N-grams are hashed; more weights mean fewer collisions."""
+
+    def __post_init__(self) -> None:
         require_at_least(self, 1, "embedding_size")
-        if not self.pretraining_learning_rate > 0:
+        require_fraction(self, "input_dropout", "output_dropout")
+        require_at_least(self, 0, "ngram_order")
+        require_at_least(self, 2, "ngram_buckets")
+        if self.ngram_order > MAX_NGRAM_ORDER:
             raise ValueError(
-                "Expected `pretraining_learning_rate` above 0. Received: "
-                f"pretraining_learning_rate={self.pretraining_learning_rate}"
+                f"{option(self, 'ngram_order')} must be at most {MAX_NGRAM_ORDER}. Received: {self.ngram_order}"
             )
 
 
 @dataclass(frozen=True)
-class WideConfig:
-    """The wide part: a linear model over n-grams, in the same graph as the LSTM."""
+class SentimentTrainingConfig(TrainingConfig):
+    """Optimizer, epochs and random seed, also of the pre-training and of adversarial training."""
 
-    ngrams: int = 3
-    """Longest n-gram, up to 3; 0 leaves the wide part out."""
-    buckets: int = 8_388_593
-    """Weights that n-grams are hashed into; many keep unseen n-grams off the seen ones. Shared out among the classes."""
-    vocabulary_size: int = 100_000
-    """The most frequent words of the training split, of which n-grams are made."""
-    words: int = 4096
-    """Words read of a longer text: half from its beginning, half from its end."""
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 0, "ngrams")
-        require_at_least(self, 2, "buckets")
-        require_at_least(self, 3, "vocabulary_size")
-        require_at_least(self, 1, "words")
-        if self.ngrams > 3:
-            raise ValueError(f"Expected `ngrams` of at most 3. Received: ngrams={self.ngrams}")
-
-
-@dataclass(frozen=True)
-class SentimentConfig(TaskConfig):
-    """Settings of the sentiment task."""
-
-    text_column: str = "text"
-    """Column of the text; a position such as 0 for a .csv or .tsv file without a header."""
-    label_column: str = "label"
-    """Column of the label, any names; two classes or more."""
-    text: TextConfig = field(default_factory=TextConfig)
-    head: HeadConfig = field(default_factory=HeadConfig)
-    wide: WideConfig = field(default_factory=WideConfig)
+    pretraining_epochs: int = 0
+    """Passes over the training texts as a language model, before the labels are used; a bidirectional LSTM then needs a single
+    layer."""
+    pretraining_learning_rate: float = 5e-3
+    """Maximum learning rate of the pre-training."""
+    adversarial_epsilon: float = 0.02
+    """Norm of the adversarial perturbation as a fraction of the norm of the embedding vectors of a text; 0 disables adversarial
+    training."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.head.pretraining_epochs and self.lstm.bidirectional and len(self.lstm.units) > 1:
+        require_at_least(self, 0, "pretraining_epochs", "adversarial_epsilon")
+        require_positive(self, "pretraining_learning_rate")
+
+
+@dataclass(frozen=True)
+class SentimentConfig(SplitFilesTaskConfig):
+    """All options of the sentiment task."""
+
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    split: SentimentSplitConfig = field(default_factory=SentimentSplitConfig)
+    text: TextConfig = field(default_factory=TextConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    training: SentimentTrainingConfig = field(default_factory=SentimentTrainingConfig)
+
+    def __post_init__(self) -> None:
+        if self.training.pretraining_epochs and self.lstm.bidirectional and len(self.lstm.units) > 1:
+            units = " ".join(map(str, self.lstm.units))
             raise ValueError(
-                "Pre-training needs a single bidirectional layer, as a second would see the word to predict. Received: "
-                f"units={self.lstm.units}; add --head.pretraining-epochs 0"
+                "Pre-training of a bidirectional LSTM needs a single layer, because a second layer would see the word to "
+                f"predict. Received: {option(self.lstm, 'units')} {units}. Add "
+                f"{option(self.training, 'pretraining_epochs')} 0."
             )
 
 
 PRESETS = {
     "sample": SentimentConfig(
-        lstm=LSTMConfig(units=(32,), bidirectional=True),
-        training=TrainingConfig(epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5),
-        head=HeadConfig(
-            embedding_size=32, pretrained=False, adversarial=0.0, embedding_dropout=0.1, word_dropout=0.0, dropout=0.2
+        data="sample",
+        augment=AugmentConfig(unknown_word_rate=0.0),
+        model=ModelConfig(
+            embedding_size=32,
+            pretrained_embeddings=False,
+            input_dropout=0.1,
+            output_dropout=0.2,
+            ngram_buckets=65_521,
         ),
-        wide=WideConfig(buckets=65_521),
+        lstm=LSTMConfig(units=(32,), bidirectional=True),
+        training=SentimentTrainingConfig(
+            epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5, adversarial_epsilon=0.0
+        ),
     ),
     "default": SentimentConfig(
-        data="imdb_reviews",
-        validation_fraction=0.06,
+        split=SentimentSplitConfig(validation_fraction=0.06),
         lstm=LSTMConfig(units=(128,), bidirectional=True),
-        training=TrainingConfig(epochs=5, weight_decay=0.05),
-        head=HeadConfig(pretraining_epochs=3),
+        training=SentimentTrainingConfig(epochs=5, weight_decay=0.05, pretraining_epochs=3),
     ),
     "large": SentimentConfig(
-        data="imdb_reviews",
-        validation_fraction=0.06,
+        split=SentimentSplitConfig(validation_fraction=0.06),
+        model=ModelConfig(embedding_size=256),
         lstm=LSTMConfig(units=(512,), bidirectional=True),
-        training=TrainingConfig(epochs=8, weight_decay=0.05, precision="mixed_bfloat16"),
-        head=HeadConfig(embedding_size=256, pretraining_epochs=20),
+        training=SentimentTrainingConfig(
+            epochs=8, weight_decay=0.05, precision="mixed_bfloat16", pretraining_epochs=20
+        ),
     ),
 }

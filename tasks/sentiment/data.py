@@ -1,204 +1,238 @@
-"""Labelled texts from any source into three splits that share no film (or other group) and no text."""
+"""Reads labelled texts from any source into three splits that have no text and no group, such as a film, in common."""
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from shared import sources
+from shared import files, sources
 from shared.classes import list_classes
 from shared.columns import raise_where_empty
+from shared.config import option
 from shared.errors import DataError
 from shared.pipelines import split_by_group
 from shared.sources import Origin, Splits
 from tasks.sentiment import sample
-from tasks.sentiment.config import SentimentConfig
+from tasks.sentiment.config import ColumnsConfig, SentimentConfig
 
 KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
-FILM_COLUMN = "title_id"
-FEWEST = 10  # texts a split must hold
-SPLIT_SEED = 1  # not the training seed: runs of several seeds are judged on one split
+DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
+MIN_TEXTS = 10  # per split
+SPLIT_SEED = 1  # independent of the training seed, so that runs with several seeds have the same test split
+TABLE_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def load(config: SentimentConfig) -> Splits:
-    """Reads the texts and parts them into training, validation and test.
+    """Reads the texts and divides them into training, validation and test split.
 
     Returns:
         Splits with the columns `text` and `label`, both strings.
 
     Raises:
-        DataError: a file cannot be used; a text is missing; there are fewer than two classes or too few texts; a
-            validation or test label does not occur in training.
+        DataError: a file cannot be used; a text is missing; there are fewer than two classes or too few texts; a validation or test
+            label does not occur in the training split.
     """
-    source = config.data
-    own_files = sources.is_path(source)
-    sources.reject_split_files(config, own_files)
-    if source == "sample":
-        splits = _sample(config)
-    elif own_files:
-        splits = _files(config)
+    has_user_files = sources.is_path(config.data)
+    sources.reject_split_files(config, has_user_files)
+    if config.data == "sample":
+        splits = _load_sample()
+    elif has_user_files:
+        splits = _load_files(config)
     else:
-        splits = _tfds(config)
-    _check(splits, source)
+        splits = _load_tfds(config)
+    list_classes(splits, config.data)
+    _require_texts(splits, config.data)
     return splits
 
 
-def read(config: SentimentConfig, source: str) -> pd.DataFrame:
-    """Reads one file into the columns `text`, `label` and `group`.
+def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
+    """Reads a file of labelled texts into the columns `text`, `label` and `group`, all strings.
 
-    The group is the configured column, else `title_id` (the film of a review) where the file has it, else left out.
-    Blank texts are kept: a model meets them in use.
+    The group is the column `--split.group`, or else `title_id`; a file without it gives no column `group`. Empty texts are allowed.
 
     Raises:
-        DataError: as for `shared.sources.read_table`, or a text or label is null, or a label blank.
+        DataError: as in `shared.sources.read_table`; or a text or label is null, or a label is empty.
     """
-    columns = _columns(config)
-    frame = sources.read_table(source, list(columns), optional=() if "group" in columns.values() else (FILM_COLUMN,))
-    columns = {FILM_COLUMN: "group", **columns} if FILM_COLUMN in frame and "group" not in columns.values() else columns
+    columns = _source_columns(config)
+    optional = () if config.split.group else (DEFAULT_GROUP_COLUMN,)
+    frame = sources.read_table(source, list(columns), optional, _column_options(config))
+    if optional and DEFAULT_GROUP_COLUMN in frame:
+        columns = {DEFAULT_GROUP_COLUMN: "group", **columns}
     frame = frame.rename(columns=columns)
     for name, column in columns.items():
-        frame[column] = _strings(frame[column], source, name)
-    empty = frame["label"].str.strip() == ""
-    raise_where_empty(empty, frame["label"].rename(config.label_column), source, "a label")
+        frame[column] = _to_strings(frame[column], source, name)
+    is_empty = frame["label"].str.strip() == ""
+    raise_where_empty(is_empty, frame["label"].rename(config.columns.label), source)
     return frame
 
 
-def _columns(config: SentimentConfig) -> dict[str, str]:
-    """Returns what the columns are called in the file, and here."""
-    columns = {config.text_column: "text", config.label_column: "label"}
-    if config.group_column:
-        columns[config.group_column] = "group"
-    if len(columns) < 2 + bool(config.group_column):
+def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
+    """Reads the texts of a file: the text column of a table, or the lines of any other file.
+
+    Bytes of lines that are not UTF-8 become surrogate escapes.
+
+    Raises:
+        DataError: the file cannot be read or is empty, the column is missing, or a text is null.
+    """
+    path = Path(source).expanduser()
+    if files.file_format(path) not in TABLE_FORMATS:
+        return _read_lines(path)
+    frame = sources.read_table(source, [columns.text], options={columns.text: option(columns, "text")})
+    return _to_strings(frame[columns.text], source, columns.text).tolist()
+
+
+def _read_lines(path: Path) -> list[str]:
+    files.require_file(path)
+    try:
+        with files.open_file(path) as file:
+            content = file.read()
+    except files.READ_ERRORS as error:
+        raise DataError(f"{path}: cannot be read ({error}). Check that it is a text file.") from error
+    if not content:
+        raise DataError(f"{path}: the file is empty. Write one text per line.")
+    text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]  # only \n ends a line
+
+
+def _source_columns(config: SentimentConfig) -> dict[str, str]:
+    """Returns the names of the columns in the source, with their names in the splits."""
+    columns = {config.columns.text: "text", config.columns.label: "label"}
+    if config.split.group:
+        columns[config.split.group] = "group"
+    if len(columns) < 2 + bool(config.split.group):
+        names = [config.columns.text, config.columns.label, *([config.split.group] if config.split.group else [])]
         raise DataError(
-            f"{config.data}: text, label and group must be different columns. Received: {config.text_column}, "
-            f"{config.label_column}, {config.group_column}"
+            f"{config.data}: --columns.text, --columns.label and --split.group must be different columns. Received: "
+            f"{', '.join(names)}"
         )
     return columns
 
 
-def _strings(values: pd.Series, source: str, name: str) -> pd.Series:
-    """Turns a column into strings, numbers without a needless ".0"."""
-    missing = values.isna()
-    if missing.any():
-        row = int(np.argmax(missing)) + 1
-        raise DataError(f'{source}, row {row}: column "{name}" is null; fill it or drop the row.')
+def _column_options(config: SentimentConfig) -> dict[str, str]:
+    """Returns the names of the columns in the source, with the options that set them."""
+    options = {getattr(config.columns, name): option(config.columns, name) for name in ("text", "label")}
+    if config.split.group:
+        options[config.split.group] = option(config.split, "group")
+    return options
+
+
+def _to_strings(values: pd.Series, source: str, name: str) -> pd.Series:
+    """Converts a column to strings; whole floating-point numbers lose their ".0"."""
+    is_missing = values.isna()
+    if is_missing.any():
+        row = int(np.argmax(is_missing)) + 1
+        raise DataError(f'{source}, row {row}: column "{name}" is null. Fill it in or drop the row.')
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
         values = values.astype("int64")
-    odd = [not isinstance(value, (str, bool, int, float, np.generic)) for value in values]
-    if any(odd):
-        row = odd.index(True) + 1
-        raise DataError(
-            f'{source}, row {row}: column "{name}" holds {type(values.iloc[row - 1]).__name__}; expected text.'
-        )
+    is_wrong = [not isinstance(value, (str, bool, int, float, np.generic)) for value in values]
+    if any(is_wrong):
+        row = is_wrong.index(True)
+        kind = type(values.iloc[row]).__name__
+        raise DataError(f'{source}, row {row + 1}: column "{name}" must have text. Received: {kind}')
     return values.astype(str)
 
 
-def _files(config: SentimentConfig) -> Splits:
+def _load_files(config: SentimentConfig) -> Splits:
     paths = [path for path in (config.data, config.validation_data, config.test_data) if path]
-    train = read(config, config.data)
-    test = read(config, config.test_data) if config.test_data else None
-    validation = read(config, config.validation_data) if config.validation_data else None
-    how = []
+    train = read_records(config, config.data)
+    test = read_records(config, config.test_data) if config.test_data else None
+    validation = read_records(config, config.validation_data) if config.validation_data else None
+    grouping = f"by {config.split.group or DEFAULT_GROUP_COLUMN}" if "group" in train else "at random"
+    descriptions = []
     if test is None:
-        train, test = _kept_back(train, config.test_fraction, config)
-        how.append(f"test {config.test_fraction:.0%} kept back{_by(config)}")
+        train, test = _hold_out(train, config.split.test_fraction, config.data)
+        descriptions.append(f"test {config.split.test_fraction:.0%} held out {grouping}")
     else:
-        how.append(f"test {Path(config.test_data or '').name}")
+        descriptions.append(f"test from {Path(config.test_data or '').name}")
     if validation is None:
-        train, validation = _kept_back(train, config.validation_fraction, config)
-        how.append(f"validation {config.validation_fraction:.0%} of training kept back{_by(config)}")
+        train, validation = _hold_out(train, config.split.validation_fraction, config.data)
+        descriptions.append(f"validation {config.split.validation_fraction:.0%} of the rest held out {grouping}")
     else:
-        how.append(f"validation {Path(config.validation_data or '').name}")
-    name = Path(config.data).expanduser().resolve().parent.name
+        descriptions.append(f"validation from {Path(config.validation_data or '').name}")
     origin = Origin(
-        name=name,
+        name=Path(config.data).expanduser().resolve().parent.name,
         location=", ".join(Path(path).name for path in paths),
         sha256=sources.sha256(*paths),
         licence=sources.USER_FILE_LICENCE,
-        split="; ".join(how),
+        split_description="; ".join(descriptions),
     )
     return _without_overlap(train, validation, test, origin)
 
 
-def _tfds(config: SentimentConfig) -> Splits:
-    frames, info = sources.read_tfds(config.data, _columns(config))
-    frames = {name: frame[frame["label"] != ""].copy() for name, frame in frames.items()}  # TFDS: -1 is no label
+def _load_tfds(config: SentimentConfig) -> Splits:
+    frames, info = sources.read_tfds(config.data, _source_columns(config), _column_options(config))
+    frames = {name: frame[frame["label"] != ""].copy() for name, frame in frames.items()}  # a missing label is -1
     for frame in frames.values():
-        for column, name in (("text", config.text_column), ("label", config.label_column)):
-            frame[column] = _strings(frame[column], config.data, name)
+        for column, name in (("text", config.columns.text), ("label", config.columns.label)):
+            frame[column] = _to_strings(frame[column], config.data, name)
     if "train" not in frames:
-        raise DataError(f'{config.data}: no split "train". It has {", ".join(frames)}.')
+        raise DataError(f'{config.data}: there is no split "train". The splits are {", ".join(frames)}.')
     train = frames["train"]
     test = frames.get("test")
     validation = frames.get("validation")
-    labelled_test = test is not None and len(test) > 0
-    if test is None or not labelled_test:
-        train, test = _kept_back(train, config.test_fraction, config)
+    has_test_labels = test is not None and len(test) > 0
+    if test is None or not has_test_labels:
+        train, test = _hold_out(train, config.split.test_fraction, config.data)
     if validation is None or validation.empty:
-        train, validation = _kept_back(train, config.validation_fraction, config)
+        train, validation = _hold_out(train, config.split.validation_fraction, config.data)
+    name = info.name.removesuffix("_reviews")
     origin = Origin(
-        name=info.name.removesuffix("_reviews"),
+        name=name,
         location=info.full_name,
         sha256=sources.sha256_records(pd.concat([train, validation, test])[["text", "label"]]),
-        licence=(
-            info.redistribution_info.license or KNOWN_LICENCES.get(info.name.removesuffix("_reviews"), "not stated")
-        ),
-        split="the data set's own" if labelled_test else "test kept back by chance",
+        licence=info.redistribution_info.license or KNOWN_LICENCES.get(name, "not stated"),
+        split_description="test split of the data set" if has_test_labels else "test held out at random",
     )
     return _without_overlap(train, validation, test, origin)
 
 
-def _sample(config: SentimentConfig) -> Splits:
-    train, validation, test = (
-        sample.generate(count, seed=k) for k, count in enumerate((sample.TRAIN, sample.VALIDATION, sample.TEST))
-    )
-    records = pd.concat([train, validation, test])
+def _load_sample() -> Splits:
+    sizes = (sample.TRAIN_SIZE, sample.VALIDATION_SIZE, sample.TEST_SIZE)
+    train, validation, test = (sample.generate(size, seed) for seed, size in enumerate(sizes))
     origin = Origin(
         name="sample",
         location="generated by tasks/sentiment/sample.py",
-        sha256=sources.sha256_records(records),
+        sha256=sources.sha256_records(pd.concat([train, validation, test])),
         licence="Apache-2.0, as the project",
-        split="three generations with seeds of their own",
+        split_description="generated with three different seeds",
     )
     return _without_overlap(train, validation, test, origin)
 
 
-def _kept_back(frame: pd.DataFrame, fraction: float, config: SentimentConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Keeps a share of the groups back; without groups, texts that are equal count as one group."""
+def _hold_out(frame: pd.DataFrame, fraction: float, source: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns the remaining rows and the rows held out.
+
+    Rows of a group stay together; without groups, rows with equal texts stay together.
+    """
     groups = frame["group"] if "group" in frame else frame["text"]
     try:
-        chosen = split_by_group(groups.tolist(), fraction, seed=SPLIT_SEED)
+        is_held_out = split_by_group(groups.tolist(), fraction, seed=SPLIT_SEED)
     except ValueError as error:
-        raise DataError(f"{config.data}: too few different texts or groups to keep a part back ({error}).") from error
-    return frame[~chosen], frame[chosen]
+        raise DataError(f"{source}: there are too few different texts or groups to split ({error}).") from error
+    return frame[~is_held_out], frame[is_held_out]
 
 
 def _without_overlap(train: pd.DataFrame, validation: pd.DataFrame, test: pd.DataFrame, origin: Origin) -> Splits:
-    """Takes texts and groups out of training that stand in validation or test too, and out of validation those in test."""
+    """Removes texts and groups of the test split from training and validation, and those of validation from training."""
     for column in ("text", "group") if "group" in test else ("text",):
         validation = validation[~validation[column].isin(test[column])]
         train = train[~train[column].isin(test[column]) & ~train[column].isin(validation[column])]
-    columns = ["text", "label"]
     origin = dataclasses.replace(
-        origin, split=f"{origin.split}; what stands in a later split too is out of the earlier"
+        origin, split_description=f"{origin.split_description}; duplicates removed from the earlier split"
     )
-    train, validation, test = (frame[columns].reset_index(drop=True) for frame in (train, validation, test))
+    train, validation, test = (frame[["text", "label"]].reset_index(drop=True) for frame in (train, validation, test))
     return Splits(train, validation, test, origin)
 
 
-def _check(splits: Splits, source: str) -> None:
-    list_classes(splits, source)
+def _require_texts(splits: Splits, source: str) -> None:
     for name in ("train", "validation", "test"):
-        frame = getattr(splits, name)
-        if len(frame) < FEWEST:
+        count = len(getattr(splits, name))
+        if count < MIN_TEXTS:
             raise DataError(
-                f"{source}: {len(frame)} texts in the {name} split; at least {FEWEST} are needed. Give more, or change "
-                "--validation-fraction and --test-fraction."
+                f"{source}: the {name} split must have at least {MIN_TEXTS} texts. Received: {count}. Add texts, or change "
+                "--split.validation-fraction and --split.test-fraction."
             )
-
-
-def _by(config: SentimentConfig) -> str:
-    return f" by {config.group_column}" if config.group_column else " at random"

@@ -1,4 +1,4 @@
-"""The sentiment model on the test split, beside baselines trained_model on the same training split."""
+"""Scores the sentiment model on the test split, beside baselines that are fitted to the same training split."""
 
 from __future__ import annotations
 
@@ -20,31 +20,32 @@ from shared.evaluation import CLASSIFICATION_METRICS
 from shared.sources import Splits
 from shared.task import Evaluation, TrainedModel
 from shared.text import separate_words
+from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 
-BATCH = 128
-TOKENS = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and marks, as the model has them
+BATCH_SIZE = 128
+TOKEN_PATTERN = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and punctuation marks, as in the model
 
 
-def evaluate(trained_model: TrainedModel, splits: Splits, config: Any) -> Evaluation:
-    """Scores the exported model, its parts and the baselines on the test split by the same metrics.
+def evaluate(trained_model: TrainedModel, splits: Splits, config: SentimentConfig) -> Evaluation:
+    """Scores the exported model, its components and the baselines on the test split with the same metrics.
 
     Args:
-        trained_model: from `tasks.sentiment.train.fit`.
+        trained_model: from `tasks.sentiment.train.train_model`.
         splits: columns `text` and `label`.
-        config: the run's `SentimentConfig`.
+        config: options of the run.
     """
     classes = trained_model.metadata["labels"]
-    labels = class_ids(splits.test["label"], classes)
-    probabilities = predict(trained_model.model, splits.test["text"].tolist())
+    labels, texts = class_ids(splits.test["label"], classes), splits.test["text"].tolist()
+    probabilities = predict(trained_model.model, texts)
     scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION_METRICS)
     calibration = {}
     for name, model in trained_model.components.items():
-        calibrated = predict(model, splits.test["text"].tolist())
+        calibrated = predict(model, texts)
         scores += evaluation.score(name, labels, calibrated, CLASSIFICATION_METRICS)
-        factor = trained_model.notes["factors of the logits"][f"{name} by itself"]
+        uncalibrated = evaluation.undo_temperature(calibrated, trained_model.notes["mixture weights"][f"{name} alone"])
         calibration[name] = {
-            "before": evaluation.expected_calibration_error(labels, evaluation.undo_temperature(calibrated, factor)),
+            "before": evaluation.expected_calibration_error(labels, uncalibrated),
             "after": evaluation.expected_calibration_error(labels, calibrated),
         }
     minutes = {}
@@ -59,35 +60,40 @@ def evaluate(trained_model: TrainedModel, splits: Splits, config: Any) -> Evalua
             "reliability.png": partial(plots.reliability, labels, probabilities),
             "confusion.png": partial(plots.confusion, labels, probabilities, classes),
         },
-        notes={"expected calibration error on test": calibration, "minutes of the baselines": minutes},
+        notes={"expected calibration error on the test split": calibration, "minutes per baseline": minutes},
     )
 
 
 def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:
-    """Returns the baselines by name; each fits on the training split and returns test probabilities."""
-    return {"majority": _majority, "tfidf_logistic_regression": _tfidf, "nb_logistic_regression": _naive_bayes}
+    """Returns the baselines by name: functions from splits and classes to probabilities of the test split."""
+    return {
+        "majority": _predict_majority,
+        "tfidf_logistic_regression": _predict_tfidf,
+        "nb_logistic_regression": _predict_naive_bayes,
+    }
 
 
 def predict(model: Any, texts: Sequence[str]) -> np.ndarray:
-    """Returns a Keras model's probabilities `(texts, classes)`, texts of like length together, order kept."""
+    """Returns the probabilities `(texts, classes)` of a Keras model; a batch has texts of similar length."""
     import tensorflow as tf
 
     order = np.argsort([len(text) for text in texts], kind="stable")
-    call = tf.function(lambda text: model(separate_words(text)), input_signature=[tf.TensorSpec([None], tf.string)])
-    parts = [call(tf.constant([texts[k] for k in order[i : i + BATCH]])).numpy() for i in range(0, len(order), BATCH)]
-    probabilities = np.empty_like(np.concatenate(parts))
-    probabilities[order] = np.concatenate(parts)
+    function = tf.function(lambda text: model(separate_words(text)), input_signature=[tf.TensorSpec([None], tf.string)])
+    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
+    outputs = np.concatenate([function(tf.constant([texts[k] for k in batch])).numpy() for batch in batches])
+    probabilities = np.empty_like(outputs)
+    probabilities[order] = outputs
     return probabilities
 
 
-def _majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+def _predict_majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     model = DummyClassifier(strategy="prior").fit(splits.train[["text"]], class_ids(splits.train["label"], classes))
     return np.asarray(model.predict_proba(splits.test[["text"]]))
 
 
-def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+def _predict_tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKENS, preprocessor=_without_markup
+        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKEN_PATTERN, preprocessor=_remove_markup
     )
     features = vectorizer.fit_transform(splits.train["text"])
     model = LogisticRegression(C=10, max_iter=1000)
@@ -95,19 +101,17 @@ def _tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     return np.asarray(model.predict_proba(vectorizer.transform(splits.test["text"])))
 
 
-def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
+def _predict_naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     vectorizer = CountVectorizer(
         ngram_range=(1, 3),
         min_df=2,
         binary=True,
         dtype=np.float32,
-        token_pattern=TOKENS,
-        preprocessor=_without_markup,
+        token_pattern=TOKEN_PATTERN,
+        preprocessor=_remove_markup,
     )
-    train, validation, test = (
-        vectorizer.fit_transform(frame["text"]) if k == 0 else vectorizer.transform(frame["text"])
-        for k, frame in enumerate((splits.train, splits.validation, splits.test))
-    )
+    train = vectorizer.fit_transform(splits.train["text"])
+    validation, test = (vectorizer.transform(frame["text"]) for frame in (splits.validation, splits.test))
     model = NaiveBayesLogisticRegression().fit(
         train,
         class_ids(splits.train["label"], classes),
@@ -117,5 +121,5 @@ def _naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     return np.asarray(softmax(model.logits(test), axis=1))
 
 
-def _without_markup(text: str) -> str:
+def _remove_markup(text: str) -> str:
     return re.sub("<[^<>]*>", " ", text.lower())

@@ -1,7 +1,7 @@
-"""The sentiment model: words, an LSTM that reads them, n-grams beside it, and one calibrated answer of the two.
+"""The sentiment model: tokenizer, LSTM classifier, n-gram model, and their calibrated mixture. Only stock Keras layers.
 
-text ─ words ─┬─ head_and_tail ─ embedding ─ LSTM stack ─ mean and maximum ─ logits ─┐
-              └─ n-grams of all words ─────────────────── one table of weights ── logits ─┴─ softmax
+text ─ token ids ─┬─ beginning and end ─ embedding ─ LSTM stack ─ mean and maximum ─ logits ─┐
+                  └─ n-grams of all words ─────────── one table of weights ───────── logits ─┴─ softmax
 """
 
 from __future__ import annotations
@@ -18,122 +18,128 @@ from shared.lstm import LSTMStack, masked_max, masked_mean
 from shared.text import separate_words
 from tasks.sentiment.config import SentimentConfig
 
-PADDING, UNKNOWN = 0, 1
-BATCH = 256
+PADDING_ID, UNKNOWN_ID = 0, 1
+BATCH_SIZE = 256
 
 
-def words_model(texts: Sequence[str], config: SentimentConfig) -> keras.Model:
-    """Learns the vocabulary and returns a model from text to word numbers.
+def build_tokenizer(texts: Sequence[str], config: SentimentConfig) -> keras.Model:
+    """Fits the vocabulary to texts and returns a model from text to token ids.
 
     Args:
-        texts: of the training split.
-        config: decides the size of the vocabulary and the longest text.
+        texts: texts of the training split.
+        config: sets the size of the vocabulary and the maximum length.
 
     Returns:
-        A model from strings `(batch,)` to int32 `(batch, time)`: the most frequent word is 2, unknown words are 1,
-        padding on the right is 0. Every row has at least one word, an empty text the unknown one, so that nothing
-        downstream divides by a length of zero.
+        A model from strings `(batch,)` to int32 `(batch, time)`: the most frequent word is 2, unknown words are 1, padding on the
+        right is 0. Every row has at least one word, and an empty text has the unknown word, so that no length is 0.
     """
-    size = max(config.wide.vocabulary_size, config.text.vocabulary_size)
-    vectorization = keras.layers.TextVectorization(max_tokens=size, name="words")
-    ordered = sorted(texts, key=len)  # a very long text pads no other
-    vectorization.adapt(tf.data.Dataset.from_tensor_slices(ordered).batch(BATCH // 4).map(separate_words))
-    # In the configuration, not in a file of lines: reviews hold words with signs that end a line, such as U+0085.
-    known = vectorization.get_vocabulary(include_special_tokens=False)
-    vectorization = keras.layers.TextVectorization(vocabulary=[str(word) for word in known], name="words")
+    size = max(config.text.ngram_vocabulary_size, config.text.vocabulary_size)
+    vectorization = keras.layers.TextVectorization(max_tokens=size, name="vocabulary")
+    by_length = sorted(texts, key=len)  # so that a very long text does not pad short ones
+    vectorization.adapt(tf.data.Dataset.from_tensor_slices(by_length).batch(BATCH_SIZE // 4).map(separate_words))
+    # The vocabulary is saved in the configuration of the layer, not in a file with one word per line, because words can contain
+    # characters that end a line, such as U+0085.
+    words = vectorization.get_vocabulary(include_special_tokens=False)
+    vectorization = keras.layers.TextVectorization(vocabulary=[str(word) for word in words], name="vocabulary")
     text = keras.Input((), dtype="string", name="text")
-    ids = ops.pad(ops.cast(vectorization(text), "int32"), [[0, 0], [0, 1]])
-    ids = ops.concatenate([ops.maximum(ids[:, :1], UNKNOWN), ids[:, 1:]], axis=1)
-    return keras.Model(text, head_and_tail(ids, config.wide.words), name="words_of_text")
+    token_ids = ops.pad(ops.cast(vectorization(text), "int32"), [[0, 0], [0, 1]])
+    token_ids = ops.concatenate([ops.maximum(token_ids[:, :1], UNKNOWN_ID), token_ids[:, 1:]], axis=1)
+    return keras.Model(text, truncate_middle(token_ids, config.text.ngram_sequence_length), name="tokenizer")
 
 
-def head_and_tail(ids: Any, limit: int) -> Any:
-    """Cuts the middle out of rows with more than `limit` words.
+def truncate_middle(token_ids: Any, max_length: int) -> Any:
+    """Removes words from the middle of rows that have more than `max_length` words.
 
     Args:
-        ids: int32 tensor `(batch, time)`, 0 for padding on the right.
-        limit: most words kept, half of them from the beginning and half from the end.
+        token_ids: int32 tensor `(batch, time)`, 0 for padding on the right.
+        max_length: maximum number of words, half of them from the beginning and half from the end.
 
     Returns:
-        int32 tensor `(batch, min(time, limit))`, 0 for padding on the right.
+        int32 tensor `(batch, min(time, max_length))`, 0 for padding on the right.
     """
-    length = ops.sum(ops.cast(ops.not_equal(ids, PADDING), "int32"), axis=1, keepdims=True)
-    position = ops.cumsum(ops.ones_like(ids[:, :limit]), axis=1) - 1
-    skipped = ops.where(position < limit // 2, 0, ops.maximum(length - limit, 0))
-    return ops.take_along_axis(ids, position + skipped, axis=1)
+    length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING_ID), "int32"), axis=1, keepdims=True)
+    position = ops.cumsum(ops.ones_like(token_ids[:, :max_length]), axis=1) - 1
+    skipped = ops.where(position < max_length // 2, 0, ops.maximum(length - max_length, 0))
+    return ops.take_along_axis(token_ids, position + skipped, axis=1)
 
 
-class LSTMReader:
-    """The LSTM by itself, as nested models that share their weights: training takes hold of the parts.
+class LSTMSubmodels:
+    """The LSTM classifier as nested models that share their weights; training uses them separately.
 
     Args:
-        config: sizes and regularisation.
+        config: sizes and regularization.
         classes: number of labels.
-        vectors: float32 `(vocabulary_size, embedding_size)` to start the embedding from; random ones when left out.
+        vectors: float32 `(vocabulary_size, embedding_size)`, initial weights of the embedding; None means random weights.
 
     Attributes:
-        embedding: the layer of word vectors.
-        embed: from word numbers `(batch, time)` int32 to vectors `(batch, time, embedding_size)`.
-        sequence: from `[vectors, mask]` to the stack's hidden states `(batch, time, output_size)`.
-        read: from `[vectors, mask]` to logits `(batch, classes)`.
-        whole: from word numbers `(batch, time)` int32, 0 for padding, to logits `(batch, classes)`.
+        embedding: the embedding layer.
+        ids_to_vectors: model from token ids `(batch, time)` int32 to embedding vectors `(batch, time, embedding_size)`.
+        vectors_to_states: model from `[vectors, mask]` to the hidden states of the stack `(batch, time, output_size)`.
+        vectors_to_logits: model from `[vectors, mask]` to logits `(batch, classes)`.
+        full_model: model from token ids `(batch, time)` int32, 0 for padding, to logits `(batch, classes)`.
     """
 
     def __init__(self, config: SentimentConfig, classes: int, vectors: np.ndarray | None = None) -> None:
-        size, head = config.head.embedding_size, config.head
-        words = keras.Input((None,), dtype="int32", name="words")
-        known = ops.where(words < config.text.vocabulary_size, words, UNKNOWN)
-        self.embedding = keras.layers.Embedding(config.text.vocabulary_size, size, name="embedding")
-        self.embed = keras.Model(words, self.embedding(known), name="embed")
+        size, vocabulary_size = config.model.embedding_size, config.text.vocabulary_size
+        token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+        known_ids = ops.where(token_ids < vocabulary_size, token_ids, UNKNOWN_ID)
+        self.embedding = keras.layers.Embedding(vocabulary_size, size, name="embedding")
+        self.ids_to_vectors = keras.Model(token_ids, self.embedding(known_ids), name="ids_to_vectors")
         if vectors is not None:
             self.embedding.set_weights([vectors])
 
-        given, mask = keras.Input((None, size), name="vectors"), keras.Input((None,), dtype="bool", name="mask")
-        self.sequence = keras.Model([given, mask], LSTMStack(config.lstm).sequence(given, mask=mask), name="sequence")
-        hidden = keras.layers.SpatialDropout1D(head.embedding_dropout, name="embedding_dropout")(given)
-        hidden = self.sequence([hidden, mask])  # (batch, time, output_size)
+        inputs = [keras.Input((None, size), name="vectors"), keras.Input((None,), dtype="bool", name="mask")]
+        embedded, mask = inputs
+        states = LSTMStack(config.lstm).sequence(embedded, mask=mask)
+        self.vectors_to_states = keras.Model(inputs, states, name="vectors_to_states")
+        hidden = keras.layers.SpatialDropout1D(config.model.input_dropout, name="input_dropout")(embedded)
+        hidden = self.vectors_to_states([hidden, mask])  # (batch, time, output_size)
         pooled = ops.concatenate([masked_mean(hidden, mask), masked_max(hidden, mask)], axis=-1)
-        pooled = keras.layers.Dropout(head.dropout, name="pooled_dropout")(pooled)
+        pooled = keras.layers.Dropout(config.model.output_dropout, name="output_dropout")(pooled)
         logits = keras.layers.Dense(classes, dtype="float32", name="logits")(pooled)
-        self.read = keras.Model([given, mask], logits, name="read")
+        self.vectors_to_logits = keras.Model(inputs, logits, name="vectors_to_logits")
 
-        whole = self.read([self.embed(words), ops.not_equal(words, PADDING)])
-        self.whole = keras.Model(words, whole, name="lstm")
+        logits = self.vectors_to_logits([self.ids_to_vectors(token_ids), ops.not_equal(token_ids, PADDING_ID)])
+        self.full_model = keras.Model(token_ids, logits, name="lstm")
 
 
-def classifier(
-    words: keras.Model, lstm: keras.Model, wide: keras.Model | None, shares: tuple[float, float], limit: int
+def build_classifier(
+    tokenizer: keras.Model,
+    lstm: keras.Model,
+    ngram_model: keras.Model | None,
+    mixture_weights: tuple[float, float],
+    sequence_length: int,
 ) -> keras.Model:
-    """Joins the parts: from strings `(batch,)` to probabilities `(batch, classes)`, on stock layers alone.
+    """Builds the full model, from strings `(batch,)` to probabilities `(batch, classes)`.
 
     Args:
-        words: from `words_model`.
-        lstm: `LSTMReader.whole`.
-        wide: from `ngrams.wide_model`, or None.
-        shares: factors of the LSTM's and of the wide part's logits, calibration included.
-        limit: words the LSTM reads.
+        tokenizer: from `build_tokenizer`.
+        lstm: `LSTMSubmodels.full_model`.
+        ngram_model: from `ngrams.build_ngram_model`, or None.
+        mixture_weights: factors of the logits of the LSTM and of the n-gram model; they include the calibration.
+        sequence_length: maximum number of words that the LSTM reads.
     """
     text = keras.Input((), dtype="string", name="text")
-    ids = words(text)
-    logits = lstm(head_and_tail(ids, limit)) * shares[0]
-    if wide is not None:
-        logits = logits + wide(ids) * shares[1]
+    token_ids = tokenizer(text)
+    logits = lstm(truncate_middle(token_ids, sequence_length)) * mixture_weights[0]
+    if ngram_model is not None:
+        logits = logits + ngram_model(token_ids) * mixture_weights[1]
     return keras.Model(text, keras.layers.Softmax(name="probabilities")(logits), name="sentiment")
 
 
-def word_numbers(words: keras.Model, texts: Sequence[str]) -> list[np.ndarray]:
-    """Returns the word numbers of each text, one int32 array `(length,)` each, without padding."""
+def tokenize(tokenizer: keras.Model, texts: Sequence[str]) -> list[np.ndarray]:
+    """Returns the token ids of each text, int32 `(length,)`, without padding."""
     sequences: list[np.ndarray] = [np.empty(0, np.int32)] * len(texts)
-    order = np.argsort([len(text) for text in texts], kind="stable")  # a very long text pads no other
-    for start in range(0, len(order), BATCH):
-        chosen = order[start : start + BATCH]
-        ids = ops.convert_to_numpy(words(separate_words(tf.constant([texts[k] for k in chosen]))))
-        for k, row in zip(chosen, ids, strict=True):
+    order = np.argsort([len(text) for text in texts], kind="stable")  # so that a very long text does not pad short ones
+    for start in range(0, len(order), BATCH_SIZE):
+        indices = order[start : start + BATCH_SIZE]
+        token_ids = ops.convert_to_numpy(tokenizer(separate_words(tf.constant([texts[k] for k in indices]))))
+        for k, row in zip(indices, token_ids, strict=True):
             sequences[k] = row[: np.count_nonzero(row)]
     return sequences
 
 
-def cut(sequences: Sequence[np.ndarray], limit: int) -> list[np.ndarray]:
-    """Does to arrays without padding what `head_and_tail` does to a batch."""
-    head, tail = limit // 2, limit - limit // 2
-    return [s if len(s) <= limit else np.concatenate([s[:head], s[-tail:]]) for s in sequences]
+def truncate_sequences(sequences: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:
+    """Does the same as `truncate_middle`, for arrays without padding."""
+    head, tail = max_length // 2, max_length - max_length // 2
+    return [s if len(s) <= max_length else np.concatenate([s[:head], s[-tail:]]) for s in sequences]

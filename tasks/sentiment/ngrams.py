@@ -1,8 +1,8 @@
-"""The wide part: n-grams weighted by naive Bayes and logistic regression (NB-LR; Wang & Manning, 2012).
+"""The n-gram model: logistic regression on n-grams weighted by naive Bayes (NB-LR; Wang & Manning, 2012).
 
-For a class and an n-gram f, with p and q the smoothed shares of texts inside and outside the class that hold f, the
-feature's value is log(p / q) where the text holds f, else 0; a logistic regression weighs the features. In the graph,
-n-grams are numbers: a hash of their words' numbers, looked up in one table of weights.
+For a class and an n-gram f, let p and q be the smoothed fractions of f among the n-grams of the texts inside and outside the class.
+The value of the feature f is log(p / q) if the text contains f, else 0; a logistic regression fits the weights of the features.
+In the Keras graph, the token ids of an n-gram are hashed to a bucket, the index of its weight in one table.
 """
 
 from __future__ import annotations
@@ -17,86 +17,89 @@ from keras import ops
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
-MULTIPLIERS = (1, 1_000_003, 7_368_787)  # one for each place in an n-gram, odd, so that order matters
-OFFSETS = (0, 12_345_701, 39_916_801)  # one for each length, so that "a" and "a b" differ
-PENALTIES = (0.03, 0.1, 0.3, 1.0)
+MULTIPLIERS = (1, 1_000_003, 7_368_787)  # one per position in an n-gram, odd, so that the order of the words matters
+OFFSETS = (0, 12_345_701, 39_916_801)  # one per order, so that "a" and "a b" have different hashes
+PENALTIES = (0.03, 0.1, 0.3, 1.0)  # inverse regularization strengths, `C` in scikit-learn
 
 
-def ngram_buckets(ids: Any, longest: int, buckets: int) -> Any:
-    """Hashes every n-gram of one to `longest` words.
+def hash_ngrams(token_ids: Any, order: int, buckets: int) -> Any:
+    """Hashes every n-gram of 1 to `order` words.
 
     Args:
-        ids: int32 tensor `(batch, time)` of word numbers, 0 for padding on the right.
-        longest: most words in an n-gram, 1 to 3.
+        token_ids: int32 tensor `(batch, time)`, 0 for padding on the right.
+        order: maximum number of words in an n-gram, 1 to 3.
         buckets: size of the hash table.
 
     Returns:
-        int32 tensor `(batch, longest * time)` of numbers in 1 … buckets - 1, sorted in each row; repetitions and
-        n-grams that reach into the padding are 0.
+        int32 tensor `(batch, order * time)` of buckets from 1 to `buckets - 1`, sorted within each row; 0 for repeated buckets and for
+        n-grams that reach into the padding.
     """
     hashed = []
-    code = ops.zeros_like(ids)
-    for place in range(longest):
-        shifted = ops.pad(ids, [[0, 0], [0, place]])[:, place:] if place else ids
-        code = code + shifted * MULTIPLIERS[place]  # wraps around, the same on every backend
-        number = 1 + ops.mod(code + OFFSETS[place], buckets - 1)
-        hashed.append(ops.where(ops.equal(shifted, 0), 0, number))
+    code = ops.zeros_like(token_ids)
+    for position in range(order):
+        shifted = ops.pad(token_ids, [[0, 0], [0, position]])[:, position:] if position else token_ids
+        code = code + shifted * MULTIPLIERS[position]  # the overflow wraps around, in the same way on every backend
+        bucket = 1 + ops.mod(code + OFFSETS[position], buckets - 1)
+        hashed.append(ops.where(ops.equal(shifted, 0), 0, bucket))
     ordered = ops.sort(ops.concatenate(hashed, axis=1), axis=1)
-    before = ops.pad(ordered, [[0, 0], [1, 0]])[:, :-1]
-    return ops.where(ops.equal(ordered, before), 0, ordered)
+    previous = ops.pad(ordered, [[0, 0], [1, 0]])[:, :-1]
+    return ops.where(ops.equal(ordered, previous), 0, ordered)
 
 
-def wide_model(classes: int, longest: int, buckets: int) -> keras.Model:
-    """Returns a model from word numbers `(batch, time)` int32 to logits `(batch, classes)`; all zero until `fill`."""
-    columns = _columns(classes)
-    ids = keras.Input((None,), dtype="int32", name="words")
-    numbers = ngram_buckets(ids, longest, buckets)
-    weights = keras.layers.Embedding(buckets, columns, embeddings_initializer="zeros", name="ngram_weights")(numbers)
-    logits = keras.layers.Dense(classes, name="ngram_bias")(ops.sum(weights, axis=1))
-    return keras.Model(ids, logits, name="wide")
+def build_ngram_model(classes: int, order: int, buckets: int) -> keras.Model:
+    """Returns a model from token ids `(batch, time)` int32 to logits `(batch, classes)`; `copy_weights` sets its weights, which are
+    zero until then."""
+    token_ids = keras.Input((None,), dtype="int32", name="token_ids")
+    indices = hash_ngrams(token_ids, order, buckets)
+    table = keras.layers.Embedding(
+        buckets, _weights_per_bucket(classes), embeddings_initializer="zeros", name="ngram_weights"
+    )
+    logits = keras.layers.Dense(classes, name="ngram_bias")(ops.sum(table(indices), axis=1))
+    return keras.Model(token_ids, logits, name="ngrams")
 
 
-def buckets_for(classes: int, weights: int) -> int:
-    """Returns how many buckets a table of about so many `weights` has, a column for each class."""
-    return max(2, weights // _columns(classes))
+def count_buckets(classes: int, weights: int) -> int:
+    """Returns the number of buckets of a table with about `weights` weights."""
+    return max(2, weights // _weights_per_bucket(classes))
 
 
-def _columns(classes: int) -> int:
-    return 1 if classes == 2 else classes  # of two classes the first has logit 0
+def _weights_per_bucket(classes: int) -> int:
+    return 1 if classes == 2 else classes  # with two classes, the logit of the first class is 0
 
 
-def fill(wide: keras.Model, trained_model: NaiveBayesLogisticRegression) -> None:
-    """Puts the weights of a trained_model linear model into the graph."""
-    classes = len(trained_model.bias)
+def copy_weights(regression: NaiveBayesLogisticRegression, ngram_model: keras.Model) -> None:
+    """Copies the weights of a fitted regression into the Keras model."""
+    classes = len(regression.bias)
     kernel = np.array([[0.0, 1.0]]) if classes == 2 else np.eye(classes)
-    wide.get_layer("ngram_weights").set_weights([trained_model.weights[:, 1:] if classes == 2 else trained_model.weights])
-    wide.get_layer("ngram_bias").set_weights([kernel, trained_model.bias])
+    weights = regression.weights[:, 1:] if classes == 2 else regression.weights
+    ngram_model.get_layer("ngram_weights").set_weights([weights])
+    ngram_model.get_layer("ngram_bias").set_weights([kernel, regression.bias])
 
 
-def bucket_matrix(batches: Iterable[np.ndarray], longest: int, buckets: int) -> sp.csr_matrix:
-    """Returns a matrix `(texts, buckets)`, 1.0 where a text holds an n-gram of a bucket.
+def build_feature_matrix(batches: Iterable[np.ndarray], order: int, buckets: int) -> sp.csr_matrix:
+    """Returns a matrix `(texts, buckets)` with 1.0 where a text contains an n-gram of a bucket.
 
     Args:
-        batches: padded word numbers `(batch, time)` int32.
-        longest: as for `ngram_buckets`.
-        buckets: as for `ngram_buckets`.
+        batches: padded token ids, int32 `(batch, time)` each.
+        order: as in `hash_ngrams`.
+        buckets: as in `hash_ngrams`.
     """
-    rows, columns, first = [], [], 0
-    for ids in batches:
-        numbers = ops.convert_to_numpy(ngram_buckets(ops.convert_to_tensor(ids, "int32"), longest, buckets))
-        row, place = np.nonzero(numbers)
-        rows.append(row + first)
-        columns.append(numbers[row, place])
-        first += len(ids)
+    rows, columns, first_row = [], [], 0
+    for token_ids in batches:
+        hashed = ops.convert_to_numpy(hash_ngrams(ops.convert_to_tensor(token_ids, "int32"), order, buckets))
+        row, position = np.nonzero(hashed)
+        rows.append(row + first_row)
+        columns.append(hashed[row, position])
+        first_row += len(token_ids)
     row, column = np.concatenate(rows), np.concatenate(columns)
-    return sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(first, buckets))
+    return sp.csr_matrix((np.ones(len(row), np.float32), (row, column)), shape=(first_row, buckets))
 
 
 class NaiveBayesLogisticRegression:
-    """NB-weighted logistic regression over 0/1 features, one class against the rest, penalty chosen on validation.
+    """NB-weighted logistic regression on binary features, one class against the rest; the validation split chooses the penalty.
 
-    After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits `features @ weights + bias`; of two
-    classes the first has logit 0.
+    After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits `features @ weights + bias`. With two classes, the
+    logit of the first class is 0.
     """
 
     weights: np.ndarray
@@ -106,18 +109,30 @@ class NaiveBayesLogisticRegression:
     def fit(
         self, train: sp.csr_matrix, labels: np.ndarray, validation: sp.csr_matrix, validation_labels: np.ndarray
     ) -> NaiveBayesLogisticRegression:
-        """Fits to 0/1 features `(texts, features)` and class numbers `(texts,)`; features of one text alone are left out."""
-        best = np.inf
+        """Fits the weights, and chooses the penalty with the lowest log loss on the validation split.
+
+        Args:
+            train: binary features `(texts, features)`; a feature that occurs in one text only has weight 0.
+            labels: class ids `(texts,)`.
+            validation: binary features of the validation split.
+            validation_labels: class ids of the validation split.
+        """
+        min_loss = np.inf
         for penalty in PENALTIES:
             candidate = NaiveBayesLogisticRegression()
             candidate.penalty = penalty
             loss = _log_loss(candidate.refit(train, labels).logits(validation), validation_labels)
-            if loss < best:
-                best, self.weights, self.bias, self.penalty = loss, candidate.weights, candidate.bias, penalty
+            if loss < min_loss:
+                min_loss, self.weights, self.bias, self.penalty = loss, candidate.weights, candidate.bias, penalty
         return self
 
     def refit(self, features: sp.csr_matrix, labels: np.ndarray) -> NaiveBayesLogisticRegression:
-        """Fits anew with the penalty chosen, to all the texts there are."""
+        """Fits the weights again, with the same penalty.
+
+        Args:
+            features: binary features `(texts, features)`.
+            labels: class ids `(texts,)`.
+        """
         classes = int(labels.max()) + 1
         common = np.asarray((features > 0).sum(axis=0)).ravel() >= 2
         self.weights = np.zeros((features.shape[1], classes), np.float32)
@@ -127,23 +142,25 @@ class NaiveBayesLogisticRegression:
         return self
 
     def logits(self, features: sp.csr_matrix) -> np.ndarray:
-        """Returns logits `(texts, classes)` of 0/1 features."""
+        """Returns the logits `(texts, classes)` of binary features `(texts, features)`."""
         return np.asarray(features @ self.weights + self.bias)
 
 
-def _one_against_rest(features: sp.csr_matrix, inside: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
-    ratio = _log_count_ratio(features, inside)
+def _one_against_rest(features: sp.csr_matrix, is_inside: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
+    """Returns the weights `(features,)` and the bias of one class; `is_inside` `(texts,)` is True for its texts."""
+    ratio = _log_count_ratio(features, is_inside)
     regression = LogisticRegression(C=penalty, solver="liblinear", dual=True, tol=0.01, max_iter=1000, random_state=0)
-    regression.fit(features @ sp.diags(ratio), inside)
+    regression.fit(features @ sp.diags(ratio), is_inside)
     return regression.coef_[0] * ratio, float(regression.intercept_[0])
 
 
-def _log_count_ratio(features: sp.csr_matrix, inside: np.ndarray) -> np.ndarray:
-    p = 1.0 + np.asarray(features[inside].sum(axis=0)).ravel()
-    q = 1.0 + np.asarray(features[~inside].sum(axis=0)).ravel()
+def _log_count_ratio(features: sp.csr_matrix, is_inside: np.ndarray) -> np.ndarray:
+    p = 1.0 + np.asarray(features[is_inside].sum(axis=0)).ravel()
+    q = 1.0 + np.asarray(features[~is_inside].sum(axis=0)).ravel()
     return np.log(p / p.sum()) - np.log(q / q.sum())
 
 
 def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
-    scaled = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return float(log_loss(labels, scaled / scaled.sum(axis=1, keepdims=True), labels=np.arange(logits.shape[1])))
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+    return float(log_loss(labels, probabilities, labels=np.arange(logits.shape[1])))

@@ -1,7 +1,8 @@
-"""The classifier's signature, and how a user's texts become requests."""
+"""The signature of the classifier, and the conversion of texts to requests."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +12,14 @@ import tensorflow as tf
 
 from shared import evaluation
 from shared.classes import classification_outputs, known_class_ids
+from shared.config import with_trained_defaults
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Predictor
 from shared.text import separate_words
 from tasks.sentiment import data
 from tasks.sentiment.config import SentimentConfig
 
-EXAMPLES = (  # in the language of the sample, so that its model can answer; the same words, in another order
+EXAMPLES = (  # sentences of the sample, so that its model can classify them; both have the same words
     "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
     "seemed wonderful to us.",
     "At first, to tell you the truth, this film seemed wonderful to us. In the end, after some thought about it, this "
@@ -26,38 +28,52 @@ EXAMPLES = (  # in the language of the sample, so that its model can answer; the
 
 
 def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
-    """Gives the Keras model its signature.
+    """Builds the signature of the Keras model.
 
-    `serving_default` takes `text`, strings `(batch,)` of any bytes, and returns `label` strings `(batch,)`, `probability`
-    of that label float32 `(batch,)`, and `probabilities` of all labels float32 `(batch, classes)` in the order of the
-    card.
+    `serving_default` takes `text`, strings `(batch,)` of any bytes. It returns `label` strings `(batch,)`, the `probability` of that
+    label float32 `(batch,)`, and the `probabilities` of all labels float32 `(batch, classes)`, in the order of the metadata.
     """
     labels = tf.constant(metadata["labels"])
 
     def classify(text: tf.Tensor) -> dict[str, tf.Tensor]:
         return classification_outputs(classifier(separate_words(text)), labels)
 
-    shown = {"text": np.array([*EXAMPLES, "", "A long walk. " * 300], object)}  # of different lengths, and of none
-    return ExportSpec(classifier, {"serving_default": make_signature(classify, shown)}, metadata)
+    request = {"text": np.array([*EXAMPLES, "", "A long walk. " * 300], object)}  # texts of different lengths
+    return ExportSpec(classifier, {"serving_default": make_signature(classify, request)}, metadata)
 
 
-def score_file(config: SentimentConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[evaluation.Score]:
+def score_file(
+    config: SentimentConfig, source: str, metadata: dict[str, Any], predictor: Predictor
+) -> list[evaluation.Score]:
     """Scores an exported model on the labelled texts of a file.
 
     Raises:
-        DataError: the file cannot be used, or holds a label that the model does not know.
+        DataError: the file cannot be used, or has a label that the model does not know.
     """
-    frame = data.read(config, source)
+    frame = data.read_records(_with_trained_columns(config, metadata), source)
     labels = known_class_ids(frame["label"], metadata["labels"], source)
-    answers = call(request(frame["text"].tolist()))
-    return evaluation.score("exported", labels, answers["probabilities"], evaluation.CLASSIFICATION_METRICS)
+    outputs = predictor(make_request(frame["text"].tolist()))
+    return evaluation.score("exported", labels, outputs["probabilities"], evaluation.CLASSIFICATION_METRICS)
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, Any]:
-    """Returns an exported model's answers to texts."""
-    return call(request(lines))
+def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+    """Reads the texts of a file for `predict`; labels are not needed.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    return data.read_texts(_with_trained_columns(config, metadata).columns, source)
 
 
-def request(lines: Sequence[str]) -> dict[str, np.ndarray]:
-    """Returns texts as a request to `serving_default`."""
-    return {"text": np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)}
+def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, Any]:
+    """Returns the outputs of an exported model for texts."""
+    return predictor(make_request(texts))
+
+
+def make_request(texts: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns a request to `serving_default`; surrogate escapes become the bytes that they stand for."""
+    return {"text": np.array([text.encode("utf-8", errors="surrogateescape") for text in texts], dtype=object)}
+
+
+def _with_trained_columns(config: SentimentConfig, metadata: dict[str, Any]) -> SentimentConfig:
+    return dataclasses.replace(config, columns=with_trained_defaults(config.columns, metadata["columns"]))

@@ -1,12 +1,12 @@
-"""Trains the sentiment task: `python -m tasks.sentiment.train` is `lstm-suite train sentiment`."""
+"""Trains the sentiment task: `python -m tasks.sentiment.train` is the same as `lstm-suite train sentiment`."""
 
 from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,152 +15,183 @@ import scipy.sparse as sp
 from shared import cli, evaluation, training
 from shared.adversarial import AdversarialTraining
 from shared.classes import class_ids
+from shared.config import as_dict, option
 from shared.embeddings import word_vectors
 from shared.errors import SuiteError
 from shared.pipelines import SequenceBatches
-from shared.pretraining import STRETCH, pretrain
+from shared.pretraining import BPTT_LENGTH, pretrain
 from shared.sources import Splits
 from shared.task import Task, TrainedModel
 from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import evaluate
 
+VALIDATION_BATCH_SIZE = 128
+
+Examples = tuple[list[np.ndarray], np.ndarray]
+"""Token ids of each text `(length,)`, and class ids `(texts,)`."""
+
 
 def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Learns the vocabulary, trains the LSTM, fits the n-grams, and calibrates their joint answer on validation.
+    """Trains the LSTM and the n-gram model, and calibrates their mixture on the validation split.
 
     Args:
-        config: settings.
-        splits: columns `text` and `label`; the test split is not looked at.
-        folder: for logs and checkpoints.
+        config: all options.
+        splits: columns `text` and `label`; the test split is not used.
+        folder: folder for logs and checkpoints.
     """
     started = time.monotonic()
     classes = sorted(splits.train["label"].unique())
-    words = model.words_model(splits.train["text"].tolist(), config)
-    train, validation = (
-        model.word_numbers(words, frame["text"].tolist()) for frame in (splits.train, splits.validation)
+    tokenizer = model.build_tokenizer(splits.train["text"].tolist(), config)
+    train_ids, validation_ids = (
+        model.tokenize(tokenizer, frame["text"].tolist()) for frame in (splits.train, splits.validation)
     )
-    labels, validation_labels = (class_ids(frame["label"], classes) for frame in (splits.train, splits.validation))
+    train = train_ids, class_ids(splits.train["label"], classes)
+    validation = validation_ids, class_ids(splits.validation["label"], classes)
+    seconds = time.monotonic() - started
 
-    prepared = time.monotonic() - started
-    lstm, history = _fit_lstm(config, (train, labels), (validation, validation_labels), len(classes), folder)
+    lstm, history = _train_lstm(config, train, validation, len(classes), folder)
     started = time.monotonic()
-    shortened = _padded_batches(model.cut(validation, config.text.sequence_length))
-    logits = [np.concatenate([lstm.predict_on_batch(ids) for ids in shortened])]
-    wide = None
-    if config.wide.ngrams:
-        wide, wide_logits = _fit_wide(config, (train, labels), (validation, validation_labels), len(classes))
-        logits.append(wide_logits)
-    shares = evaluation.calibrate(logits, validation_labels)
-    history.seconds += prepared + time.monotonic() - started
+    truncated = model.truncate_sequences(validation_ids, config.text.sequence_length)
+    logits = [np.concatenate([lstm.predict_on_batch(token_ids) for token_ids in _padded_batches(truncated)])]
+    ngram_model = None
+    if config.model.ngram_order:
+        ngram_model, ngram_logits = _fit_ngram_model(config, train, validation, len(classes))
+        logits.append(ngram_logits)
+    weights = evaluation.calibrate(logits, validation[1])
+    history.seconds += seconds + time.monotonic() - started
 
-    join = partial(model.classifier, words, limit=config.text.sequence_length)
-    (lstm_share,) = evaluation.calibrate(logits[:1], validation_labels)
+    build = partial(model.build_classifier, tokenizer, lstm, sequence_length=config.text.sequence_length)
+    (lstm_weight,) = evaluation.calibrate(logits[:1], validation[1])
     return TrainedModel(
-        model=join(lstm, wide, shares=(shares[0], shares[-1])),
-        metadata={"task": "sentiment", "labels": classes},
+        model=build(ngram_model, mixture_weights=(weights[0], weights[-1])),
+        metadata={"task": "sentiment", "labels": classes, "columns": as_dict(config.columns)},
         history=history,
-        components={"lstm": join(lstm, None, shares=(lstm_share, 0.0))},
+        components={"lstm": build(None, mixture_weights=(lstm_weight, 0.0))},
         notes={
-            "factors of the logits": {
-                "lstm by itself": lstm_share,
-                **dict(zip(("lstm", "ngrams")[: len(shares)], shares, strict=True)),
+            "mixture weights": {
+                "lstm alone": lstm_weight,
+                **dict(zip(("lstm", "ngrams")[: len(weights)], weights, strict=True)),
             }
         },
     )
 
 
-def _fit_lstm(
-    config: SentimentConfig,
-    train: tuple[list[np.ndarray], np.ndarray],
-    validation: tuple[list[np.ndarray], np.ndarray],
-    classes: int,
-    folder: Path,
+def _train_lstm(
+    config: SentimentConfig, train: Examples, validation: Examples, classes: int, folder: Path
 ) -> tuple[keras.Model, training.History]:
-    """Returns the LSTM by itself, trained, from word numbers to logits."""
+    """Returns the trained LSTM classifier, from token ids to logits."""
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
     vectors = None
-    if config.head.pretrained:
-        vectors = word_vectors(train[0], config.text.vocabulary_size, config.head.embedding_size, seed=config.training.seed)
-    prepared = time.monotonic() - started
+    if config.model.pretrained_embeddings:
+        vectors = word_vectors(
+            train[0], config.text.vocabulary_size, config.model.embedding_size, seed=config.training.seed
+        )
+    seconds = time.monotonic() - started
     with training.precision(config.training.precision):
-        reader = model.LSTMReader(config, classes, vectors)
-        pretrained = _pretrain(config, reader, (train[0], validation[0]), folder / "pretraining")
-        trained = reader.whole
-        if config.head.adversarial:
-            trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
+        submodels = model.LSTMSubmodels(config, classes, vectors)
+        pretraining = _pretrain(config, submodels, (train[0], validation[0]), folder / "pretraining")
+        trained_model = submodels.full_model
+        if config.training.adversarial_epsilon:
+            trained_model = AdversarialTraining(
+                submodels.ids_to_vectors, submodels.vectors_to_logits, config.training.adversarial_epsilon
+            )
         history = training.fit(
-            trained,
+            trained_model,
             _training_batches(config, *train),
-            SequenceBatches(model.cut(validation[0], config.text.sequence_length), validation[1], 128).evaluation_batches(),
+            _validation_batches(config, *validation).evaluation_batches(),
             config.training,
             folder,
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-    history.seconds += prepared + pretrained.seconds
-    if config.training.precision == "float32":
-        return reader.whole, history
-    return training.rebuild_in_float32(reader.whole, lambda: model.LSTMReader(config, classes).whole), history
+    history.seconds += seconds + pretraining.seconds
+    lstm = submodels.full_model
+    if config.training.precision != "float32":
+        lstm = training.rebuild_in_float32(lstm, lambda: model.LSTMSubmodels(config, classes).full_model)
+    return lstm, history
 
 
 def _pretrain(
-    config: SentimentConfig, reader: model.LSTMReader, texts: tuple[list[np.ndarray], list[np.ndarray]], folder: Path
+    config: SentimentConfig,
+    submodels: model.LSTMSubmodels,
+    texts: tuple[list[np.ndarray], list[np.ndarray]],
+    folder: Path,
 ) -> training.History:
-    if not config.head.pretraining_epochs:
+    """Trains the embedding and the LSTM stack as a language model of the training texts."""
+    if not config.training.pretraining_epochs:
         return training.History()
-    if min(sum(map(len, part)) for part in texts) < STRETCH:
+    words = min(sum(map(len, sequences)) for sequences in texts)
+    if words < BPTT_LENGTH:
         raise SuiteError(
-            f"Too few words for pre-training: {STRETCH} are needed in training and in validation. Add "
-            "--head.pretraining-epochs 0."
+            f"Pre-training needs at least {BPTT_LENGTH} words in the training split and in the validation split. Received: "
+            f"{words}. Give more texts, or add {option(config.training, 'pretraining_epochs')} 0."
         )
-    settings = dataclasses.replace(
+    pretraining_config = dataclasses.replace(
         config.training,
-        epochs=config.head.pretraining_epochs,
+        epochs=config.training.pretraining_epochs,
         batch_size=2 * config.training.batch_size,
-        learning_rate=config.head.pretraining_learning_rate,
+        learning_rate=config.training.pretraining_learning_rate,
         weight_decay=0.0,
     )
-    return pretrain(reader.embedding, reader.sequence, config.lstm.bidirectional, texts, settings, folder)
+    return pretrain(
+        submodels.embedding,
+        submodels.vectors_to_states,
+        config.lstm.bidirectional,
+        texts,
+        pretraining_config,
+        folder,
+    )
 
 
 def _training_batches(config: SentimentConfig, sequences: list[np.ndarray], labels: np.ndarray) -> SequenceBatches:
+    if not config.augment.crop_length:
+        sequences = model.truncate_sequences(sequences, config.text.sequence_length)
     return SequenceBatches(
-        sequences if config.text.crop else model.cut(sequences, config.text.sequence_length),
+        sequences,
         labels,
         config.training.batch_size,
         seed=config.training.seed,
-        crop=config.text.crop,
-        replacement_rate=config.head.word_dropout,
-        replacement_id=model.UNKNOWN,
+        crop=config.augment.crop_length,
+        replacement_rate=config.augment.unknown_word_rate,
+        replacement_id=model.UNKNOWN_ID,
     )
 
 
-def _fit_wide(
-    config: SentimentConfig,
-    train: tuple[list[np.ndarray], np.ndarray],
-    validation: tuple[list[np.ndarray], np.ndarray],
-    classes: int,
+def _validation_batches(config: SentimentConfig, sequences: list[np.ndarray], labels: np.ndarray) -> SequenceBatches:
+    truncated = model.truncate_sequences(sequences, config.text.sequence_length)
+    return SequenceBatches(truncated, labels, VALIDATION_BATCH_SIZE)
+
+
+def _fit_ngram_model(
+    config: SentimentConfig, train: Examples, validation: Examples, classes: int
 ) -> tuple[keras.Model, np.ndarray]:
-    """Returns the wide part, and logits of the validation texts `(examples, classes)` that it gave before it saw them."""
-    longest, buckets = config.wide.ngrams, ngrams.buckets_for(classes, config.wide.buckets)
-    seen, held_out = (ngrams.bucket_matrix(_padded_batches(part[0]), longest, buckets) for part in (train, validation))
-    trained_model = ngrams.NaiveBayesLogisticRegression().fit(seen, train[1], held_out, validation[1])
-    logits = trained_model.logits(held_out)  # of a model that has not seen them, for the calibration
-    trained_model.refit(sp.vstack([seen, held_out]), np.concatenate([train[1], validation[1]]))
-    wide = ngrams.wide_model(classes, longest, buckets)
-    ngrams.fill(wide, trained_model)
-    return wide, logits
+    """Returns the n-gram model, fitted to both splits, and logits of the validation texts `(texts, classes)`.
+
+    The logits come from a model that was fitted to the training split only, so that the calibration is not biased.
+    """
+    order, buckets = config.model.ngram_order, ngrams.count_buckets(classes, config.model.ngram_buckets)
+    train_features, validation_features = (
+        ngrams.build_feature_matrix(_padded_batches(sequences), order, buckets) for sequences, _ in (train, validation)
+    )
+    regression = ngrams.NaiveBayesLogisticRegression()
+    regression.fit(train_features, train[1], validation_features, validation[1])
+    logits = regression.logits(validation_features)
+    regression.refit(sp.vstack([train_features, validation_features]), np.concatenate([train[1], validation[1]]))
+    ngram_model = ngrams.build_ngram_model(classes, order, buckets)
+    ngrams.copy_weights(regression, ngram_model)
+    return ngram_model, logits
 
 
-def _padded_batches(sequences: list[np.ndarray]) -> Any:
-    for start in range(0, len(sequences), model.BATCH):
-        part = sequences[start : start + model.BATCH]
-        ids = np.zeros((len(part), max(map(len, part))), np.int32)
-        for row, sequence in zip(ids, part, strict=True):
+def _padded_batches(sequences: list[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields int32 arrays `(batch, time)`, 0 for padding on the right."""
+    for start in range(0, len(sequences), model.BATCH_SIZE):
+        batch = sequences[start : start + model.BATCH_SIZE]
+        token_ids = np.zeros((len(batch), max(map(len, batch))), np.int32)
+        for row, sequence in zip(token_ids, batch, strict=True):
             row[: len(sequence)] = sequence
-        yield ids
+        yield token_ids
 
 
 TASK = Task(
@@ -170,16 +201,17 @@ TASK = Task(
     evaluate=evaluate,
     export_spec=serving.export_spec,
     score_file=serving.score_file,
+    read_inputs=serving.read_inputs,
     predict=serving.predict,
     primary_metric="accuracy",
     example_inputs=serving.EXAMPLES,
     limitations=(
-        "Trained on texts of one kind and language, it is at home in those only: try it on a labelled sample of yours "
-        "(`lstm-suite evaluate sentiment --data yours.csv`) before you believe it. It reads the beginning and the end of "
-        "long texts with the LSTM, does not notice irony, and gives some answer to any text, an empty one included: the "
-        "probability says how much to trust it."
+        "The model knows only the kind of texts and the language that it was trained on. Evaluate it on your own labelled "
+        "texts before you rely on it: `lstm-suite evaluate sentiment --data yours.csv`. The LSTM reads only the beginning and "
+        "the end of long texts. The model does not recognize irony. It predicts a label for any text, even an empty one; the "
+        "probability says how reliable the prediction is."
     ),
 )
 
 if __name__ == "__main__":
-    cli.main_of("sentiment")
+    cli.train_task("sentiment")

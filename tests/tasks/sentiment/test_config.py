@@ -1,36 +1,45 @@
-"""Settings that cannot work are refused by name, before anything is trained."""
+"""`tasks.sentiment.config`: invalid options raise an error that names the option, before training starts."""
 
 import pytest
 
 from shared.config import LSTMConfig
-from tasks.sentiment.config import HeadConfig, SentimentConfig, TextConfig, WideConfig
+from tasks.sentiment.config import (
+    AugmentConfig,
+    ModelConfig,
+    SentimentConfig,
+    SentimentSplitConfig,
+    SentimentTrainingConfig,
+    TextConfig,
+)
 
 
 @pytest.mark.parametrize(
-    ("config", "settings"),
+    ("section", "options"),
     [
         (TextConfig, {"vocabulary_size": 2}),
         (TextConfig, {"sequence_length": 0}),
-        (TextConfig, {"crop": 0}),
-        (HeadConfig, {"embedding_size": 0}),
-        (HeadConfig, {"dropout": 1.0}),
-        (HeadConfig, {"word_dropout": -0.1}),
-        (HeadConfig, {"adversarial": -1.0}),
-        (HeadConfig, {"pretraining_learning_rate": 0.0}),
-        (WideConfig, {"ngrams": 4}),
-        (WideConfig, {"buckets": 1}),
-        (WideConfig, {"words": 0}),
-        (SentimentConfig, {"test_fraction": 0.0}),
+        (AugmentConfig, {"crop_length": 0}),
+        (ModelConfig, {"embedding_size": 0}),
+        (ModelConfig, {"output_dropout": 1.0}),
+        (AugmentConfig, {"unknown_word_rate": -0.1}),
+        (SentimentTrainingConfig, {"adversarial_epsilon": -1.0}),
+        (SentimentTrainingConfig, {"pretraining_learning_rate": 0.0}),
+        (SentimentTrainingConfig, {"epochs": 0}),
+        (ModelConfig, {"ngram_order": 4}),
+        (ModelConfig, {"ngram_buckets": 1}),
+        (TextConfig, {"ngram_vocabulary_size": 2}),
+        (TextConfig, {"ngram_sequence_length": 0}),
+        (SentimentSplitConfig, {"test_fraction": 0.0}),
     ],
 )
-def test_a_setting_that_cannot_work_is_named(config, settings):
-    (name, value), *_ = settings.items()
-    with pytest.raises(ValueError, match=f"{name}.*{value}"):
-        config(**settings)
+def test_an_invalid_option_is_named_with_its_value(section, options):
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"--{section.SECTION}.{name.replace('_', '-')} .*{value}"):
+        section(**options)
 
 
-def test_pretraining_of_two_bidirectional_layers_is_refused_with_the_remedy():
+def test_pretraining_of_two_bidirectional_layers_is_an_error_with_a_fix():
     deep = LSTMConfig(units=(8, 8), bidirectional=True)
-    with pytest.raises(ValueError, match=r"--head\.pretraining-epochs 0"):
-        SentimentConfig(lstm=deep, head=HeadConfig(pretraining_epochs=1))
+    with pytest.raises(ValueError, match=r"--lstm\.units 8 8.*--training\.pretraining-epochs 0"):
+        SentimentConfig(lstm=deep, training=SentimentTrainingConfig(pretraining_epochs=1))
     assert SentimentConfig(lstm=deep).lstm.units == (8, 8)

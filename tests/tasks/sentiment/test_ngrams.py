@@ -1,4 +1,4 @@
-"""The wide part: its n-grams are those of the text, and the graph equals the linear model it was filled from."""
+"""`tasks.sentiment.ngrams`: the hashed n-grams are those of the text, and the Keras model equals the regression."""
 
 from __future__ import annotations
 
@@ -13,65 +13,68 @@ from tasks.sentiment import ngrams
 BUCKETS = 100_003
 
 
-def numbers(*rows: list[int], longest: int = 3) -> list[set[int]]:
+def hash_rows(*rows: list[int], order: int = 3) -> list[set[int]]:
+    """Returns the set of buckets of each row of token ids."""
     width = max(map(len, rows))
-    ids = np.array([row + [0] * (width - len(row)) for row in rows], np.int32)
-    return [set(row[row > 0].tolist()) for row in ops.convert_to_numpy(ngrams.ngram_buckets(ids, longest, BUCKETS))]
+    token_ids = np.array([row + [0] * (width - len(row)) for row in rows], np.int32)
+    hashed = ops.convert_to_numpy(ngrams.hash_ngrams(token_ids, order, BUCKETS))
+    return [set(row[row > 0].tolist()) for row in hashed]
 
 
-def test_a_text_of_n_words_has_its_unigrams_bigrams_and_trigrams_once_each():
-    (found,) = numbers([5, 6, 7, 8])
-    assert len(found) == 4 + 3 + 2
-    (repeated,) = numbers([5, 6, 5, 6])
+def test_a_text_has_each_of_its_unigrams_bigrams_and_trigrams_once():
+    (buckets,) = hash_rows([5, 6, 7, 8])
+    assert len(buckets) == 4 + 3 + 2
+    (repeated,) = hash_rows([5, 6, 5, 6])
     assert len(repeated) == len({(5,), (6,), (5, 6), (6, 5), (5, 6, 5), (6, 5, 6)})
 
 
-def test_order_and_length_make_different_ngrams():
-    forward, backward = numbers([5, 6], [6, 5])
+def test_the_order_of_the_words_and_their_number_change_the_bucket():
+    forward, backward = hash_rows([5, 6], [6, 5])
     assert len(forward & backward) == 2  # the unigrams
     assert len(forward | backward) == 4
 
 
-def test_padding_and_neighbours_change_nothing():
-    (alone,) = numbers([5, 6])
-    beside, _ = numbers([5, 6], [9, 8, 7, 6, 5, 4])
-    assert alone == beside
+def test_padding_and_other_rows_change_nothing():
+    (alone,) = hash_rows([5, 6])
+    in_batch, _ = hash_rows([5, 6], [9, 8, 7, 6, 5, 4])
+    assert alone == in_batch
 
 
-def test_few_of_many_ngrams_share_a_bucket():
+def test_there_are_no_more_collisions_than_by_chance():
     rng = np.random.default_rng(0)
-    ids = rng.integers(1, 30_000, (1, 3000)).astype(np.int32)
-    found = ops.convert_to_numpy(ngrams.ngram_buckets(ids, 3, 2_097_143))
-    distinct = len(np.unique(ids)) + 2999 + 2998
+    token_ids = rng.integers(1, 30_000, (1, 3000)).astype(np.int32)
+    hashed = ops.convert_to_numpy(ngrams.hash_ngrams(token_ids, 3, 2_097_143))
+    distinct = len(np.unique(token_ids)) + 2999 + 2998
     expected_by_chance = 2_097_142 * (1 - np.exp(-distinct / 2_097_142))
-    assert (found > 0).sum() == pytest.approx(expected_by_chance, rel=0.01)
+    assert (hashed > 0).sum() == pytest.approx(expected_by_chance, rel=0.01)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_graph_equals_the_linear_model(classes):
+def test_the_keras_model_equals_the_regression(classes):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, classes, 300)
     rows = [rng.integers(1, 40, rng.integers(3, 12)) + 40 * (rng.random() < 0.7) * label for label in labels]
-    ids = np.zeros((300, 12), np.int32)
-    for row, values in zip(ids, rows, strict=True):
+    token_ids = np.zeros((300, 12), np.int32)
+    for row, values in zip(token_ids, rows, strict=True):
         row[: len(values)] = values
-    matrix = ngrams.bucket_matrix([ids[:100], ids[100:]], 3, BUCKETS)
-    trained_model = ngrams.NaiveBayesLogisticRegression().fit(matrix[:200], labels[:200], matrix[200:], labels[200:])
-    assert (trained_model.logits(matrix[200:]).argmax(axis=1) == labels[200:]).mean() > 0.6
-    wide = ngrams.wide_model(classes, 3, BUCKETS)
-    ngrams.fill(wide, trained_model)
-    np.testing.assert_allclose(wide(ids), trained_model.logits(matrix), atol=1e-4)
+    features = ngrams.build_feature_matrix([token_ids[:100], token_ids[100:]], 3, BUCKETS)
+    regression = ngrams.NaiveBayesLogisticRegression()
+    regression.fit(features[:200], labels[:200], features[200:], labels[200:])
+    assert (regression.logits(features[200:]).argmax(axis=1) == labels[200:]).mean() > 0.6
+    ngram_model = ngrams.build_ngram_model(classes, 3, BUCKETS)
+    ngrams.copy_weights(regression, ngram_model)
+    np.testing.assert_allclose(ngram_model(token_ids), regression.logits(features), atol=1e-4)
 
 
 def test_the_log_count_ratio_is_that_of_the_paper():
     features = sp.csr_matrix(np.array([[1, 0], [1, 1], [0, 1]], np.float32))
-    inside = np.array([True, True, False])
+    is_inside = np.array([True, True, False])
     p, q = np.array([3, 2]), np.array([1, 2])  # counts plus one
     expected = np.log(p / 5) - np.log(q / 3)
-    np.testing.assert_allclose(ngrams._log_count_ratio(features, inside), expected, rtol=1e-6)
+    np.testing.assert_allclose(ngrams._log_count_ratio(features, is_inside), expected, rtol=1e-6)
 
 
-def test_untrained_it_says_nothing():
-    wide = ngrams.wide_model(2, 3, 97)
-    assert not ops.convert_to_numpy(wide(np.array([[3, 4, 5]]))).any()
-    assert isinstance(wide, keras.Model)
+def test_the_logits_of_an_untrained_model_are_zero():
+    ngram_model = ngrams.build_ngram_model(2, 3, 97)
+    assert not ops.convert_to_numpy(ngram_model(np.array([[3, 4, 5]]))).any()
+    assert isinstance(ngram_model, keras.Model)

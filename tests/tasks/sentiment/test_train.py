@@ -1,4 +1,4 @@
-"""The whole recipe on few texts: every precision trains, an interrupted run resumes, too few words are told."""
+"""`tasks.sentiment.train` on few texts: every precision trains, an interrupted run resumes, too few words are an error."""
 
 from __future__ import annotations
 
@@ -12,23 +12,29 @@ import pytest
 from shared import training
 from shared.errors import SuiteError
 from tasks.sentiment import data, train
-from tasks.sentiment.config import PRESETS, HeadConfig, SentimentConfig, WideConfig
+from tasks.sentiment.config import PRESETS, AugmentConfig, ModelConfig, SentimentConfig
 
 SMALL = dataclasses.replace(
     PRESETS["sample"],
-    training=dataclasses.replace(PRESETS["sample"].training, epochs=2, batch_size=64),
-    head=HeadConfig(embedding_size=8, pretraining_epochs=2, adversarial=0.02),
-    wide=WideConfig(buckets=4093),
+    augment=AugmentConfig(),
+    model=ModelConfig(embedding_size=8, ngram_buckets=4093),
+    training=dataclasses.replace(
+        PRESETS["sample"].training, epochs=2, batch_size=64, pretraining_epochs=2, adversarial_epsilon=0.02
+    ),
 )
+
+
+def with_training(config: SentimentConfig, **options) -> SentimentConfig:
+    return dataclasses.replace(config, training=dataclasses.replace(config.training, **options))
 
 
 @pytest.fixture(scope="module")
 def splits():
-    whole = data.load(SMALL)
-    return dataclasses.replace(whole, train=whole.train.head(400), validation=whole.validation.head(100))
+    full = data.load(SMALL)
+    return dataclasses.replace(full, train=full.train.head(400), validation=full.validation.head(100))
 
 
-def weights(trained_model) -> list[np.ndarray]:
+def weights_of(trained_model) -> list[np.ndarray]:
     return [np.asarray(w) for w in trained_model.components["lstm"].get_weights() if np.asarray(w).dtype.kind == "f"]
 
 
@@ -39,56 +45,55 @@ class _Interrupt(keras.callbacks.Callback):
 
 
 @pytest.mark.parametrize("stage", ["pre-training", "training"])
-def test_an_interrupted_run_resumes_to_the_uninterrupted_weights(splits, tmp_path, monkeypatch, stage):
-    whole = train.train_model(SMALL, splits, tmp_path / "whole")
-    real = training._StopWhenDiverged
-    calls = iter(["pre-training", "training"])
+def test_an_interrupted_run_resumes_and_ends_with_the_same_weights(splits, tmp_path, monkeypatch, stage):
+    uninterrupted = train.train_model(SMALL, splits, tmp_path / "uninterrupted")
+    original = training._StopWhenDiverged
+    stages = iter(["pre-training", "training"])
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_StopWhenDiverged", lambda: _Interrupt() if next(calls) == stage else real())
+        patch.setattr(training, "_StopWhenDiverged", lambda: _Interrupt() if next(stages) == stage else original())
         with pytest.raises(KeyboardInterrupt):
-            train.train_model(SMALL, splits, tmp_path / "halves")
-    resumed = train.train_model(SMALL, splits, tmp_path / "halves")
-    for weight, expected in zip(weights(resumed), weights(whole), strict=True):
+            train.train_model(SMALL, splits, tmp_path / "interrupted")
+    resumed = train.train_model(SMALL, splits, tmp_path / "interrupted")
+    for weight, expected in zip(weights_of(resumed), weights_of(uninterrupted), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_runs_through_the_recipe_and_comes_out_in_float32(splits, tmp_path, monkeypatch, precision):
+def test_mixed_precision_is_used_in_both_trainings_and_the_model_is_float32(splits, tmp_path, monkeypatch, precision):
     optimizers = []
-    real = training.fit
+    original = training.fit
 
-    def watched(model, *arguments, **options):
-        history = real(model, *arguments, **options)
+    def recording_fit(model, *arguments, **options):
+        history = original(model, *arguments, **options)
         optimizers.append(type(model.optimizer).__name__)
         return history
 
-    monkeypatch.setattr(training, "fit", watched)
-    config = dataclasses.replace(SMALL, training=dataclasses.replace(SMALL.training, precision=precision, epochs=1))
-    trained_model = train.train_model(config, splits, tmp_path)
+    monkeypatch.setattr(training, "fit", recording_fit)
+    trained_model = train.train_model(with_training(SMALL, precision=precision, epochs=1), splits, tmp_path)
     assert optimizers == ["LossScaleOptimizer" if precision == "mixed_float16" else "AdamW"] * 2
-    assert np.isfinite(np.concatenate([w.ravel() for w in weights(trained_model)])).all()
+    assert np.isfinite(np.concatenate([w.ravel() for w in weights_of(trained_model)])).all()
     policies = {layer.dtype_policy.name for layer in trained_model.model._flatten_layers() if layer.weights}
     assert policies == {"float32"}
 
 
-def test_too_few_words_for_pretraining_name_the_remedy(splits, tmp_path):
-    few = dataclasses.replace(splits, validation=splits.validation.head(10).assign(text="good film"))
-    with pytest.raises(SuiteError, match=r"--head\.pretraining-epochs 0"):
-        train.train_model(SMALL, few, tmp_path)
+def test_the_error_for_too_few_words_of_pretraining_says_how_to_fix_it(splits, tmp_path):
+    few_words = dataclasses.replace(splits, validation=splits.validation.head(10).assign(text="good film"))
+    with pytest.raises(SuiteError, match=r"Received: 20\. .*--training\.pretraining-epochs 0"):
+        train.train_model(SMALL, few_words, tmp_path)
 
 
-def test_without_ngrams_and_adversarial_training_the_lstm_answers_alone(splits, tmp_path):
-    head = HeadConfig(embedding_size=8, adversarial=0.0)
-    config: SentimentConfig = dataclasses.replace(SMALL, head=head, wide=WideConfig(ngrams=0))
+def test_without_the_ngram_model_the_classifier_is_the_lstm(splits, tmp_path):
+    config = dataclasses.replace(SMALL, model=ModelConfig(embedding_size=8, ngram_order=0))
+    config = with_training(config, pretraining_epochs=0, adversarial_epsilon=0.0)
     trained_model = train.train_model(config, splits, tmp_path)
     text = keras.ops.convert_to_tensor(["a dull film", "a fine film"])
     np.testing.assert_allclose(trained_model.model(text), trained_model.components["lstm"](text), atol=1e-6)
 
 
-def test_three_classes_train_too(splits, tmp_path):
+def test_a_model_with_three_classes_trains(splits, tmp_path):
     third = splits.train.head(90).assign(text=lambda f: "neither " + f["text"], label="neutral")
     more = dataclasses.replace(splits, train=pd.concat([splits.train, third], ignore_index=True))
-    trained_model = train.train_model(dataclasses.replace(SMALL, head=HeadConfig(embedding_size=8)), more, tmp_path)
+    trained_model = train.train_model(with_training(SMALL, pretraining_epochs=0), more, tmp_path)
     assert trained_model.metadata["labels"] == ["negative", "neutral", "positive"]
     probabilities = np.asarray(trained_model.model(keras.ops.convert_to_tensor(["a dull film"])))
     assert probabilities.shape == (1, 3)
