@@ -39,8 +39,10 @@ def main() -> None:
 def measure(steps: int, warm_up: int = 5) -> tuple[float, float]:
     """Returns seconds spent waiting for batches and seconds spent in training steps."""
     config = PRESETS["default"]
-    reader = model.LSTMReader(config, classes=2)
-    trained = AdversarialTraining(reader.embed, reader.read, config.head.adversarial)
+    submodels = model.LSTMSubmodels(config, classes=2)
+    trained = AdversarialTraining(
+        submodels.ids_to_vectors, submodels.vectors_to_logits, config.training.adversarial_epsilon
+    )
     trained.compile(keras.optimizers.AdamW(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     batches = iter(_batches(config.text.sequence_length, config.training.batch_size).epochs(0))
     waiting = training = 0.0
