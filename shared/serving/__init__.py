@@ -1,1 +1,1 @@
-"""The embedded model server: TensorFlow Serving's REST and gRPC interface, from the same folders, on a machine without it."""
+"""The embedded model server: the REST and gRPC API of TensorFlow Serving on machines without TensorFlow Serving."""

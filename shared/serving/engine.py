@@ -1,10 +1,10 @@
-"""TensorFlow Serving itself, where it is installed: the program, or its container.
+"""Runs TensorFlow Serving itself, if the program or Docker is installed.
 
     lstm-suite serve --engine tf-serving
 
-It reads the versions that are there when it starts; those that come later are served by `lstm-suite serve-config` and its
-file, which it reads again from time to time, or by starting it anew. The program listens at all of the machine's addresses,
-as it knows no other way; the container's ports are bound to the address that is asked for.
+TensorFlow Serving serves the versions that exist at its start. To serve later versions, restart it, or use the files of
+`lstm-suite serve-config`, which it reads again at regular intervals. The program always listens on all network addresses of the
+machine. The ports of the container are bound to the requested address.
 """
 
 from __future__ import annotations
@@ -19,92 +19,100 @@ from pathlib import Path
 from shared.errors import SuiteError
 from shared.serving import configs
 
-PROGRAM, CONTAINERS = "tensorflow_model_server", "docker"
-GRACE = 30.0  # seconds that it has to finish
+TF_SERVING, DOCKER = "tensorflow_model_server", "docker"
+SHUTDOWN_TIMEOUT = 30.0  # seconds that TensorFlow Serving has to stop
 
 
 def run(models: Path, host: str, port: int, grpc_port: int) -> int:
-    """Serves until it is stopped, by a signal to this process, and returns its exit status.
+    """Serves until TensorFlow Serving ends, or until this process gets a signal to stop.
 
     Args:
-        models: folder of the models.
-        host: address to listen at.
-        port: of the REST interface.
-        grpc_port: of the gRPC interface.
+        models: folder with one folder per model.
+        host: network address to listen on.
+        port: port of the REST API.
+        grpc_port: port of the gRPC API.
+
+    Returns:
+        The exit status of TensorFlow Serving.
 
     Raises:
-        SuiteError: there is no model, or nothing to serve it with.
+        SuiteError: there is no model, or neither TensorFlow Serving nor Docker is available.
     """
-    program = engine()
+    program = find_program()
     with tempfile.TemporaryDirectory(prefix="lstm-suite-") as name:
-        folder, base = Path(name), models.resolve()
-        found = configs.model_config(models, configs.MODELS if program == CONTAINERS else str(base))
-        for file, text in configs.server_files(found).items():
-            (folder / file).write_text(text, encoding="utf-8")
-        before = signal.signal(signal.SIGTERM, _stopped)
-        child = subprocess.Popen(command(program, base, folder, host, port, grpc_port))
+        config_folder, models_folder = Path(name), models.resolve()
+        config = configs.build_model_config(models, configs.MODELS_FOLDER if program == DOCKER else str(models_folder))
+        for file, text in configs.build_server_files(config).items():
+            (config_folder / file).write_text(text, encoding="utf-8")
+        previous_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
+        process = subprocess.Popen(build_command(program, models_folder, config_folder, host, port, grpc_port))
         try:
-            return child.wait()
+            return process.wait()
         finally:
-            signal.signal(signal.SIGTERM, before)
-            _end(child)
+            signal.signal(signal.SIGTERM, previous_handler)
+            _terminate(process)
 
 
-def _stopped(number: int, frame: object) -> None:
+def _exit_on_signal(number: int, frame: object) -> None:
     raise SystemExit(128 + number)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Hands on what ends this process, and waits; a server that does not heed it is killed."""
-    if child.poll() is not None:
+def _terminate(process: subprocess.Popen[bytes]) -> None:
+    """Terminates the server and waits for it; kills it if it does not stop in time."""
+    if process.poll() is not None:
         return
-    child.terminate()
+    process.terminate()
     try:
-        child.wait(GRACE)
+        process.wait(SHUTDOWN_TIMEOUT)
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        process.kill()
+        process.wait()
 
 
-def engine() -> str:
-    """Returns what is installed: `tensorflow_model_server`, or `docker` whose engine answers.
+def find_program() -> str:
+    """Returns the program that can serve: `tensorflow_model_server`, or `docker` if its daemon is running.
 
     Raises:
-        SuiteError: neither.
+        SuiteError: neither is available.
     """
-    if shutil.which(PROGRAM):
-        return PROGRAM
-    if shutil.which(CONTAINERS):
-        asked = subprocess.run([CONTAINERS, "info"], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            return CONTAINERS
+    if shutil.which(TF_SERVING):
+        return TF_SERVING
+    if shutil.which(DOCKER):
+        result = subprocess.run([DOCKER, "info"], capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return DOCKER
         raise SuiteError(
-            f"serve: {PROGRAM} is not installed, and docker's engine does not answer. Start it, or leave --engine out: the "
-            "embedded server has the same addresses."
+            f"serve: {TF_SERVING} is not installed, and the Docker daemon is not running. Start Docker, or omit --engine: the "
+            "embedded server has the same API."
         )
     raise SuiteError(
-        f"serve: neither {PROGRAM} nor docker is installed. Install one, or leave --engine out: the embedded server has the "
-        "same addresses."
+        f"serve: neither {TF_SERVING} nor docker is installed. Install one of them, or omit --engine: the embedded server has "
+        "the same API."
     )
 
 
-def command(program: str, models: Path, folder: Path, host: str, port: int, grpc_port: int) -> list[str]:
-    """Returns the words of the command that serves.
+def build_command(
+    program: str, models_folder: Path, config_folder: Path, host: str, port: int, grpc_port: int
+) -> list[str]:
+    """Returns the command that starts TensorFlow Serving, as a list of words.
 
     Args:
-        program: from `engine`.
-        models: folder of the models, absolute.
-        folder: of the server's files.
-        host: address to listen at.
-        port: of the REST interface.
-        grpc_port: of the gRPC interface.
+        program: result of `find_program`.
+        models_folder: absolute path of the folder with the models.
+        config_folder: folder with the configuration files of TensorFlow Serving.
+        host: network address to listen on.
+        port: port of the REST API.
+        grpc_port: port of the gRPC API.
     """
-    if program == PROGRAM:
-        return [PROGRAM, *configs.arguments(str(folder), port, grpc_port)]
-    ports = ((port, configs.PORT), (grpc_port, configs.GRPC_PORT))
+    if program == TF_SERVING:
+        return [TF_SERVING, *configs.build_server_arguments(str(config_folder), port, grpc_port)]
+    ports = ((port, configs.REST_PORT), (grpc_port, configs.GRPC_PORT))
     return [
-        *(CONTAINERS, "run", "--rm", "--init", f"--user={os.getuid()}"),
+        *(DOCKER, "run", "--rm", "--init", f"--user={os.getuid()}"),
         *(f"--publish={host}:{outside}:{inside}" for outside, inside in ports),
-        *(f"--volume={models}:{configs.MODELS}:ro", f"--volume={folder}:{configs.CONFIG}:ro"),
-        *(f"--entrypoint={PROGRAM}", configs.default_image(), *configs.arguments()),
+        *(
+            f"--volume={models_folder}:{configs.MODELS_FOLDER}:ro",
+            f"--volume={config_folder}:{configs.CONFIG_FOLDER}:ro",
+        ),
+        *(f"--entrypoint={TF_SERVING}", configs.default_image(), *configs.build_server_arguments()),
     ]

@@ -1,49 +1,59 @@
-"""Requests that cannot be answered."""
+"""Errors of the server: a message for the client, with a gRPC status and an HTTP status."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-INVALID, NOT_FOUND, UNAVAILABLE = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
-EXHAUSTED, TOO_LATE, INTERNAL = "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"
-LONGEST = 1000  # characters of a message: it may repeat what a caller sent
-HTTP = {INVALID: 400, NOT_FOUND: 404, UNAVAILABLE: 503, EXHAUSTED: 503, TOO_LATE: 504, INTERNAL: 500}
-"""Statuses of HTTP by gRPC's names."""
+INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE = "INVALID_ARGUMENT", "NOT_FOUND", "UNAVAILABLE"
+RESOURCE_EXHAUSTED, DEADLINE_EXCEEDED, INTERNAL = "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED", "INTERNAL"
+MAX_MESSAGE_LENGTH = 1000  # characters; a message may repeat input of the client
+HTTP_STATUSES = {
+    INVALID_ARGUMENT: 400,
+    NOT_FOUND: 404,
+    UNAVAILABLE: 503,
+    RESOURCE_EXHAUSTED: 503,
+    DEADLINE_EXCEEDED: 504,
+    INTERNAL: 500,
+}
+"""HTTP status of each gRPC status."""
 
 
 class ServingError(Exception):
-    """Tells a caller why there is no answer.
+    """Error that the server reports to the client.
 
     Args:
-        code: gRPC's name of the status, a key of `HTTP`.
-        message: for the caller.
-        status: of HTTP, where it is another than the code's.
+        code: name of the gRPC status, a key of `HTTP_STATUSES`.
+        message: message for the client.
+        status: HTTP status, if it differs from `HTTP_STATUSES[code]`.
     """
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
-        message = message if len(message) <= LONGEST else message[:LONGEST] + " …"
+        message = message if len(message) <= MAX_MESSAGE_LENGTH else message[:MAX_MESSAGE_LENGTH] + " …"
         super().__init__(message)
-        self.code, self.message, self.status = code, message, status or HTTP[code]
+        self.code, self.message, self.status = code, message, status or HTTP_STATUSES[code]
 
 
-class Gone(ServingError):
-    """A version that was found is not there any more, or not yet."""
+class VersionUnavailable(ServingError):
+    """A version exists in the repository, but it is not loaded yet, or is already being unloaded."""
 
 
-def of_tensorflow(error: tf.errors.OpError) -> ServingError:
-    """Returns what a failure inside a model means to the caller: a full queue, a bad request, or a fault of the server's."""
+def from_tensorflow_error(error: tf.errors.OpError) -> ServingError:
+    """Converts an error inside a model to a full queue, an invalid request, or an internal error of the server."""
     message = error.message.strip()
     if isinstance(error, tf.errors.UnavailableError):
-        return ServingError(EXHAUSTED, f"The queue is full ({message}). Try again later.")
+        return ServingError(RESOURCE_EXHAUSTED, f"The queue is full ({message}). Try again later.")
     if isinstance(error, (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError)):
-        return ServingError(INVALID, _asserted(message))
+        return ServingError(INVALID_ARGUMENT, _assertion_message(message))
     if isinstance(error, tf.errors.ResourceExhaustedError):
-        return ServingError(EXHAUSTED, f"The request needs more memory than there is ({message.splitlines()[0]}).")
+        return ServingError(
+            RESOURCE_EXHAUSTED,
+            f"The request needs more memory than is available ({message.splitlines()[0]}). Send fewer or shorter rows.",
+        )
     return ServingError(INTERNAL, message.splitlines()[0])
 
 
-def _asserted(message: str) -> str:
-    """Returns the words of a model's own assertion, which stand in brackets behind TensorFlow's."""
+def _assertion_message(message: str) -> str:
+    """Returns the message of an assertion in the model, which TensorFlow puts in brackets after its own words."""
     if "assertion failed:" not in message:
         return message.splitlines()[0]
     return message.split("assertion failed:", 1)[1].split("\n")[0].strip().strip("[]'\" ").replace("] [", " Received: ")

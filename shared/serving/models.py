@@ -1,11 +1,11 @@
-"""A version of a model: loaded, warmed up, asked from many threads, and let go when nobody asks it any more."""
+"""One version of a model: loading, warm-up, validation of requests, and unloading after the last request."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,133 +16,179 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.batching import Batcher, Batching
-from shared.serving.errors import INVALID, UNAVAILABLE, Gone, ServingError
+from shared.serving.errors import INVALID_ARGUMENT, UNAVAILABLE, ServingError, VersionUnavailable
 
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
-class Version:
-    """One version of a model.
+class ModelVersion:
+    """One version of a model. It is thread-safe.
 
     Args:
-        name: of the model.
-        number: of the version.
-        folder: of the SavedModel.
+        name: name of the model.
+        version: number of the version.
+        folder: folder of the SavedModel.
 
     Attributes:
-        state: START, LOADING, AVAILABLE, UNLOADING or END, as TensorFlow Serving calls them.
-        error: why it could not be loaded; "" otherwise.
-        signatures: by name, while it is AVAILABLE.
+        state: START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
+        error: reason why the version could not be loaded, or "".
+        signatures: signatures by name, while the state is AVAILABLE.
     """
 
-    def __init__(self, name: str, number: int, folder: Path) -> None:
-        self.name, self.number, self.folder = name, number, folder
+    def __init__(self, name: str, version: int, folder: Path) -> None:
+        self.name, self.version, self.folder = name, version, folder
         self.state, self.error = START, ""
         self.signatures: dict[str, Batcher] = {}
-        self._loaded: object = None
-        self._asked = 0
-        self._idle = threading.Condition()
+        self._saved_model: object = None
+        self._num_users = 0
+        self._users_changed = threading.Condition()
 
     def load(self, batching: Batching | None) -> None:
-        """Loads the SavedModel and answers its warm-up requests; a failure is told by `state` and `error`, and logged."""
+        """Loads the SavedModel and runs its warm-up requests.
+
+        If this fails, `state` becomes END and `error` the reason, which is also logged.
+        """
         self.state = LOADING
         try:
-            loaded = tf.saved_model.load(str(self.folder))
-            signatures = {name: Batcher(one, batching) for name, one in loaded.signatures.items()}
+            saved_model = tf.saved_model.load(str(self.folder))
+            signatures = {name: Batcher(one, batching) for name, one in saved_model.signatures.items()}
             if not signatures:
-                raise ValueError("it has no signature")
+                raise ValueError("the SavedModel has no signature")
             _warm_up(self.folder / WARMUP, signatures)
-        except Exception as error:  # whatever a broken folder brings about
+        except Exception as error:  # a damaged folder can raise anything
             self.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
             self.state = END
-            logging.getLogger(__name__).error("%s: cannot be served: %s", self.folder, self.error)
+            logging.getLogger(__name__).error("%s: the version cannot be loaded: %s", self.folder, self.error)
             return
-        self._loaded, self.signatures = loaded, signatures
+        self._saved_model, self.signatures = saved_model, signatures
         self.state = AVAILABLE
 
     @contextmanager
-    def asked(self) -> Iterator[None]:
-        """Keeps the version from being let go while a request is answered.
+    def in_use(self) -> Iterator[None]:
+        """Keeps the version loaded while a request uses it.
 
         Raises:
-            Gone: it is not there any more, or not yet.
+            VersionUnavailable: the version is not loaded.
         """
-        with self._idle:
+        with self._users_changed:
             if self.state != AVAILABLE:
-                raise Gone(UNAVAILABLE, f"Version {self.number} of {self.name} is {self.state}. Try again.")
-            self._asked += 1
+                raise VersionUnavailable(
+                    UNAVAILABLE, f"Version {self.version} of {self.name} is {self.state}. Try again."
+                )
+            self._num_users += 1
         try:
             yield
         finally:
-            with self._idle:
-                self._asked -= 1
-                self._idle.notify_all()
+            with self._users_changed:
+                self._num_users -= 1
+                self._users_changed.notify_all()
 
-    def let_go(self) -> None:
-        """Takes no new requests, waits for those that are being answered, and gives the memory back."""
-        with self._idle:
+    def unload(self) -> None:
+        """Rejects new requests, waits until the running requests are finished, and frees the memory."""
+        with self._users_changed:
             self.state = UNLOADING
-            self._idle.wait_for(lambda: self._asked == 0)
-        self.signatures, self._loaded = {}, None
+            self._users_changed.wait_for(lambda: self._num_users == 0)
+        self.signatures, self._saved_model = {}, None
         self.state = END
-        gc.collect()  # functions and their closures hold each other
+        gc.collect()  # functions and their closures refer to each other
 
-    def signature(self, name: str) -> Batcher:
-        """Returns a signature by its name."""
+    def get_signature(self, name: str) -> Batcher:
+        """Returns a signature by its name.
+
+        Raises:
+            ServingError: there is no such signature.
+        """
         if name not in self.signatures:
-            there = ", ".join(sorted(self.signatures))
-            raise ServingError(INVALID, f'Serving signature name "{name}" not found in {self.name}. There are {there}.')
+            raise ServingError(
+                INVALID_ARGUMENT,
+                f'Serving signature name "{name}" not found in {self.name}. '
+                f"The signatures are {', '.join(sorted(self.signatures))}.",
+            )
         return self.signatures[name]
 
 
-def check(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
-    """Refuses a request whose names, kinds or shapes are not the signature's."""
-    check_names(set(request), inputs)
+def validate_request(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
+    """Checks names, dtypes and shapes of a request.
+
+    Args:
+        request: arrays by input name.
+        inputs: inputs of the signature.
+
+    Raises:
+        ServingError: the request does not match the inputs of the signature, or has no rows.
+    """
+    validate_names(request, inputs)
     rows = set()
     for name, spec in inputs.items():
         value = request[name]
-        kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
-        check_kind(name, kind.as_datatype_enum, spec)
+        dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
+        validate_dtype(name, dtype.as_datatype_enum, spec)
         if not spec.shape.is_compatible_with(value.shape):
             raise ServingError(
-                INVALID, f'Input "{name}" has the shape {_shape(spec.shape)}. Received: {_shape(value.shape)}'
+                INVALID_ARGUMENT,
+                f'Input "{name}" must have the shape {_format_shape(spec.shape)}. Received: {_format_shape(value.shape)}',
             )
         rows.add(value.shape[0] if value.ndim else None)
     if len(rows) > 1:
-        raise ServingError(INVALID, f"The inputs have different numbers of rows: {sorted(map(str, rows))}.")
+        raise ServingError(
+            INVALID_ARGUMENT,
+            f"All inputs must have the same number of rows. Received: {', '.join(sorted(map(str, rows)))}",
+        )
     if rows == {0}:
-        raise ServingError(INVALID, "The request holds no row.")
+        raise ServingError(INVALID_ARGUMENT, "The request has no rows. Send at least one.")
 
 
-def check_names(given: set[str], inputs: Mapping[str, tf.TensorSpec], place: str = "") -> None:
-    """Refuses names that are not those of the inputs; `place` is where they stand."""
-    missing, unknown = sorted(set(inputs) - given), sorted(given - set(inputs))
+def validate_names(names: Iterable[str], inputs: Mapping[str, tf.TensorSpec], prefix: str = "") -> None:
+    """Checks the names of the inputs in a request.
+
+    Args:
+        names: names in the request.
+        inputs: inputs of the signature.
+        prefix: start of the error message, which says where in the request the names are.
+
+    Raises:
+        ServingError: a name is missing or unknown.
+    """
+    missing, unknown = sorted(set(inputs) - set(names)), sorted(set(names) - set(inputs))
     if missing or unknown:
-        said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(unknown)
-        raise ServingError(INVALID, f"{place}The inputs are {', '.join(sorted(inputs))}; {'; '.join(said)}.")
+        problems = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(unknown)}"] * bool(
+            unknown
+        )
+        raise ServingError(
+            INVALID_ARGUMENT, f"{prefix}The inputs are {', '.join(sorted(inputs))}; {'; '.join(problems)}."
+        )
 
 
-def check_kind(name: str, kind: int, spec: tf.TensorSpec) -> None:
-    """Refuses values of another kind, a number of TensorFlow's, than the input's."""
-    if kind != spec.dtype.as_datatype_enum:
-        known = types_pb2.DataType.values()
-        told = tf.as_dtype(kind).name if kind in known and kind != types_pb2.DT_INVALID else f"kind {kind}"
-        raise ServingError(INVALID, f'Input "{name}" is {spec.dtype.name}. Received: {told}')
+def validate_dtype(name: str, dtype: int, spec: tf.TensorSpec) -> None:
+    """Checks the dtype of an input.
+
+    Args:
+        name: name of the input.
+        dtype: dtype in the request, as a value of TensorFlow's enum `DataType`.
+        spec: input of the signature.
+
+    Raises:
+        ServingError: the dtypes differ.
+    """
+    if dtype != spec.dtype.as_datatype_enum:
+        is_known = dtype in types_pb2.DataType.values() and dtype != types_pb2.DT_INVALID
+        received = tf.as_dtype(dtype).name if is_known else f"DataType {dtype}"
+        raise ServingError(INVALID_ARGUMENT, f'Input "{name}" must be {spec.dtype.name}. Received: {received}')
 
 
-def _shape(shape: object) -> str:
+def _format_shape(shape: object) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"  # type: ignore[attr-defined]
 
 
 def _warm_up(path: Path, signatures: Mapping[str, Batcher]) -> None:
-    """Answers the requests that the exporter wrote beside the model, so that the first caller need not wait."""
+    """Runs the warm-up requests that the exporter wrote into the version, so that the first client does not wait."""
     if not path.exists():
         return
     for count, record in enumerate(tf.data.TFRecordDataset(str(path)), 1):
         if count > MAX_WARMUP_RECORDS:
-            raise ValueError(f"{path.name} holds more than {MAX_WARMUP_RECORDS} records")
+            raise ValueError(f"{path.name} has more than {MAX_WARMUP_RECORDS} records")
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
         batcher = signatures[request.model_spec.signature_name or "serving_default"]
         values = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-        for _ in range(2):  # the second makes the queue of this form
+        for _ in range(2):  # the second run creates the queue for this shape
             batcher(values)

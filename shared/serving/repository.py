@@ -1,9 +1,9 @@
-"""The folder of the models: which are served, in which versions, under which names.
+"""The model repository: watches a folder of models, loads new versions and unloads old ones.
 
-    saved_models/sentiment/1/  2/  3/        the two newest are served; `canary` is the newest, `stable` the one before
+    saved_models/sentiment/1/  2/  3/        the two newest are served: label `canary` is the newest, `stable` the one before
 
-A version is taken up when its folder appears and let go when it is none of the newest, after its last answer. One that
-cannot be loaded leaves those before it as they are; so does a folder that is emptied.
+A version is loaded when its folder appears. It is unloaded when two newer versions are available, after its last request. A
+version that cannot be loaded does not change which older versions are served. Versions whose folder was deleted stay available.
 """
 
 from __future__ import annotations
@@ -14,136 +14,156 @@ from pathlib import Path
 
 from shared import export
 from shared.serving.batching import Batching
-from shared.serving.errors import INVALID, NOT_FOUND, UNAVAILABLE, ServingError
-from shared.serving.models import AVAILABLE, END, LOADING, START, Version
+from shared.serving.errors import INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE, ServingError
+from shared.serving.models import AVAILABLE, END, LOADING, START, ModelVersion
 
 STABLE, CANARY = "stable", "canary"
-SERVED = 2  # versions of a model
+MAX_SERVED_VERSIONS = 2  # per model
 
 
 class Repository:
     """Watches a folder of models.
 
     Args:
-        folder: that holds a folder for each model.
-        batching: how requests are joined; None for not at all.
-        seconds: from one look into the folder to the next.
+        folder: folder with one folder per model.
+        batching: settings of micro-batching; None runs each request separately.
+        poll_interval: seconds between two scans of the folder.
+
+    Attributes:
+        models: the known versions, by model name and version number.
+        first_scan_done: event that is set when every version of the first scan is loaded or has failed to load.
     """
 
-    def __init__(self, folder: Path, batching: Batching | None = None, seconds: float = 1.0) -> None:
-        self.folder, self.batching, self.seconds = folder, batching, seconds
-        self.models: dict[str, dict[int, Version]] = {}
-        self.looked = threading.Event()
-        self._stamps: dict[tuple[str, int], list[tuple[str, float, int]]] = {}
-        self._ended = threading.Event()
+    def __init__(self, folder: Path, batching: Batching | None = None, poll_interval: float = 1.0) -> None:
+        self.folder, self.batching, self.poll_interval = folder, batching, poll_interval
+        self.models: dict[str, dict[int, ModelVersion]] = {}
+        self.first_scan_done = threading.Event()
+        self._fingerprints: dict[tuple[str, int], list[tuple[str, float, int]]] = {}
+        self._stop_requested = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="models", daemon=True)
 
     def start(self) -> None:
-        """Begins to watch; `looked` is set when all that was there has been loaded, or has failed."""
+        """Starts to watch the folder in a thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends watching."""
-        self._ended.set()
+        """Stops the thread and waits for it."""
+        self._stop_requested.set()
         if self._thread.is_alive():
             self._thread.join()
 
     @property
-    def ready(self) -> bool:
-        """Whether the folder has been looked through, and some model can be asked."""
-        return self.looked.is_set() and any(self._available(name) for name in list(self.models))
+    def is_ready(self) -> bool:
+        """Whether the first scan is done and at least one model is available."""
+        return self.first_scan_done.is_set() and any(self._available_versions(name) for name in list(self.models))
 
-    def version(self, name: str, number: int | None = None, label: str | None = None) -> Version:
-        """Returns the version that is asked for: by number, by label, or the newest that is available.
+    def find_version(self, name: str, version: int | None = None, label: str | None = None) -> ModelVersion:
+        """Returns the requested version: by number, by label, or else the newest that is available.
+
+        Args:
+            name: name of the model.
+            version: number of the version.
+            label: `stable` or `canary`.
 
         Raises:
-            ServingError: there is none, or it is not loaded yet.
+            ServingError: the version does not exist, no version is available, or both `version` and `label` are set.
         """
-        if number is not None and label is not None:
-            raise ServingError(INVALID, "Name a version or a label, not both.")
-        known = self.models.get(name)
-        asked = f"Specific({name}, {number})" if number is not None else f"Latest({name})"
-        if known is None:
-            there = ", ".join(sorted(self.models)) or "none"
-            raise ServingError(NOT_FOUND, f"ExportSpec not found for request: {asked}. There are {there}.")
-        if number is not None:
-            if number not in known:
-                there = ", ".join(map(str, sorted(known)))
-                raise ServingError(NOT_FOUND, f"ExportSpec not found for request: {asked}. There are versions {there}.")
-            return known[number]
-        available = self._available(name)
+        if version is not None and label is not None:
+            raise ServingError(INVALID_ARGUMENT, "The request has both a version and a label. Send only one of them.")
+        known_versions = self.models.get(name)
+        request = f"Specific({name}, {version})" if version is not None else f"Latest({name})"
+        if known_versions is None:
+            names = ", ".join(sorted(self.models)) or "none"
+            raise ServingError(NOT_FOUND, f"Servable not found for request: {request}. The models are: {names}.")
+        if version is not None:
+            if version not in known_versions:
+                numbers = ", ".join(map(str, sorted(known_versions)))
+                raise ServingError(
+                    NOT_FOUND, f"Servable not found for request: {request}. The versions are: {numbers}."
+                )
+            return known_versions[version]
+        available = self._available_versions(name)
         if label not in (None, STABLE, CANARY):
             raise ServingError(
-                INVALID, f'Unrecognized export_spec version label: "{label}". There are {STABLE}, {CANARY}.'
+                INVALID_ARGUMENT,
+                f'Unrecognized servable version label: "{label}". The labels are {STABLE} and {CANARY}.',
             )
         if not available:
-            state = ", ".join(f"{one.number} is {one.state}{one.error and ': '}{one.error}" for one in known.values())
-            raise ServingError(UNAVAILABLE, f"{name}: no version can be asked ({state}).")
+            states = ", ".join(
+                f"{one.version} is {one.state}{one.error and ': '}{one.error}" for one in known_versions.values()
+            )
+            raise ServingError(UNAVAILABLE, f"{name}: no version is available ({states}).")
         return available[0] if label == STABLE else available[-1]
 
-    def versions(self, name: str) -> list[Version]:
-        """Returns all versions that are known of a model, newest first.
+    def list_versions(self, name: str) -> list[ModelVersion]:
+        """Returns all known versions of a model, newest first.
 
         Raises:
             ServingError: there is no such model.
         """
         if name not in self.models:
             raise ServingError(NOT_FOUND, f"Could not find any versions of model {name}")
-        return [self.models[name][number] for number in sorted(self.models[name], reverse=True)]
+        return [self.models[name][version] for version in sorted(self.models[name], reverse=True)]
 
-    def look(self) -> None:
-        """Takes up new versions and lets old ones go."""
+    def scan(self) -> None:
+        """Loads new versions and unloads old ones."""
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
             try:
-                there = {int(version.name): version for version in export.list_versions(path)}
-                if there:
-                    self._look_at(path.name, there)
-            except (
-                OSError
-            ) as error:  # it may not be read, or vanishes while it is looked at; the others are not to suffer
+                folders = {int(folder.name): folder for folder in export.list_versions(path)}
+                if folders:
+                    self._scan_model(path.name, folders)
+            except OSError as error:  # the folder is unreadable or was just deleted; continue with the others
                 logging.getLogger(__name__).warning("%s: %s", path, error)
 
-    def _look_at(self, name: str, there: dict[int, Path]) -> None:
-        wanted: set[int] = set()
-        available = 0
-        for number in sorted(there, reverse=True):  # what cannot be loaded makes room for the next
-            if available < SERVED:
-                wanted.add(number)
-                available += self._taken_up(name, number, there[number]).state == AVAILABLE
+    def _scan_model(self, name: str, folders: dict[int, Path]) -> None:
+        """Loads and unloads versions of one model.
+
+        Args:
+            name: name of the model.
+            folders: folders of the published versions, by version number.
+        """
+        selected: set[int] = set()
+        num_available = 0
+        for number in sorted(folders, reverse=True):  # a version that cannot be loaded does not count
+            if num_available < MAX_SERVED_VERSIONS:
+                selected.add(number)
+                num_available += self._load_if_new(name, number, folders[number]).state == AVAILABLE
         for number, version in list(self.models[name].items()):
-            if number in wanted or version.state in (START, LOADING):
+            if number in selected or version.state in (START, LOADING):
                 continue
-            others = [one for one in self._available(name) if one is not version and one.number in wanted]
+            others = [one for one in self._available_versions(name) if one is not version and one.version in selected]
             if version.state == END or others:
                 if version.state == AVAILABLE:
-                    version.let_go()
+                    version.unload()
                 self.models[name] = {key: one for key, one in self.models[name].items() if key != number}
 
-    def _taken_up(self, name: str, number: int, folder: Path) -> Version:
-        """Returns a version, loaded where it is new, or was broken and has changed since."""
-        known, stamp = self.models.setdefault(name, {}), _stamp(folder)
-        failed = number in known and known[number].state == END
-        if number not in known or (failed and self._stamps[name, number] != stamp):
-            self._stamps[name, number] = stamp
-            version = Version(name, number, folder)
-            self.models[name] = {**known, number: version}
+    def _load_if_new(self, name: str, number: int, folder: Path) -> ModelVersion:
+        """Returns a version; loads it if it is new, or if loading failed and its files have changed since."""
+        known_versions, fingerprint = self.models.setdefault(name, {}), _fingerprint(folder)
+        has_failed = number in known_versions and known_versions[number].state == END
+        if number not in known_versions or (has_failed and self._fingerprints[name, number] != fingerprint):
+            self._fingerprints[name, number] = fingerprint
+            version = ModelVersion(name, number, folder)
+            self.models[name] = {**known_versions, number: version}
             version.load(self.batching)
         return self.models[name][number]
 
-    def _available(self, name: str) -> list[Version]:
-        return sorted((one for one in self.models[name].values() if one.state == AVAILABLE), key=lambda one: one.number)
+    def _available_versions(self, name: str) -> list[ModelVersion]:
+        """Returns the available versions of a model, oldest first."""
+        available = (one for one in self.models[name].values() if one.state == AVAILABLE)
+        return sorted(available, key=lambda one: one.version)
 
     def _watch(self) -> None:
-        while not self._ended.is_set():
+        while not self._stop_requested.is_set():
             try:
-                self.look()
-            except Exception:  # whatever it is: the watch goes on
-                logging.getLogger(__name__).exception("%s: could not be looked through", self.folder)
-            self.looked.set()
-            self._ended.wait(self.seconds)
+                self.scan()
+            except Exception:  # no error may end the thread
+                logging.getLogger(__name__).exception("%s: the folder could not be scanned", self.folder)
+            self.first_scan_done.set()
+            self._stop_requested.wait(self.poll_interval)
 
 
-def _stamp(folder: Path) -> list[tuple[str, float, int]]:
-    """Returns what changes when a file of a version is written, or comes in."""
-    found = [(str(path), path.stat()) for path in folder.rglob("*") if path.is_file()]
-    return sorted((name, status.st_mtime, status.st_size) for name, status in found)
+def _fingerprint(folder: Path) -> list[tuple[str, float, int]]:
+    """Returns name, modification time and size of each file of a version; it differs after each change of a file."""
+    statuses = [(str(path), path.stat()) for path in folder.rglob("*") if path.is_file()]
+    return sorted((name, status.st_mtime, status.st_size) for name, status in statuses)

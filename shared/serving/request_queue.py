@@ -1,7 +1,8 @@
-"""Small requests over REST are taken up together: while a thread answers some, those that come in wait for the next turn.
+"""The request queue of the REST API: small requests wait while a worker thread is busy, and then run together.
 
-A thread for each would spend more time on taking turns with the others than a small model spends on an answer. Requests of one
-signature share turns; each is told its answer as soon as the part of the turn that it belongs to is done.
+With one thread per request, switching between threads would cost more than a small model does. Requests of one key (model, version
+and signature) share a drain cycle: a worker takes all pending requests, up to the size of a batch. Each request gets its response
+as soon as its group in the cycle is finished.
 """
 
 from __future__ import annotations
@@ -15,146 +16,152 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from shared.serving.batching import Batching
-from shared.serving.errors import TOO_LATE, ServingError
+from shared.serving.errors import DEADLINE_EXCEEDED, ServingError
 
-Answer = bytes | Exception
+Response = bytes | Exception
 
 
-class Waiting:
-    """A request that waits for its answer, made in the loop that waits.
+class PendingRequest:
+    """A request that waits for its response. Create it in the event loop that awaits the response.
 
     Args:
-        content: what is asked, as the answering side understands it; None once it has been read, or nobody waits any more.
-        until: `time.monotonic` at which nobody does.
-        end: is called once, when its work has ended or will not begin.
+        content: content of the request, in the form that the handler of the queue expects. It becomes None after
+            `take_content`, and when the client no longer waits.
+        deadline: value of `time.monotonic` at which the client stops waiting.
+        on_end: called exactly once, when the work for this request has ended or has been cancelled.
+
+    Attributes:
+        response: future of the response.
+        job: the scheduled work, for a request that does not share a drain cycle.
     """
 
-    def __init__(self, content: Any, until: float, end: Callable[[], None]) -> None:
-        self.content, self.until = content, until
-        self.answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self.work: Future[None] | None = None
-        self._ends = deque([end])
+    def __init__(self, content: Any, deadline: float, on_end: Callable[[], None]) -> None:
+        self.content, self.deadline = content, deadline
+        self.response: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.job: Future[None] | None = None
+        self._callbacks = deque([on_end])
 
-    def taken(self) -> Any:
-        """Returns what is asked, once.
+    def take_content(self) -> Any:
+        """Returns the content and drops the reference to it, so that its memory can be freed early.
 
         Raises:
-            ServingError: nobody waits for the answer any more.
+            ServingError: the client no longer waits for the response.
         """
         content, self.content = self.content, None
         if content is None:
-            raise ServingError(TOO_LATE, "Nobody waits for the answer any more.")
+            raise ServingError(DEADLINE_EXCEEDED, "The client no longer waits for the response.")
         return content
 
-    def ended(self) -> None:
-        """Its work has ended; told twice, the second counts for nothing."""
+    def end(self) -> None:
+        """Calls `on_end`; further calls have no effect."""
         try:
-            end = self._ends.pop()
+            on_end = self._callbacks.pop()
         except IndexError:
             return
-        end()
+        on_end()
 
 
-class Gathering:
-    """Hands requests to threads.
+Handler = Callable[[Any, Sequence[PendingRequest]], Iterator[Sequence[tuple[int, Response]]]]
+"""From a key and its requests to groups of responses, as they become ready: index of the request, and body or exception."""
+
+
+class RequestQueue:
+    """Distributes requests to worker threads.
 
     Args:
-        answer: from a key and its requests to the answers, in parts as they are ready: numbers of requests, and bodies or
-            exceptions.
-        workers: the threads.
-        batching: how many are taken up together, and how often at once.
+        handler: computes the responses.
+        workers: the worker threads.
+        batching: number of requests per drain cycle, and of simultaneous cycles per key; None gives each request its own job.
     """
 
-    def __init__(
-        self,
-        answer: Callable[[Any, Sequence[Waiting]], Iterator[Sequence[tuple[int, Answer]]]],
-        workers: ThreadPoolExecutor,
-        batching: Batching | None,
-    ) -> None:
-        self.answer, self.workers, self.batching = answer, workers, batching
-        self._waiting: dict[Hashable, deque[Waiting]] = {}
-        self._turns: dict[Hashable, int] = {}
+    def __init__(self, handler: Handler, workers: ThreadPoolExecutor, batching: Batching | None) -> None:
+        self.handler, self.workers, self.batching = handler, workers, batching
+        self._pending: dict[Hashable, deque[PendingRequest]] = {}
+        self._num_cycles: dict[Hashable, int] = {}
         self._lock = threading.Lock()
 
-    def submit(self, key: Hashable, waiting: Waiting, together: bool) -> None:
-        """Has a request answered; its `answer` tells. To be called in the loop that waits for it.
+    def submit(self, key: Hashable, request: PendingRequest, is_batched: bool) -> None:
+        """Schedules a request. Call it in the event loop that awaits `request.response`.
 
         Args:
-            key: of what is answered together.
-            waiting: the request.
-            together: whether it may be taken up with others; else a thread takes it by itself.
+            key: requests with equal keys may share a drain cycle.
+            request: the request.
+            is_batched: whether the request may share a drain cycle; otherwise it gets its own job.
         """
         loop = asyncio.get_running_loop()
-        if not together or self.batching is None:
+        if not is_batched or self.batching is None:
             try:
-                waiting.work = self.workers.submit(self._answered, loop, key, [waiting])
-            except RuntimeError:  # no thread can be had
-                waiting.ended()
+                request.job = self.workers.submit(self._handle, loop, key, [request])
+            except RuntimeError:  # the workers are shut down
+                request.end()
                 raise
             return
         with self._lock:
-            self._waiting.setdefault(key, deque()).append(waiting)
-            if self._turns.get(key, 0) >= self.batching.threads:
+            self._pending.setdefault(key, deque()).append(request)
+            if self._num_cycles.get(key, 0) >= self.batching.num_threads:
                 return
-            self._turns[key] = self._turns.get(key, 0) + 1
-        self.workers.submit(self._turn, loop, key)
+            self._num_cycles[key] = self._num_cycles.get(key, 0) + 1
+        self.workers.submit(self._drain, loop, key)
 
-    def leave(self, key: Hashable, waiting: Waiting) -> None:
-        """Nobody waits for a request any more: where its work has not begun, it never will."""
-        waiting.content = None
+    def cancel(self, key: Hashable, request: PendingRequest) -> None:
+        """Cancels a request whose client no longer waits; work that has already begun continues."""
+        request.content = None
         with self._lock:
-            queue = self._waiting.get(key, deque())
-            left = waiting in queue
-            if left:
-                queue.remove(waiting)
-        if left or (waiting.work is not None and waiting.work.cancel()):
-            waiting.ended()
+            queue = self._pending.get(key, deque())
+            is_queued = request in queue
+            if is_queued:
+                queue.remove(request)
+        if is_queued or (request.job is not None and request.job.cancel()):
+            request.end()
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, key: Hashable) -> None:
-        """Answers those who wait, as many as go together; the next turn stands in line behind other work."""
+    def _drain(self, loop: asyncio.AbstractEventLoop, key: Hashable) -> None:
+        """Runs one drain cycle; if requests remain, schedules the next cycle behind the other work of the threads."""
         assert self.batching is not None
         try:
             with self._lock:
-                queue = self._waiting[key]
-                taken = [queue.popleft() for _ in range(min(self.batching.rows, len(queue)))]
-            self._answered(loop, key, taken)
+                queue = self._pending[key]
+                requests = [queue.popleft() for _ in range(min(self.batching.max_batch_size, len(queue)))]
+            self._handle(loop, key, requests)
         finally:
             with self._lock:
-                more = bool(self._waiting[key])
-                if not more:
-                    self._turns[key] -= 1
-                    if not self._turns[key]:
-                        del self._turns[key], self._waiting[key]
-            if more:
-                self.workers.submit(self._turn, loop, key)
+                has_more = bool(self._pending[key])
+                if not has_more:
+                    self._num_cycles[key] -= 1
+                    if not self._num_cycles[key]:
+                        del self._num_cycles[key], self._pending[key]
+            if has_more:
+                self.workers.submit(self._drain, loop, key)
 
-    def _answered(self, loop: asyncio.AbstractEventLoop, key: Hashable, waiting: Sequence[Waiting]) -> None:
-        left = dict(enumerate(waiting))
+    def _handle(self, loop: asyncio.AbstractEventLoop, key: Hashable, requests: Sequence[PendingRequest]) -> None:
+        unanswered = dict(enumerate(requests))
         try:
-            for part in self.answer(key, waiting):
-                _told(loop, [(left.pop(k), answer) for k, answer in part])
-        except Exception as error:  # is told to those who wait still
-            _told(loop, [(one, error) for one in left.values()])
+            for group in self.handler(key, requests):
+                _deliver(loop, [(unanswered.pop(k), response) for k, response in group])
+        except Exception as error:  # becomes the response of all remaining requests
+            _deliver(loop, [(request, error) for request in unanswered.values()])
         finally:
-            for one in waiting:
-                one.ended()
+            for request in requests:
+                request.end()
 
 
-def _told(loop: asyncio.AbstractEventLoop, answered: Sequence[tuple[Waiting, Answer]]) -> None:
-    for one, _ in answered:
-        one.ended()
+def _deliver(loop: asyncio.AbstractEventLoop, responses: Sequence[tuple[PendingRequest, Response]]) -> None:
+    """Hands responses from a worker thread to the event loop."""
+    for request, _ in responses:
+        request.end()
     try:
-        loop.call_soon_threadsafe(_tell, answered)
-    except RuntimeError:  # the loop is closed: the server has stopped, and its callers are gone
-        logging.getLogger(__name__).warning("%d answers came after the server had stopped.", len(answered))
+        loop.call_soon_threadsafe(_set_responses, responses)
+    except RuntimeError:  # the loop is closed: the server has stopped, and no client is connected
+        logging.getLogger(__name__).warning("%d responses were ready after the server had stopped.", len(responses))
 
 
-def _tell(answered: Sequence[tuple[Waiting, Answer]]) -> None:
-    for one, answer in answered:
-        if one.answer.done():  # nobody waits any more
-            if isinstance(answer, Exception) and not isinstance(answer, ServingError):
-                logging.getLogger(__name__).error("a request that nobody waits for failed", exc_info=answer)
-        elif isinstance(answer, Exception):
-            one.answer.set_exception(answer)
+def _set_responses(responses: Sequence[tuple[PendingRequest, Response]]) -> None:
+    for request, response in responses:
+        if request.response.done():  # the client no longer waits
+            if isinstance(response, Exception) and not isinstance(response, ServingError):
+                logging.getLogger(__name__).error(
+                    "a request failed after its client had stopped waiting", exc_info=response
+                )
+        elif isinstance(response, Exception):
+            request.response.set_exception(response)
         else:
-            one.answer.set_result(answer)
+            request.response.set_result(response)

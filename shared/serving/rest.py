@@ -1,4 +1,4 @@
-"""The REST interface: TensorFlow Serving's addresses, answers and statuses, carried by Starlette.
+"""The REST API: paths, responses and statuses of TensorFlow Serving, implemented with Starlette.
 
 POST /v1/models/NAME[/versions/N|/labels/L]:predict        GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
 GET  /livez  /readyz  /monitoring/prometheus/metrics
@@ -24,228 +24,239 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from shared.serving.errors import INVALID, NOT_FOUND, TOO_LATE, UNAVAILABLE, ServingError
-from shared.serving.models import Version
-from shared.serving.request_queue import Gathering, Waiting
-from shared.serving.rpc import metadata_of, status_of
-from shared.serving.service import METRICS, Asked, Service, signature_name
-from shared.serving.tensors import answer_of, encoded, parsed, request_of
+from shared.serving.errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE, ServingError
+from shared.serving.models import ModelVersion
+from shared.serving.request_queue import PendingRequest, RequestQueue
+from shared.serving.rpc import metadata_response, status_response
+from shared.serving.service import METRICS_PATH, PredictionCall, Service, parse_signature_name
+from shared.serving.tensors import decode_request, encode_json, encode_response, parse_body
 
-PLACE = re.compile(
-    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?(?P<what>:predict|:classify|:regress|/metadata)?"
+PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>[^/:]+)|/labels/(?P<label>[^/:]+))?(?P<action>:predict|:classify|:regress|/metadata)?"
 )
-GREATEST = 2**63 - 1  # number of a version
+MAX_VERSION = 2**63 - 1
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
-SMALL = (
+MAX_INLINE_BODY_SIZE = (
     16 * 2**10
-)  # bytes of a body that the loop reads by itself; a thread takes a greater one, which may take long to read
-UNREAD = {408, 413}  # statuses of a request that was not read to its end
+)  # bytes; a worker thread parses larger bodies, so that they do not block the event loop
+INCOMPLETE_BODY_STATUSES = {408, 413}  # of requests whose body was not read to its end
 
 
 @dataclass(frozen=True)
-class Place:
-    """What an address names."""
+class Target:
+    """Model, version and action that a path names."""
 
     name: str
     version: int | None
     label: str | None
-    what: str
+    action: str
 
 
-Key = tuple[Place, str | None]
-"""What requests that are answered together have in common: the place and the signature's name; None for that where it stands in
-a body that is not yet read."""
+Key = tuple[Target, str | None]
+"""Key of the request queue: target and signature name; None if the name is in a body that is not parsed yet."""
 
 
-def app_of(service: Service, workers: ThreadPoolExecutor) -> Starlette:
+def create_app(service: Service, workers: ThreadPoolExecutor) -> Starlette:
     """Returns the application.
 
     Args:
-        service: that answers.
-        workers: threads in which it does.
+        service: the service behind both APIs.
+        workers: threads that run the predictions.
     """
-    gathering = Gathering(functools.partial(_answers, service), workers, service.repository.batching)
+    queue = RequestQueue(functools.partial(_handle_pending, service), workers, service.repository.batching)
 
     async def models(request: Request) -> Response:
         try:
-            place = place_of(request.url.path)
-            with service.measured(place.name, "REST"):
-                return await _answered(service, gathering, place, request)
+            target = parse_path(request.url.path)
+            with service.record_metrics(target.name, "REST"):
+                return await _respond(service, queue, target, request)
         except ServingError as error:
-            left = {"Connection": "close"} if error.status in UNREAD else None  # the rest of the body is not waited for
-            return Response(encoded({"error": error.message}), error.status, left, "application/json")
+            headers = {"Connection": "close"} if error.status in INCOMPLETE_BODY_STATUSES else None
+            return Response(encode_json({"error": error.message}), error.status, headers, "application/json")
 
     async def live(request: Request) -> Response:
         return JSONResponse({"live": True})
 
     async def ready(request: Request) -> Response:
-        fine = service.repository.ready and not service.draining
-        return JSONResponse({"ready": fine}, 200 if fine else 503)
+        is_ready = service.repository.is_ready and not service.is_draining
+        return JSONResponse({"ready": is_ready}, 200 if is_ready else 503)
 
     async def metrics(request: Request) -> Response:
-        service.measures.tell_versions(service.repository)
-        return Response(generate_latest(service.measures.registry), media_type=CONTENT_TYPE_LATEST)
+        service.metrics.update_version_gauge(service.repository)
+        return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    async def unknown(request: Request) -> Response:
-        return JSONResponse(
-            {"error": f"{request.url.path}: there is nothing here. Models are at /v1/models/NAME."}, 404
-        )
+    async def not_found(request: Request) -> Response:
+        return JSONResponse({"error": f"{request.url.path}: not found. Models are at /v1/models/NAME."}, 404)
 
     return Starlette(
         routes=[
-            Route("/v1/{rest:path}", models, methods=METHODS),  # first, since it is asked most
+            Route("/v1/{rest:path}", models, methods=METHODS),  # first, because it has the most requests
             Route("/livez", live),
             Route("/readyz", ready),
-            Route(METRICS, metrics),
-            Route("/{rest:path}", unknown, methods=METHODS),
+            Route(METRICS_PATH, metrics),
+            Route("/{rest:path}", not_found, methods=METHODS),
         ]
     )
 
 
-def place_of(path: str) -> Place:
-    """Returns what an address names.
+def parse_path(path: str) -> Target:
+    """Parses the path of a request under /v1.
 
     Raises:
-        ServingError: it is none of the interface's.
+        ServingError: the API has no such path, or the version is not a valid number.
     """
-    found = PLACE.fullmatch(path)
-    if found is None:
-        raise ServingError(INVALID, f"Malformed request: {path}. Models are at /v1/models/NAME:predict.")
+    match = PATH.fullmatch(path)
+    if match is None:
+        raise ServingError(INVALID_ARGUMENT, f"Malformed request: {path}. Models are at /v1/models/NAME:predict.")
     version = None
-    if found["version"] is not None:
-        if not re.fullmatch("[0-9]{1,19}", found["version"]) or int(found["version"]) > GREATEST:
-            raise ServingError(INVALID, f"Version is no number from 0 to {GREATEST}: {found['version'][:40]}")
-        version = int(found["version"])
-    return Place(found["name"], version, found["label"], found["what"] or "")
+    if match["version"] is not None:
+        if not re.fullmatch("[0-9]{1,19}", match["version"]) or int(match["version"]) > MAX_VERSION:
+            raise ServingError(
+                INVALID_ARGUMENT,
+                f"Version must be an integer from 0 to {MAX_VERSION}. Received: {match['version'][:40]}",
+            )
+        version = int(match["version"])
+    return Target(match["name"], version, match["label"], match["action"] or "")
 
 
-async def _answered(service: Service, gathering: Gathering, place: Place, request: Request) -> Response:
-    if place.what in (":classify", ":regress"):
-        raise ServingError(INVALID, f"{place.what} is not served here: ask :predict.")
-    wanted = "POST" if place.what == ":predict" else "GET"
-    if request.method != wanted:
-        raise ServingError(INVALID, f"Malformed request: {request.method} {request.url.path}. Use {wanted}.")
-    if place.what == ":predict":
-        return await _predicted(service, gathering, place, request)
-    with service.admitted():
-        return _told(service, place)
+async def _respond(service: Service, queue: RequestQueue, target: Target, request: Request) -> Response:
+    if target.action in (":classify", ":regress"):
+        raise ServingError(INVALID_ARGUMENT, f"{target.action} is not supported. Use :predict.")
+    method = "POST" if target.action == ":predict" else "GET"
+    if request.method != method:
+        raise ServingError(INVALID_ARGUMENT, f"Malformed request: {request.method} {request.url.path}. Use {method}.")
+    if target.action == ":predict":
+        return await _predict(service, queue, target, request)
+    with service.admission():
+        return _describe_model(service, target)
 
 
-def _told(service: Service, place: Place) -> Response:
-    """Returns the states or the signatures of a model."""
-    found = service.repository.versions(place.name)
-    if place.what == "/metadata":
-        return _proto(metadata_of(service.repository.version(place.name, place.version, place.label)))
-    if place.version is not None or place.label is not None:
-        if place.version is not None and place.version not in {one.number for one in found}:
-            raise ServingError(NOT_FOUND, f"Could not find version {place.version} of model {place.name}")
-        found = [service.repository.version(place.name, place.version, place.label)]
-    return _proto(status_of(found))
+def _describe_model(service: Service, target: Target) -> Response:
+    """Returns the states of the versions of a model, or the signatures of one version."""
+    versions = service.repository.list_versions(target.name)
+    if target.action == "/metadata":
+        return _proto_response(metadata_response(_find_version(service, target)))
+    if target.version is not None or target.label is not None:
+        if target.version is not None and target.version not in {one.version for one in versions}:
+            raise ServingError(NOT_FOUND, f"Could not find version {target.version} of model {target.name}")
+        versions = [_find_version(service, target)]
+    return _proto_response(status_response(versions))
 
 
-async def _predicted(service: Service, gathering: Gathering, place: Place, request: Request) -> Response:
-    until, end = time.monotonic() + service.limits.seconds, service.admit()
+async def _predict(service: Service, queue: RequestQueue, target: Target, request: Request) -> Response:
+    deadline, release = time.monotonic() + service.limits.timeout, service.admit()
     try:
-        body = [await _body(request, service.limits.body, until)]
-        key, waiting, together = _sorted(service, place, body.pop(), until, end)  # a great one is not held twice
+        # The list gives up the only reference to the body, so that a large body is not in memory twice.
+        body = [await _read_body(request, service.limits.max_body_size, deadline)]
+        key, pending, is_batched = _prepare(service, target, body.pop(), deadline, release)
     except BaseException:
-        end()
+        release()
         raise
     try:
-        gathering.submit(key, waiting, together)
-        answer = await asyncio.wait_for(waiting.answer, until - time.monotonic())
+        queue.submit(key, pending, is_batched)
+        response = await asyncio.wait_for(pending.response, deadline - time.monotonic())
     except BaseException as error:
-        gathering.leave(key, waiting)
+        queue.cancel(key, pending)
         if isinstance(error, TimeoutError):
-            raise ServingError(TOO_LATE, f"There was no answer within {service.limits.seconds:g} seconds.") from error
+            raise ServingError(
+                DEADLINE_EXCEEDED, f"The response was not ready within {service.limits.timeout:g} seconds."
+            ) from error
         raise
-    return Response(answer, media_type="application/json")
+    return Response(response, media_type="application/json")
 
 
-def _sorted(
-    service: Service, place: Place, body: bytes, until: float, end: Callable[[], None]
-) -> tuple[Key, Waiting, bool]:
-    """Returns with whom a request may be answered, the request, and whether with others at all."""
-    if len(body) > SMALL:
-        return (place, None), Waiting(body, until, end), False
-    content = parsed(body)
-    name = signature_name(content.get("signature_name"))
-    batcher = _version(service, place).signatures.get(name)
-    return (place, name), Waiting(content, until, end), batcher is not None and batcher.joins
+def _prepare(
+    service: Service, target: Target, body: bytes, deadline: float, on_end: Callable[[], None]
+) -> tuple[Key, PendingRequest, bool]:
+    """Returns the key of a request, the pending request, and whether it may share a drain cycle."""
+    if len(body) > MAX_INLINE_BODY_SIZE:
+        return (target, None), PendingRequest(body, deadline, on_end), False
+    content = parse_body(body)
+    signature = parse_signature_name(content.get("signature_name"))
+    batcher = _find_version(service, target).signatures.get(signature)
+    is_batched = batcher is not None and batcher.is_batched
+    return (target, signature), PendingRequest(content, deadline, on_end), is_batched
 
 
-def _version(service: Service, place: Place) -> Version:
-    return service.repository.version(place.name, place.version, place.label)
+def _find_version(service: Service, target: Target) -> ModelVersion:
+    return service.repository.find_version(target.name, target.version, target.label)
 
 
-def _answers(service: Service, key: Key, waiting: Sequence[Waiting]) -> Iterator[list[tuple[int, bytes | Exception]]]:
-    """Yields answers to requests for one place, as they are ready.
+def _handle_pending(
+    service: Service, key: Key, requests: Sequence[PendingRequest]
+) -> Iterator[list[tuple[int, bytes | Exception]]]:
+    """Yields the responses to requests with the same key, as they become ready.
 
     Args:
-        service: that answers.
-        key: of them all.
-        waiting: the requests, whose content is a body, or its JSON.
+        service: the service behind both APIs.
+        key: key of all requests.
+        requests: the requests; their content is a JSON object, or the body if `key` has no signature name.
     """
-    place, name = key
-    if name is None:
-        content = parsed(waiting[0].taken())
-        name = signature_name(content.get("signature_name"))
-        waiting[0].content = content
-        del content  # it is let go as soon as its values have been read
+    target, signature = key
+    if signature is None:
+        content = parse_body(requests[0].take_content())
+        signature = parse_signature_name(content.get("signature_name"))
+        requests[0].content = content
+        del content  # so that it can be freed as soon as its values are converted
     in_rows: dict[int, bool] = {}
 
-    def reader(k: int) -> Callable[[Version], Any]:
-        def request(version: Version) -> Any:
-            values, in_rows[k] = request_of(waiting[k].taken(), version.signature(name).inputs)
+    def make_reader(k: int) -> Callable[[ModelVersion], Any]:
+        def read_request(version: ModelVersion) -> Any:
+            inputs = version.get_signature(signature).inputs
+            values, in_rows[k] = decode_request(requests[k].take_content(), inputs)
             return values
 
-        return request
+        return read_request
 
-    asked = [Asked(reader(k), one.until) for k, one in enumerate(waiting)]
-    for part in service.predict_all(functools.partial(_version, service, place), name, asked):
-        yield [(k, _written(answers, in_rows.get(k, False))) for k, _, answers in part]
+    calls = [PredictionCall(make_reader(k), request.deadline) for k, request in enumerate(requests)]
+    for group in service.predict_all(functools.partial(_find_version, service, target), signature, calls):
+        yield [(k, _to_body(outputs, in_rows.get(k, False))) for k, _, outputs in group]
 
 
-def _written(answers: dict[str, Any] | Exception, in_rows: bool) -> bytes | Exception:
+def _to_body(outputs: dict[str, Any] | Exception, in_rows: bool) -> bytes | Exception:
     try:
-        return answers if isinstance(answers, Exception) else answer_of(answers, in_rows)
-    except Exception as error:  # is this request's; the others go on
+        return outputs if isinstance(outputs, Exception) else encode_response(outputs, in_rows)
+    except Exception as error:  # concerns this request only
         return error
 
 
-async def _body(request: Request, most: int, until: float) -> bytes:
-    """Returns a request's body, unpacked, and reads no more of it than may be."""
-    kind = request.headers.get("content-encoding", "identity").lower()
-    if kind not in ("identity", "gzip"):
-        raise ServingError(INVALID, f"Content-Encoding {kind} is not known here. Use gzip, or none.")
-    unpack = zlib.decompressobj(zlib.MAX_WBITS | 16) if kind == "gzip" else None
-    found, received = bytearray(), 0
-    too_much = ServingError(INVALID, f"The body is longer than {most} bytes.", 400 if unpack else 413)
+async def _read_body(request: Request, max_size: int, deadline: float) -> bytes:
+    """Reads and decompresses the body of a request; stops as soon as it is too large."""
+    encoding = request.headers.get("content-encoding", "identity").lower()
+    if encoding not in ("identity", "gzip"):
+        raise ServingError(INVALID_ARGUMENT, f"Content-Encoding {encoding} is not supported. Use gzip, or no encoding.")
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16) if encoding == "gzip" else None
+    body, num_received = bytearray(), 0
+    too_large = ServingError(
+        INVALID_ARGUMENT, f"The body is longer than the limit of {max_size} bytes.", 400 if decompressor else 413
+    )
     try:
-        async with asyncio.timeout(max(0.0, until - time.monotonic())):
+        async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
             async for chunk in request.stream():
-                received += len(chunk)
-                found += unpack.decompress(chunk, most + 1 - len(found)) if unpack else chunk
-                if max(received, len(found)) > most or (unpack and unpack.unconsumed_tail):
-                    raise too_much
-                if unpack and unpack.unused_data:
-                    raise ServingError(INVALID, "There is more behind the end of the body's gzip.")
+                num_received += len(chunk)
+                body += decompressor.decompress(chunk, max_size + 1 - len(body)) if decompressor else chunk
+                if max(num_received, len(body)) > max_size or (decompressor and decompressor.unconsumed_tail):
+                    raise too_large
+                if decompressor and decompressor.unused_data:
+                    raise ServingError(INVALID_ARGUMENT, "The body has more data after the end of its gzip stream.")
     except TimeoutError as error:
-        raise ServingError(TOO_LATE, "The request did not come in within the time for it.", 408) from error
+        raise ServingError(
+            DEADLINE_EXCEEDED, "The request did not arrive completely before its deadline.", 408
+        ) from error
     except zlib.error as error:
-        raise ServingError(INVALID, f"The body is no gzip: {error}") from error
+        raise ServingError(INVALID_ARGUMENT, f"The body is not valid gzip: {error}") from error
     except ClientDisconnect as error:
-        raise ServingError(UNAVAILABLE, "The caller is gone.") from error
-    if unpack and not unpack.eof:
-        raise ServingError(INVALID, "The body is no whole gzip.")
-    if not found:
-        raise ServingError(INVALID, "The request has no body.")
-    return bytes(found)
+        raise ServingError(UNAVAILABLE, "The client has disconnected.") from error
+    if decompressor and not decompressor.eof:
+        raise ServingError(INVALID_ARGUMENT, "The gzip stream of the body is incomplete.")
+    if not body:
+        raise ServingError(INVALID_ARGUMENT, "The request has no body.")
+    return bytes(body)
 
 
-def _proto(message: Any) -> Response:
-    told = json_format.MessageToDict(
+def _proto_response(message: Any) -> Response:
+    content = json_format.MessageToDict(
         message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
-    told.get("metadata", {}).get("signature_def", {}).pop("@type", None)  # TensorFlow Serving leaves it out
-    return Response(json.dumps(told).encode(), media_type="application/json")
+    content.get("metadata", {}).get("signature_def", {}).pop("@type", None)  # TensorFlow Serving omits it, too
+    return Response(json.dumps(content).encode(), media_type="application/json")

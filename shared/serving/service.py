@@ -1,4 +1,4 @@
-"""What both interfaces ask: an answer within a time, with_cardinality, from a number of requests at once that is bounded."""
+"""The service behind both APIs: predictions within a deadline, a limit on simultaneous requests, and metrics."""
 
 from __future__ import annotations
 
@@ -14,192 +14,231 @@ import tensorflow as tf
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.serving.batching import Batcher
-from shared.serving.errors import EXHAUSTED, INTERNAL, INVALID, TOO_LATE, UNAVAILABLE, Gone, ServingError, of_tensorflow
-from shared.serving.models import AVAILABLE, Version, check
+from shared.serving.errors import (
+    DEADLINE_EXCEEDED,
+    INTERNAL,
+    INVALID_ARGUMENT,
+    RESOURCE_EXHAUSTED,
+    UNAVAILABLE,
+    ServingError,
+    VersionUnavailable,
+    from_tensorflow_error,
+)
+from shared.serving.models import AVAILABLE, ModelVersion, validate_request
 from shared.serving.repository import Repository
 
-Answers = dict[str, np.ndarray]
-METRICS = "/monitoring/prometheus/metrics"  # address of the measures, as TensorFlow Serving has it
-BEFORE = "The time for an answer was over before its turn came."
-TRIES = 3  # to find a version that is still there
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+Outputs = dict[str, np.ndarray]
+METRICS_PATH = "/monitoring/prometheus/metrics"  # as in TensorFlow Serving
+TIMED_OUT_IN_QUEUE = "The deadline passed while the request waited in the queue."
+MAX_ATTEMPTS = 3  # to find a version that is not being unloaded
+DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes upon itself."""
+    """Limits of the server."""
 
-    body: int = 16 * 2**20
-    """Bytes of a request, unpacked."""
-    requests: int = 256
-    """That are answered or wait at once; more are refused."""
-    seconds: float = 30.0
-    """For an answer, where the caller names no shorter time."""
-    workers: int = 64
-    """Threads that answer, of each interface."""
+    max_body_size: int = 16 * 2**20
+    """Maximum size of a request, in bytes after decompression."""
+    max_requests: int = 256
+    """Maximum number of requests that run or wait at the same time; the server rejects further requests."""
+    timeout: float = 30.0
+    """Seconds until the response, if the client does not set a shorter time."""
+    num_workers: int = 64
+    """Number of worker threads of each API."""
 
 
 @dataclass
-class Measures:
-    """What Prometheus is told."""
+class Metrics:
+    """The Prometheus metrics of the server."""
 
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
 
     def __post_init__(self) -> None:
         labels = ("model", "interface")
         self.requests = Counter(
-            "lstm_suite_requests", "Requests by their status.", (*labels, "code"), registry=self.registry
+            "lstm_suite_requests", "Number of requests by status.", (*labels, "code"), registry=self.registry
         )
-        self.seconds = Histogram(
-            "lstm_suite_seconds", "Time to an answer.", labels, registry=self.registry, buckets=SECONDS
+        self.duration = Histogram(
+            "lstm_suite_request_duration_seconds",
+            "Time from the start of a request to its response.",
+            labels,
+            registry=self.registry,
+            buckets=DURATION_BUCKETS,
         )
-        self.going = Gauge("lstm_suite_requests_going", "Requests that are answered or wait.", registry=self.registry)
-        self.available = Gauge(
-            "lstm_suite_version_available", "Versions that can be asked.", ("model", "version"), registry=self.registry
+        self.requests_in_progress = Gauge(
+            "lstm_suite_requests_in_progress", "Number of requests that run or wait.", registry=self.registry
+        )
+        self.version_available = Gauge(
+            "lstm_suite_version_available",
+            "1 for a version that is available, 0 for any other.",
+            ("model", "version"),
+            registry=self.registry,
         )
 
-    def tell_versions(self, repository: Repository) -> None:
-        """Brings the gauge of the versions up to date."""
-        self.available.clear()
+    def update_version_gauge(self, repository: Repository) -> None:
+        """Sets the gauge of the versions to the current states."""
+        self.version_available.clear()
         for name, versions in list(repository.models.items()):
             for number, version in versions.items():
-                self.available.labels(name, number).set(version.state == AVAILABLE)
+                self.version_available.labels(name, number).set(version.state == AVAILABLE)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request for a signature's answers."""
+class PredictionCall:
+    """A request for the outputs of a signature."""
 
-    request_of: Callable[[Version], Mapping[str, np.ndarray]]
-    """Reads it for a version: arrays by the inputs' names; may raise `ServingError`."""
-    until: float
-    """`time.monotonic` at which nobody waits any more."""
+    read_request: Callable[[ModelVersion], Mapping[str, np.ndarray]]
+    """Returns the arrays by input name, in the dtypes of this version; may raise `ServingError`."""
+    deadline: float
+    """Value of `time.monotonic` at which the client stops waiting."""
 
 
-def _parts(
-    batcher: Batcher, version: Version, asked: Sequence[Asked]
-) -> Iterator[list[tuple[int, Answers | Exception]]]:
-    """Yields what is asked as one, when it has been answered; first what cannot be asked."""
-    refused: list[tuple[int, Answers | Exception]] = []
-    fitting: dict[int, Mapping[str, np.ndarray]] = {}
-    for k, one in enumerate(asked):
+def _run_calls(
+    batcher: Batcher, version: ModelVersion, calls: Sequence[PredictionCall]
+) -> Iterator[list[tuple[int, Outputs | Exception]]]:
+    """Yields one group of results at a time: first the errors of invalid requests, then the outputs of each batch."""
+    errors: list[tuple[int, Outputs | Exception]] = []
+    requests: dict[int, Mapping[str, np.ndarray]] = {}
+    for k, call in enumerate(calls):
         try:
-            if time.monotonic() > one.until:
-                raise ServingError(TOO_LATE, BEFORE)
-            request = one.request_of(version)
-            check(request, batcher.inputs)
-        except Exception as error:  # is this request's; the others go on
-            refused.append((k, error))
+            if time.monotonic() > call.deadline:
+                raise ServingError(DEADLINE_EXCEEDED, TIMED_OUT_IN_QUEUE)
+            request = call.read_request(version)
+            validate_request(request, batcher.inputs)
+        except Exception as error:  # concerns this request only
+            errors.append((k, error))
         else:
-            fitting[k] = request
-    if refused:
-        yield refused
-    numbers = list(fitting)
-    for part in batcher.parts(list(fitting.values())):
-        yield _answered(batcher, {numbers[k]: (asked[numbers[k]], fitting[numbers[k]]) for k in part})
+            requests[k] = request
+    if errors:
+        yield errors
+    indices = list(requests)
+    for group in batcher.group_requests(list(requests.values())):
+        yield _run_group(batcher, {indices[k]: (calls[indices[k]], requests[indices[k]]) for k in group})
 
 
-def _answered(
-    batcher: Batcher, part: Mapping[int, tuple[Asked, Mapping[str, np.ndarray]]]
-) -> list[tuple[int, Answers | Exception]]:
-    due = {k: request for k, (one, request) in part.items() if time.monotonic() <= one.until}
-    answers: Sequence[Answers | Exception] = []
-    if due:
+def _run_group(
+    batcher: Batcher, group: Mapping[int, tuple[PredictionCall, Mapping[str, np.ndarray]]]
+) -> list[tuple[int, Outputs | Exception]]:
+    """Runs the requests of a group as one batch, without those whose deadline has passed."""
+    requests = {k: request for k, (call, request) in group.items() if time.monotonic() <= call.deadline}
+    batch_results: Sequence[Outputs | Exception] = []
+    if requests:
         try:
-            answers = batcher.together(list(due.values()))
-        except Exception as error:  # whatever it is, those of other parts go on
-            answers = [error] * len(due)
-    found: dict[int, Answers | Exception] = dict.fromkeys(part, ServingError(TOO_LATE, BEFORE))
-    for k, answer in zip(due, answers, strict=True):
-        late = time.monotonic() > part[k][0].until
-        told = of_tensorflow(answer) if isinstance(answer, tf.errors.OpError) else answer
-        found[k] = ServingError(TOO_LATE, "The answer took longer than the time for it.") if late else told
-    return list(found.items())
+            batch_results = batcher.run_batch(list(requests.values()))
+        except Exception as error:  # concerns this group only
+            batch_results = [error] * len(requests)
+    results: dict[int, Outputs | Exception] = dict.fromkeys(group, ServingError(DEADLINE_EXCEEDED, TIMED_OUT_IN_QUEUE))
+    for k, result in zip(requests, batch_results, strict=True):
+        if time.monotonic() > group[k][0].deadline:
+            results[k] = ServingError(DEADLINE_EXCEEDED, "The deadline passed before the response was ready.")
+        else:
+            results[k] = from_tensorflow_error(result) if isinstance(result, tf.errors.OpError) else result
+    return list(results.items())
 
 
 class Service:
-    """Answers requests of any interface.
+    """Runs the requests of both APIs.
 
     Args:
-        repository: of the models.
-        limits: that hold for all of them together.
+        repository: the models.
+        limits: limits for all requests together.
+
+    Attributes:
+        metrics: the Prometheus metrics.
+        is_draining: whether the server finishes its running requests and rejects new ones.
     """
 
     def __init__(self, repository: Repository, limits: Limits) -> None:
-        self.repository, self.limits, self.measures = repository, limits, Measures()
-        self.draining = False
-        self._going = 0
+        self.repository, self.limits, self.metrics = repository, limits, Metrics()
+        self.is_draining = False
+        self._num_requests = 0
         self._lock = threading.Lock()
 
-    def predict(self, find: Callable[[], Version], signature: str, asked: Asked) -> tuple[Version, Answers]:
-        """Returns the version that answered, and its answers (see `predict_all`).
+    def predict(
+        self, find_version: Callable[[], ModelVersion], signature: str, call: PredictionCall
+    ) -> tuple[ModelVersion, Outputs]:
+        """Returns the version that ran the request, and its outputs (see `predict_all`).
 
         Raises:
-            ServingError: there is no answer.
+            ServingError: the request is invalid, its deadline has passed, or the server cannot run it.
         """
-        (((_, version, answers),),) = self.predict_all(find, signature, [asked])
-        if isinstance(answers, Exception):
-            raise answers
-        return version, answers
+        (((_, version, outputs),),) = self.predict_all(find_version, signature, [call])
+        if isinstance(outputs, Exception):
+            raise outputs
+        return version, outputs
 
     def predict_all(
-        self, find: Callable[[], Version], signature: str, asked: Sequence[Asked]
-    ) -> Iterator[list[tuple[int, Version, Answers | Exception]]]:
-        """Yields, as they are ready, numbers of requests, the version that answered, and the answers, or why there are none.
+        self, find_version: Callable[[], ModelVersion], signature: str, calls: Sequence[PredictionCall]
+    ) -> Iterator[list[tuple[int, ModelVersion, Outputs | Exception]]]:
+        """Yields groups of results as they become ready.
 
         Args:
-            find: returns the version that is asked for.
-            signature: its name.
-            asked: the requests.
+            find_version: returns the requested version.
+            signature: name of the signature.
+            calls: the requests.
+
+        Yields:
+            Tuples of the index of a request, the version that ran it, and its outputs or its error.
 
         Raises:
             ServingError: there is no such version or signature.
         """
-        for left in reversed(range(TRIES)):
-            version = find()
+        for attempts_left in reversed(range(MAX_ATTEMPTS)):
+            version = find_version()
             try:
-                with version.asked():
-                    for part in _parts(version.signature(signature), version, asked):
-                        yield [(k, version, answers) for k, answers in part]
+                with version.in_use():
+                    for group in _run_calls(version.get_signature(signature), version, calls):
+                        yield [(k, version, outputs) for k, outputs in group]
                 return
-            except Gone:  # between the two a newer one took its place
-                if not left:
+            except VersionUnavailable:  # a newer version replaced it after `find_version`
+                if not attempts_left:
                     raise
 
     def admit(self) -> Callable[[], None]:
-        """Counts a request among those that are going on, and returns what to call when its work has ended.
+        """Counts a request as in progress.
+
+        Returns:
+            A function to call when the work for the request has ended.
 
         Raises:
-            ServingError: there are too many, or the server is being stopped.
+            ServingError: too many requests are in progress, or the server shuts down.
         """
         with self._lock:
-            if self.draining:
-                raise ServingError(UNAVAILABLE, "The server is being stopped.")
-            if self._going >= self.limits.requests:
-                raise ServingError(EXHAUSTED, f"{self.limits.requests} requests are going on. Try again later.")
-            self._going += 1
-        self.measures.going.inc()
-        return self._ended
+            if self.is_draining:
+                raise ServingError(UNAVAILABLE, "The server shuts down.")
+            if self._num_requests >= self.limits.max_requests:
+                raise ServingError(
+                    RESOURCE_EXHAUSTED, f"{self.limits.max_requests} requests are in progress. Try again later."
+                )
+            self._num_requests += 1
+        self.metrics.requests_in_progress.inc()
+        return self._release
 
-    def _ended(self) -> None:
+    def _release(self) -> None:
         with self._lock:
-            self._going -= 1
-        self.measures.going.dec()
+            self._num_requests -= 1
+        self.metrics.requests_in_progress.dec()
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Counts a request while it is answered (see `admit`)."""
-        end = self.admit()
+    def admission(self) -> Iterator[None]:
+        """Counts a request as in progress inside the `with` block (see `admit`)."""
+        release = self.admit()
         try:
             yield
         finally:
-            end()
+            release()
 
     @contextmanager
-    def measured(self, model: str, interface: str) -> Iterator[None]:
-        """Counts a request and its time, and turns what nobody foresaw into an error of the server's own."""
+    def record_metrics(self, model: str, interface: str) -> Iterator[None]:
+        """Counts and times a request, and converts unexpected exceptions to internal errors.
+
+        Args:
+            model: name of the model in the request.
+            interface: REST or gRPC.
+        """
         started, code = time.monotonic(), "OK"
-        known = model if model in self.repository.models else ""  # no label for each slip of a caller
+        label = model if model in self.repository.models else ""  # misspelled names must not create new labels
         try:
             yield
         except ServingError as error:
@@ -210,18 +249,18 @@ class Service:
             logging.getLogger(__name__).exception("%s: a request failed", model)
             raise ServingError(INTERNAL, f"{type(error).__name__}: {error}") from error
         finally:
-            self.measures.requests.labels(known, interface, code).inc()
-            self.measures.seconds.labels(known, interface).observe(time.monotonic() - started)
+            self.metrics.requests.labels(label, interface, code).inc()
+            self.metrics.duration.labels(label, interface).observe(time.monotonic() - started)
 
 
-def signature_name(value: object) -> str:
-    """Returns the signature that a request names, or the usual one.
+def parse_signature_name(value: object) -> str:
+    """Returns the signature name of a request, or `serving_default` if the request has none.
 
     Raises:
-        ServingError: it names none.
+        ServingError: the value is not a string.
     """
     if value is None or value == "":
         return "serving_default"
     if not isinstance(value, str):
-        raise ServingError(INVALID, '"signature_name" should be a string.')
+        raise ServingError(INVALID_ARGUMENT, '"signature_name" must be a string.')
     return value

@@ -1,10 +1,10 @@
-"""Requests and answers in JSON, as TensorFlow Serving's REST interface has them.
+"""JSON requests to arrays, and outputs to JSON responses, in the format of TensorFlow Serving's REST API.
 
-    {"instances": [{"text": "good"}, {"text": "bad"}]}      rows, an object each, or the bare value of a single input
+    {"instances": [{"text": "good"}, {"text": "bad"}]}      rows: one object each, or the bare value of a single input
     {"inputs": {"text": ["good", "bad"]}}                   columns
-    {"b64": "aGVsbG8="}                                     bytes, in place of a string
+    {"b64": "aGVsbG8="}                                     bytes, instead of a string
 
-Numbers may be NaN, Infinity and -Infinity, which JSON proper does not know; a number too great for its kind is refused.
+Numbers may be NaN, Infinity and -Infinity, which are not standard JSON. A number outside the range of its dtype is an error.
 """
 
 from __future__ import annotations
@@ -18,74 +18,81 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared.serving.errors import INVALID, ServingError
-from shared.serving.models import check_names
+from shared.serving.errors import INVALID_ARGUMENT, ServingError
+from shared.serving.models import validate_names
 
 ROWS, COLUMNS = "instances", "inputs"
-BYTES = "_bytes"
-"""What ends the name of an output that holds bytes, no text."""
+BYTES_SUFFIX = "_bytes"
+"""Suffix of the names of outputs that contain bytes, not text."""
+MAX_VALUE_LENGTH = 60  # characters of a value in an error message
 
 
-class _Token(float):
-    """NaN, Infinity or -Infinity, written so; a plain infinite number is one that was too great."""
+class _Constant(float):
+    """NaN, Infinity or -Infinity, written literally; any other infinite number results from an overflow."""
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """Returns a request's JSON object.
+def parse_body(body: bytes) -> dict[str, Any]:
+    """Returns the JSON object of a request.
 
     Raises:
-        ServingError: it is none.
+        ServingError: the body is not a JSON object.
     """
     try:
-        found = json.loads(body, parse_constant=_Token)
+        content = json.loads(body, parse_constant=_Constant)
     except (ValueError, RecursionError) as error:
-        raise ServingError(INVALID, f"JSON Parse error: {str(error) or 'nested too deeply'}") from error
-    if not isinstance(found, dict):
-        raise ServingError(INVALID, "Request should be a JSON object.")
-    return found
+        raise ServingError(INVALID_ARGUMENT, f"JSON Parse error: {str(error) or 'nested too deeply'}") from error
+    if not isinstance(content, dict):
+        raise ServingError(INVALID_ARGUMENT, "Request must be a JSON object.")
+    return content
 
 
-def request_of(body: Mapping[str, Any], inputs: Mapping[str, tf.TensorSpec]) -> tuple[dict[str, np.ndarray], bool]:
-    """Returns arrays by the inputs' names, and whether the request is in rows.
+def decode_request(
+    content: Mapping[str, Any], inputs: Mapping[str, tf.TensorSpec]
+) -> tuple[dict[str, np.ndarray], bool]:
+    """Converts a JSON request to arrays.
 
     Args:
-        body: from `parsed`.
-        inputs: of the signature.
+        content: JSON object from `parse_body`.
+        inputs: inputs of the signature.
+
+    Returns:
+        The arrays by input name, and whether the request is in rows.
 
     Raises:
-        ServingError: the request is neither in rows nor in columns, or its values do not fit.
+        ServingError: the request is neither in rows nor in columns, or its values do not match the inputs.
     """
-    if (ROWS in body) == (COLUMNS in body):
-        raise ServingError(INVALID, f'Expected one of "{ROWS}" and "{COLUMNS}" in the request.')
-    if COLUMNS in body:
-        return {
-            name: _array(value, name, inputs[name]) for name, value in _columns(body[COLUMNS], inputs).items()
-        }, False
-    rows = _rows(body[ROWS], inputs)
-    return {name: _array([row[name] for row in rows], name, spec) for name, spec in inputs.items()}, True
+    if (ROWS in content) == (COLUMNS in content):
+        raise ServingError(INVALID_ARGUMENT, f'The request must have one of "{ROWS}" and "{COLUMNS}".')
+    if COLUMNS in content:
+        columns = _read_columns(content[COLUMNS], inputs)
+        return {name: _to_array(value, name, inputs[name]) for name, value in columns.items()}, False
+    rows = _read_rows(content[ROWS], inputs)
+    return {name: _to_array([row[name] for row in rows], name, spec) for name, spec in inputs.items()}, True
 
 
-def _columns(value: Any, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
+def _read_columns(value: Any, inputs: Mapping[str, tf.TensorSpec]) -> dict[str, Any]:
     if not isinstance(value, dict) or _is_bytes(value):
         if len(inputs) != 1:
-            raise ServingError(INVALID, f'"{COLUMNS}" should be an object with {", ".join(sorted(inputs))}.')
+            raise ServingError(INVALID_ARGUMENT, f'"{COLUMNS}" must be an object with {", ".join(sorted(inputs))}.')
         return {next(iter(inputs)): value}
-    check_names(set(value), inputs, f'"{COLUMNS}": ')
+    validate_names(value, inputs, f'"{COLUMNS}": ')
     return value
 
 
-def _rows(values: Any, inputs: Mapping[str, tf.TensorSpec]) -> list[dict[str, Any]]:
+def _read_rows(values: Any, inputs: Mapping[str, tf.TensorSpec]) -> list[dict[str, Any]]:
     if not isinstance(values, list) or not values:
-        raise ServingError(INVALID, f'"{ROWS}" should be a list of one row at least.')
-    objects = [isinstance(value, dict) and not _is_bytes(value) for value in values]
-    if not any(objects):
+        raise ServingError(INVALID_ARGUMENT, f'"{ROWS}" must be a list with at least one row.')
+    are_objects = [isinstance(value, dict) and not _is_bytes(value) for value in values]
+    if not any(are_objects):
         if len(inputs) != 1:
-            raise ServingError(INVALID, f'Each of "{ROWS}" should be an object with {", ".join(sorted(inputs))}.')
+            raise ServingError(
+                INVALID_ARGUMENT, f'Each row of "{ROWS}" must be an object with {", ".join(sorted(inputs))}.'
+            )
         return [{next(iter(inputs)): value} for value in values]
-    if not all(objects):
-        raise ServingError(INVALID, f'"{ROWS}" mixes objects and bare values.')
+    if not all(are_objects):
+        raise ServingError(INVALID_ARGUMENT, f'"{ROWS}" mixes objects and bare values. Use only one of them.')
     for k, value in enumerate(values):
-        check_names(set(value), inputs, f'"{ROWS}", row {k}: ')
+        validate_names(value, inputs, f'"{ROWS}", row {k}: ')
     return values
 
 
@@ -93,91 +100,107 @@ def _is_bytes(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"b64"}
 
 
-def _array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
-    """Returns a value as an array of the kind and rank of the input."""
-    shape: list[int] = []
-    flat = _flat(value, spec.shape.rank, shape, name)
-    kind = spec.dtype.as_numpy_dtype
+def _to_array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
+    """Converts a JSON value to an array with the dtype and rank of the input."""
+    items, shape = _flatten(value, spec.shape.rank, name)
     if spec.dtype == tf.string:
-        values = np.empty(len(flat), object)
-        values[:] = [_string(item, name) for item in flat]
+        values = np.empty(len(items), object)
+        values[:] = [_to_bytes(item, name) for item in items]
         return values.reshape(shape)
-    wanted = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,)}[np.dtype(kind).kind]
-    for item in flat:
-        if not isinstance(item, wanted) or (isinstance(item, bool) and bool not in wanted):
-            raise ServingError(INVALID, f'Input "{name}" is {spec.dtype.name}. Received: {json.dumps(item)[:60]}')
+    dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    python_types = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,)}[dtype.kind]
+    for item in items:
+        if not isinstance(item, python_types) or (isinstance(item, bool) and bool not in python_types):
+            raise _wrong_type(item, name, spec.dtype.name)
     try:
         with np.errstate(over="ignore"):
-            values = np.array(flat, kind)
+            values = np.array(items, dtype)
     except OverflowError as error:
-        raise ServingError(INVALID, f'Input "{name}" holds a number that is no {spec.dtype.name}.') from error
-    if spec.dtype.is_floating and any(type(flat[k]) is not _Token for k in np.flatnonzero(np.isinf(values))):
-        raise ServingError(INVALID, f'Input "{name}" holds a number too great for {spec.dtype.name}.')
+        raise _out_of_range(name, spec.dtype.name) from error
+    if spec.dtype.is_floating and any(type(items[k]) is not _Constant for k in np.flatnonzero(np.isinf(values))):
+        raise _out_of_range(name, spec.dtype.name)
     return values.reshape(shape)
 
 
-def _flat(value: Any, rank: int, shape: list[int], name: str) -> list[Any]:
-    """Returns the items of nested lists, and appends their sizes to `shape`."""
-    level = [value]
+def _wrong_type(value: Any, name: str, dtype: str) -> ServingError:
+    received = json.dumps(value)[:MAX_VALUE_LENGTH]
+    return ServingError(INVALID_ARGUMENT, f'Input "{name}" must be {dtype}. Received: {received}')
+
+
+def _out_of_range(name: str, dtype: str) -> ServingError:
+    return ServingError(INVALID_ARGUMENT, f'Input "{name}" has a number outside the range of {dtype}.')
+
+
+def _flatten(value: Any, rank: int, name: str) -> tuple[list[Any], list[int]]:
+    """Returns the items of nested lists, and the shape of these lists."""
+    shape: list[int] = []
+    items = [value]
     for _ in range(rank):
-        if not all(isinstance(item, list) for item in level):
-            raise ServingError(INVALID, f'Input "{name}" should be lists nested {rank} deep.')
-        sizes = {len(item) for item in level}
+        if not all(isinstance(item, list) for item in items):
+            raise ServingError(INVALID_ARGUMENT, f'Input "{name}" must be lists nested {rank} deep.')
+        sizes = {len(item) for item in items}
         if len(sizes) != 1:
-            raise ServingError(INVALID, f'Input "{name}" holds lists of different lengths: {sorted(sizes)}.')
+            raise ServingError(
+                INVALID_ARGUMENT, f'Input "{name}" has lists of different lengths: {sorted(sizes)}. Pad them.'
+            )
         shape.append(sizes.pop())
-        level = [inner for item in level for inner in item]
-        if not level:
-            shape += [0] * (rank - len(shape))
-            return []
-    return level
+        items = [inner for item in items for inner in item]
+        if not items:
+            return [], shape + [0] * (rank - len(shape))
+    return items, shape
 
 
-def _string(value: Any, name: str) -> bytes:
+def _to_bytes(value: Any, name: str) -> bytes:
     if _is_bytes(value):
         try:
             return base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, ValueError, TypeError) as error:
-            raise ServingError(INVALID, f'Input "{name}": "b64" is no base64 ({error}).') from error
+            raise ServingError(INVALID_ARGUMENT, f'Input "{name}": "b64" is not valid base64 ({error}).') from error
     if not isinstance(value, str):
-        raise ServingError(INVALID, f'Input "{name}" is string. Received: {json.dumps(value)[:60]}')
+        raise _wrong_type(value, name, "string")
     return value.encode("utf-8", errors="surrogatepass")
 
 
-def answer_of(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
-    """Returns answers as JSON, in rows or columns as they were asked for.
+def encode_response(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
+    """Converts outputs to a JSON response.
+
+    Args:
+        outputs: arrays by output name.
+        in_rows: whether the response is in rows, like the request, or in columns.
 
     Raises:
-        ServingError: rows are asked for, and the outputs have different numbers of them.
+        ServingError: rows are requested, but the outputs have different numbers of rows.
     """
-    columns = {name: _plain(value, name) for name, value in outputs.items()}
+    columns = {name: _to_json_value(value, name) for name, value in outputs.items()}
     single = next(iter(columns.values())) if len(columns) == 1 else None
     if not in_rows:
-        return encoded({"outputs": columns if single is None else single})
+        return encode_json({"outputs": columns if single is None else single})
     sizes = {len(value) if isinstance(value, list) else None for value in columns.values()}
     if len(sizes) != 1 or None in sizes:
-        raise ServingError(INVALID, f'The outputs differ in their number of rows: ask in columns, with "{COLUMNS}".')
+        raise ServingError(
+            INVALID_ARGUMENT,
+            f'The outputs have different numbers of rows. Send the request in columns, with "{COLUMNS}".',
+        )
     if single is not None:
-        return encoded({"predictions": single})
+        return encode_json({"predictions": single})
     rows = zip(*columns.values(), strict=True)
-    return encoded({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
+    return encode_json({"predictions": [dict(zip(columns, row, strict=True)) for row in rows]})
 
 
-def _plain(value: np.ndarray, name: str) -> Any:
+def _to_json_value(value: np.ndarray, name: str) -> Any:
     if value.dtype != object:
         return value.tolist()
-    told = [_told(item, name) for item in value.ravel()]
-    texts = np.empty(len(told), object)
-    texts[:] = told
+    texts = np.empty(value.size, object)
+    texts[:] = [_to_text(item, name) for item in value.ravel()]
     return texts.reshape(value.shape).tolist()
 
 
-def _told(value: bytes, name: str) -> Any:
-    if name.endswith(BYTES):
+def _to_text(value: bytes, name: str) -> Any:
+    if name.endswith(BYTES_SUFFIX):
         return {"b64": base64.b64encode(value).decode()}
     return value.decode("utf-8", errors="replace")
 
 
-def encoded(value: Any) -> bytes:
-    """Returns JSON in UTF-8, whatever a caller's strings hold."""
+def encode_json(value: Any) -> bytes:
+    """Returns JSON in UTF-8; characters that UTF-8 cannot represent, such as lone surrogates, become "?"."""
     return json.dumps(value, ensure_ascii=False).encode("utf-8", errors="replace")

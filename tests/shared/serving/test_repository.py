@@ -1,7 +1,8 @@
-"""New versions are taken up, old ones let go after their last answer; a broken one changes nothing."""
+"""New versions are loaded, old versions unloaded after their last request; a broken version does not affect the others."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -9,190 +10,185 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from shared.export import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.errors import ServingError
-from shared.serving.models import AVAILABLE, END, UNLOADING, Version
+from shared.serving.models import AVAILABLE, END, UNLOADING, ModelVersion
 from shared.serving.repository import Repository
-from tests.shared.serving.conftest import write
+from tests.shared.serving.conftest import write_version
 
 
 @pytest.fixture
-def repository(folder):
-    found = Repository(folder)
-    found.look()
-    return found
+def repository(models_folder):
+    repository = Repository(models_folder)
+    repository.scan()
+    return repository
 
 
-def told_by(version: Version) -> int:
-    """Returns the number that a version answers with."""
-    return int(version.signature("serving_default")({"text": np.array([b"a"], object)})["version"][0])
+def predict_version(version: ModelVersion) -> int:
+    """Returns the version number in the outputs of a version."""
+    outputs = version.get_signature("serving_default")({"text": np.array([b"a"], object)})
+    return int(outputs["version"][0])
 
 
-def answered(repository: Repository, **asked) -> int:
-    version = repository.version("small", **asked)
-    with version.asked():
-        return told_by(version)
+def predict(repository: Repository, **request) -> int:
+    version = repository.find_version("small", **request)
+    with version.in_use():
+        return predict_version(version)
 
 
-def numbers(repository: Repository) -> list[int]:
-    return [one.number for one in repository.versions("small") if one.state == AVAILABLE]
+def available_versions(repository: Repository) -> list[int]:
+    return [one.version for one in repository.list_versions("small") if one.state == AVAILABLE]
 
 
-def add(repository: Repository, written: Path, number: int) -> None:
-    shutil.copytree(written / "2", repository.folder / "small" / str(number))
-    repository.look()
+def add_version(repository: Repository, versions: Path, number: int) -> None:
+    shutil.copytree(versions / "2", repository.folder / "small" / str(number))
+    repository.scan()
 
 
-def test_the_newest_answers_and_labels_name_the_two(repository, written):
-    assert [answered(repository, label=label) for label in (None, "stable", "canary")] == [1, 1, 1]
-    add(repository, written, 2)
-    assert [answered(repository, label=label) for label in (None, "stable", "canary")] == [2, 1, 2]
-    assert answered(repository, number=1) == 1
+def test_the_newest_version_is_the_default_and_labels_name_the_two_newest(repository, versions):
+    assert [predict(repository, label=label) for label in (None, "stable", "canary")] == [1, 1, 1]
+    add_version(repository, versions, 2)
+    assert [predict(repository, label=label) for label in (None, "stable", "canary")] == [2, 1, 2]
+    assert predict(repository, version=1) == 1
 
 
-def test_of_more_than_two_the_oldest_go(repository, written):
+def test_only_the_two_newest_versions_stay_loaded(repository, versions):
     for number in (2, 3):
-        add(repository, written, number)
-    assert numbers(repository) == [3, 2]
-    with pytest.raises(ServingError, match=r"Specific\(small, 1\). There are versions 2, 3"):
-        repository.version("small", 1)
+        add_version(repository, versions, number)
+    assert available_versions(repository) == [3, 2]
+    with pytest.raises(ServingError, match=r"Specific\(small, 1\). The versions are: 2, 3"):
+        repository.find_version("small", 1)
 
 
-def test_a_version_goes_only_after_its_last_answer(repository, written):
-    old = repository.version("small")
-    add(repository, written, 2)
-    shutil.copytree(written / "2", repository.folder / "small" / "3")
-    with old.asked():
-        thread = threading.Thread(target=repository.look)
+def test_a_version_is_unloaded_only_after_its_last_request(repository, versions):
+    old = repository.find_version("small")
+    add_version(repository, versions, 2)
+    shutil.copytree(versions / "2", repository.folder / "small" / "3")
+    with old.in_use():
+        thread = threading.Thread(target=repository.scan)
         thread.start()
         while old.state != UNLOADING:
             time.sleep(0.01)
-        assert told_by(old) == 1
-        with pytest.raises(ServingError, match="is UNLOADING"), old.asked():
+        assert predict_version(old) == 1
+        with pytest.raises(ServingError, match="is UNLOADING"), old.in_use():
             pass
-        assert answered(repository) == 2
+        assert predict(repository) == 2
     thread.join(10)
     assert old.state == END
-    assert numbers(repository) == [3, 2]
+    assert available_versions(repository) == [3, 2]
 
 
-def test_a_version_that_is_copied_slowly_is_taken_up_when_it_is_whole(repository, written):
-    place = repository.folder / "small" / "2"
-    place.mkdir()
-    shutil.copy2(written / "2" / "saved_model.pb", place)
-    repository.look()
-    assert (numbers(repository), repository.versions("small")[0].state) == ([1], END)
-    shutil.copytree(written / "2" / "variables", place / "variables")
-    repository.look()
-    assert answered(repository) == 2
+def test_a_version_that_is_copied_slowly_is_loaded_when_it_is_complete(repository, versions):
+    folder = repository.folder / "small" / "2"
+    folder.mkdir()
+    shutil.copy2(versions / "2" / "saved_model.pb", folder)
+    repository.scan()
+    assert (available_versions(repository), repository.list_versions("small")[0].state) == ([1], END)
+    shutil.copytree(versions / "2" / "variables", folder / "variables")
+    repository.scan()
+    assert predict(repository) == 2
 
 
-def test_broken_versions_do_not_count_among_those_that_are_served(repository, written):
-    add(repository, written, 2)
+def test_broken_versions_do_not_count_as_served(repository, versions):
+    add_version(repository, versions, 2)
     for number in ("3", "4"):
         (repository.folder / "small" / number).mkdir()
-    repository.look()
-    assert numbers(repository) == [2, 1]
-    anew = Repository(repository.folder)
-    anew.look()
-    assert numbers(anew) == [2, 1]
-    assert [answered(anew, label=label) for label in ("stable", "canary")] == [1, 2]
+    repository.scan()
+    assert available_versions(repository) == [2, 1]
+    restarted = Repository(repository.folder)
+    restarted.scan()
+    assert available_versions(restarted) == [2, 1]
+    assert [predict(restarted, label=label) for label in ("stable", "canary")] == [1, 2]
 
 
-def test_one_folder_that_cannot_be_looked_at_hides_no_other(repository, monkeypatch):
-    import os
-
+def test_an_unreadable_folder_does_not_hide_the_others(repository, monkeypatch):
     (repository.folder / "another" / "1").mkdir(parents=True)
-    real = Path.iterdir
+    original = Path.iterdir
 
-    def refusing(self):
+    def iterdir(self):
         if self.name == "another":
             raise PermissionError(13, os.strerror(13), str(self))
-        return real(self)
+        return original(self)
 
-    monkeypatch.setattr(Path, "iterdir", refusing)
-    anew = Repository(repository.folder)
-    anew.look()
-    assert answered(anew) == 1
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    restarted = Repository(repository.folder)
+    restarted.scan()
+    assert predict(restarted) == 1
 
 
-@pytest.mark.parametrize("broken", ["empty", "cut", "half", "warm-up"])
-def test_a_broken_version_leaves_the_others_and_is_taken_up_when_mended(repository, written, broken, tmp_path):
-    place = repository.folder / "small" / "2"
-    shutil.copytree(written / "2", place)
-    if broken == "empty":
-        shutil.rmtree(place)
-        place.mkdir()
-    elif broken == "cut":
-        content = (place / "saved_model.pb").read_bytes()
-        (place / "saved_model.pb").write_bytes(content[: len(content) // 2])
-    elif broken == "half":
-        shutil.rmtree(place / "variables")
+@pytest.mark.parametrize("damage", ["empty", "cut", "half", "warm-up"])
+def test_a_broken_version_does_not_affect_the_others_and_is_loaded_when_repaired(repository, versions, damage):
+    folder = repository.folder / "small" / "2"
+    shutil.copytree(versions / "2", folder)
+    if damage == "empty":
+        shutil.rmtree(folder)
+        folder.mkdir()
+    elif damage == "cut":
+        content = (folder / "saved_model.pb").read_bytes()
+        (folder / "saved_model.pb").write_bytes(content[: len(content) // 2])
+    elif damage == "half":
+        shutil.rmtree(folder / "variables")
     else:
-        import tensorflow as tf
-
-        (place / WARMUP).parent.mkdir(exist_ok=True)
-        with tf.io.TFRecordWriter(str(place / WARMUP)) as file:
+        (folder / WARMUP).parent.mkdir(exist_ok=True)
+        with tf.io.TFRecordWriter(str(folder / WARMUP)) as file:
             for _ in range(MAX_WARMUP_RECORDS + 1):
-                file.write(_record())
-    repository.look()
-    newest = repository.versions("small")[0]
-    assert (newest.number, newest.state) == (2, END)
+                file.write(warm_up_record())
+    repository.scan()
+    newest = repository.list_versions("small")[0]
+    assert (newest.version, newest.state) == (2, END)
     assert newest.error
-    assert answered(repository) == 1
-    shutil.rmtree(place)
-    write(repository.folder / "small", 2)
-    repository.look()
-    assert answered(repository) == 2
+    assert predict(repository) == 1
+    shutil.rmtree(folder)
+    write_version(repository.folder / "small", 2)
+    repository.scan()
+    assert predict(repository) == 2
 
 
-def _record() -> bytes:
-    from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
-
+def warm_up_record() -> bytes:
     request = predict_pb2.PredictRequest()
-    import tensorflow as tf
-
     request.inputs["text"].CopyFrom(tf.make_tensor_proto([b"a"]))
     log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
     return log.SerializeToString()
 
 
-def test_an_emptied_folder_is_still_served(repository):
+def test_a_version_stays_available_after_its_folder_is_deleted(repository):
     shutil.rmtree(repository.folder / "small" / "1")
-    repository.look()
-    assert answered(repository) == 1
+    repository.scan()
+    assert predict(repository) == 1
     shutil.rmtree(repository.folder / "small")
-    repository.look()
-    assert answered(repository) == 1
+    repository.scan()
+    assert predict(repository) == 1
 
 
-def test_only_plain_numbers_are_versions(repository):
+def test_only_folders_with_plain_numbers_are_versions(repository):
     for name in ("01", "1x", "\u00b2", "9" * 19, ".incomplete-3", "runs"):
         shutil.copytree(repository.folder / "small" / "1", repository.folder / "small" / name)
-    repository.look()
-    assert numbers(repository) == [1]
+    repository.scan()
+    assert available_versions(repository) == [1]
 
 
-def test_what_is_not_there_is_told(repository):
-    for asked, status, words in (
-        ({"name": "big"}, 404, r"Latest(big). There are small."),
-        ({"name": "small", "number": 9}, 404, "Specific(small, 9)"),
+def test_unknown_models_versions_and_labels_are_errors(repository):
+    for request, status, text in (
+        ({"name": "big"}, 404, r"Latest(big). The models are: small."),
+        ({"name": "small", "version": 9}, 404, "Specific(small, 9)"),
         ({"name": "small", "label": "x"}, 400, 'label: "x"'),
-        ({"name": "small", "label": "stable", "number": 1}, 400, "not both"),
+        ({"name": "small", "label": "stable", "version": 1}, 400, "only one of them"),
     ):
         with pytest.raises(ServingError) as error:
-            repository.version(**asked)
+            repository.find_version(**request)
         assert error.value.status == status
-        assert words in error.value.message
+        assert text in error.value.message
 
 
-def test_a_model_none_of_whose_versions_can_be_loaded_is_unavailable_and_says_why(repository):
-    place = repository.folder / "broken" / "1"
-    place.mkdir(parents=True)
-    (place / "saved_model.pb").write_bytes(b"no model")
-    repository.look()
+def test_a_model_without_a_loadable_version_is_unavailable_and_the_error_gives_the_reason(repository):
+    folder = repository.folder / "broken" / "1"
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(b"not a model")
+    repository.scan()
     with pytest.raises(ServingError, match="1 is END: ") as error:
-        repository.version("broken")
+        repository.find_version("broken")
     assert error.value.status == 503
-    assert answered(repository) == 1
+    assert predict(repository) == 1

@@ -1,4 +1,4 @@
-"""Requests that wait are taken up together, each is told what is its own, and who leaves takes no place."""
+"""Pending requests share a drain cycle, each gets its own response, and a cancelled request frees its slot."""
 
 from __future__ import annotations
 
@@ -11,189 +11,195 @@ import pytest
 
 from shared.serving.batching import Batching
 from shared.serving.errors import ServingError
-from shared.serving.request_queue import Gathering, Waiting
+from shared.serving.request_queue import PendingRequest, RequestQueue
 
-SOON = 60.0
+TIMEOUT = 60.0
 
 
-class Answering:
-    """Answers in capitals, one part a request; refuses "bad", fails for good at "broken", waits for `go_on` the first time."""
+class UppercaseHandler:
+    """Responds with the content in uppercase, one group per request.
+
+    "bad" gets an error as its response, and "broken" raises an error that ends the drain cycle. The first call waits for `resume`.
+    """
 
     def __init__(self) -> None:
-        self.taken: list[list[str]] = []
-        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.cycles: list[list[str]] = []
+        self.started, self.resume = threading.Event(), threading.Event()
 
-    def __call__(self, key, waiting):
-        contents = [one.content for one in waiting]
-        self.taken.append(contents)
-        if not self.begun.is_set():
-            self.begun.set()
-            assert self.go_on.wait(SOON)
+    def __call__(self, key, requests):
+        contents = [request.content for request in requests]
+        self.cycles.append(contents)
+        if not self.started.is_set():
+            self.started.set()
+            assert self.resume.wait(TIMEOUT)
         for k, content in enumerate(contents):
             if content == "broken":
                 raise OSError("broken")
             yield [(k, ValueError("bad") if content == "bad" else content.upper())]
 
 
-class Tried:
-    """Requests of one loop, how many of them have ended, and how often each."""
+class RecordingQueue:
+    """A request queue, and the contents of the requests that have ended, in order."""
 
-    def __init__(self, answering, workers, batching) -> None:
+    def __init__(self, handler, workers, batching) -> None:
         self.ended: list[str] = []
-        self.gathering = Gathering(answering, workers, batching)
+        self.queue = RequestQueue(handler, workers, batching)
 
-    def waiting(self, content):
-        return Waiting(content, time.monotonic() + SOON, lambda: self.ended.append(content))
+    def create_request(self, content):
+        return PendingRequest(content, time.monotonic() + TIMEOUT, lambda: self.ended.append(content))
 
 
-def gathered(batching, first, *others, keys=None, together=True):
-    """Returns what was taken up together, the answers, and whose work has ended: `first` is being answered while the others come
-    in."""
-    answering = Answering()
+def run_requests(batching, first, *others, keys=None, is_batched=True):
+    """Submits the other requests while the first is running.
 
-    async def ask():
+    Returns:
+        The contents of each drain cycle, the responses, and the contents of the requests that have ended.
+    """
+    handler = UppercaseHandler()
+
+    async def submit_all():
         with ThreadPoolExecutor(4) as workers:
-            tried = Tried(answering, workers, batching)
-            asked = [tried.waiting(content) for content in (first, *others)]
-            tried.gathering.submit("a", asked[0], together)
-            await asyncio.to_thread(answering.begun.wait, SOON)
-            for one, key in zip(asked[1:], keys or "a" * len(others), strict=True):
-                tried.gathering.submit(key, one, together)
-            answering.go_on.set()
-            return await asyncio.gather(*(one.answer for one in asked), return_exceptions=True), tried
+            recording = RecordingQueue(handler, workers, batching)
+            requests = [recording.create_request(content) for content in (first, *others)]
+            recording.queue.submit("a", requests[0], is_batched)
+            await asyncio.to_thread(handler.started.wait, TIMEOUT)
+            for request, key in zip(requests[1:], keys or "a" * len(others), strict=True):
+                recording.queue.submit(key, request, is_batched)
+            handler.resume.set()
+            return await asyncio.gather(*(one.response for one in requests), return_exceptions=True), recording
 
-    answers, tried = asyncio.run(ask())
-    assert not tried.gathering._waiting
-    assert not tried.gathering._turns
-    return answering.taken, [str(one) for one in answers], tried.ended
-
-
-def test_what_comes_in_meanwhile_is_taken_up_at_the_next_turn_in_parts_of_a_batch():
-    taken, answers, ended = gathered(Batching(rows=3, threads=1), *"abcde")
-    assert taken == [["a"], ["b", "c", "d"], ["e"]]
-    assert (answers, ended) == (list("ABCDE"), list("abcde"))
+    responses, recording = asyncio.run(submit_all())
+    assert not recording.queue._pending
+    assert not recording.queue._num_cycles
+    return handler.cycles, [str(response) for response in responses], recording.ended
 
 
-def test_each_is_told_what_is_its_own():
-    """Of a turn that breaks off, those who were told before it did have their answers; and the next turn comes."""
-    _, answers, ended = gathered(Batching(threads=1), "a", "bad", "c")
-    assert (answers, ended) == (["A", "bad", "C"], ["a", "bad", "c"])
-    _, answers, ended = gathered(Batching(rows=3, threads=1), "a", "b", "broken", "c", "d")
-    assert (answers, ended) == (["A", "B", "broken", "broken", "D"], ["a", "b", "broken", "c", "d"])
+def test_requests_that_arrive_meanwhile_share_the_next_cycles_up_to_the_batch_size():
+    cycles, responses, ended = run_requests(Batching(max_batch_size=3, num_threads=1), *"abcde")
+    assert cycles == [["a"], ["b", "c", "d"], ["e"]]
+    assert (responses, ended) == (list("ABCDE"), list("abcde"))
 
 
-def test_an_answer_is_told_before_the_turn_is_over():
-    answering = Answering()
+def test_each_request_gets_its_own_response():
+    """If a cycle fails, the requests that already have a response keep it, and the next cycle runs."""
+    _, responses, ended = run_requests(Batching(num_threads=1), "a", "bad", "c")
+    assert (responses, ended) == (["A", "bad", "C"], ["a", "bad", "c"])
+    _, responses, ended = run_requests(Batching(max_batch_size=3, num_threads=1), "a", "b", "broken", "c", "d")
+    assert (responses, ended) == (["A", "B", "broken", "broken", "D"], ["a", "b", "broken", "c", "d"])
 
-    def slowly(key, waiting):
+
+def test_a_response_is_delivered_before_the_cycle_ends():
+    events = UppercaseHandler()
+
+    def slow_handler(key, requests):
         yield [(1, "first")]
-        answering.begun.set()
-        assert answering.go_on.wait(SOON)
+        events.started.set()
+        assert events.resume.wait(TIMEOUT)
         yield [(0, "last")]
 
-    async def ask():
+    async def submit_both():
         with ThreadPoolExecutor(1) as workers:
-            tried = Tried(slowly, workers, Batching(threads=1))
-            slow, quick = (tried.waiting(content) for content in "ab")
-            workers.submit(answering.go_on.wait, SOON)  # so that both are taken up together
-            for one in (slow, quick):
-                tried.gathering.submit("a", one, True)
-            answering.go_on.set()
-            answering.go_on.clear()
-            found = await asyncio.wait_for(quick.answer, SOON), slow.answer.done()
-            answering.go_on.set()
-            return *found, await slow.answer
+            recording = RecordingQueue(slow_handler, workers, Batching(num_threads=1))
+            slow, quick = (recording.create_request(content) for content in "ab")
+            workers.submit(events.resume.wait, TIMEOUT)  # so that both share a cycle
+            for request in (slow, quick):
+                recording.queue.submit("a", request, True)
+            events.resume.set()
+            events.resume.clear()
+            results = await asyncio.wait_for(quick.response, TIMEOUT), slow.response.done()
+            events.resume.set()
+            return *results, await slow.response
 
-    assert asyncio.run(ask()) == ("first", False, "last")
-
-
-def test_keys_take_turns_of_their_own():
-    taken, answers, _ = gathered(Batching(threads=1), *"abcd", keys="aba")
-    assert sorted(taken) == [["a"], ["b", "d"], ["c"]]
-    assert answers == list("ABCD")
+    assert asyncio.run(submit_both()) == ("first", False, "last")
 
 
-@pytest.mark.parametrize(("batching", "together"), [(None, True), (Batching(threads=1), False)])
-def test_what_goes_by_itself_waits_for_nobody(batching, together):
-    taken, answers, ended = gathered(batching, *"abc", together=together)
-    assert sorted(taken) == [["a"], ["b"], ["c"]]
-    assert (answers, sorted(ended)) == (list("ABC"), list("abc"))
+def test_each_key_has_its_own_cycles():
+    cycles, responses, _ = run_requests(Batching(num_threads=1), *"abcd", keys="aba")
+    assert sorted(cycles) == [["a"], ["b", "d"], ["c"]]
+    assert responses == list("ABCD")
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_who_leaves_before_a_turn_is_ended_at_once_and_never_begun(together):
-    answering = Answering()
+@pytest.mark.parametrize(("batching", "is_batched"), [(None, True), (Batching(num_threads=1), False)])
+def test_unbatched_requests_do_not_wait_for_others(batching, is_batched):
+    cycles, responses, ended = run_requests(batching, *"abc", is_batched=is_batched)
+    assert sorted(cycles) == [["a"], ["b"], ["c"]]
+    assert (responses, sorted(ended)) == (list("ABC"), list("abc"))
 
-    async def ask():
+
+@pytest.mark.parametrize("is_batched", [True, False])
+def test_a_request_that_is_cancelled_before_its_cycle_ends_immediately_and_never_runs(is_batched):
+    handler = UppercaseHandler()
+
+    async def submit_three():
         with ThreadPoolExecutor(1) as workers:
-            tried = Tried(answering, workers, Batching(threads=1))
-            first, gone, there = (tried.waiting(content) for content in "abc")
-            tried.gathering.submit("a", first, together)
-            await asyncio.to_thread(answering.begun.wait, SOON)
-            for one in (gone, there):
-                tried.gathering.submit("a", one, together)
-            tried.gathering.leave("a", gone)
-            before = list(tried.ended)
-            tried.gathering.leave("a", first)  # whose work has begun
-            first.answer.cancel()
-            answering.go_on.set()
-            return await there.answer, before, tried.ended
+            recording = RecordingQueue(handler, workers, Batching(num_threads=1))
+            running, cancelled, remaining = (recording.create_request(content) for content in "abc")
+            recording.queue.submit("a", running, is_batched)
+            await asyncio.to_thread(handler.started.wait, TIMEOUT)
+            for request in (cancelled, remaining):
+                recording.queue.submit("a", request, is_batched)
+            recording.queue.cancel("a", cancelled)
+            ended_first = list(recording.ended)
+            recording.queue.cancel("a", running)  # has already started, so it continues
+            running.response.cancel()
+            handler.resume.set()
+            return await remaining.response, ended_first, recording.ended
 
-    assert asyncio.run(ask()) == ("C", ["b"], ["b", "a", "c"])
-    assert answering.taken == [["a"], ["c"]]
+    assert asyncio.run(submit_three()) == ("C", ["b"], ["b", "a", "c"])
+    assert handler.cycles == [["a"], ["c"]]
 
 
-def test_what_no_thread_can_be_had_for_is_ended():
-    async def ask():
+def test_a_request_ends_if_the_workers_are_shut_down():
+    async def submit():
         workers = ThreadPoolExecutor(1)
         workers.shutdown()
-        tried = Tried(Answering(), workers, None)
+        recording = RecordingQueue(UppercaseHandler(), workers, None)
         with pytest.raises(RuntimeError):
-            tried.gathering.submit("a", tried.waiting("a"), False)
-        return tried.ended
+            recording.queue.submit("a", recording.create_request("a"), False)
+        return recording.ended
 
-    assert asyncio.run(ask()) == ["a"]
+    assert asyncio.run(submit()) == ["a"]
 
 
-def test_an_end_is_told_once_and_what_is_asked_is_taken_once():
-    async def ask():
+def test_a_request_ends_once_and_its_content_is_taken_once():
+    async def end_twice():
         ended = []
-        one = Waiting("a", 0.0, lambda: ended.append(1))
-        one.ended()
-        one.ended()
-        assert one.taken() == "a"
-        with pytest.raises(ServingError, match="Nobody waits"):
-            one.taken()
+        request = PendingRequest("a", 0.0, lambda: ended.append(1))
+        request.end()
+        request.end()
+        assert request.take_content() == "a"
+        with pytest.raises(ServingError, match="no longer waits"):
+            request.take_content()
         return ended
 
-    assert asyncio.run(ask()) == [1]
+    assert asyncio.run(end_twice()) == [1]
 
 
-def test_what_fails_after_all_have_left_is_logged(caplog):
-    """And answers to a loop that is closed are none of anybody's."""
-    answering = Answering()
+def test_errors_and_responses_without_a_waiting_client_are_logged(caplog):
+    """An error after the client has left is logged, and so are responses to an event loop that is closed."""
+    handler = UppercaseHandler()
 
-    async def ask(workers):
-        tried = Tried(answering, workers, Batching(threads=1))
-        one = tried.waiting("broken")
-        tried.gathering.submit("a", one, True)
-        await asyncio.to_thread(answering.begun.wait, SOON)
-        one.answer.cancel()
-        return tried
+    async def submit_and_leave(workers):
+        recording = RecordingQueue(handler, workers, Batching(num_threads=1))
+        request = recording.create_request("broken")
+        recording.queue.submit("a", request, True)
+        await asyncio.to_thread(handler.started.wait, TIMEOUT)
+        request.response.cancel()
+        return recording
 
-    async def ask_and_wait(workers):
-        tried = await ask(workers)
-        answering.go_on.set()
-        while not tried.ended:
+    async def submit_leave_and_wait(workers):
+        recording = await submit_and_leave(workers)
+        handler.resume.set()
+        while not recording.ended:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.01)
 
     with ThreadPoolExecutor(1) as workers:
-        asyncio.run(ask_and_wait(workers))
-        assert "a request that nobody waits for failed" in caplog.text
-        answering = Answering()
-        tried = asyncio.run(ask(workers))
-        answering.go_on.set()
-    assert tried.ended == ["broken"]
-    assert not tried.gathering._turns
+        asyncio.run(submit_leave_and_wait(workers))
+        assert "a request failed after its client had stopped waiting" in caplog.text
+        handler = UppercaseHandler()
+        recording = asyncio.run(submit_and_leave(workers))
+        handler.resume.set()
+    assert recording.ended == ["broken"]
+    assert not recording.queue._num_cycles
     assert "after the server had stopped" in caplog.text

@@ -1,4 +1,4 @@
-"""The gRPC interface answers, and refuses, as TensorFlow Serving's does."""
+"""The gRPC API has the responses and statuses of TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 from tests.shared.serving.conftest import TEXTS
 
 
-def asked(model="small", signature="", **inputs):
+def create_request(model="small", signature="", **inputs):
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.model_spec.signature_name = signature
@@ -21,55 +21,59 @@ def asked(model="small", signature="", **inputs):
     return request
 
 
-def refused(call, request, code, words=""):
+def assert_error(method, request, code, text=""):
     with pytest.raises(grpc.RpcError) as error:
-        call(request, timeout=30)
+        method(request, timeout=30)
     assert error.value.code() is code
-    assert words in error.value.details()
+    assert text in error.value.details()
 
 
-def test_answers_equal_those_of_rest(client):
-    reply = client.stub().Predict(asked(text=[text.encode() for text in TEXTS]), timeout=30)
-    _, rest = client.post("small", {"inputs": TEXTS})
-    for name, value in rest["outputs"].items():
-        found = tf.make_ndarray(reply.outputs[name])
-        if found.dtype == object:
-            assert [text.decode() for text in found] == value
+def test_outputs_equal_those_of_the_rest_api(client):
+    response = client.prediction_stub().Predict(create_request(text=[text.encode() for text in TEXTS]), timeout=30)
+    _, rest_response = client.post("small", {"inputs": TEXTS})
+    for name, expected in rest_response["outputs"].items():
+        value = tf.make_ndarray(response.outputs[name])
+        if value.dtype == object:
+            assert [text.decode() for text in value] == expected
         else:
-            np.testing.assert_allclose(found, value, atol=1e-6)
-    assert (reply.model_spec.name, reply.model_spec.version.value) == ("small", 2)
-    assert reply.model_spec.signature_name == "serving_default"
+            np.testing.assert_allclose(value, expected, atol=1e-6)
+    assert (response.model_spec.name, response.model_spec.version.value) == ("small", 2)
+    assert response.model_spec.signature_name == "serving_default"
 
 
-def test_versions_labels_and_filters(client):
-    request = asked(text=[b"a"])
+def test_versions_labels_and_output_filters(client):
+    request = create_request(text=[b"a"])
     request.model_spec.version.value = 1
     request.output_filter.append("version")
-    reply = client.stub().Predict(request, timeout=30)
-    assert list(reply.outputs) == ["version"]
-    assert tf.make_ndarray(reply.outputs["version"]).tolist() == [1]
+    response = client.prediction_stub().Predict(request, timeout=30)
+    assert list(response.outputs) == ["version"]
+    assert tf.make_ndarray(response.outputs["version"]).tolist() == [1]
     request.model_spec.version_label = "canary"
-    assert tf.make_ndarray(client.stub().Predict(request, timeout=30).outputs["version"]).tolist() == [2]
+    response = client.prediction_stub().Predict(request, timeout=30)
+    assert tf.make_ndarray(response.outputs["version"]).tolist() == [2]
 
 
-def test_what_is_wrong_is_told_by_its_code(client):
-    predict, invalid = client.stub().Predict, grpc.StatusCode.INVALID_ARGUMENT
-    refused(predict, asked(model="", text=[b"a"]), invalid, "Missing ModelSpec")
-    refused(predict, asked(), invalid, "missing: text")
-    refused(predict, asked(text=[b"a"], more=[1]), invalid, "unknown: more")
-    refused(predict, asked(text=[1.5]), invalid, 'Input "text" is string. Received: float32')
-    refused(predict, asked(text=[[b"a"]]), invalid, 'Input "text" has the shape (any). Received: (1, 1)')
-    refused(predict, asked(text=np.array([], "S1")), invalid, "no row")
-    refused(predict, asked(signature="x", text=[b"a"]), invalid, '"x" not found')
-    refused(predict, asked(signature="choosy", k=[0]), invalid, "k must be above 0")
-    refused(predict, asked(signature="total", samples=[[1.0]], length=[1, 2]), invalid, "different numbers of rows")
-    refused(predict, asked(model="big", text=[b"a"]), grpc.StatusCode.NOT_FOUND, "Latest(big)")
-    request = asked(text=[b"a"])
+def test_each_invalid_request_gets_its_status_code(client):
+    predict, invalid = client.prediction_stub().Predict, grpc.StatusCode.INVALID_ARGUMENT
+    assert_error(predict, create_request(model="", text=[b"a"]), invalid, "Missing ModelSpec")
+    assert_error(predict, create_request(), invalid, "missing: text")
+    assert_error(predict, create_request(text=[b"a"], more=[1]), invalid, "unknown: more")
+    assert_error(predict, create_request(text=[1.5]), invalid, 'Input "text" must be string. Received: float32')
+    shape_message = 'Input "text" must have the shape (any). Received: (1, 1)'
+    assert_error(predict, create_request(text=[[b"a"]]), invalid, shape_message)
+    assert_error(predict, create_request(text=np.array([], "S1")), invalid, "no rows")
+    assert_error(predict, create_request(signature="x", text=[b"a"]), invalid, '"x" not found')
+    assert_error(predict, create_request(signature="choosy", k=[0]), invalid, "k must be above 0")
+    unequal = create_request(signature="total", samples=[[1.0]], length=[1, 2])
+    assert_error(predict, unequal, invalid, "the same number of rows")
+    assert_error(predict, create_request(model="big", text=[b"a"]), grpc.StatusCode.NOT_FOUND, "Latest(big)")
+    request = create_request(text=[b"a"])
     request.output_filter.append("nothing")
-    refused(predict, request, invalid, "no output nothing")
+    assert_error(predict, request, invalid, "no output nothing")
 
 
-def test_tensors_that_lie_about_themselves_are_refused_and_take_no_memory(client):
+def test_tensors_with_a_false_shape_or_dtype_are_rejected_without_allocating_memory(client):
+    predict, invalid = client.prediction_stub().Predict, grpc.StatusCode.INVALID_ARGUMENT
     for sizes, dtype in (
         ([2**40], 1),
         ([2**31, 2**31, 4], 1),
@@ -78,49 +82,50 @@ def test_tensors_that_lie_about_themselves_are_refused_and_take_no_memory(client
         ([2], types_pb2.DT_INVALID),
         ([3], 1),
     ):
-        request = asked(signature="total", length=[1])
+        request = create_request(signature="total", length=[1])
         proto = request.inputs["samples"]
         proto.dtype = dtype
         for size in sizes:
             proto.tensor_shape.dim.add().size = size
         proto.tensor_content = b"\x00" * 8
-        refused(client.stub().Predict, request, grpc.StatusCode.INVALID_ARGUMENT, 'Input "samples"')
-    for name, dtype, values in (("samples", 1, {"float_val": [1.0]}), ("samples", 7, {"string_val": [b"x" * 1000]})):
-        request = asked(signature="total", length=[1])
+        assert_error(predict, request, invalid, 'Input "samples"')
+    for name, dtype, fields in (("samples", 1, {"float_val": [1.0]}), ("samples", 7, {"string_val": [b"x" * 1000]})):
+        request = create_request(signature="total", length=[1])
         proto = request.inputs[name]
         proto.dtype = dtype
         proto.tensor_shape.dim.add().size = 2**26
-        for field, given in values.items():
-            getattr(proto, field).extend(given)
-        refused(client.stub().Predict, request, grpc.StatusCode.INVALID_ARGUMENT, 'Input "samples"')
-    unknown = asked(signature="total", length=[1])
-    unknown.inputs["samples"].dtype = 1
-    unknown.inputs["samples"].tensor_shape.unknown_rank = True
-    refused(client.stub().Predict, unknown, grpc.StatusCode.INVALID_ARGUMENT, "not known")
+        for field, values in fields.items():
+            getattr(proto, field).extend(values)
+        assert_error(predict, request, invalid, 'Input "samples"')
+    unknown_rank = create_request(signature="total", length=[1])
+    unknown_rank.inputs["samples"].dtype = 1
+    unknown_rank.inputs["samples"].tensor_shape.unknown_rank = True
+    assert_error(predict, unknown_rank, invalid, "unknown shape")
 
 
-def test_bytes_that_are_no_message_are_refused(client):
+def test_bytes_that_are_not_a_message_are_rejected(client):
     for name in ("Predict", "GetModelMetadata"):
-        call = client.channel().unary_unary(f"/tensorflow.serving.PredictionService/{name}")
+        method = client.channel().unary_unary(f"/tensorflow.serving.PredictionService/{name}")
         with pytest.raises(grpc.RpcError):
-            call(b"\xff\xff\xff", timeout=30)
-    assert client.stub().Predict(asked(text=[b"a"]), timeout=30).outputs
+            method(b"\xff\xff\xff", timeout=30)
+    assert client.prediction_stub().Predict(create_request(text=[b"a"]), timeout=30).outputs
 
 
 def test_metadata_and_status(client):
+    get_metadata, get_status = client.prediction_stub().GetModelMetadata, client.model_stub().GetModelStatus
     request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
     request.model_spec.name = "small"
-    reply = client.stub().GetModelMetadata(request, timeout=30)
+    response = get_metadata(request, timeout=30)
     signatures = get_model_metadata_pb2.SignatureDefMap()
-    assert reply.metadata["signature_def"].Unpack(signatures)
-    told = signatures.signature_def["serving_default"]
-    assert told.inputs["text"].dtype == types_pb2.DT_STRING
-    assert told.method_name == "tensorflow/serving/predict"
+    assert response.metadata["signature_def"].Unpack(signatures)
+    definition = signatures.signature_def["serving_default"]
+    assert definition.inputs["text"].dtype == types_pb2.DT_STRING
+    assert definition.method_name == "tensorflow/serving/predict"
     request.metadata_field.append("x")
-    refused(client.stub().GetModelMetadata, request, grpc.StatusCode.INVALID_ARGUMENT)
-    status = get_model_status_pb2.GetModelStatusRequest()
-    status.model_spec.name = "small"
-    found = client.models().GetModelStatus(status, timeout=30).model_version_status
-    assert [(one.version, one.state) for one in found] == [(2, 30), (1, 30)]
-    status.model_spec.version.value = 9
-    refused(client.models().GetModelStatus, status, grpc.StatusCode.NOT_FOUND)
+    assert_error(get_metadata, request, grpc.StatusCode.INVALID_ARGUMENT)
+    status_request = get_model_status_pb2.GetModelStatusRequest()
+    status_request.model_spec.name = "small"
+    statuses = get_status(status_request, timeout=30).model_version_status
+    assert [(one.version, one.state) for one in statuses] == [(2, 30), (1, 30)]
+    status_request.model_spec.version.value = 9
+    assert_error(get_status, status_request, grpc.StatusCode.NOT_FOUND)

@@ -1,4 +1,4 @@
-"""JSON becomes the arrays that a signature asks for, or a refusal that says what is wrong; and back."""
+"""JSON becomes the arrays that a signature expects, or an error that says what is wrong; outputs become JSON."""
 
 from __future__ import annotations
 
@@ -9,105 +9,105 @@ import pytest
 import tensorflow as tf
 
 from shared.serving.errors import ServingError
-from shared.serving.tensors import answer_of, parsed, request_of
+from shared.serving.tensors import decode_request, encode_response, parse_body
 
 TEXT = {"text": tf.TensorSpec([None], tf.string)}
 SOUND = {"samples": tf.TensorSpec([None, None], tf.float32), "length": tf.TensorSpec([None], tf.int32)}
 FLAG = {"last": tf.TensorSpec([None], tf.bool)}
 
 
-def arrays(body, inputs):
-    return request_of(parsed(json.dumps(body).encode()), inputs)
+def decode(body, inputs):
+    return decode_request(parse_body(json.dumps(body).encode()), inputs)
 
 
 def test_rows_and_columns_are_the_same_request():
     rows = {"instances": [{"samples": [1, 2.5], "length": 2}, {"samples": [0, 1], "length": 1}]}
     columns = {"inputs": {"samples": [[1, 2.5], [0, 1]], "length": [2, 1]}}
-    for body, in_rows in ((rows, True), (columns, False)):
-        found, told = arrays(body, SOUND)
-        assert told is in_rows
-        assert (found["samples"].dtype, found["length"].dtype) == (np.float32, np.int32)
-        np.testing.assert_array_equal(found["samples"], [[1, 2.5], [0, 1]])
-        np.testing.assert_array_equal(found["length"], [2, 1])
+    for body, expected_in_rows in ((rows, True), (columns, False)):
+        arrays, in_rows = decode(body, SOUND)
+        assert in_rows is expected_in_rows
+        assert (arrays["samples"].dtype, arrays["length"].dtype) == (np.float32, np.int32)
+        np.testing.assert_array_equal(arrays["samples"], [[1, 2.5], [0, 1]])
+        np.testing.assert_array_equal(arrays["length"], [2, 1])
 
 
 @pytest.mark.parametrize(
     "body", [{"instances": ["a", {"b64": "Yg=="}]}, {"inputs": ["a", "b"]}, {"inputs": {"text": ["a", "b"]}}]
 )
-def test_a_single_input_needs_no_name_and_bytes_come_as_base64(body):
-    found, _ = arrays(body, TEXT)
-    assert found["text"].tolist() == [b"a", b"b"]
+def test_a_single_input_needs_no_name_and_bytes_are_base64(body):
+    arrays, _ = decode(body, TEXT)
+    assert arrays["text"].tolist() == [b"a", b"b"]
 
 
-def test_no_steps_are_a_shape_too():
-    found, _ = arrays({"inputs": {"samples": [[], []], "length": [0, 0]}}, SOUND)
-    assert found["samples"].shape == (2, 0)
+def test_rows_without_time_steps_keep_their_rank():
+    arrays, _ = decode({"inputs": {"samples": [[], []], "length": [0, 0]}}, SOUND)
+    assert arrays["samples"].shape == (2, 0)
 
 
 @pytest.mark.parametrize(
-    ("body", "inputs", "words"),
+    ("body", "inputs", "text"),
     [
         ({}, TEXT, 'one of "instances" and "inputs"'),
         ({"instances": ["a"], "inputs": ["a"]}, TEXT, 'one of "instances" and "inputs"'),
-        ({"instances": []}, TEXT, "one row at least"),
-        ({"instances": "a"}, TEXT, "one row at least"),
-        ({"instances": [1]}, TEXT, "is string"),
-        ({"instances": [["a"], "b"]}, TEXT, "is string"),
+        ({"instances": []}, TEXT, "at least one row"),
+        ({"instances": "a"}, TEXT, "at least one row"),
+        ({"instances": [1]}, TEXT, "must be string"),
+        ({"instances": [["a"], "b"]}, TEXT, "must be string"),
         ({"instances": [{"text": "a"}, "b"]}, TEXT, "mixes objects and bare"),
         ({"instances": [{"words": "a"}]}, TEXT, "missing: text; unknown: words"),
-        ({"instances": [{"b64": "?"}]}, TEXT, "no base64"),
-        ({"instances": [{"b64": 3}]}, TEXT, "no base64"),
-        ({"instances": [1.5]}, SOUND, "should be an object with length, samples"),
-        ({"inputs": [1.5]}, SOUND, "should be an object with length, samples"),
+        ({"instances": [{"b64": "?"}]}, TEXT, "not valid base64"),
+        ({"instances": [{"b64": 3}]}, TEXT, "not valid base64"),
+        ({"instances": [1.5]}, SOUND, "must be an object with length, samples"),
+        ({"inputs": [1.5]}, SOUND, "must be an object with length, samples"),
         ({"inputs": {"samples": [[1, 2], [3]], "length": [1, 1]}}, SOUND, "lists of different lengths"),
         ({"inputs": {"samples": [1, [1]], "length": [1, 1]}}, SOUND, "nested 2 deep"),
-        ({"inputs": {"samples": [["a"]], "length": [1]}}, SOUND, 'is float32. Received: "a"'),
-        ({"inputs": {"samples": [[None]], "length": [1]}}, SOUND, "is float32. Received: null"),
-        ({"inputs": {"samples": [[True]], "length": [1]}}, SOUND, "is float32. Received: true"),
-        ({"inputs": {"samples": [[[1]]], "length": [1]}}, SOUND, "is float32"),
-        ({"inputs": {"samples": [[1]], "length": [1.5]}}, SOUND, "is int32. Received: 1.5"),
-        ({"inputs": {"samples": [[1]], "length": [2**40]}}, SOUND, "no int32"),
-        ({"inputs": {"samples": [[1e39]], "length": [1]}}, SOUND, "too great for float32"),
-        ({"inputs": [1]}, FLAG, "is bool. Received: 1"),
+        ({"inputs": {"samples": [["a"]], "length": [1]}}, SOUND, 'must be float32. Received: "a"'),
+        ({"inputs": {"samples": [[None]], "length": [1]}}, SOUND, "must be float32. Received: null"),
+        ({"inputs": {"samples": [[True]], "length": [1]}}, SOUND, "must be float32. Received: true"),
+        ({"inputs": {"samples": [[[1]]], "length": [1]}}, SOUND, "must be float32"),
+        ({"inputs": {"samples": [[1]], "length": [1.5]}}, SOUND, "must be int32. Received: 1.5"),
+        ({"inputs": {"samples": [[1]], "length": [2**40]}}, SOUND, "outside the range of int32"),
+        ({"inputs": {"samples": [[1e39]], "length": [1]}}, SOUND, "outside the range of float32"),
+        ({"inputs": [1]}, FLAG, "must be bool. Received: 1"),
     ],
 )
-def test_what_does_not_fit_is_told(body, inputs, words):
+def test_values_that_do_not_match_the_inputs_are_errors(body, inputs, text):
     with pytest.raises(ServingError) as error:
-        arrays(body, inputs)
+        decode(body, inputs)
     assert error.value.status == 400
-    assert words in error.value.message
+    assert text in error.value.message
 
 
 @pytest.mark.parametrize(
     "body", [b"", b"no", b"[1]", b'"a"', b"{", b'{"instances": ' + b"[" * 250_000 + b"]" * 250_000 + b"}"]
 )
-def test_what_is_no_object_is_refused(body):
+def test_a_body_that_is_not_a_json_object_is_an_error(body):
     with pytest.raises(ServingError, match="JSON") as error:
-        parsed(body)
+        parse_body(body)
     assert error.value.status == 400
 
 
-def test_the_three_words_that_are_no_json_are_numbers_and_what_is_too_great_is_none():
-    def body(number):
-        return parsed(b'{"inputs": {"samples": [[' + number + b']], "length": [1]}}')
+def test_nan_and_infinity_are_numbers_and_an_overflow_is_an_error():
+    def parse_number(number):
+        return parse_body(b'{"inputs": {"samples": [[' + number + b']], "length": [1]}}')
 
-    for word, value in ((b"NaN", np.nan), (b"Infinity", np.inf), (b"-Infinity", -np.inf)):
-        np.testing.assert_array_equal(request_of(body(word), SOUND)[0]["samples"], [[value]])
-    with pytest.raises(ServingError, match="too great"):
-        request_of(body(b"1.8e308"), SOUND)
+    for constant, value in ((b"NaN", np.nan), (b"Infinity", np.inf), (b"-Infinity", -np.inf)):
+        np.testing.assert_array_equal(decode_request(parse_number(constant), SOUND)[0]["samples"], [[value]])
+    with pytest.raises(ServingError, match="outside the range"):
+        decode_request(parse_number(b"1.8e308"), SOUND)
 
 
-def test_answers_come_in_the_form_that_was_asked_for():
+def test_a_response_has_the_format_of_its_request():
     two = {"label": np.array([b"a", b"\xff"], object), "p": np.array([0.5, np.nan], np.float32)}
-    rows = json.loads(answer_of(two, in_rows=True))["predictions"]
+    rows = json.loads(encode_response(two, in_rows=True))["predictions"]
     assert [row["label"] for row in rows] == ["a", "\ufffd"]
     assert np.isnan(rows[1]["p"])
-    assert json.loads(answer_of(two, in_rows=False))["outputs"]["label"] == ["a", "\ufffd"]
+    assert json.loads(encode_response(two, in_rows=False))["outputs"]["label"] == ["a", "\ufffd"]
     one = {"sound_bytes": np.array([[b"\xff"]], object)}
-    assert json.loads(answer_of(one, in_rows=True)) == {"predictions": [[{"b64": "/w=="}]]}
-    assert json.loads(answer_of(one, in_rows=False)) == {"outputs": [[{"b64": "/w=="}]]}
+    assert json.loads(encode_response(one, in_rows=True)) == {"predictions": [[{"b64": "/w=="}]]}
+    assert json.loads(encode_response(one, in_rows=False)) == {"outputs": [[{"b64": "/w=="}]]}
 
 
-def test_outputs_of_different_lengths_have_no_rows():
-    with pytest.raises(ServingError, match="ask in columns"):
-        answer_of({"a": np.zeros(2), "b": np.zeros(3)}, in_rows=True)
+def test_outputs_with_different_numbers_of_rows_cannot_be_in_rows():
+    with pytest.raises(ServingError, match="in columns"):
+        encode_response({"a": np.zeros(2), "b": np.zeros(3)}, in_rows=True)
