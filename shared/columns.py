@@ -1,4 +1,4 @@
-"""Columns of a user's table brought to one type, or refused with the file, the row and the remedy."""
+"""Conversion of the columns of a user's table to one type, with errors that name the file, the row and the fix."""
 
 from __future__ import annotations
 
@@ -11,98 +11,112 @@ import pandas as pd
 
 from shared.errors import DataError
 
-NOTHING = ("null", "nan", "na", "n/a", "none")
-"""How files write a number that is not there, besides an empty cell; in any case."""
+MISSING_NUMBERS = ("null", "nan", "na", "n/a", "none")
+"""Texts that stand for a missing number, like an empty cell; upper and lower case are equal."""
 WITH_DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
 WITH_THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+FILL_IN = "Fill it in or drop the row."
 
 
 def parse_identifiers(values: pd.Series, source: str, allow_empty: bool = False) -> np.ndarray:
-    """Returns names as text, `(rows,)` of objects: 12 in one file is "12" in another, and 12.0 in a third.
+    """Returns identifiers as text, object array `(rows,)`: 12, "12" and 12.0 all become "12".
 
     Raises:
-        DataError: a cell is empty, unless that is fine.
+        DataError: a cell is empty and `allow_empty` is False.
     """
-    text = [_identifier(value) for value in values.astype(object).where(values.notna(), "")]
+    text = [_format_identifier(value) for value in values.astype(object).where(values.notna(), "")]
     if not allow_empty:
-        missing = np.array([not word.strip() for word in text], bool)
-        raise_where_empty(missing, values, source)
+        empty = np.array([not identifier.strip() for identifier in text], bool)
+        raise_where_empty(empty, values, source)
     return np.array(text, object)
 
 
 def parse_numbers(values: pd.Series, source: str, allow_empty: bool) -> np.ndarray:
-    """Returns finite numbers, float64 `(rows,)`; an empty cell, where that is fine, is not a number.
+    """Returns finite numbers, float64 `(rows,)`; an empty cell becomes NaN if `allow_empty` is True.
 
-    Decimal commas are understood where the whole column has them (12,50 and 1.234,56), and commas between thousands where the
-    whole column can be read so, and not otherwise (1,234.50 and 12).
+    A comma is a decimal comma if every number of the column can be read so (12,50 and 1.234,56). It separates thousands if every
+    number with a comma can be read so, and not every number of the column has a decimal comma (1,234.50 and 12).
 
     Raises:
-        DataError: a cell is no finite number, commas may mean one or the other, or is empty (or says "null", "nan", "n/a" or the like).
+        DataError: a cell is not a finite number, its commas are ambiguous, or it is empty (or "null", "nan", "n/a" and the like)
+            and `allow_empty` is False.
     """
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    text = text.where(~text.str.lower().isin(NOTHING), "")
+    text = text.where(~text.str.lower().isin(MISSING_NUMBERS), "")
     text = _without_commas(text, values, source)
-    found = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
-    wrong = found.isna() & (text != "") | np.isinf(found)
-    raise_where(wrong, values, source, "is no finite number")
+    numbers = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
+    invalid = numbers.isna() & (text != "") | np.isinf(numbers)
+    raise_where(invalid, values, source, "expected a finite number")
     if not allow_empty:
-        raise_where_empty(found.isna(), values, source)
-    return found.to_numpy(np.float64)
+        raise_where_empty(numbers.isna(), values, source)
+    return numbers.to_numpy(np.float64)
 
 
 def _without_commas(text: pd.Series, values: pd.Series, source: str) -> pd.Series:
-    """Returns numbers as Python writes them, where commas stand for the decimal point or between thousands throughout."""
-    commas = text.str.contains(",", regex=False)
-    if not commas.any():
+    """Returns numbers in Python's notation if their commas consistently separate decimals or thousands."""
+    has_comma = text.str.contains(",", regex=False)
+    if not has_comma.any():
         return text
-    filled = text[text != ""]
-    decimal = filled.str.fullmatch(WITH_DECIMAL_COMMA).all()
-    thousands = bool((text[commas].str.fullmatch(WITH_THOUSANDS)).all())
+    decimal = text[text != ""].str.fullmatch(WITH_DECIMAL_COMMA).all()
+    thousands = bool(text[has_comma].str.fullmatch(WITH_THOUSANDS).all())
     if decimal and thousands:
-        raise_where(
-            commas, values, source, "may have a decimal comma or thousands; write it without the comma, or with a point"
-        )
+        problem = "the comma may separate decimals or thousands. Write the number with a point, or without the comma"
+        raise_where(has_comma, values, source, problem)
     if decimal:
         return text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
     return text.str.replace(",", "", regex=False) if thousands else text
 
 
-def parse_json_lines(lines: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
-    """Returns lines, a JSON object each, as a table.
+def parse_json_lines(lines: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:
+    """Returns lines, each a JSON object, as a table.
 
     Raises:
-        DataError: a line is no JSON object, or lacks one of the columns wanted.
+        DataError: a line is not a JSON object, or lacks one of the columns.
     """
-    example = json.dumps(dict.fromkeys(wanted, "…"), ensure_ascii=False)
+    example = json.dumps(dict.fromkeys(columns, "…"), ensure_ascii=False)
     records = []
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
         except ValueError as error:
-            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Give {example}.') from error
-        missing = [column for column in wanted if not isinstance(record, dict) or column not in record]
+            raise DataError(f'line {number}: "{line[:40]}" is not JSON ({error}). Expected: {example}') from error
+        missing = [column for column in columns if not isinstance(record, dict) or column not in record]
         if missing:
-            raise DataError(f'line {number}: no "{missing[0]}". Give {example}.')
+            raise DataError(f'line {number}: no "{missing[0]}". Expected: {example}')
         records.append(record)
     return pd.DataFrame(records)
 
 
-def raise_where(wrong: Any, values: pd.Series, source: str, complaint: str) -> None:
-    """Raises a `DataError` that names the first row for which `wrong` is True; 1 is the first record."""
-    if np.any(wrong):
-        row = int(np.argmax(np.asarray(wrong)))
-        raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": it {complaint}.')
+def raise_where(invalid: Any, values: pd.Series, source: str, problem: str) -> None:
+    """Raises a `DataError` that names the first row where `invalid` is True; the first record is row 1.
+
+    Args:
+        invalid: boolean array `(rows,)`.
+        values: column with these values.
+        source: file, for the message.
+        problem: what is wrong or expected, such as "expected a finite number"; it follows `column "x" is "value": `.
+    """
+    if np.any(invalid):
+        row = int(np.argmax(np.asarray(invalid)))
+        raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": {problem}.')
 
 
-def raise_where_empty(missing: Any, values: pd.Series, source: str, wanted: str = "a value") -> None:
-    """Raises a `DataError` that names the first row for which `missing` is True: it needs what is `wanted`."""
-    if np.any(missing):
-        row = int(np.argmax(np.asarray(missing)))
-        said = "" if pd.isna(values.iloc[row]) else str(values.iloc[row]).strip()
-        empty = f'is "{said}", which counts as empty' if said else "is empty"
-        raise DataError(f'{source}, row {row + 1}: column "{values.name}" {empty}; give it {wanted} or drop the row.')
+def raise_where_empty(empty: Any, values: pd.Series, source: str, fix: str = FILL_IN) -> None:
+    """Raises a `DataError` that names the first row where `empty` is True; the first record is row 1.
+
+    Args:
+        empty: boolean array `(rows,)`.
+        values: column with these values; "null" and the like are quoted in the message.
+        source: file, for the message.
+        fix: sentence on what to do.
+    """
+    if np.any(empty):
+        row = int(np.argmax(np.asarray(empty)))
+        text = "" if pd.isna(values.iloc[row]) else str(values.iloc[row]).strip()
+        problem = f'is "{text}", which counts as empty' if text else "is empty"
+        raise DataError(f'{source}, row {row + 1}: column "{values.name}" {problem}. {fix}')
 
 
-def _identifier(value: Any) -> str:
-    """Returns an identifier as text, the same whether its column came as integers, or as floats because of a gap."""
+def _format_identifier(value: Any) -> str:
+    """Returns an identifier as text, without ".0" if its column has floats because of a missing value."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

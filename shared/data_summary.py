@@ -1,4 +1,4 @@
-"""What was understood of a user's data, before anything is trained."""
+"""The summary of a user's data that `lstm-suite check` prints before anything is trained."""
 
 from __future__ import annotations
 
@@ -7,55 +7,56 @@ from pandas.api import types
 
 from shared.sources import Splits
 
-FEW = 8  # different values that are told one by one
-LONG = 20  # characters of a value that is told
+MAX_LISTED = 8  # distinct values that are listed one by one
+MAX_LISTED_LENGTH = 20  # characters of a value that is listed
 HEADER = ["column", "training", "validation", "test"]
 
 
 def summarize_splits(splits: Splits) -> list[list[str]]:
-    """Returns a line for each column, as `HEADER` says, the first of the records themselves.
+    """Returns the rows of a table with the columns of `HEADER`: the number of records, then one row per column of the data.
 
-    Numbers and times are told by the least and the greatest, texts by how many there are of each where they are few, and else
-    by how many differ and how long they are.
+    Numbers and times are summarized by minimum and maximum, text by the count of each value or, if there are many values, by the
+    number of distinct values and their lengths.
 
     Args:
-        splits: from a task's `load`.
+        splits: from the `load` function of a task.
     """
-    parts = [splits.train, splits.validation, splits.test]
+    frames = [splits.train, splits.validation, splits.test]
     rows = [["records", *(f"{splits.size(name):,}" for name in ("train", "validation", "test"))]]
     for name in splits.train.columns:
-        show = splits.display.get(name, lambda column: column)
-        if show is None:
+        display = splits.display.get(name, lambda column: column)
+        if display is None:
             continue
-        columns = [show(part[name]) if name in part else pd.Series(dtype=object) for part in parts]
-        rows.append([str(columns[0].name), *map(_told, columns)])
+        columns = [display(frame[name]) if name in frame else pd.Series(dtype=object) for frame in frames]
+        rows.append([str(columns[0].name), *map(_summarize, columns)])
     return rows
 
 
-def _told(column: pd.Series) -> str:
+def _summarize(column: pd.Series) -> str:
     missing = int(column.isna().sum())
-    left = column.dropna()
-    gaps = f"; {missing:,} missing" if missing else ""
-    if not len(left):
-        return f"nothing{gaps}"
-    if types.is_bool_dtype(left):
-        return f"{int(left.sum()):,} of {len(left):,} true{gaps}"
-    if types.is_numeric_dtype(left) or types.is_datetime64_any_dtype(left):
-        return f"{_number(left.min())} to {_number(left.max())}{gaps}"
-    return _text(left.astype(str)) + gaps
+    values = column.dropna()
+    suffix = f"; {missing:,} missing" if missing else ""
+    if not len(values):
+        return f"no values{suffix}"
+    if types.is_bool_dtype(values):
+        return f"{int(values.sum()):,} of {len(values):,} true{suffix}"
+    if types.is_numeric_dtype(values) or types.is_datetime64_any_dtype(values):
+        return f"{_format_number(values.min())} to {_format_number(values.max())}{suffix}"
+    return _summarize_text(values.astype(str)) + suffix
 
 
-def _number(value: object) -> str:
+def _format_number(value: object) -> str:
     return str(value).removesuffix(" 00:00:00") if isinstance(value, pd.Timestamp) else f"{value:,.6g}"
 
 
-def _text(values: pd.Series) -> str:
+def _summarize_text(values: pd.Series) -> str:
     counts = values.value_counts()
     lengths = values.str.len()
-    if len(counts) <= FEW and lengths.max() <= LONG:
+    if len(counts) <= MAX_LISTED and lengths.max() <= MAX_LISTED_LENGTH:
         return ", ".join(f"{value or '(empty)'} {count:,}" for value, count in counts.sort_index().items())
     empty = int((values.str.strip() == "").sum())
-    told = (
-        f"{len(counts):,} different, {int(lengths.median()):,} characters in the middle, {int(lengths.max()):,} at most"
+    summary = (
+        f"{len(counts):,} distinct, median length {int(lengths.median()):,}, maximum length {int(lengths.max()):,} "
+        "characters"
     )
-    return told + (f"; {empty:,} empty" if empty else "")
+    return summary + (f"; {empty:,} empty" if empty else "")

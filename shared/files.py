@@ -1,4 +1,4 @@
-"""A user's files, compressed or not: found, opened, and read as text, with an error that names the line and the remedy."""
+"""User files, compressed or not: checked, opened and read as text. Errors name the file, the line and the fix."""
 
 from __future__ import annotations
 
@@ -12,41 +12,43 @@ from typing import BinaryIO
 from shared.errors import DataError
 
 COMPRESSIONS = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-BROKEN = (OSError, EOFError, lzma.LZMAError, zlib.error)
-"""What reading a file may raise, decompression included."""
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error)
+"""Exceptions of reading a file, decompression included."""
 
 
 def file_format(path: Path) -> str:
-    """Returns the last suffix that is no compression's, in lower case; "" where there is none."""
+    """Returns the last suffix that does not name a compression, in lower case; "" if there is none."""
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in COMPRESSIONS]
     return suffixes[-1] if suffixes else ""
 
 
 def require_file(path: Path) -> None:
-    """Raises a `DataError` where there is no such file."""
+    """Raises a `DataError` if the path does not exist."""
     if not path.exists():
-        raise DataError(f"{path}: no such file. Check the path; it is taken from the folder you are in ({Path.cwd()}).")
+        raise DataError(f"{path}: no such file. Check the path; relative paths start at {Path.cwd()}.")
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Opens a file's bytes, decompressed."""
+    """Opens a file for reading its decompressed bytes."""
     return COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]
 
 
 def read_text(path: Path) -> str:
-    """Returns a text file whole, line ends as line feeds, without a mark of the byte order.
+    """Returns the text of a file, with line feeds as line ends and without a byte order mark.
 
     Raises:
-        DataError: the file is missing, broken, binary, or no UTF-8.
+        DataError: the file is missing, damaged, binary, or not UTF-8.
     """
     require_file(path)
     try:
         with open_file(path) as file:
             content = file.read()
-    except BROKEN as error:
-        raise DataError(f"{path}: cannot be read ({error}). Is it what its name says?") from error
+    except READ_ERRORS as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
+        ) from error
     if b"\x00" in content:
-        raise DataError(f"{path}: holds zero bytes, so it is no UTF-8 text. Is it what its name says?")
+        raise DataError(f"{path}: not a text file, it contains zero bytes. Give a UTF-8 text file.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -55,10 +57,10 @@ def read_text(path: Path) -> str:
 
 
 def encoding_error(path: Path, error: UnicodeError) -> DataError:
-    """Returns the error that names the first line of a file which is not UTF-8."""
+    """Returns the error that names the first line of a file that is not UTF-8."""
     return DataError(
-        f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is text at all, convert it, for "
-        "example: iconv -f latin1 -t utf-8."
+        f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is a text file, convert it, for "
+        "example with: iconv -f latin1 -t utf-8."
     )
 
 

@@ -1,6 +1,6 @@
-"""From a `--data` value to raw records in a pandas table: a file of the user's, or a TensorFlow data set.
+"""From a `--data` value to raw records in a pandas table: a file of the user, or a TensorFlow data set.
 
-Every fault of the data becomes a `DataError` that names the file, the row (1 is the first record) and the remedy.
+A problem with the data becomes a `DataError` that names the file, the row (the first record is row 1) and the fix.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,139 +18,174 @@ from typing import Any
 import pandas as pd
 
 from shared import files
-from shared.config import TaskConfig
+from shared.config import SplitFilesTaskConfig
 from shared.errors import DataError
 
-READERS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
-SEPARATORS = {".csv": ";\t|", ".tsv": "", ".txt": ",;|"}
-"""Marks that may part the fields of a text file in the place of the one that its name promises."""
+FORMATS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
+"""Suffixes of tables, with the separator of the fields in a text table."""
+ALTERNATIVE_SEPARATORS = {".csv": ";\t|", ".tsv": "", ".txt": ",;|"}
+"""Separators that a text table may have instead of the one in `FORMATS`."""
 QUOTED = re.compile(rb'"[^"]*"')
 
-USER_FILE_LICENCE = "that of your files: they state none"
+USER_FILE_LICENCE = "not stated; the terms of your files apply"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a model card says of a data set."""
+    """Source of a data set, as the model card describes it."""
 
     name: str
-    """Folder or data set name."""
+    """Name of the folder or of the data set."""
     location: str
-    """File names or the TensorFlow data set's full name."""
+    """File names, or the full name of the TensorFlow data set."""
     sha256: str
-    """Of the files' bytes, or of the records where there is no file."""
+    """SHA-256 of the bytes of the files, or of the records if there is no file."""
     licence: str
-    """As far as the source states one."""
-    split: str
-    """How training, validation and test were told apart."""
+    """Licence that the source states, if any."""
+    split_description: str
+    """How the data were divided into training, validation and test split."""
 
 
 @dataclass(frozen=True)
 class Splits:
-    """Raw records of the three splits, columns as the task's `load` describes them."""
+    """Raw records of the three splits; the task's `load` describes the columns."""
 
     train: pd.DataFrame
     validation: pd.DataFrame
     test: pd.DataFrame
     origin: Origin
     sizes: Mapping[str, int] = field(default_factory=dict)
-    """How many records train and judge, by the split's name, where a table holds others besides."""
+    """Number of training or scored records by split name, for tables that also hold other records."""
     display: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
-    """How `lstm-suite check` shows a column that a reader would not know otherwise, such as seconds since 1970; None for not at
-    all."""
+    """Functions that make a column readable in `lstm-suite check`, such as dates from seconds since 1970; None hides the column."""
 
     def size(self, name: str) -> int:
-        """Returns how many records of a split train or judge."""
+        """Returns the number of training or scored records of a split."""
         return self.sizes.get(name, len(getattr(self, name)))
 
 
-def reject_split_files(config: TaskConfig, own: bool) -> None:
-    """Raises a `DataError` where files of single splits are given to data that has splits of its own.
+def reject_split_files(config: SplitFilesTaskConfig, is_user_file: bool) -> None:
+    """Checks that separate validation and test files are given only together with a file as `--data`.
 
     Args:
-        config: with `data`, `validation_data` and `test_data`.
-        own: whether the data are the user's files.
+        config: `data`, `validation_data` and `test_data`.
+        is_user_file: True if `data` names a file or folder of the user.
+
+    Raises:
+        DataError: the data have their own splits, and a separate file is given for one of them.
     """
-    for option, value in (("--test-data", config.test_data), ("--validation-data", config.validation_data)):
-        if value and not own:
+    for split, value in (("test", config.test_data), ("validation", config.validation_data)):
+        if value and not is_user_file:
             raise DataError(
-                f"{option} {value} goes with a file as --data; {config.data} has its own splits. Leave it out."
+                f"--{split}-data {value}: {config.data} has its own splits. Remove the option, or give a file as --data."
             )
 
 
 def is_path(source: str) -> bool:
-    """Tells a path from the name of a TensorFlow data set: by what exists, then by its look."""
+    """Returns True if `source` is a path, False if it is the name of a TensorFlow data set.
+
+    A path exists, has the suffix of a table, or starts with ".", "/" or "~".
+    """
     path = Path(source).expanduser()
-    return path.exists() or bool(set(path.suffixes) & set(READERS)) or source.startswith((".", "/", "~"))
+    return path.exists() or bool(set(path.suffixes) & set(FORMATS)) or source.startswith((".", "/", "~"))
 
 
-def read_table(source: str, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
-    """Reads the named columns of a table.
+def read_table(
+    source: str, columns: Sequence[str], optional: Sequence[str] = (), options: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Reads columns of a table.
 
     Args:
-        source: path of a .csv, .tsv, .jsonl or .parquet file, the text formats also as .gz, .xz or .bz2. Where the first line
-            of a .csv has no comma, semicolons, tabs or bars part its fields.
-        columns: names, or positions ("0", "1" …) in a .csv or .tsv file that has no header.
-        optional: names of columns that are read where they are there.
+        source: path of a .csv, .tsv, .txt, .jsonl, .ndjson or .parquet file; the text formats also with .gz, .xz or .bz2. The
+            fields of a .csv file may also be separated by semicolons, tabs or bars if its first line has no comma.
+        columns: names, or positions ("0", "1" …) in a text table without a header.
+        optional: names of columns that are read if they exist.
+        options: command-line option that names each column, such as `{"CUSTOMER_ID": "--columns.card"}`, for the error
+            message.
 
     Returns:
-        A table with exactly these columns, in this order; text stays text, empty cells of text files are "".
+        Table with exactly these columns, in this order. Text remains text; empty cells of text tables are "".
 
     Raises:
-        DataError: the file is missing, a folder, empty, not what its name says, or lacks a column.
+        DataError: the file is missing, a folder, empty, not in the format of its suffix, or lacks a column.
     """
     headerless = all(column.isdigit() for column in columns)
     frame = read_all(source, headerless)
-    missing = [column for column in columns if column not in frame.columns]
-    if missing:
-        raise DataError(
-            f'{Path(source).expanduser()}: no column "{missing[0]}". It has {_listed(frame.columns)}; name yours on the '
-            "command line."
-        )
+    require_columns(str(Path(source).expanduser()), frame.columns, columns, options)
     return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
 
 
+def require_columns(
+    source: str,
+    available: Iterable[str],
+    columns: Iterable[str],
+    options: Mapping[str, str] | None = None,
+    kind: str = "column",
+) -> None:
+    """Checks that data have all columns that a task needs.
+
+    Args:
+        source: file or data set, for the error message.
+        available: names of the columns that the data have.
+        columns: names of the columns that are needed.
+        options: command-line option that names each column, for the error message.
+        kind: noun for a column in the error message.
+
+    Raises:
+        DataError: a column is missing; the message lists the available columns and names the option.
+    """
+    names = list(available)
+    missing = [column for column in columns if column not in names]
+    if missing:
+        option = (options or {}).get(missing[0])
+        fix = f"with {option}" if option else "on the command line"
+        raise DataError(
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(names)}. Name the right one {fix}.'
+        )
+
+
 def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
-    """Reads every column of a table (see `read_table`).
+    """Reads all columns of a table (see `read_table`).
 
     Args:
         source: path of a file.
-        headerless: a text file has no header; its columns are called "0", "1" and so on.
+        headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
 
     Raises:
-        DataError: as for `read_table`, but for columns.
+        DataError: the file is missing, a folder, empty, or not in the format of its suffix.
     """
     path = Path(source).expanduser()
-    kind = _kind(path)
+    suffix = _require_table(path)
     try:
-        frame = _read(path, kind, headerless)
+        frame = _read(path, suffix, headerless)
     except (UnicodeDecodeError, UnicodeError) as error:
         raise files.encoding_error(path, error) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
-    except (ValueError, csv.Error, *files.BROKEN) as error:
+    except (ValueError, csv.Error, *files.READ_ERRORS) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(
-            f"{path}: cannot be read as {kind[1:]} ({reason}). Mend it there, if it is what its name says."
+            f"{path}: cannot be read as {suffix[1:]} ({reason}). Correct the file, or rename it if it has another format."
         ) from error
     if frame.empty:
-        raise DataError(
-            f"{path}: the file holds no records. It needs at least one, in a .csv or .tsv below the header."
-        )
+        raise DataError(f"{path}: the file has no records. It needs at least one, in a .csv or .tsv below the header.")
     return frame
 
 
-def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataFrame], Any]:
-    """Reads every labelled split of a TensorFlow data set, downloading it first where that is needed.
+def read_tfds(
+    name: str, columns: Mapping[str, str], options: Mapping[str, str] | None = None
+) -> tuple[dict[str, pd.DataFrame], Any]:
+    """Reads all splits of a TensorFlow data set, after downloading it if necessary.
 
-    The folder is TFDS's own: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.
+    The folder is the one of TFDS: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.
 
     Args:
         name: such as "imdb_reviews" or "glue/sst2:2.0.0".
-        columns: names of the features to read, and what they are called in the result.
+        columns: features to read, with their column names in the result.
+        options: command-line option that names each feature, for the error message.
 
     Returns:
-        A table for each split, class labels as their names, and the TFDS `DatasetInfo`.
+        Table of each split, class ids replaced with class names, and the TFDS `DatasetInfo`.
 
     Raises:
         DataError: there is no such data set, it lacks a feature, or it can be neither found nor downloaded.
@@ -158,20 +193,18 @@ def read_tfds(name: str, columns: Mapping[str, str]) -> tuple[dict[str, pd.DataF
     import tensorflow_datasets as tfds
 
     builder = open_tfds(name)
-    missing = [column for column in columns if column not in builder.info.features]
-    if missing:
-        raise DataError(f'{name}: no feature "{missing[0]}". It has {_listed(builder.info.features)}.')
+    require_columns(name, builder.info.features, columns, options, kind="feature")
     prepare_tfds(builder, name)
     frames = {}
     for split in builder.info.splits:
         examples = tfds.as_numpy(builder.as_dataset(split=split))
         frame = pd.DataFrame([{column: example[column] for column in columns} for example in examples])
-        frames[split] = _decoded(frame, builder.info.features).rename(columns=dict(columns))
+        frames[split] = _decode_features(frame, builder.info.features).rename(columns=dict(columns))
     return frames, builder.info
 
 
 def open_tfds(name: str) -> Any:
-    """Returns the builder of a TensorFlow data set, which knows its features (see `read_tfds`).
+    """Returns the builder of a TensorFlow data set, which describes its features (see `read_tfds`).
 
     Raises:
         DataError: there is no such data set.
@@ -180,31 +213,31 @@ def open_tfds(name: str) -> Any:
 
     try:
         return tfds.builder(name, data_dir=os.environ.get("TFDS_DATA_DIR") or None)
-    except Exception as error:  # no such name, configuration or version, or a library that it needs is not there
+    except Exception as error:  # unknown name, configuration or version, or a missing library
         raise DataError(
-            f'"{name}" is neither a file here nor a TensorFlow data set to be had ({_first_line(error).rstrip(".")}). Check the '
-            "spelling, or give a path such as ./data.csv."
+            f'"{name}" is neither an existing file nor an available TensorFlow data set ({_first_line(error).rstrip(".")}). '
+            "Check the spelling, or give a path such as ./data.csv."
         ) from error
 
 
 def prepare_tfds(builder: Any, name: str) -> None:
-    """Downloads a data set where it is not there yet.
+    """Downloads a data set unless it is already prepared.
 
     Raises:
         DataError: it can be neither found nor downloaded.
     """
     try:
         builder.download_and_prepare()
-    except Exception as error:  # TFDS lets the errors of many download libraries through
+    except Exception as error:  # TFDS passes on the errors of many download libraries
         folder = os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
         raise DataError(
             f"{name}: not in {folder}, and the download failed ({type(error).__name__}: {_first_line(error)}). Check the "
-            "network, or set TFDS_DATA_DIR to a folder that holds it."
+            "network, or set TFDS_DATA_DIR to a folder that contains the data set."
         ) from error
 
 
 def sha256(*paths: str) -> str:
-    """Returns the SHA-256 of the files' bytes, one after the other, in hexadecimal."""
+    """Returns the SHA-256 of the bytes of the files, one after the other, in hexadecimal."""
     digest = hashlib.sha256()
     for path in paths:
         with Path(path).expanduser().open("rb") as file:
@@ -214,55 +247,58 @@ def sha256(*paths: str) -> str:
 
 
 def sha256_records(frame: pd.DataFrame) -> str:
-    """Returns the SHA-256 of a table's records in hexadecimal."""
+    """Returns the SHA-256 of the records of a table in hexadecimal."""
     return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
 
 
-def _kind(path: Path) -> str:
-    """Returns the format by the path's suffix, after checking that there is a file at all."""
+def _require_table(path: Path) -> str:
+    """Returns the format of a table by its suffix, after checking that the file exists and is not empty."""
     if path.is_dir():
-        raise DataError(f"{path}: is a folder. Give one file of {_listed(READERS)}, for example {path / 'train.csv'}.")
+        raise DataError(f"{path}: is a folder. Give one file ({_join(FORMATS)}), for example {path / 'train.csv'}.")
     files.require_file(path)
-    kind = files.file_format(path)
-    if kind not in READERS:
+    suffix = files.file_format(path)
+    if suffix not in FORMATS:
         raise DataError(
-            f"{path}: unknown kind of file. Its name should end in one of {_listed(READERS)} (also with .gz or .xz)."
+            f"{path}: unknown file format. Give a file whose name ends in {_join(FORMATS)}; text formats may be "
+            "compressed (.gz, .xz, .bz2)."
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
-    return kind
+    return suffix
 
 
-def _read(path: Path, kind: str, headerless: bool) -> pd.DataFrame:
-    if kind == ".parquet":
+def _read(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
+    if suffix == ".parquet":
         return pd.read_parquet(path)
-    if kind in (".jsonl", ".ndjson"):
+    if suffix in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
     with files.open_file(path) as file:
         frame = pd.read_csv(
             file,
-            sep=_separator(path, kind),
+            sep=_find_separator(path, suffix),
             header=None if headerless else 0,
             keep_default_na=False,
             dtype=str,
             encoding="utf-8-sig",
-            quoting=csv.QUOTE_NONE if kind in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
+            quoting=csv.QUOTE_NONE if suffix in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
         )
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas would take the first field for an index
-        raise ValueError("row 1 has more fields than the header; a .csv field that holds a comma needs double quotes")
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
+        raise ValueError("row 1 has more fields than the header; put a .csv field with a comma in double quotes")
     frame.columns = frame.columns.map(str)
     if any("\x00" in str(column) for column in frame.columns):
         raise ValueError("binary content")
     return frame
 
 
-def _separator(path: Path, kind: str) -> str:
-    """Returns what stands between the fields: the kind's own mark, unless the first line has none of it, but another."""
+def _find_separator(path: Path, suffix: str) -> str:
+    """Returns the separator of a text table: the one of its format, or an alternative if only that is in the first line."""
     with files.open_file(path) as file:
-        first = QUOTED.sub(b"", file.readline())
-    own = str(READERS[kind])
-    others = [mark for mark in SEPARATORS[kind] if mark.encode() in first]
-    return own if own.encode() in first or not others else max(others, key=lambda mark: first.count(mark.encode()))
+        first_line = QUOTED.sub(b"", file.readline())
+    default = str(FORMATS[suffix])
+    alternatives = [separator for separator in ALTERNATIVE_SEPARATORS[suffix] if separator.encode() in first_line]
+    if default.encode() in first_line or not alternatives:
+        return default
+    return max(alternatives, key=lambda separator: first_line.count(separator.encode()))
 
 
 def _read_jsonl(path: Path) -> pd.DataFrame:
@@ -272,21 +308,20 @@ def _read_jsonl(path: Path) -> pd.DataFrame:
             text = line.decode("utf-8-sig" if not records else "utf-8").strip()
             if not text:
                 continue
+            row = len(records) + 1
             try:
                 record = json.loads(text)
             except json.JSONDecodeError as error:
-                raise ValueError(f"row {len(records) + 1}, character {error.pos + 1}: {error.msg}") from error
-            if "\\u" in text and _lone_surrogate(record):
-                raise ValueError(
-                    f"row {len(records) + 1} holds half a character (a lone surrogate); cut the text elsewhere"
-                )
+                raise ValueError(f"row {row}, character {error.pos + 1}: {error.msg}") from error
+            if "\\u" in text and _has_lone_surrogate(record):
+                raise ValueError(f"row {row} contains half a character, a lone surrogate such as \\ud83d")
             if not isinstance(record, dict):
-                raise ValueError(f"row {len(records) + 1} is no object such as {{...}}")
+                raise ValueError(f"row {row} is not an object such as {{...}}")
             records.append(record)
     return pd.DataFrame(records)
 
 
-def _lone_surrogate(record: Any) -> bool:
+def _has_lone_surrogate(record: Any) -> bool:
     try:
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -294,8 +329,8 @@ def _lone_surrogate(record: Any) -> bool:
     return False
 
 
-def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
-    """Turns bytes into text and class numbers into class names."""
+def _decode_features(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
+    """Converts bytes to text and class ids to class names; a missing class (-1) becomes ""."""
     for column in frame.columns:
         names = getattr(features[column], "names", None)
         if names is not None:
@@ -307,8 +342,8 @@ def _decoded(frame: pd.DataFrame, features: Any) -> pd.DataFrame:
 
 def _first_line(error: BaseException) -> str:
     text = str(error).strip()
-    return text.splitlines()[0][:400] if text else "no further word"
+    return text.splitlines()[0][:400] if text else "no details"
 
 
-def _listed(names: Any) -> str:
-    return ", ".join(str(name) for name in names)
+def _join(names: Iterable[str]) -> str:
+    return ", ".join(map(str, names))

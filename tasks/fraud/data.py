@@ -231,27 +231,27 @@ def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
     seconds = pd.to_numeric(text, errors="coerce")
     if form is None and seconds.notna().all():
         raise_where(
-            seconds.abs() > LATEST, values, source, "is too large for seconds since 1970; divide milliseconds by 1000"
+            seconds.abs() > LATEST, values, source, "too large for seconds since 1970. Divide milliseconds by 1000"
         )
         return seconds.to_numpy(np.float64).astype(np.int64)
     with_offset = text.str.contains(OFFSET)
     if form is None and with_offset.any() and not with_offset.all():
-        raise_where(~with_offset, values, source, "has no time zone, while others have; give all of them one, or none")
+        raise_where(~with_offset, values, source, "no time zone, but other rows have one. Give all times a time zone, or none")
     parsed = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
     how = (
-        f"does not look like {form}"
+        f"expected a time in the format {form}"
         if form
-        else "is no date and time such as 2018-07-25 13:45:00, nor seconds since 1970"
+        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
     )
-    raise_where(parsed.isna(), values, source, f'{how}; name its form, for example --columns.time-format "%d/%m/%Y %H:%M"')
+    raise_where(parsed.isna(), values, source, f'{how}. Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"')
     return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _labels(values: pd.Series, source: str) -> np.ndarray:
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
-    raise_where_empty(text == "", values, source, "a label")
+    raise_where_empty(text == "", values, source)
     fraud = text.isin(TRUE)
-    raise_where(~fraud & ~text.isin(FALSE), values, source, "is no label; expected 0 or 1")
+    raise_where(~fraud & ~text.isin(FALSE), values, source, "expected 0 or 1")
     return fraud.to_numpy(np.int8)
 
 

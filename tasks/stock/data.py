@@ -83,7 +83,7 @@ def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
         frame = prices.tidy(pd.concat(tables.values(), ignore_index=True), config, source)
         name, licence = info.name, info.redistribution_info.license or "not stated"
         location, digest = info.full_name, sources.sha256_records(frame)
-    return frame, Origin(name, location, digest, licence, split="")
+    return frame, Origin(name, location, digest, licence, split_description="")
 
 
 def _by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:

@@ -70,7 +70,7 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
         for name in PRICES:
             tidied[name] *= ratio
         unknown = np.isnan(adjusted) & tidied["close"].notna()
-        raise_where_empty(unknown, frame[table.adjusted_close], source, f'a price, as "{table.close}" has one,')
+        raise_where_empty(unknown, frame[table.adjusted_close], source, f'"{table.close}" has a price there. Fill it in or drop the row.')
         tidied.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
     tidied[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(tidied) + 1)
     twice = tidied.duplicated(["ticker", "day"]).to_numpy()
@@ -81,8 +81,8 @@ def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = Tr
     tidied = _forget_impossible(tidied, table, source)
     if not whole:
         close = frame[table.close]
-        raise_where_empty(tidied["close"].isna(), close, source, "a price")
-        raise_where(tidied["close"] <= 0, close, source, "should be more than 0")
+        raise_where_empty(tidied["close"].isna(), close, source)
+        raise_where(tidied["close"] <= 0, close, source, "expected a price greater than 0")
         return tidied.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     tidied = tidied[tidied["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
     usable = _usable(tidied, config, source).drop(columns=ROW)
@@ -117,15 +117,15 @@ def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | n
         return frame.groupby(ticker, sort=False).cumcount().to_numpy() if ticker else np.arange(len(frame))
     values = frame[table.date]
     if pd.api.types.is_datetime64_any_dtype(values):
-        raise_where_empty(values.isna(), values, source, "a day")
+        raise_where_empty(values.isna(), values, source)
         parsed = values.dt.tz_localize(None) if values.dt.tz is not None else values
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-        raise_where_empty(text == "", values, source, "a day")
+        raise_where_empty(text == "", values, source)
         text = text.str.replace(OFFSET, "", regex=True)  # the day is that of the exchange
         parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601")
-    how = f"does not look like {table.date_format}" if table.date_format else "is no day such as 2016-01-29"
-    raise_where(parsed.isna(), values, source, f"{how}; name its form, for example --table.date-format %d/%m/%Y")
+    how = f"expected a day in the format {table.date_format}" if table.date_format else "expected a day such as 2016-01-29"
+    raise_where(parsed.isna(), values, source, f"{how}. Name the format of your days, for example --table.date-format %d/%m/%Y")
     return parsed.dt.normalize().astype("datetime64[s]").to_numpy()
 
 

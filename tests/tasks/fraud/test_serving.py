@@ -125,8 +125,8 @@ def test_a_file_of_labelled_transactions_is_judged_by_the_models_own_columns(ser
         ("no json", 'line 2: "no json" is not JSON'),
         ("[1]", 'line 2: no "card"'),
         ('{"card": "a"}', 'line 2: no "shop"'),
-        (line(euro="much"), "row 2: .* no finite number"),
-        (line(when="soon"), "row 2: .* no date and time"),
+        (line(euro="much"), "row 2: .* expected a finite number"),
+        (line(when="soon"), "row 2: .* expected a time such as"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_told(served, metadata, text, complaint):

@@ -108,5 +108,5 @@ def test_the_sample_is_pythons_own_prose():
 
 
 def test_splits_of_its_own_are_not_to_be_given(tmp_path):
-    with pytest.raises(DataError, match="Leave it out"):
+    with pytest.raises(DataError, match="Remove the option"):
         data.load(NextWordConfig(test_data="x.txt"))

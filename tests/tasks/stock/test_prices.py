@@ -106,7 +106,7 @@ def test_an_adjusted_close_that_is_missing_is_named(tmp_path, config):
     frame = table("A")
     frame["Adj Close"] = frame["Close"].where(frame.index != 6)
     with pytest.raises(
-        DataError, match=r'row 7: column "Adj Close" is empty; give it a price, as "Close" has one, or drop'
+        DataError, match=r'row 7: column "Adj Close" is empty\. "Close" has a price there\. Fill it in or drop'
     ):
         read(frame, tmp_path, config)
 
@@ -122,7 +122,7 @@ def test_a_day_that_is_missing_is_named_in_a_column_of_days_too(tmp_path, config
     for days in (frame["Date"], pd.to_datetime(frame["Date"])):
         told = frame.assign(Date=days.where(frame.index != 6))
         told.to_parquet(tmp_path / "prices.parquet")
-        with pytest.raises(DataError, match=r'row 7: column "Date" is empty; give it a day or drop the row'):
+        with pytest.raises(DataError, match=r'row 7: column "Date" is empty\. Fill it in or drop the row'):
             prices.read(config, str(tmp_path / "prices.parquet"))
 
 
@@ -218,7 +218,7 @@ def test_dates_in_another_form_need_its_name(tmp_path, config):
 def test_text_in_place_of_a_price_is_refused_with_its_row(tmp_path, config):
     frame = table("A").astype({"High": object})
     frame.loc[2, "High"] = "n/a?"
-    with pytest.raises(DataError, match=r'row 3: column "High" is "n/a\?": it is no finite number'):
+    with pytest.raises(DataError, match=r'row 3: column "High" is "n/a\?": expected a finite number'):
         read(frame, tmp_path, config)
 
 
@@ -228,7 +228,7 @@ def test_a_request_keeps_its_rows_and_refuses_a_bad_price(config):
     assert found[prices.ROW].tolist() == [*range(DAYS, 0, -1), *range(2 * DAYS, DAYS, -1)]
     assert set(FIELDS) <= set(found)
     frame.loc[2, "Close"] = 0
-    with pytest.raises(DataError, match=r'input, row 3: column "Close" is "0\.0": it should be more than 0'):
+    with pytest.raises(DataError, match=r'input, row 3: column "Close" is "0\.0": expected a price greater than 0'):
         prices.tidy(frame, config, "input", whole=False)
 
 
