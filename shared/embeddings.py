@@ -1,4 +1,4 @@
-"""Word vectors from the training texts alone, in seconds: a start for the embedding below an LSTM."""
+"""Word vectors computed from the training texts alone, in seconds: initial values of the embedding below an LSTM."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ import scipy.sparse as sp
 from sklearn.utils.extmath import randomized_svd
 
 CONTEXT_SMOOTHING = 0.75
+"""Exponent of the context counts (Levy, Goldberg & Dagan, 2015, section 3.2)."""
 
 
 def word_vectors(
     sequences: Sequence[np.ndarray], vocabulary_size: int, size: int, window: int = 6, reserved: int = 2, seed: int = 0
 ) -> np.ndarray:
-    """Factorises the positive pointwise mutual information of words and their neighbours.
+    """Factorizes the positive pointwise mutual information (PPMI) of each word and its neighbors.
 
-    PPMI with context smoothing 0.75 and singular values to the power 1/2, as Levy, Goldberg & Dagan (2015) found best;
-    a neighbour at distance d counts (window + 1 - d) / window.
+    The context counts are smoothed with the exponent 0.75, and the singular values have the exponent 1/2: the settings that
+    Levy, Goldberg & Dagan (2015) found best. A neighbor at distance d has the weight (window + 1 - d) / window.
 
     Args:
-        sequences: one integer array `(length,)` a text; numbers from `vocabulary_size` on count as unknown.
+        sequences: token ids of each text, int `(length,)`; an id of at least `vocabulary_size` counts as unknown.
         vocabulary_size: rows of the result.
-        size: columns of the result; where the vocabulary is smaller than this, the rest is zeros.
-        window: farthest neighbour that counts.
-        reserved: numbers below this (padding, unknown) get zeros and are nobody's neighbours.
-        seed: of the randomised decomposition.
+        size: columns of the result; from column `vocabulary_size - 1` on they are zeros.
+        window: maximum distance of a neighbor, in words, at least 1.
+        reserved: number of token ids that are not words, such as padding and unknown: the ids below this number get zeros
+            and are not counted as neighbors.
+        seed: random seed of the decomposition.
 
     Returns:
-        float32 array `(vocabulary_size, size)` with standard deviation 0.3 over the words.
+        float32 array `(vocabulary_size, size)`; the vectors of the words have the standard deviation 0.3. All zeros if no word
+        has a neighbor.
     """
     counts = _cooccurrences(sequences, vocabulary_size, window, reserved)
     ppmi = _positive_mutual_information(counts)
@@ -36,23 +39,24 @@ def word_vectors(
     vectors = np.zeros((vocabulary_size, size), np.float32)
     if ppmi.nnz == 0:
         return vectors
-    left, singular, _ = randomized_svd(ppmi, rank, n_iter=4, random_state=seed)
-    vectors[:, :rank] = left * np.sqrt(singular)
+    left, singular_values, _ = randomized_svd(ppmi, rank, n_iter=4, random_state=seed)
+    vectors[:, :rank] = left * np.sqrt(singular_values)
     vectors[:reserved] = 0.0
-    spread = vectors[reserved:].std()
-    return (vectors * (0.3 / spread)).astype(np.float32) if spread > 0 else vectors
+    deviation = vectors[reserved:].std()
+    return (vectors * (0.3 / deviation)).astype(np.float32) if deviation > 0 else vectors
 
 
 def _cooccurrences(sequences: Sequence[np.ndarray], vocabulary_size: int, window: int, reserved: int) -> sp.csr_matrix:
-    gap = np.zeros(window, np.int32)  # no neighbours across two texts
-    words = np.concatenate([part for sequence in sequences for part in (sequence, gap)]).astype(np.int64)
-    words[words >= vocabulary_size] = 0
+    """Returns the weighted counts of neighbors, `(vocabulary_size, vocabulary_size)`, symmetric."""
+    gap = np.zeros(window, np.int32)  # between two texts, so that their words are not neighbors
+    token_ids = np.concatenate([part for sequence in sequences for part in (sequence, gap)]).astype(np.int64)
+    token_ids[token_ids >= vocabulary_size] = 0
     counts = sp.csr_matrix((vocabulary_size, vocabulary_size), dtype=np.float32)
     for distance in range(1, window + 1):
-        first, second = words[:-distance], words[distance:]
-        known = (first >= reserved) & (second >= reserved)
-        weight = np.full(int(known.sum()), (window + 1 - distance) / window, np.float32)
-        counts = counts + sp.csr_matrix((weight, (first[known], second[known])), shape=counts.shape)
+        first, second = token_ids[:-distance], token_ids[distance:]
+        are_words = (first >= reserved) & (second >= reserved)
+        weight = np.full(int(are_words.sum()), (window + 1 - distance) / window, np.float32)
+        counts = counts + sp.csr_matrix((weight, (first[are_words], second[are_words])), shape=counts.shape)
     return counts + counts.T
 
 

@@ -1,4 +1,4 @@
-"""Metrics with bootstrap intervals, calibration, and baselines scored by the same code."""
+"""Metrics of a model or a baseline with bootstrap confidence intervals, and calibration of probabilities."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import DegenerateDataWarning, bootstrap
 from sklearn import metrics
 
-RESAMPLES = 500
-FEWEST_BLOCKS = 4  # of days: fewer are all but the same days in every resample
+BOOTSTRAP_RESAMPLES = 500
+MIN_BLOCKS = 4
+"""Minimum number of blocks of a block bootstrap: with fewer, nearly all resamples contain the same days."""
 CALIBRATION_BINS = 15
-FACTORS = (-6.0, 2.0)  # natural logarithms of the least and greatest factor in calibration: even a perfect
-# validation split must not make a model sure beyond measure
+LOG_WEIGHT_RANGE = (-6.0, 2.0)
+"""Range of the natural logarithms of the weights in `calibrate`. The upper limit keeps the confidence of a model below 1 even if
+it makes no mistake on the validation split."""
 
 Metric = Callable[..., float]
-"""From class numbers `(examples,)` and probabilities `(examples, classes)` or, of two classes, `(examples,)` of the second,
-and whatever else the metric needs of each example, to a number."""
+"""Function of class ids `(examples,)`, of probabilities `(examples, classes)` (with two classes also `(examples,)`, those of the
+second class), and of any further arrays with one row per example. It returns one number."""
 
 
 @dataclass(frozen=True)
@@ -31,55 +33,75 @@ class Score:
     metric: str
     value: float
     low: float
-    """Lower end of the bootstrap 95 % interval."""
+    """Lower limit of the 95 % bootstrap confidence interval; NaN if there is none."""
     high: float
-    """Upper end of it."""
+    """Upper limit of the interval; NaN if there is none."""
 
 
 def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Share of examples whose most probable class is right."""
+    """Returns the fraction of examples whose most probable class is correct, in [0, 1].
+
+    Args:
+        labels: class ids, int `(examples,)`.
+        probabilities: `(examples, classes)`.
+    """
     return float(np.mean(probabilities.argmax(axis=1) == labels))
 
 
 def f1_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean over the classes of the harmonic mean of precision and recall."""
+    """Returns the F1 score, the harmonic mean of precision and recall, averaged over the classes, in [0, 1].
+
+    Arguments as for `accuracy`.
+    """
     return float(metrics.f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean negative natural logarithm of the right class's probability, in nats."""
+    """Returns the mean negative natural logarithm of the probability of the correct class, in nats.
+
+    Arguments as for `accuracy`.
+    """
     return float(metrics.log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1])))
 
 
 def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Area under the ROC curve; with more than two classes the mean of one class against the rest.
+    """Returns the area under the ROC curve, in [0, 1]; with more than two classes, the mean of each class against the rest.
 
-    Not a number where a class does not occur.
+    It is NaN if a class does not occur in `labels`. Arguments as for `accuracy`.
     """
     classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else [1]
     areas = []
     for k in classes:
-        inside = labels == k
-        if inside.all() or not inside.any():
+        is_class = labels == k
+        if is_class.all() or not is_class.any():
             return float("nan")
-        areas.append(metrics.roc_auc_score(inside, probabilities[:, k]))
+        areas.append(metrics.roc_auc_score(is_class, probabilities[:, k]))
     return float(np.mean(areas))
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean distance of confidence and accuracy over 15 equal bins of confidence (Guo et al., 2017), in [0, 1]."""
-    share, confidence, right = reliability(labels, probabilities)
-    return float(np.sum(share * np.abs(confidence - right)))
+    """Returns the mean absolute difference of confidence and accuracy over 15 equal bins (Guo et al., 2017), in [0, 1].
+
+    Arguments as for `accuracy`.
+    """
+    fraction, confidence, bin_accuracy = reliability(labels, probabilities)
+    return float(np.sum(fraction * np.abs(confidence - bin_accuracy)))
 
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns share of examples, mean confidence and accuracy of each occupied bin of confidence."""
+    """Groups the examples into bins by their confidence, the probability of the most probable class.
+
+    Arguments as for `accuracy`.
+
+    Returns:
+        Fraction of the examples, mean confidence and accuracy of each bin that has examples, each `(bins,)` and in [0, 1].
+    """
     confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+    is_correct = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     count = np.bincount(bins, minlength=CALIBRATION_BINS)
     used = count > 0
-    mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, right)]
+    mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, is_correct)]
     return count[used] / len(labels), mean[0], mean[1]
 
 
@@ -93,98 +115,118 @@ CLASSIFICATION_METRICS: Mapping[str, Metric] = {
 
 
 def score(
-    model: str, labels: np.ndarray, probabilities: np.ndarray, names: Mapping[str, Metric], *further: np.ndarray
+    model: str, labels: np.ndarray, probabilities: np.ndarray, named_metrics: Mapping[str, Metric], *extra: np.ndarray
 ) -> list[Score]:
-    """Scores one model by every metric, each with a percentile bootstrap 95 % interval over the examples.
+    """Scores one model by several metrics, each with a 95 % percentile bootstrap interval over the examples.
 
     Args:
-        model: name in the results.
-        labels: class numbers `(examples,)`.
-        probabilities: `(examples, classes)`, rows summing to 1; or what else the metrics take.
-        names: the metrics.
-        further: arrays `(examples, ...)` that the metrics take besides.
+        model: name of the model in the results.
+        labels: class ids, int `(examples,)`.
+        probabilities: `(examples, classes)`, each row sums to 1; or whatever the metrics take as their second argument.
+        named_metrics: the metrics by their name in the results.
+        extra: further arguments of the metrics, arrays `(examples, ...)`.
+
+    Returns:
+        One score per metric; with fewer than two examples, the interval is NaN.
     """
     scores = []
-    for name, metric in names.items():
-        value = metric(labels, probabilities, *further)
-        low, high = _interval(metric, labels, probabilities, *further)
+    for name, metric in named_metrics.items():
+        value = metric(labels, probabilities, *extra)
+        low, high = _interval(metric, labels, probabilities, *extra)
         scores.append(Score(model, name, value, low, high))
     return scores
 
 
 def block_bootstrap_score(
-    model: str, metric: str, sums: np.ndarray, value: Callable[[np.ndarray], np.ndarray], length: int
+    model: str, metric: str, sums: np.ndarray, compute: Callable[[np.ndarray], np.ndarray], block_length: int
 ) -> Score:
-    """Scores a model by sums over days, with a 95 % interval by a circular block bootstrap (Politis & Romano, 1992): days
-    next to each other are no independent witnesses, nor are the series of one day.
+    """Scores a model with a 95 % interval from a circular block bootstrap over days (Politis & Romano, 1992).
+
+    Successive days are not independent, nor are the series of one day, so the bootstrap resamples blocks of whole days.
 
     Args:
-        model: name in the results.
-        metric: name in the results.
-        sums: whatever the metric is made of, summed over each day, in the order of the days `(days, parts)`.
-        value: from such sums over many days, `(..., parts)`, to the metric `(...)`.
-        length: days of a block. Of fewer than four blocks no interval is drawn: its ends are not numbers.
+        model: name of the model in the results.
+        metric: name of the metric in the results.
+        sums: the terms of the metric, summed over each day, float `(days, terms)`, in chronological order.
+        compute: function from sums over many days, `(..., terms)`, to the metric `(...)`.
+        block_length: days per block, at least 1. With fewer than four blocks, the interval is NaN.
     """
     days = len(sums)
-    if days < FEWEST_BLOCKS * length:
-        return Score(model, metric, float(value(sums.sum(axis=0))), float("nan"), float("nan"))
-    draws = np.random.default_rng(0).integers(0, days, (RESAMPLES, -(-days // length)))
-    chosen = ((draws[..., None] + np.arange(length)) % days).reshape(RESAMPLES, -1)[:, :days]
-    values = value(sums[chosen].sum(axis=1))
+    value = float(compute(sums.sum(axis=0)))
+    if days < MIN_BLOCKS * block_length:
+        return Score(model, metric, value, float("nan"), float("nan"))
+    starts = np.random.default_rng(0).integers(0, days, (BOOTSTRAP_RESAMPLES, -(-days // block_length)))
+    resamples = ((starts[..., None] + np.arange(block_length)) % days).reshape(BOOTSTRAP_RESAMPLES, -1)[:, :days]
+    values = compute(sums[resamples].sum(axis=1))
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
-    return Score(model, metric, float(value(sums.sum(axis=0))), float(low), float(high))
+    return Score(model, metric, value, float(low), float(high))
 
 
 def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]:
-    """Chooses a factor for each model's logits so that softmax of their weighted sum predicts best.
+    """Finds the weight of each model's logits that minimizes the log loss of the softmax of their weighted sum.
 
-    Of one model that is temperature scaling (Guo et al., 2017), the factor being 1 / temperature; of several it is their
-    product of experts. Minimises the log loss, on the validation split.
+    For one model this is temperature scaling (Guo et al., 2017), and the weight is 1 / temperature. For several models it is a
+    weighted product of experts.
 
     Args:
-        logits: `(examples, classes)` of each model.
-        labels: class numbers `(examples,)`.
+        logits: for each model, float `(examples, classes)` on the validation split.
+        labels: class ids, int `(examples,)`.
 
     Returns:
-        Factors, one for each model, from 0.0025 to 7.4.
+        One weight per model, from 0.0025 to 7.4.
     """
     stacked = np.stack(logits)
 
-    def loss(logarithms: np.ndarray) -> float:
-        mixed = np.tensordot(np.exp(logarithms), stacked, axes=1)
+    def loss(log_weights: np.ndarray) -> float:
+        mixed = np.tensordot(np.exp(log_weights), stacked, axes=1)
         return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
 
     start = np.full(len(logits), -np.log(len(logits)))
-    found = minimize(loss, start, method="Nelder-Mead", bounds=[FACTORS] * len(logits), options={"maxiter": 2000})
-    return tuple(float(factor) for factor in np.exp(found.x))
+    bounds = [LOG_WEIGHT_RANGE] * len(logits)
+    result = minimize(loss, start, method="Nelder-Mead", bounds=bounds, options={"maxiter": 2000})
+    return tuple(float(weight) for weight in np.exp(result.x))
 
 
-def undo_temperature(probabilities: np.ndarray, factor: float) -> np.ndarray:
-    """Returns what softmax gave before the logits were multiplied by `factor`, `(examples, classes)`."""
-    return np.asarray(softmax(np.log(np.maximum(probabilities, 1e-30)) / factor, axis=1))
+def undo_temperature(probabilities: np.ndarray, weight: float) -> np.ndarray:
+    """Undoes temperature scaling.
+
+    Args:
+        probabilities: calibrated probabilities, float `(examples, classes)`.
+        weight: weight of the logits from `calibrate`, 1 / temperature.
+
+    Returns:
+        Probabilities at temperature 1, float `(examples, classes)`.
+    """
+    return np.asarray(softmax(np.log(np.maximum(probabilities, 1e-30)) / weight, axis=1))
 
 
-def mix_probabilities(logits: list[np.ndarray], shares: tuple[float, ...]) -> np.ndarray:
-    """Returns softmax of the logits' weighted sum, `(examples, classes)`."""
-    return np.asarray(softmax(np.tensordot(np.asarray(shares), np.stack(logits), axes=1), axis=1))
+def mix_probabilities(logits: list[np.ndarray], weights: tuple[float, ...]) -> np.ndarray:
+    """Returns the softmax of the weighted sum of logits, float `(examples, classes)`.
+
+    Args:
+        logits: for each model, float `(examples, classes)`.
+        weights: one weight per model, from `calibrate`.
+    """
+    return np.asarray(softmax(np.tensordot(np.asarray(weights), np.stack(logits), axes=1), axis=1))
 
 
-def _interval(metric: Metric, *examples: np.ndarray) -> tuple[float, float]:
-    count = len(examples[0])
+def _interval(metric: Metric, *arrays: np.ndarray) -> tuple[float, float]:
+    """Returns the limits of the 95 % percentile bootstrap interval of a metric of arrays `(examples, ...)`."""
+    count = len(arrays[0])
     if count < 2:
         return float("nan"), float("nan")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DegenerateDataWarning)  # of the interval that we do not ask for
-        drawn = bootstrap(
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # about the interval of SciPy, which is not used
+        result = bootstrap(
             (np.arange(count),),
-            lambda chosen: metric(*(values[chosen] for values in examples)),
+            lambda indices: metric(*(values[indices] for values in arrays)),
             vectorized=False,
-            n_resamples=RESAMPLES,
+            n_resamples=BOOTSTRAP_RESAMPLES,
             method="percentile",
             rng=np.random.default_rng(0),
         )
-    values = drawn.bootstrap_distribution[np.isfinite(drawn.bootstrap_distribution)]
+    values = result.bootstrap_distribution[np.isfinite(result.bootstrap_distribution)]
     if not len(values):
         return float("nan"), float("nan")
     low, high = np.quantile(values, [0.025, 0.975])

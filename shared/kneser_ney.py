@@ -1,7 +1,8 @@
-"""Interpolated modified Kneser–Ney n-grams (Chen & Goodman, 1999, section 3): what an LSTM has to beat, and gains by.
+"""Interpolated modified Kneser–Ney n-grams (Chen & Goodman, 1999, section 3): a baseline for, and a partner of, an LSTM.
 
-An n-gram is known by the number of its first n - 1 words' n-gram and its last word, so that any length fits into 64
-bits. No context reaches over the end of a line, which also stands for the beginning of the next. All counts are kept.
+An n-gram is identified by the index of its first n - 1 tokens, an (n-1)-gram, and by its last token id, so that an n-gram of any
+length has a 64-bit key. A context never contains the end of a line, except as its first token: there it marks the beginning
+of the next line. All n-grams are kept, however rare.
 """
 
 from __future__ import annotations
@@ -11,132 +12,167 @@ from dataclasses import dataclass
 
 import numpy as np
 
-NONE = -1  # number of an n-gram that is not known, or reaches over the beginning of a line
+UNSEEN = -1
+"""Index of an n-gram that does not occur in training, or that would contain the end of a line after its first token."""
 
 
 @dataclass(frozen=True)
 class _Order:
-    """The n-grams of one length: `keys` sorted, and what is known of each, or of each context by its own number."""
+    """The n-grams of one length, and the distributions of their contexts.
+
+    A context is the (n-1)-gram before the last token.
+    """
 
     keys: np.ndarray
+    """Context index x vocabulary size + token id of each n-gram, int64 `(n-grams,)`, sorted."""
     discounted: np.ndarray
-    """What is left of an n-gram's share of its context, after discounting, `(n-grams,)`."""
+    """Probability of the last token of each n-gram given its context, after discounting, float64 `(n-grams,)`."""
     backoff: np.ndarray
-    """What the context leaves to the shorter n-grams, `(contexts,)`; 1 where it was never followed."""
+    """Weight of the shorter n-grams after each context, float64 `(contexts,)`; 1 if training has nothing after the context."""
 
 
 class KneserNey:
-    """Learns from one stream of word numbers, and tells the probability of each word of another.
+    """Learns n-gram probabilities from one stream of token ids.
 
     Args:
-        stream: integers `(words,)`, in which `end` parts the lines; the first is `end`.
-        size: of the vocabulary; numbers are below it.
-        end: number of the end of a line.
-        order: words of the longest n-gram, context included.
-        never: number of a word that never comes, such as padding; it gets nothing.
+        stream: token ids, int `(tokens,)`, with `end_id` between the lines; the first one is `end_id`.
+        vocabulary_size: number of token ids; each id is in [0, vocabulary_size).
+        end_id: token id of the end of a line.
+        order: number of tokens in the longest n-gram, the predicted token included, at least 1.
+        excluded_id: token id that never occurs, such as padding; its probability is 0.
     """
 
-    def __init__(self, stream: np.ndarray, size: int, end: int, order: int = 5, never: int = 0) -> None:
-        self.size, self.end, self.order, self.never = size, end, order, never
-        self._tables: list[np.ndarray] = []  # sorted keys of each length
-        ids = self._numbered(stream, learn=True)
-        self.orders = [self._order(n, stream, ids) for n in range(1, order + 1)]
+    def __init__(
+        self, stream: np.ndarray, vocabulary_size: int, end_id: int, order: int = 5, excluded_id: int = 0
+    ) -> None:
+        self.vocabulary_size, self.end_id, self.order, self.excluded_id = vocabulary_size, end_id, order, excluded_id
+        self._tables: list[np.ndarray] = []  # sorted keys of the n-grams of each length, from 1 on
+        indices = self._ngram_indices(stream, learn=True)
+        self.orders = [self._estimate_order(n, stream, indices) for n in range(1, order + 1)]
 
     def probabilities(self, stream: np.ndarray) -> np.ndarray:
-        """Returns the probability of each word of a stream but the first, given those before it, float64 `(words - 1,)`."""
-        ids = self._numbered(stream, learn=False)
-        found = np.full(len(stream), 1.0 / (self.size - 1))
-        for n, level in enumerate(self.orders, 1):
-            context = np.zeros(len(stream), np.int64) if n == 1 else np.r_[NONE, ids[n - 1][:-1]]
-            context = np.where(self._may_follow(stream, n), context, NONE)
-            known = context != NONE
-            backoff = np.where(known, level.backoff[np.where(known, context, 0)], 1.0)
-            mine = ids[n] != NONE
-            share = np.where(mine, level.discounted[np.where(mine, ids[n], 0)], 0.0)
-            found = share + backoff * found
-        return found[1:]
+        """Returns the probability of each token of a stream given the tokens before it.
 
-    def distributions(self, stream: np.ndarray, part: int = 256) -> Iterator[np.ndarray]:
-        """Yields the probabilities of all words after each word of a stream but the last, float64 `(part, size)` at a time."""
-        ids = self._numbered(stream, learn=False)
-        first = self._filled(0, self.orders[0].backoff[0] * np.full(self.size, 1.0 / (self.size - 1)), 1)
-        first[self.never] = 0.0
-        for start in range(0, len(stream) - 1, part):
-            rows = np.arange(start, min(start + part, len(stream) - 1))
-            found = np.tile(first, (len(rows), 1))
-            for row, place in zip(found, rows, strict=True):
+        Args:
+            stream: token ids, int `(tokens,)`; the first one is context only.
+
+        Returns:
+            float64 array `(tokens - 1,)`, in [0, 1].
+        """
+        indices = self._ngram_indices(stream, learn=False)
+        result = np.full(len(stream), 1.0 / (self.vocabulary_size - 1))
+        for n, level in enumerate(self.orders, 1):
+            context = np.zeros(len(stream), np.int64) if n == 1 else np.r_[UNSEEN, indices[n - 1][:-1]]
+            context = np.where(self._is_within_line(stream, n), context, UNSEEN)
+            has_context = context != UNSEEN
+            backoff = np.where(has_context, level.backoff[np.where(has_context, context, 0)], 1.0)
+            is_seen = indices[n] != UNSEEN
+            discounted = np.where(is_seen, level.discounted[np.where(is_seen, indices[n], 0)], 0.0)
+            result = discounted + backoff * result
+        return result[1:]
+
+    def distributions(self, stream: np.ndarray, chunk_size: int = 256) -> Iterator[np.ndarray]:
+        """Yields the probabilities of all tokens of the vocabulary after each position of a stream but the last.
+
+        Args:
+            stream: token ids, int `(tokens,)`.
+            chunk_size: positions per yielded array, at least 1; the last array may have fewer.
+
+        Yields:
+            float64 arrays `(positions, vocabulary_size)`; each row sums to 1.
+        """
+        indices = self._ngram_indices(stream, learn=False)
+        uniform = np.full(self.vocabulary_size, 1.0 / (self.vocabulary_size - 1))
+        unigram = self._add_discounted(0, self.orders[0].backoff[0] * uniform, 1)
+        unigram[self.excluded_id] = 0.0
+        for start in range(0, len(stream) - 1, chunk_size):
+            positions = np.arange(start, min(start + chunk_size, len(stream) - 1))
+            rows = np.tile(unigram, (len(positions), 1))
+            for row, position in zip(rows, positions, strict=True):
                 for n in range(2, self.order + 1):
-                    context = ids[n - 1][place]
-                    if context == NONE or (n > 2 and stream[place] == self.end):
+                    context = indices[n - 1][position]
+                    if context == UNSEEN or (n > 2 and stream[position] == self.end_id):
                         break
                     row *= self.orders[n - 1].backoff[context]
-                    self._filled(context, row, n)
-            yield found
+                    self._add_discounted(context, row, n)
+            yield rows
 
-    def _filled(self, context: int, row: np.ndarray, n: int) -> np.ndarray:
-        """Adds to a row what the n-grams of a context have by themselves."""
+    def _add_discounted(self, context: int, row: np.ndarray, n: int) -> np.ndarray:
+        """Adds the discounted probabilities of the n-grams of a context to a row `(vocabulary_size,)`, in place."""
         level = self.orders[n - 1]
-        begin, end = np.searchsorted(level.keys, [context * self.size, (context + 1) * self.size])
-        row[level.keys[begin:end] - context * self.size] += level.discounted[begin:end]
+        first, last = np.searchsorted(
+            level.keys, [context * self.vocabulary_size, (context + 1) * self.vocabulary_size]
+        )
+        row[level.keys[first:last] - context * self.vocabulary_size] += level.discounted[first:last]
         return row
 
-    def _numbered(self, stream: np.ndarray, learn: bool) -> list[np.ndarray]:
-        """Returns, for each length from 0 on, the number of the n-gram that ends at each word."""
-        ids = [np.zeros(len(stream), np.int64)]
+    def _ngram_indices(self, stream: np.ndarray, learn: bool) -> list[np.ndarray]:
+        """Returns, for each length n from 0 on, the index of the n-gram that ends at each token, `UNSEEN` for none.
+
+        With `learn`, first adds the n-grams of the stream to the tables.
+        """
+        indices = [np.zeros(len(stream), np.int64)]
         for n in range(1, self.order + 1):
-            before = np.zeros(len(stream), np.int64) if n == 1 else np.r_[NONE, ids[n - 1][:-1]]
-            fine = (before != NONE) & self._may_follow(stream, n)
-            keys = np.where(fine, before * self.size + stream, NONE)
+            context = np.zeros(len(stream), np.int64) if n == 1 else np.r_[UNSEEN, indices[n - 1][:-1]]
+            is_valid = (context != UNSEEN) & self._is_within_line(stream, n)
+            keys = np.where(is_valid, context * self.vocabulary_size + stream, UNSEEN)
             if learn:
-                self._tables.append(np.unique(keys[fine]))
+                self._tables.append(np.unique(keys[is_valid]))
             table = self._tables[n - 1]
-            place = np.minimum(np.searchsorted(table, keys), max(0, len(table) - 1))
-            hit = fine & (table[place] == keys) if len(table) else np.zeros(len(stream), bool)
-            ids.append(np.where(hit, place, NONE))
-        return ids
+            index = np.minimum(np.searchsorted(table, keys), max(0, len(table) - 1))
+            is_seen = is_valid & (table[index] == keys) if len(table) else np.zeros(len(stream), bool)
+            indices.append(np.where(is_seen, index, UNSEEN))
+        return indices
 
-    def _may_follow(self, stream: np.ndarray, n: int) -> np.ndarray:
-        """Tells where an n-gram may end: no line ends inside it. Its first word may be the beginning of a line."""
-        fine = np.arange(len(stream)) >= n - 1
-        for back in range(1, n - 1):
-            fine &= np.r_[np.zeros(back, bool), stream[:-back] != self.end]
-        return fine
+    def _is_within_line(self, stream: np.ndarray, n: int) -> np.ndarray:
+        """Returns where an n-gram may end, bool `(tokens,)`: no line ends between its first and its last token.
 
-    def _order(self, n: int, stream: np.ndarray, ids: list[np.ndarray]) -> _Order:
-        counts = self._counts(n, stream, ids)
+        Its first token may be the end of a line, which marks the beginning of the next line.
+        """
+        result = np.arange(len(stream)) >= n - 1
+        for distance in range(1, n - 1):
+            result &= np.r_[np.zeros(distance, bool), stream[:-distance] != self.end_id]
+        return result
+
+    def _estimate_order(self, n: int, stream: np.ndarray, indices: list[np.ndarray]) -> _Order:
+        counts = self._counts(n, stream, indices)
         keys = self._tables[n - 1]
-        context = keys // self.size
-        discount = self._discounts(counts)
+        context = keys // self.vocabulary_size
+        discounts = self._discounts(counts)
         if n == 1:
-            counts = np.where(keys == self.never, 0, counts)
-        taken = discount[np.minimum(counts, 3)]
+            counts = np.where(keys == self.excluded_id, 0, counts)
+        discount = discounts[np.minimum(counts, 3)]
         contexts = 1 if n == 1 else len(self._tables[n - 2])
         total = np.maximum(np.bincount(context, counts, contexts), 1e-12)
-        left = np.bincount(context, taken, contexts) / total
-        left = np.where(np.bincount(context, minlength=contexts) > 0, left, 1.0)
-        return _Order(keys, (counts - taken) / total[context], left)
+        backoff = np.bincount(context, discount, contexts) / total
+        backoff = np.where(np.bincount(context, minlength=contexts) > 0, backoff, 1.0)
+        return _Order(keys, (counts - discount) / total[context], backoff)
 
-    def _counts(self, n: int, stream: np.ndarray, ids: list[np.ndarray]) -> np.ndarray:
-        """Returns how often each n-gram came, if it is of the longest or begins a line; else after how many words it came."""
-        kinds = len(self._tables[n - 1])
-        mine = ids[n] != NONE
-        often = np.bincount(ids[n][mine], minlength=kinds)
+    def _counts(self, n: int, stream: np.ndarray, indices: list[np.ndarray]) -> np.ndarray:
+        """Returns the count of each n-gram, int `(n-grams,)`.
+
+        An n-gram of the highest order, or at the beginning of a line, counts its occurrences; any other n-gram counts the
+        different tokens that occur before it (the continuation count of Kneser–Ney).
+        """
+        size = len(self._tables[n - 1])
+        is_seen = indices[n] != UNSEEN
+        occurrences = np.bincount(indices[n][is_seen], minlength=size)
         if n == self.order:
-            return often
-        longer = ids[n + 1]
-        ends = np.flatnonzero(longer != NONE)
+            return occurrences
+        longer = indices[n + 1]
+        ends = np.flatnonzero(longer != UNSEEN)
         _, first = np.unique(longer[ends], return_index=True)
-        after = np.bincount(ids[n][ends[first]], minlength=kinds)
-        begins = np.zeros(kinds, bool)
+        continuations = np.bincount(indices[n][ends[first]], minlength=size)
+        begins_line = np.zeros(size, bool)
         if n > 1:
-            places = np.flatnonzero(mine)
-            begins[ids[n][places[stream[places - n + 1] == self.end]]] = True
-        return np.where(begins | (after == 0), often, after)
+            positions = np.flatnonzero(is_seen)
+            begins_line[indices[n][positions[stream[positions - n + 1] == self.end_id]]] = True
+        return np.where(begins_line | (continuations == 0), occurrences, continuations)
 
     @staticmethod
     def _discounts(counts: np.ndarray) -> np.ndarray:
-        """Returns what is taken from n-grams of count 0, 1, 2, and 3 or more."""
-        few = [max(1, int(np.sum(counts == k))) for k in (1, 2, 3, 4)]
-        share = few[0] / (few[0] + 2 * few[1])
-        taken = [k - (k + 1) * share * few[k] / few[k - 1] for k in (1, 2, 3)]
-        return np.array([0.0, *(float(np.clip(value, 0.0, k)) for k, value in enumerate(taken, 1))])
+        """Returns the discount of the counts 0, 1, 2, and 3 or more (Chen & Goodman, 1999, section 3)."""
+        frequencies = [max(1, int(np.sum(counts == k))) for k in (1, 2, 3, 4)]  # number of n-grams with the count k
+        ratio = frequencies[0] / (frequencies[0] + 2 * frequencies[1])
+        discounts = [k - (k + 1) * ratio * frequencies[k] / frequencies[k - 1] for k in (1, 2, 3)]
+        return np.array([0.0, *(float(np.clip(value, 0.0, k)) for k, value in enumerate(discounts, 1))])

@@ -1,7 +1,8 @@
-"""One stack of stock LSTM layers, used three ways from the same weights: whole sequence, last state, one step.
+"""A stack of Keras LSTM layers that runs over a whole sequence, to its last output, or one step at a time, with the same weights.
 
-Only `keras.layers` and `keras.ops` are used, so a model built here trains on every Keras backend and opens with plain
-`keras.models.load_model`. The recurrence is Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al. (2000):
+The stack uses only `keras.layers` and `keras.ops`, so its models train on every Keras backend and open with
+`keras.models.load_model` alone. The recurrence is that of Hochreiter & Schmidhuber (1997) with the forget gate of Gers et al.
+(2000):
 
     i, f, g, o = split(x W + h U + b)        h' = sigmoid(o) tanh(c')        c' = sigmoid(f) c + sigmoid(i) tanh(g)
 """
@@ -21,21 +22,21 @@ State = tuple[Tensor, Tensor]  # hidden and cell state, each (batch, units)
 
 
 class LSTMStack:
-    """Layers of LSTM with normalisation, residual connections and dropout between them.
+    """LSTM layers with layer normalization, residual connections and dropout.
 
-    Build one, then call `sequence`, `last` or `step` in as many functional models as needed: all share the weights.
+    Build one stack, then call `sequence`, `last` or `step` in any number of functional models: they all share the weights.
 
     Example:
 
         stack = LSTMStack(LSTMConfig(units=(64, 64)))
         x = keras.Input((None, 16))
-        whole = keras.Model(x, stack.sequence(x))
+        sequence_model = keras.Model(x, stack.sequence(x))
         x_t, states = keras.Input((16,)), stack.state_inputs()
-        stepwise = keras.Model([x_t, *states], stack.step(x_t, stack.pair_states(states)))
+        step_model = keras.Model([x_t, *states], stack.step(x_t, stack.pair_states(states)))
 
     Args:
-        config: sizes and regularisation.
-        name: prefix of the layers' names.
+        config: number of units of each layer, and regularization.
+        name: prefix of the layer names.
     """
 
     def __init__(self, config: LSTMConfig, name: str = "lstm") -> None:
@@ -56,27 +57,30 @@ class LSTMStack:
 
     @property
     def output_size(self) -> int:
-        """Width of the last axis of the stack's output."""
+        """Size of the last axis of the output: the units of the last layer, doubled if the stack is bidirectional."""
         return self.config.units[-1] * (2 if self.config.bidirectional else 1)
 
     def sequence(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Runs over whole sequences.
+        """Runs the stack over whole sequences.
 
         Args:
             inputs: float tensor `(batch, time, features)`.
-            mask: boolean tensor `(batch, time)`, True at real steps. Pad on the right: only then do padding and
-                batch mates change nothing.
+            mask: boolean tensor `(batch, time)`, True at valid time steps; None if all are valid. Pad on the right: only then
+                is the output of a sequence independent of its padding and of the rest of the batch.
 
         Returns:
-            Float tensor `(batch, time, output_size)`; its values at padded steps mean nothing.
+            Float tensor `(batch, time, output_size)`; its values at padded steps are undefined.
         """
         return self._run(inputs, None, mask)[0]
 
     def last(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Summarises each sequence by the output at its last real step `(batch, output_size)`.
+        """Returns the output at the last valid time step of each sequence, float `(batch, output_size)`.
 
-        Of a bidirectional stack the backward half comes from the first step, where it has read everything.
-        Arguments as for `sequence`.
+        The backward half of a bidirectional stack is taken from the first time step, where it has read the whole sequence.
+
+        Args:
+            inputs: as for `sequence`.
+            mask: as for `sequence`; each row needs at least one valid time step.
         """
         outputs = self.sequence(inputs, mask=mask)  # (batch, time, output_size)
         final = outputs[:, -1] if mask is None else gather_last_step(outputs, mask)
@@ -88,55 +92,59 @@ class LSTMStack:
     def sequence_with_states(
         self, inputs: Tensor, states: Sequence[State] | None = None, mask: Tensor | None = None
     ) -> tuple[Tensor, list[State]]:
-        """Runs over whole sequences from given states, and returns the states after the last real step too.
+        """Runs the stack over sequences from initial states.
 
         Args:
             inputs: float tensor `(batch, time, features)`.
-            states: a pair (hidden, cell) of `(batch, units)` for each layer; zeros when left out.
+            states: initial states, a pair (hidden, cell) of `(batch, units)` for each layer; zeros if None.
             mask: as for `sequence`.
 
+        Returns:
+            The output `(batch, time, output_size)`, and the states after the last valid time step, in the form of `states`.
+
         Raises:
-            ValueError: the stack is bidirectional, which has no place to take up from.
+            ValueError: the stack is bidirectional; it has no state between two parts of a sequence.
         """
-        self._require_causal("take up from states")
+        self._require_causal("start from states")
         return self._run(inputs, states, mask)
 
     def _run(self, inputs: Tensor, states: Sequence[State] | None, mask: Tensor | None) -> tuple[Tensor, list[State]]:
-        after: list[State] = []
+        final_states: list[State] = []
         hidden = inputs
         for k, layer in enumerate(self.recurrent):
             outputs, *last = layer(hidden, mask=mask, initial_state=None if states is None else list(states[k]))
-            after.append((last[0], last[1]))
-            hidden = self._between(k, outputs, hidden)
-        return hidden, after
+            final_states.append((last[0], last[1]))
+            hidden = self._connect(k, outputs, hidden)
+        return hidden, final_states
 
     def step(self, inputs: Tensor, states: Sequence[State]) -> tuple[Tensor, list[State]]:
-        """Advances by one time step at constant cost; repeated, it equals `sequence`. For inference: the recurrent
-        dropout of training, one mask for a whole sequence, has no meaning here and is left out.
+        """Runs the stack for one time step, at constant cost. Repeated calls give the same outputs as `sequence`.
+
+        It is for inference: the cells run without recurrent dropout, which uses one mask for a whole sequence in training.
 
         Args:
             inputs: float tensor `(batch, features)`.
-            states: a pair (hidden, cell) of `(batch, units)` for each layer, zeros at the start of a sequence.
+            states: a pair (hidden, cell) of `(batch, units)` for each layer; zeros at the start of a sequence.
 
         Returns:
-            The output `(batch, output_size)` and the states to hand to the next call.
+            The output `(batch, output_size)`, and the states for the next call, in the form of `states`.
 
         Raises:
             ValueError: the stack is bidirectional.
         """
         self._require_causal("run step by step")
-        after: list[State] = []
+        next_states: list[State] = []
         hidden = inputs
         for k, layer in enumerate(self.recurrent):
             if not layer.built:
                 layer.build((None, None, hidden.shape[-1]))
             outputs, (h, c) = layer.cell(hidden, list(states[k]), training=False)
-            after.append((h, c))
-            hidden = self._between(k, outputs, hidden)
-        return hidden, after
+            next_states.append((h, c))
+            hidden = self._connect(k, outputs, hidden)
+        return hidden, next_states
 
     def state_inputs(self) -> list[Tensor]:
-        """Returns symbolic inputs for `step`: hidden, then cell state of each layer, each `(batch, units)`.
+        """Returns symbolic inputs for `step`: for each layer the hidden state, then the cell state, each `(batch, units)`.
 
         Raises:
             ValueError: the stack is bidirectional.
@@ -148,20 +156,20 @@ class LSTMStack:
             for part in ("hidden", "cell")
         ]
 
-    def unpack_states(self, memory: Tensor) -> list[State]:
-        """Returns the states that `packed` has laid side by side, of `(batch, 2 x all units)`."""
+    def unpack_states(self, packed: Tensor) -> list[State]:
+        """Splits the result of `pack_states`, `(batch, 2 x total units)`, into a pair (hidden, cell) for each layer."""
         sizes = [units for units in self.config.units for _ in range(2)]
         ends = [sum(sizes[: k + 1]) for k in range(len(sizes))]
-        return self.pair_states([memory[:, end - size : end] for end, size in zip(ends, sizes, strict=True)])
+        return self.pair_states([packed[:, end - size : end] for end, size in zip(ends, sizes, strict=True)])
 
     @staticmethod
     def pack_states(states: Sequence[State]) -> Tensor:
-        """Lays hidden and cell state of each layer side by side, `(batch, 2 x all units)`."""
+        """Concatenates the hidden and cell states of all layers to one tensor `(batch, 2 x total units)`."""
         return ops.concatenate([value for pair in states for value in pair], axis=-1)
 
     @staticmethod
     def pair_states(flat: Sequence[Tensor]) -> list[State]:
-        """Groups hidden, cell, hidden, cell … (as `state_inputs` returns them) into a pair for each layer."""
+        """Groups hidden, cell, hidden, cell … (in the order of `state_inputs`) into a pair (hidden, cell) for each layer."""
         return [(flat[k], flat[k + 1]) for k in range(0, len(flat), 2)]
 
     def _recurrent_layer(self, units: int, name: str) -> keras.layers.Layer:
@@ -172,11 +180,11 @@ class LSTMStack:
             recurrent_dropout=self.config.recurrent_dropout,
             name=name,
         )
-        layer.cell.name = f"{name}_step"  # `step` calls the cells by themselves, and a model needs distinct names
+        layer.cell.name = f"{name}_step"  # `step` calls the cells directly, and the layer names of a model must differ
         return keras.layers.Bidirectional(layer, name=name) if self.config.bidirectional else layer
 
-    def _between(self, k: int, outputs: Tensor, inputs: Tensor) -> Tensor:
-        """What stands between layer k and the next: residual, normalisation, dropout."""
+    def _connect(self, k: int, outputs: Tensor, inputs: Tensor) -> Tensor:
+        """Applies what follows layer k: residual connection, layer normalization, dropout."""
         if self.config.residual and k > 0:
             outputs = outputs + inputs
         normalization, dropout = self.normalization[k], self.dropout[k]
@@ -184,33 +192,42 @@ class LSTMStack:
             outputs = normalization(outputs)
         return outputs if dropout is None else dropout(outputs)
 
-    def _require_causal(self, what: str) -> None:
+    def _require_causal(self, action: str) -> None:
         if self.config.bidirectional:
             raise ValueError(
-                f"A bidirectional stack cannot {what}: it needs the whole sequence. Use bidirectional=False."
+                f"A bidirectional stack cannot {action}: it needs the whole sequence. Use bidirectional=False."
             )
 
 
 def masked_mean(sequence: Tensor, mask: Tensor) -> Tensor:
-    """Averages `(batch, time, features)` over the steps where `mask` `(batch, time)` is True; each row needs one."""
+    """Returns the mean over the valid time steps, float `(batch, features)`.
+
+    Args:
+        sequence: float `(batch, time, features)`.
+        mask: boolean `(batch, time)`, True at valid time steps; each row needs at least one.
+    """
     weight = ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
     return ops.sum(sequence * weight, axis=1) / ops.sum(weight, axis=1)
 
 
 def masked_max(sequence: Tensor, mask: Tensor) -> Tensor:
-    """Maximum of `(batch, time, features)` over the steps where `mask` `(batch, time)` is True.
+    """Returns the maximum over the valid time steps, float `(batch, features)`.
 
-    `GlobalMaxPooling1D` drops the mask, so padding would count. LSTM outputs without residual connections lie in
-    (-1, 1); lowering padded steps by 1e4 keeps them out, in half precision too.
+    `GlobalMaxPooling1D` ignores the mask, so padding would count. The values should be well below 5,000 in magnitude, as LSTM
+    outputs are: padded steps are lowered by 1e4, which half precision can represent.
+
+    Args:
+        sequence: float `(batch, time, features)`.
+        mask: boolean `(batch, time)`, True at valid time steps; each row needs at least one.
     """
     weight = ops.expand_dims(ops.cast(mask, sequence.dtype), -1)
     return ops.max(sequence - (1.0 - weight) * 1e4, axis=1)
 
 
 def disable_cudnn(model: keras.Model) -> None:
-    """Makes every LSTM of `model` use the portable kernel, so that an export runs where there is no GPU.
+    """Makes every LSTM layer of `model` use the portable kernel, so that an exported model also runs without a GPU.
 
-    `use_cudnn` is no part of a layer's configuration, so a loaded model has lost it: it is set on the live layers.
+    A saved model does not include `use_cudnn`, so this function sets it on the layers in memory: call it again after loading.
     """
     for layer in model._flatten_layers(include_self=False, recursive=True):
         if isinstance(layer, keras.layers.LSTM):
@@ -218,7 +235,12 @@ def disable_cudnn(model: keras.Model) -> None:
 
 
 def gather_last_step(outputs: Tensor, mask: Tensor) -> Tensor:
-    """Picks `outputs` `(batch, time, features)` at the last True of a right-padded `mask` `(batch, time)`."""
-    real = ops.cast(mask, outputs.dtype)
-    following = ops.pad(real, [[0, 0], [0, 1]])[:, 1:]
-    return ops.sum(outputs * ops.expand_dims(real - following, -1), axis=1)
+    """Returns the outputs at the last valid time step, `(batch, features)`.
+
+    Args:
+        outputs: float `(batch, time, features)`; the values at padded steps must be finite.
+        mask: boolean `(batch, time)`, True at valid time steps; padding is on the right.
+    """
+    is_valid = ops.cast(mask, outputs.dtype)
+    next_is_valid = ops.pad(is_valid, [[0, 0], [0, 1]])[:, 1:]
+    return ops.sum(outputs * ops.expand_dims(is_valid - next_is_valid, -1), axis=1)

@@ -1,7 +1,7 @@
-"""`tf.data` pipelines and the splits before them.
+"""Random and chronological splits of a data set, and `tf.data` pipelines that feed training.
 
-The order of the data is a pure function of (seed, epoch): a run that is taken up again after an interruption sees the
-batches that the uninterrupted one would have seen.
+The order of the examples depends only on the seed and the epoch, so that a resumed run sees the same batches as an uninterrupted
+run.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-POOL = 50
-"""Batches whose sequences are sorted by length together, at most; of few batches an eighth, so that they differ by epoch."""
+MAX_POOL_BATCHES = 50
+"""Maximum number of batches whose examples are sorted by length together. A small data set uses an eighth of its batches, so that
+the batches still differ between epochs."""
 
 
 def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.ndarray:
-    """Chooses whole groups at random until they hold about `fraction` of the rows.
+    """Selects whole groups at random until they contain about `fraction` of the rows.
 
     Args:
-        groups: a group for each row, such as the film of a review; unique values make it a plain random split.
-        fraction: share of rows to choose, in (0, 1).
-        seed: makes the choice repeatable.
+        groups: the group of each row, such as the film of a review; different values for all rows give a random split.
+        fraction: fraction of the rows to select, in (0, 1).
+        seed: random seed; the same seed selects the same groups.
 
     Returns:
-        A boolean array `(rows,)`, True where the row was chosen; at least one group is chosen and one left.
+        Boolean array `(rows,)`, True where the row is selected; at least one group is selected and one is not.
 
     Raises:
         ValueError: there are fewer than two groups.
@@ -42,98 +43,132 @@ def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.n
 def split_by_time(
     times: Sequence[object], fraction: float, embargo: object | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts rows in two at one moment: what is earlier trains, what is later tests. Nothing is shuffled.
+    """Splits rows at one point in time: earlier rows for training, later rows for testing. Nothing is shuffled.
 
     Args:
-        times: a moment for each row, in any order.
-        fraction: share of rows on the later side, in (0, 1); rows of one moment stay on one side.
-        embargo: rows less than this before the cut are left out of the earlier side, since what they are to predict
-            lies beyond it (a number or a `pandas.Timedelta`, in the unit of `times`).
+        times: the time of each row, in any order: numbers or `pandas.Timestamp`.
+        fraction: fraction of the rows in the later part, in (0, 1); rows with the same time stay together.
+        embargo: minimum time between an earlier row and the split point (a number or a `pandas.Timedelta`), because the target
+            of an earlier row may lie that far in its future; rows that are closer are in neither part. None for no minimum.
 
     Returns:
-        Two boolean arrays `(rows,)`: earlier and later.
+        Two boolean arrays `(rows,)`: earlier and later rows.
 
     Raises:
-        ValueError: all rows are of one moment.
+        ValueError: all rows have the same time.
     """
     series = pd.Series(list(times))
-    moments = series.sort_values()
-    cut = moments.iloc[int(len(moments) * (1 - fraction))]
-    if cut == moments.iloc[0]:
-        later_moments = moments[moments > cut]
-        if later_moments.empty:
-            raise ValueError("Expected more than one moment to split by time. Received: one")
-        cut = later_moments.iloc[0]
-    later = (series >= cut).to_numpy()
-    limit = cut if embargo is None else cut - embargo
-    return (series < cut).to_numpy() & (series <= limit).to_numpy(), later
+    ordered = series.sort_values()
+    split_time = ordered.iloc[int(len(ordered) * (1 - fraction))]
+    if split_time == ordered.iloc[0]:
+        later_times = ordered[ordered > split_time]
+        if later_times.empty:
+            raise ValueError(f"Expected at least two different times to split. Received: only {split_time}")
+        split_time = later_times.iloc[0]
+    later = (series >= split_time).to_numpy()
+    limit = split_time if embargo is None else split_time - embargo
+    return (series < split_time).to_numpy() & (series <= limit).to_numpy(), later
 
 
 def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset:
-    """Slides a window over a series without copying it.
+    """Slides a window over a series, without copying the series.
 
     Args:
         values: array `(time, ...)`.
-        length: steps in a window, at least 1.
-        stride: steps between the starts of two windows, at least 1.
+        length: time steps per window, at least 1.
+        stride: time steps between the starts of two successive windows, at least 1.
 
     Returns:
-        A data set of tensors `(length, ...)`, earliest first; steps after the last whole window are left out.
+        Data set of tensors `(length, ...)`, earliest first; time steps after the last complete window are dropped.
 
     Raises:
-        ValueError: the series is shorter than one window.
+        ValueError: `length` or `stride` is less than 1, or the series is shorter than one window.
     """
     if length < 1 or stride < 1 or length > len(values):
         raise ValueError(
-            f"Expected 1 <= length <= {len(values)} (the series) and stride >= 1. Received: length={length}, stride={stride}"
+            f"Expected 1 <= length <= {len(values)}, the length of the series, and stride >= 1. "
+            f"Received: length={length}, stride={stride}"
         )
     series = tf.constant(values)
     starts = tf.data.Dataset.range(0, len(values) - length + 1, stride)
     return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def gather_padded(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Returns the values at `places`, 0 or "" at padding."""
-    empty = b"" if values.dtype == object else values.dtype.type(0)
-    return np.where(places >= 0, values[np.maximum(places, 0)], empty)
+def gather_padded(values: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Returns `values` at `indices`, with 0 at padding; b"" if the dtype is object.
+
+    Args:
+        values: array `(rows,)`.
+        indices: int array of any shape, -1 for padding.
+
+    Returns:
+        Array of the shape of `indices` and the dtype of `values`.
+    """
+    fill_value = b"" if values.dtype == object else values.dtype.type(0)
+    return np.where(indices >= 0, values[np.maximum(indices, 0)], fill_value)
 
 
 def padded_indices(starts: np.ndarray, lengths: np.ndarray, width: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Returns positions `(batch, width)`, -1 for padding on the right, and which are real."""
+    """Returns the indices of the rows of several ranges, padded on the right to one width.
+
+    Args:
+        starts: first index of each range, int `(batch,)`.
+        lengths: number of indices in each range, int `(batch,)`.
+        width: columns of the result; None for the maximum of `lengths`, at least 1.
+
+    Returns:
+        Indices, int `(batch, width)`, -1 for padding; and the mask, bool `(batch, width)`, False at padding.
+    """
     step = np.arange(width or lengths.max(initial=1))
-    real = step < lengths[:, None]
-    return np.where(real, starts[:, None] + step, -1), real
+    mask = step < lengths[:, None]
+    return np.where(mask, starts[:, None] + step, -1), mask
 
 
 def with_cardinality(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """Tells Keras how many batches there are; of a data set whose end surprises it, it warns."""
+    """Declares the number of batches of a data set, so that Keras does not warn when the data set ends.
+
+    Args:
+        batches: finite data set.
+        count: its number of batches.
+
+    Returns:
+        The data set, which raises an error if the number is wrong, with autotuning disabled.
+    """
     return disable_autotune(batches.apply(tf.data.experimental.assert_cardinality(count)))
 
 
 def disable_autotune(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Takes tf.data's automatic tuning away, which costs up to as much time again as it has run for: its thread sleeps twice as
-    long each time, and an iterator that ends (each validation, each `fit`) may wait until it wakes. `AUTOTUNE` is then as many
-    calls at once as there are cores."""
+    """Disables the automatic tuning of tf.data, which can double the time of a run.
+
+    The tuning thread sleeps twice as long each time, and an iterator that ends (after each validation and each `fit`) may have to
+    wait until the thread wakes. Without the tuning, `AUTOTUNE` means as many parallel calls as there are CPU cores.
+    """
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)
 
 
 def order_by_length(lengths: np.ndarray, batch_size: int, seed: tuple[int, ...]) -> np.ndarray:
-    """Returns the examples of an epoch, int64 `(examples,)`, of which each batch takes the next: sorted by length within pools
-    of `POOL` batches drawn at random, so that little is padded, and the batches shuffled.
+    """Returns a random order of the examples of an epoch in which each batch has examples of similar length.
+
+    The examples are sorted by length within random pools of at most `MAX_POOL_BATCHES` batches, so that batches need little
+    padding. Then the batches are shuffled.
 
     Args:
-        lengths: of the examples, `(examples,)`.
-        batch_size: examples in a batch.
-        seed: decides; another each epoch.
+        lengths: length of each example, int `(examples,)`.
+        batch_size: examples per batch, at least 1.
+        seed: random seed, different in each epoch, such as (seed, epoch).
+
+    Returns:
+        Indices of the examples, int64 `(examples,)`; each successive `batch_size` indices are one batch.
     """
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(lengths))
-    rest = len(order) % batch_size
-    last, order = order[:rest], order[rest:]  # any examples: a batch of the few longest would weigh too much
+    remainder = len(order) % batch_size
+    # The last, smaller batch gets random examples: if it had the longest ones, each would have too much weight in its gradient.
+    last, order = order[:remainder], order[remainder:]
     batches = -(-len(lengths) // batch_size)
-    pool = batch_size * min(POOL, max(1, batches // 8))
+    pool = batch_size * min(MAX_POOL_BATCHES, max(1, batches // 8))
     for start in range(0, len(order), pool):
         part = order[start : start + pool]
         order[start : start + pool] = part[np.argsort(lengths[part], kind="stable")]
@@ -142,32 +177,44 @@ def order_by_length(lengths: np.ndarray, batch_size: int, seed: tuple[int, ...])
 
 
 def bucket_boundaries(lengths: np.ndarray, buckets: int = 8) -> list[int]:
-    """Returns upper lengths (exclusive) that part the sequences into about equally full buckets."""
+    """Returns the upper bounds (exclusive) of the lengths in each bucket but the last; the buckets are about equally full.
+
+    Args:
+        lengths: length of each sequence, int `(sequences,)`.
+        buckets: maximum number of buckets; equal bounds are merged.
+    """
     quantiles = np.quantile(lengths, np.linspace(0, 1, buckets + 1)[1:-1])
     return sorted({int(q) + 1 for q in quantiles})
 
 
 def repeat_epochs(epoch: Callable[[tf.Tensor], tf.data.Dataset], first: int) -> tf.data.Dataset:
-    """Returns the batches of epoch `first`, then of the next, and so on.
+    """Returns the batches of epoch `first`, then those of the following epochs, without end.
 
     Args:
-        epoch: from an epoch's number, int64 and counted from 0, to its batches.
-        first: number of the first.
+        epoch: function from the index of an epoch, int64 and counted from 0, to its batches.
+        first: index of the first epoch.
     """
     return disable_autotune(tf.data.Dataset.range(first, np.iinfo(np.int32).max).flat_map(epoch).prefetch(2))
 
 
 class SequenceBatches:
-    """Batches of integer sequences of different lengths, sequences of like length together, padded on the right.
+    """Batches of labelled integer sequences, padded with 0 on the right; a batch has sequences of similar length.
+
+    A batch is `(int32 (batch, time), labels (batch, ...))`.
 
     Args:
-        sequences: one array `(length,)` of non-negative integers an example, length at least 1.
+        sequences: one array `(length,)` of non-negative integers per example, each with at least one time step.
         labels: array `(examples,)` or `(examples, ...)`.
-        batch_size: examples in a batch; the last of each bucket may hold fewer.
-        seed: with the epoch, decides the order.
-        crop: where set, training sees a random stretch of at most so many steps of each sequence, another each epoch.
-        replacement_rate: share of the steps that training sees as `replacement`, others each epoch, in [0, 1).
-        replacement_id: the number of the unknown word, or its like.
+        batch_size: examples per batch; the last batch of each bucket of lengths may have fewer.
+        seed: random seed; together with the epoch, it sets the order, the crops and the replacements.
+        crop_length: maximum number of time steps in training: a longer sequence is cropped at a random position, different in
+            each epoch. None for no crop.
+        replacement_rate: fraction of the time steps that training replaces with `replacement_id`, at positions that differ in
+            each epoch, in [0, 1).
+        replacement_id: replacement value, such as the token id of the unknown word.
+
+    Raises:
+        ValueError: there are no sequences, or one of them is empty.
     """
 
     def __init__(
@@ -176,38 +223,38 @@ class SequenceBatches:
         labels: np.ndarray,
         batch_size: int,
         seed: int = 0,
-        crop: int | None = None,
+        crop_length: int | None = None,
         replacement_rate: float = 0.0,
         replacement_id: int = 1,
     ) -> None:
         self.lengths = np.array([len(sequence) for sequence in sequences])
         if len(self.lengths) == 0 or self.lengths.min() < 1:
-            raise ValueError("Expected at least one sequence, each of at least one step.")
+            raise ValueError("Expected at least one sequence, and at least one time step in each sequence.")
         self.values = tf.RaggedTensor.from_row_lengths(np.concatenate(sequences).astype(np.int32), self.lengths)
         self.labels = tf.constant(labels)
         self.batch_size = batch_size
         self.seed = seed
-        self.crop = crop
+        self.crop_length = crop_length
         self.replacement_rate = replacement_rate
         self.replacement_id = replacement_id
-        self.boundaries = bucket_boundaries(np.minimum(self.lengths, crop or self.lengths.max()))
+        self.boundaries = bucket_boundaries(np.minimum(self.lengths, crop_length or self.lengths.max()))
 
     @property
     def steps(self) -> int:
-        """Batches in one epoch, the same in every epoch."""
-        effective = np.minimum(self.lengths, self.crop or self.lengths.max())
-        buckets = np.bincount(np.searchsorted(self.boundaries, effective, side="right"))
+        """Number of batches per epoch, the same in all epochs."""
+        cropped = np.minimum(self.lengths, self.crop_length or self.lengths.max())
+        buckets = np.bincount(np.searchsorted(self.boundaries, cropped, side="right"))
         return int(np.sum(-(-buckets // self.batch_size)))
 
     def evaluation_batches(self) -> tf.data.Dataset:
-        """Returns all examples, uncropped, shortest bucket first: for validation and prediction of a loss."""
+        """Returns each example once, shortest first, without crops and replacements: for validation."""
         indices = np.argsort(self.lengths, kind="stable")
         examples = tf.data.Dataset.from_tensor_slices(indices).map(self._example, num_parallel_calls=tf.data.AUTOTUNE)
         batches = examples.padded_batch(self.batch_size).cache()
         return with_cardinality(batches, -(-len(indices) // self.batch_size)).prefetch(2)
 
     def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
+        """Returns the shuffled batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
         return repeat_epochs(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
@@ -231,87 +278,100 @@ class SequenceBatches:
 
     def _training_example(self, index: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         sequence, label = self._example(index)
-        place = tf.stack(
-            [tf.reduce_sum(seed * [1_000_003, 1]), index]
-        )  # of the random numbers: (seed and epoch, example)
-        if self.crop is not None:
-            size = tf.minimum(tf.shape(sequence)[0], self.crop)
-            start = tf.random.stateless_uniform([], place, maxval=tf.shape(sequence)[0] - size + 1, dtype=tf.int32)
+        random_seed = tf.stack([tf.reduce_sum(seed * [1_000_003, 1]), index])  # from (seed, epoch) and the example
+        if self.crop_length is not None:
+            size = tf.minimum(tf.shape(sequence)[0], self.crop_length)
+            start = tf.random.stateless_uniform(
+                [], random_seed, maxval=tf.shape(sequence)[0] - size + 1, dtype=tf.int32
+            )
             sequence = sequence[start : start + size]
         if self.replacement_rate > 0:
-            chosen = tf.random.stateless_uniform(tf.shape(sequence), place + 1) < self.replacement_rate
-            sequence = tf.where(chosen, self.replacement_id, sequence)
+            is_replaced = tf.random.stateless_uniform(tf.shape(sequence), random_seed + 1) < self.replacement_rate
+            sequence = tf.where(is_replaced, self.replacement_id, sequence)
         return sequence, label
 
 
 class StreamBatches:
-    """Batches of stretches of one long stream, the sequences one after the other in another order each epoch.
+    """Batches of segments of one long stream: all sequences one after another, in a different order in each epoch.
+
+    A batch is `(int32 (batch, segment_length), zeros (batch,))`. Time steps after the last complete segment are dropped.
 
     Args:
-        sequences: one array `(length,)` of integers each.
-        batch_size: stretches in a batch.
-        length: steps in a stretch.
-        seed: with the epoch, decides the order.
+        sequences: integer arrays `(length,)`.
+        batch_size: segments per batch; the last batch of an epoch may have fewer.
+        segment_length: time steps per segment, at least 1.
+        seed: random seed; together with the epoch, it sets the order.
+
+    Raises:
+        ValueError: the sequences have fewer than `segment_length` time steps in total.
     """
 
-    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, length: int, seed: int = 0) -> None:
+    def __init__(self, sequences: Sequence[np.ndarray], batch_size: int, segment_length: int, seed: int = 0) -> None:
         self.sequences = list(sequences)
         self.batch_size = batch_size
-        self.length = length
+        self.segment_length = segment_length
         self.seed = seed
-        self.stretches = sum(map(len, sequences)) // length
-        if not self.stretches:
-            raise ValueError(f"Expected at least {length} steps in all. Received: {sum(map(len, sequences))}")
+        self.segments = sum(map(len, sequences)) // segment_length
+        if not self.segments:
+            raise ValueError(
+                f"Expected sequences with at least {segment_length} time steps in total. "
+                f"Received: {sum(map(len, sequences))}"
+            )
 
     @property
     def steps(self) -> int:
-        """Batches in one epoch, the same in every epoch."""
-        return -(-self.stretches // self.batch_size)
+        """Number of batches per epoch, the same in all epochs."""
+        return -(-self.segments // self.batch_size)
 
     def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns pairs of int32 `(batch, length)` and zeros `(batch,)` of epoch `first`, then of the next, without end."""
+        """Returns the batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
         return repeat_epochs(self._epoch, first)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        stretches = tf.ensure_shape(tf.numpy_function(self._cut, [epoch], tf.int32), [self.stretches, self.length])
-        batches = tf.data.Dataset.from_tensor_slices(stretches).batch(self.batch_size)
+        segments = tf.numpy_function(self._segments, [epoch], tf.int32)
+        segments = tf.ensure_shape(segments, [self.segments, self.segment_length])
+        batches = tf.data.Dataset.from_tensor_slices(segments).batch(self.batch_size)
         return batches.map(lambda batch: (batch, tf.zeros(tf.shape(batch)[0])))
 
-    def _cut(self, epoch: np.ndarray) -> np.ndarray:
+    def _segments(self, epoch: np.ndarray) -> np.ndarray:
+        """Returns the shuffled segments of an epoch, int32 `(segments, segment_length)`."""
         rng = np.random.default_rng((self.seed, int(epoch)))
         stream = np.concatenate([self.sequences[k] for k in rng.permutation(len(self.sequences))])
-        stretches = stream[: self.stretches * self.length].reshape(self.stretches, self.length)
-        return rng.permutation(stretches).astype(np.int32)
+        segments = stream[: self.segments * self.segment_length].reshape(self.segments, self.segment_length)
+        return rng.permutation(segments).astype(np.int32)
 
 
 class ContiguousBatches:
-    """Stretches of one long stream, in which a batch goes on, row for row, where the one before has ended.
+    """Batches of segments of one long stream, in which each row continues the same row of the previous batch.
 
-    A batch is `({"token_ids": int32 (batch, length + 1), "is_continued": float32 (batch,)}, zeros (batch,))`: the last number of
-    a stretch is the first of the next; `is_continued` is 0 at the beginning of an epoch, else 1.
+    A batch is `({"token_ids": int32 (batch, segment_length + 1), "is_continued": float32 (batch,)}, zeros (batch,))`. The last
+    token id of a segment is the first of the next one, so that each id is the target of the id before it. `is_continued` is 0 in
+    the first batch of an epoch, else 1.
 
     Args:
-        stream: integers `(steps,)`.
-        batch_size: rows, each a part of the stream.
-        length: steps in a stretch.
-        seed: with the epoch, decides where the rows begin; None leaves them where they are, for validation.
+        stream: token ids, int `(tokens,)`.
+        batch_size: rows per batch; each row covers one part of the stream.
+        segment_length: time steps per segment, at least 1.
+        seed: random seed; together with the epoch, it sets where in the stream the rows begin. With None, for validation, the
+            first row begins at the beginning of the stream.
 
     Raises:
         ValueError: the stream is too short for one batch.
     """
 
-    def __init__(self, stream: np.ndarray, batch_size: int, length: int, seed: int | None = 0) -> None:
+    def __init__(self, stream: np.ndarray, batch_size: int, segment_length: int, seed: int | None = 0) -> None:
         self.stream = np.asarray(stream, np.int32)
-        self.batch_size, self.length, self.seed = batch_size, length, seed
-        self.steps = (len(self.stream) - 1) // (batch_size * length)
-        """Batches in one epoch, the same in every epoch."""
+        self.batch_size, self.segment_length, self.seed = batch_size, segment_length, seed
+        self.steps = (len(self.stream) - 1) // (batch_size * segment_length)
+        """Number of batches per epoch, the same in all epochs."""
         if not self.steps:
             raise ValueError(
-                f"Expected a stream longer than batch_size x length = {batch_size} x {length}. Received: {len(self.stream)}"
+                f"Expected a stream longer than batch_size x segment_length = {batch_size} x {segment_length}. "
+                f"Received: {len(self.stream)}"
             )
 
     def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the batches of epoch `first` (counted from 0), then of the next, without end."""
+        """Returns the batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
         return repeat_epochs(self._epoch, first)
 
     def evaluation_batches(self) -> tf.data.Dataset:
@@ -320,20 +380,21 @@ class ContiguousBatches:
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
         rows = tf.numpy_function(self._rows, [epoch], tf.int32)
-        rows = tf.ensure_shape(rows, [self.batch_size, self.steps * self.length + 1])
+        rows = tf.ensure_shape(rows, [self.batch_size, self.steps * self.segment_length + 1])
 
         def batch(step: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-            start = step * self.length
-            part = tf.ensure_shape(rows[:, start : start + self.length + 1], [self.batch_size, self.length + 1])
+            start = step * self.segment_length
+            segment = rows[:, start : start + self.segment_length + 1]
+            segment = tf.ensure_shape(segment, [self.batch_size, self.segment_length + 1])
             is_continued = tf.fill([self.batch_size], tf.cast(step > 0, tf.float32))
-            return {"token_ids": part, "is_continued": is_continued}, tf.zeros(self.batch_size)
+            return {"token_ids": segment, "is_continued": is_continued}, tf.zeros(self.batch_size)
 
         return tf.data.Dataset.range(self.steps).map(batch, num_parallel_calls=tf.data.AUTOTUNE)
 
     def _rows(self, epoch: np.ndarray) -> np.ndarray:
-        """Returns the rows of an epoch, int32 `(batch, steps x length + 1)`; each begins where the one before has ended."""
-        each = self.steps * self.length
+        """Returns the rows of an epoch, int32 `(batch, steps x segment_length + 1)`; each begins where the previous one ends."""
+        row_length = self.steps * self.segment_length
         shift = 0 if self.seed is None else np.random.default_rng((self.seed, int(epoch))).integers(len(self.stream))
-        turned = np.roll(self.stream, -shift)
-        places = each * np.arange(self.batch_size)[:, None] + np.arange(each + 1)
-        return turned[places % len(turned)]
+        rotated = np.roll(self.stream, -shift)
+        indices = row_length * np.arange(self.batch_size)[:, None] + np.arange(row_length + 1)
+        return rotated[indices % len(rotated)]

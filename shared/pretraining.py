@@ -1,8 +1,8 @@
-"""Language-model pre-training of an LSTM on the training texts, before it learns the task (Dai & Le, 2015).
+"""Language-model pre-training of an LSTM stack on the training texts, before it is trained for a task (Dai & Le, 2015).
 
-The forward half of the stack learns to predict the next word, the backward half the one before, with a sampled softmax
-whose output vectors are the embedding itself (Press & Wolf, 2017). The weights of embedding and stack stay; the rest is
-thrown away.
+The forward half of the stack learns to predict the next word, the backward half the word before. The loss is a sampled
+softmax whose output vectors are those of the embedding layer (Press & Wolf, 2017). The trained weights of the embedding and the
+stack are kept; the other weights are discarded.
 """
 
 from __future__ import annotations
@@ -19,23 +19,24 @@ from shared.config import TrainingConfig
 from shared.pipelines import StreamBatches, with_cardinality
 from shared.sampled_softmax import SampledSoftmax
 
-NEGATIVES = 512
-"""Words drawn as wrong answers, the same for a whole batch."""
-STRETCH = 50
-"""Words in a row of a batch."""
-FIRST_WORD = 2
-"""Numbers below (padding, unknown) are no targets."""
+NEGATIVE_SAMPLES = 512
+"""Number of negative samples, shared by all words of a batch."""
+BPTT_LENGTH = 50
+"""Words per training segment: gradients flow back over at most this many time steps."""
+FIRST_WORD_ID = 2
+"""The smallest token id of a word; smaller ids (padding, unknown) are not targets."""
 
 
 class LanguageModel(keras.Model):
-    """From word numbers to the mean negative log likelihood of each row's words, in nats, by sampled softmax.
+    """Maps token ids to the mean negative log likelihood of each row's words, in nats, estimated by a sampled softmax.
 
     Args:
-        embedding: the `Embedding` layer, `(vocabulary_size, features)`; numbers are words by falling frequency.
-        sequence: model from `[vectors, mask]` to hidden states `(batch, time, units)`, of which with `bidirectional` the
-            first half has read what is before, the second half what is after.
-        bidirectional: whether there is a second half.
-        seed: of the words drawn.
+        embedding: an `Embedding` layer, `(vocabulary_size, features)`; its token ids are sorted by falling word frequency.
+        sequence: model from `[vectors, mask]` to hidden states `(batch, time, units)`. If `bidirectional`, the first half of
+            the units at a time step depends only on its word and earlier words, the second half only on its word and later
+            words, as in a bidirectional stack of one layer.
+        bidirectional: whether the hidden states have a backward half.
+        seed: random seed of the negative samples.
     """
 
     def __init__(self, embedding: keras.layers.Layer, sequence: keras.Model, bidirectional: bool, seed: int) -> None:
@@ -43,30 +44,40 @@ class LanguageModel(keras.Model):
         self.embedding = embedding
         self.sequence = sequence
         self.vocabulary_size = embedding.input_dim
-        self.softmax = SampledSoftmax(self.vocabulary_size, NEGATIVES, seed)
+        self.softmax = SampledSoftmax(self.vocabulary_size, NEGATIVE_SAMPLES, seed)
         self.dropout = keras.layers.Dropout(0.1)
         count = 2 if bidirectional else 1
         self.projections = [keras.layers.Dense(embedding.output_dim, name=f"projection_{k}") for k in range(count)]
-        for projection in self.projections:  # now, since an optimizer wants every weight from the start
+        for projection in self.projections:  # built here because the optimizer needs all weights before the first step
             projection.build((None, None, sequence.output_shape[-1] // count))
         self.bias = self.add_weight(shape=(self.vocabulary_size,), initializer="zeros", name="word_bias")
 
-    def call(self, numbers: Any, training: bool = False) -> Any:
-        """From int32 `(batch, time)` without padding to float32 `(batch,)`."""
-        numbers = ops.where(numbers < self.vocabulary_size, numbers, FIRST_WORD - 1)
-        vectors = self.dropout(self.embedding(numbers), training=training)
-        hidden = self.sequence([vectors, ops.ones_like(numbers, dtype="bool")], training=training)
+    def call(self, token_ids: Any, training: bool = False) -> Any:
+        """Returns the mean loss of each row, float32 `(batch,)`, in nats per word.
+
+        Args:
+            token_ids: int32 `(batch, time)` without padding; an id of at least `vocabulary_size` counts as unknown.
+            training: whether dropout is active.
+        """
+        token_ids = ops.where(token_ids < self.vocabulary_size, token_ids, FIRST_WORD_ID - 1)
+        vectors = self.dropout(self.embedding(token_ids), training=training)
+        hidden = self.sequence([vectors, ops.ones_like(token_ids, dtype="bool")], training=training)
         halves = ops.split(hidden, len(self.projections), axis=-1)
-        losses = self._row_losses(self.projections[0](halves[0][:, :-1]), numbers[:, 1:])
+        losses = self._row_losses(self.projections[0](halves[0][:, :-1]), token_ids[:, 1:])
         if len(halves) == 2:
-            losses = (losses + self._row_losses(self.projections[1](halves[1][:, 1:]), numbers[:, :-1])) / 2
+            losses = (losses + self._row_losses(self.projections[1](halves[1][:, 1:]), token_ids[:, :-1])) / 2
         return losses
 
     def _row_losses(self, hidden: Any, targets: Any) -> Any:
-        """Returns each row's mean loss `(batch,)` of hidden states `(batch, time, features)` by `targets` `(batch, time)`."""
+        """Returns the mean loss of each row `(batch,)`.
+
+        Args:
+            hidden: `(batch, time, features)`.
+            targets: token ids to predict from them, `(batch, time)`; ids below `FIRST_WORD_ID` do not count.
+        """
         losses = self.softmax.losses(hidden, targets, self.embedding.embeddings, self.bias)
-        real = ops.cast(targets >= FIRST_WORD, "float32")
-        return ops.sum(losses * real, axis=1) / ops.maximum(ops.sum(real, axis=1), 1.0)
+        weight = ops.cast(targets >= FIRST_WORD_ID, "float32")
+        return ops.sum(losses * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1.0)
 
 
 def pretrain(
@@ -77,17 +88,24 @@ def pretrain(
     config: TrainingConfig,
     folder: Path,
 ) -> training.History:
-    """Trains `embedding` and `sequence` in place as a language model of training texts, watched on validation texts.
+    """Trains `embedding` and `sequence` in place as a language model.
 
     Args:
         embedding: as for `LanguageModel`.
         sequence: as for `LanguageModel`.
         bidirectional: as for `LanguageModel`.
-        texts: word numbers `(length,)` of each training and of each validation text.
+        texts: token ids `(length,)` of each training text, and of each validation text; early stopping uses the latter.
         config: settings of this training.
-        folder: for its logs and checkpoints.
+        folder: folder for its logs and checkpoints.
+
+    Returns:
+        Losses of each epoch.
+
+    Raises:
+        ValueError: the training or the validation texts have fewer than `BPTT_LENGTH` words in total.
+        SuiteError: as for `training.fit`.
     """
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
-    train, validation = (StreamBatches(part, config.batch_size, STRETCH, config.seed) for part in texts)
-    held_out = with_cardinality(validation.epochs(0).take(validation.steps).cache(), validation.steps)
-    return training.fit(model, train, held_out, config, folder, loss=training.identity_loss)
+    train, validation = (StreamBatches(part, config.batch_size, BPTT_LENGTH, config.seed) for part in texts)
+    validation_batches = with_cardinality(validation.epochs(0).take(validation.steps).cache(), validation.steps)
+    return training.fit(model, train, validation_batches, config, folder, loss=training.identity_loss)

@@ -1,8 +1,8 @@
-"""The one training loop: seeded, logged, stopped early at the best weights, and resumed after a kill.
+"""The training loop of all tasks: reproducible by seed, logged, with early stopping, and able to resume.
 
-A run writes a checkpoint at the end of each epoch: weights, optimizer, random states, the callbacks' memory and the
-epoch, in one file that appears whole or not at all. With batches that depend on (seed, epoch) alone, a resumed run
-reaches the weights of an uninterrupted one.
+At the end of each epoch, a run writes a checkpoint: weights, optimizer, random states, state of the callbacks and the epoch, in
+one file that is written completely or not at all. If the batches depend only on (seed, epoch), a resumed run reaches the same
+weights as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -26,29 +26,35 @@ import numpy as np
 from shared.config import TrainingConfig
 from shared.errors import SuiteError
 
-KEPT_CHECKPOINTS = 2
+MAX_CHECKPOINTS = 2
+"""Number of checkpoints that remain on disk; the older one serves if the newer one is damaged."""
 
 
 class Batches(Protocol):
-    """What `fit` asks of a training pipeline (see `shared.pipelines.SequenceBatches`)."""
+    """Interface of a training pipeline for `fit`, such as `shared.pipelines.SequenceBatches`."""
 
     @property
-    def steps(self) -> int: ...
-    def epochs(self, first: int) -> Any: ...
+    def steps(self) -> int:
+        """Number of batches per epoch, the same in all epochs."""
+        ...
+
+    def epochs(self, first: int) -> Any:
+        """Returns the batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
+        ...
 
 
 @dataclass
 class History:
-    """What happened in a run."""
+    """Course of a training run."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
-    """Losses and metrics of each epoch, by Keras's names."""
+    """Losses and metrics of each epoch, by their Keras names."""
     seconds: float = 0.0
-    """Time spent in training, whole epochs before an interruption included."""
+    """Training time, in seconds; the complete epochs before an interruption are included."""
     best_epoch: int = 0
-    """Epoch, counted from 1, whose weights were kept."""
-    averaged: bool = False
-    """Whether the average of the weights took their place."""
+    """Best epoch on the validation split, counted from 1; the model has its weights, unless `is_average`."""
+    is_average: bool = False
+    """Whether the model has the moving average of the weights instead."""
 
 
 def fit(
@@ -61,38 +67,43 @@ def fit(
     metrics: Sequence[Any] = (),
     monitored_metric: str = "loss",
 ) -> History:
-    """Trains `model` in place and leaves it at the weights of its best epoch on validation.
+    """Trains `model` in place; at the end it has the weights of its best epoch, or their moving average if that is as good.
 
     Args:
         model: a Keras model, not compiled.
         batches: the training pipeline.
-        validation: batches, as a `tf.data.Dataset`; None where the epochs were chosen before, and then the
-            training loss takes its place.
+        validation: validation batches, a `tf.data.Dataset`. None if the number of epochs is already chosen: all epochs are then
+            trained, and the training loss selects the best one.
         config: settings of the training.
-        folder: the run's folder; logs and checkpoints live here, and a run found here is taken up.
+        folder: folder of the run, for logs and checkpoints; a run with checkpoints in this folder is resumed.
         loss: a Keras loss.
-        metrics: Keras metrics; a fresh list for every call.
-        monitored_metric: what is least in the best epoch, the loss or a metric.
+        metrics: Keras metrics, new objects in each call.
+        monitored_metric: name of the loss or metric that early stopping minimizes.
+
+    Returns:
+        Metrics of each epoch, training time and best epoch.
 
     Raises:
-        SuiteError: the loss became infinite or not a number.
+        SuiteError: the loss is infinite or NaN, or a checkpoint in `folder` belongs to a different model.
     """
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    monitor, patience = (f"val_{monitored_metric}", config.patience) if validation is not None else ("loss", config.epochs)
+    monitor, patience = (
+        (f"val_{monitored_metric}", config.patience) if validation is not None else ("loss", config.epochs)
+    )
     stopping = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
-    if not checkpoints.finished:
+    if not checkpoints.is_finished:
         model.fit(
             batches.epochs(first),
-            shuffle=False,  # the pipeline shuffles
+            shuffle=False,  # `batches` are already shuffled
             steps_per_epoch=batches.steps,
             initial_epoch=first,
             epochs=config.epochs,
             validation_data=validation,
-            verbose=1 if sys.stdout.isatty() else 2,  # a bar on a screen, a line an epoch in a log
+            verbose=1 if sys.stdout.isatty() else 2,  # a progress bar in a terminal, one line per epoch in a log file
             callbacks=[
                 keras.callbacks.TensorBoard(folder / "tensorboard"),
                 _StopWhenDiverged(),
@@ -106,38 +117,47 @@ def fit(
     history = checkpoints.history
     history.best_epoch = stopping.best_epoch + 1
     if config.ema_decay and validation is not None:
-        history.averaged = _average_is_better(model, validation, monitored_metric, float(stopping.best))
+        history.is_average = _use_average_if_better(model, validation, monitored_metric, float(stopping.best))
     return history
 
 
-def _average_is_better(model: keras.Model, validation: Any, monitored_metric: str, best: float) -> bool:
-    """Gives `model` the average of its weights if it is no worse than `best` on validation, and else leaves it as it is."""
-    kept = model.get_weights()
+def _use_average_if_better(model: keras.Model, validation: Any, monitored_metric: str, best: float) -> bool:
+    """Sets the weights of `model` to their moving average if the average scores at most `best` on the validation split.
+
+    Returns:
+        Whether the model has the average; otherwise its weights are unchanged.
+    """
+    best_weights = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
     if model.evaluate(validation, verbose=0, return_dict=True)[monitored_metric] <= best:
         return True
-    model.set_weights(kept)
+    model.set_weights(best_weights)
     return False
 
 
 def identity_loss(targets: Any, losses: Any) -> Any:
-    """Is the loss of a model whose outputs are its losses."""
+    """Returns `losses`: the Keras loss of a model whose outputs are already losses."""
     return losses
 
 
 @contextlib.contextmanager
 def precision(policy: str) -> Iterator[None]:
-    """Layers made inside compute in this Keras dtype policy, such as "mixed_bfloat16"."""
-    before = keras.config.dtype_policy()
+    """Sets the Keras dtype policy, such as "mixed_bfloat16", of the layers that are created in this context."""
+    previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
         yield
     finally:
-        keras.config.set_dtype_policy(before)
+        keras.config.set_dtype_policy(previous)
 
 
 def rebuild_in_float32(trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
-    """Returns a model that computes in float32 throughout, with the weights of one trained in mixed precision."""
+    """Returns a new model that computes in float32, with the weights of a model that was trained in mixed precision.
+
+    Args:
+        trained: the trained model.
+        build: function that builds a model of the same architecture.
+    """
     with precision("float32"):
         model = build()
     model.set_weights(trained.get_weights())
@@ -145,11 +165,12 @@ def rebuild_in_float32(trained: keras.Model, build: Callable[[], keras.Model]) -
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Saves everything a run needs to go on, at the end of each epoch; two are kept.
+    """Saves a checkpoint at the end of each epoch and deletes all but the newest `MAX_CHECKPOINTS`.
 
     Args:
-        folder: the run's folder; files are FOLDER/checkpoints/epoch-0001.npz and so on.
-        stopping: the early stopping whose memory belongs to the run. Place it before this callback.
+        folder: folder of the run; the files are FOLDER/checkpoints/epoch-0001.npz and so on.
+        stopping: the early stopping callback, whose state is part of a checkpoint. List it before this callback, so that it is
+            up to date when the checkpoint is saved.
     """
 
     def __init__(self, folder: Path, stopping: keras.callbacks.EarlyStopping) -> None:
@@ -157,41 +178,52 @@ class Checkpoints(keras.callbacks.Callback):
         self.folder = folder / "checkpoints"
         self.stopping = stopping
         self.history = History()
-        self.finished = False
-        self._remembered: dict[str, Any] = {}
-        self._since = time.monotonic()
+        self.is_finished = False
+        self._stopping_state: dict[str, Any] = {}
+        self._last_time = time.monotonic()
 
     def restore(self, model: keras.Model) -> int:
-        """Loads the newest whole checkpoint into `model` and returns the epoch to go on with, 0 where there is none."""
+        """Loads the newest intact checkpoint into `model`.
+
+        Returns:
+            Index of the next epoch to train, counted from 0; 0 if there is no checkpoint.
+
+        Raises:
+            SuiteError: the checkpoint belongs to a different model.
+        """
         for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
             try:
                 return self._load(model, path)
             except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-                logging.getLogger(__name__).warning("%s is damaged (%s): going on from the one before.", path, error)
+                logging.getLogger(__name__).warning(
+                    "%s is damaged (%s). Training resumes from the previous checkpoint.", path, error
+                )
         return 0
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        for name, value in self._remembered.items():  # early stopping has just forgotten them
+        for name, value in self._stopping_state.items():  # early stopping resets itself when training begins
             setattr(self.stopping, name, value)
-        self._since = time.monotonic()
+        self._last_time = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         now = time.monotonic()
-        self.history.seconds += now - self._since
-        self._since = now
+        self.history.seconds += now - self._last_time
+        self._last_time = now
         self.history.epochs.append({name: float(value) for name, value in (logs or {}).items()})
         self._save(epoch)
 
     def _save(self, epoch: int) -> None:
-        memory = {name: getattr(self.stopping, name) for name in ("wait", "best", "best_epoch", "stopped_epoch")}
+        stopping_state = {
+            name: getattr(self.stopping, name) for name in ("wait", "best", "best_epoch", "stopped_epoch")
+        }
         metadata = {
             "epoch": epoch,
             "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
-            "stopping": {k: None if v is None else float(v) for k, v in memory.items()},
+            "stopping": {k: None if v is None else float(v) for k, v in stopping_state.items()},
             "history": dataclasses.asdict(self.history),
-            "names": [variable.path for variable in _state(self.model)],
+            "names": [variable.path for variable in _state_variables(self.model)],
         }
-        arrays = {f"state_{k}": np.asarray(variable) for k, variable in enumerate(_state(self.model))}
+        arrays = {f"state_{k}": np.asarray(variable) for k, variable in enumerate(_state_variables(self.model))}
         arrays |= {f"best_{k}": value for k, value in enumerate(self.stopping.best_weights or [])}
         self.folder.mkdir(parents=True, exist_ok=True)
         target = self.folder / f"epoch-{epoch + 1:04d}.npz"
@@ -201,30 +233,32 @@ class Checkpoints(keras.callbacks.Callback):
             file.flush()
             os.fsync(file.fileno())
         staging.replace(target)
-        for old in sorted(self.folder.glob("epoch-*.npz"))[:-KEPT_CHECKPOINTS]:
-            old.unlink()
+        for outdated in sorted(self.folder.glob("epoch-*.npz"))[:-MAX_CHECKPOINTS]:
+            outdated.unlink()
 
     def _load(self, model: keras.Model, path: Path) -> int:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            metadata = json.loads(saved["metadata"].tobytes())
-            state = [saved[f"state_{k}"] for k in range(len(metadata["names"]))]
-            best = [saved[name] for name in sorted((n for n in saved.files if n.startswith("best_")), key=_number)]
-        variables = _state(model)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            metadata = json.loads(arrays["metadata"].tobytes())
+            state = [arrays[f"state_{k}"] for k in range(len(metadata["names"]))]
+            best = [arrays[name] for name in sorted((n for n in arrays.files if n.startswith("best_")), key=_index)]
+        variables = _state_variables(model)
         if [variable.shape for variable in variables] != [tuple(value.shape) for value in state]:
-            raise SuiteError(f"{path}: belongs to another model. Move the folder away, or train with --no-resume.")
+            raise SuiteError(
+                f"{path} is a checkpoint of a model with different weight shapes. Move its folder away, or train with --no-resume."
+            )
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
         self.history = History(**metadata["history"])
-        self.finished = metadata["finished"]
-        self._remembered = {k: v if k == "best" or v is None else int(v) for k, v in metadata["stopping"].items()}
-        self._remembered["best_weights"] = best or None
-        for name, value in self._remembered.items():
+        self.is_finished = metadata["finished"]
+        self._stopping_state = {k: v if k == "best" or v is None else int(v) for k, v in metadata["stopping"].items()}
+        self._stopping_state["best_weights"] = best or None
+        for name, value in self._stopping_state.items():
             setattr(self.stopping, name, value)
         return int(metadata["epoch"]) + 1
 
 
 class _CSVLog(keras.callbacks.Callback):
-    """Writes one line an epoch; after a resumption the file still holds each epoch once."""
+    """Writes a CSV file with one line per epoch; after a resume the file still has each epoch once."""
 
     def __init__(self, path: Path, checkpoints: Checkpoints) -> None:
         super().__init__()
@@ -240,23 +274,24 @@ class _CSVLog(keras.callbacks.Callback):
 
 
 class _StopWhenDiverged(keras.callbacks.Callback):
-    """Ends the run after an epoch whose loss is no number, before a checkpoint keeps it."""
+    """Raises an error after an epoch whose loss is infinite or NaN, before the epoch is saved in a checkpoint."""
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if not np.isfinite((logs or {}).get("loss", 0.0)):
             raise SuiteError(
-                f"Training diverged in epoch {epoch + 1}: the loss is not a number. Lower the learning rate "
-                "(--training.learning-rate) or --training.gradient-clip, or train with --training.precision float32."
+                f"Training diverged in epoch {epoch + 1}: the loss is infinite or NaN. Lower --training.learning-rate or "
+                "--training.gradient-clip, or train with --training.precision float32."
             )
 
 
 def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    total = steps * config.epochs
+    """Returns AdamW with warm-up, cosine decay and the moving average of the weights, for `steps` batches per epoch."""
+    total_steps = steps * config.epochs
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=config.learning_rate / 50,
         warmup_target=config.learning_rate,
-        warmup_steps=max(1, min(200, total // 10)),
-        decay_steps=total,
+        warmup_steps=max(1, min(200, total_steps // 10)),
+        decay_steps=total_steps,
         alpha=1 / 50,
     )
     optimizer = keras.optimizers.AdamW(
@@ -270,10 +305,11 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     return optimizer
 
 
-def _state(model: keras.Model) -> list[Any]:
-    """Returns every variable that decides how training goes on, in a fixed order, random states included."""
+def _state_variables(model: keras.Model) -> list[Any]:
+    """Returns all variables that influence further training, random states included, in a fixed order."""
     return [*model.variables, *model.optimizer.variables]
 
 
-def _number(name: str) -> int:
+def _index(name: str) -> int:
+    """Returns the index at the end of an array name, such as 3 of `best_3`."""
     return int(name.rsplit("_", 1)[1])

@@ -53,7 +53,7 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
     model = views.whole(vocabulary)
     if config.training.precision != "float32":
         model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).whole(vocabulary))
-    notes = {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
+    notes = {"weights": "their moving average" if history.is_average else f"of epoch {history.best_epoch}"}
     metadata = {"task": "next_word", "text": dataclasses.asdict(config.text), "vocabulary": vocabulary}
     return TrainedModel(model=model, metadata=metadata, history=history, parts={"mixture": None}, notes=notes)
 

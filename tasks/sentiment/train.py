@@ -153,7 +153,7 @@ def _training_batches(config: SentimentConfig, sequences: list[np.ndarray], labe
         labels,
         config.training.batch_size,
         seed=config.training.seed,
-        crop=config.augment.crop_length,
+        crop_length=config.augment.crop_length,
         replacement_rate=config.augment.unknown_word_rate,
         replacement_id=model.UNKNOWN_ID,
     )

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.evaluation import FEWEST_BLOCKS, Score, block_bootstrap_score
+from shared.evaluation import MIN_BLOCKS, Score, block_bootstrap_score
 from shared.sources import Splits
 from shared.task import Evaluation, TrainedModel
 from tasks.speech import nearest, plots
@@ -142,7 +142,7 @@ def character_errors(said: Sequence[str], heard: Sequence[str]) -> np.ndarray:
 def error_rates(model: str, said: Sequence[str], heard: Sequence[str], speakers: Sequence[str]) -> list[Score]:
     """Returns word and character error rate, and the share of utterances without an error, with intervals over speakers, where
     there are four or more, and else over utterances."""
-    codes = pd.factorize(np.asarray(speakers))[0] if len(set(speakers)) >= FEWEST_BLOCKS else np.arange(len(said))
+    codes = pd.factorize(np.asarray(speakers))[0] if len(set(speakers)) >= MIN_BLOCKS else np.arange(len(said))
     wrong = np.array([[one == other, 1] for one, other in zip(said, heard, strict=True)], np.float64)
     scores = []
     for metric, rows in (

@@ -60,7 +60,7 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         "alphabet": alphabet,
     }
     began = {"training began with": config.model.start} if config.model.start else {}
-    notes = began | {"weights": "their moving average" if history.averaged else f"of epoch {history.best_epoch}"}
+    notes = began | {"weights": "their moving average" if history.is_average else f"of epoch {history.best_epoch}"}
     return TrainedModel(model=model, metadata=metadata, history=history, parts={"language_model": None}, notes=notes)
 
 
