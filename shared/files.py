@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import zlib
@@ -39,14 +40,7 @@ def read_text(path: Path) -> str:
     Raises:
         DataError: the file is missing, damaged, binary, or not UTF-8.
     """
-    require_file(path)
-    try:
-        with open_file(path) as file:
-            content = file.read()
-    except READ_ERRORS as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
-        ) from error
+    content = _read_bytes(path)
     if b"\x00" in content:
         raise DataError(f"{path}: not a text file, it contains zero bytes. Give a UTF-8 text file.")
     try:
@@ -56,12 +50,42 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_lines(path: Path) -> list[str]:
+    """Returns the lines of a file; bytes that are not UTF-8 become surrogate escapes.
+
+    Raises:
+        DataError: the file is missing, damaged or empty.
+    """
+    content = _read_bytes(path)
+    if not content:
+        raise DataError(f"{path}: the file is empty. Write at least one line.")
+    return split_lines(content)
+
+
+def split_lines(content: bytes) -> list[str]:
+    """Splits bytes at line feeds only, without carriage returns and without a byte order mark; bytes that are not UTF-8 become
+    surrogate escapes."""
+    text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
 def encoding_error(path: Path, error: UnicodeError) -> DataError:
     """Returns the error that names the first line of a file that is not UTF-8."""
     return DataError(
         f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is a text file, convert it, for "
         "example with: iconv -f latin1 -t utf-8."
     )
+
+
+def _read_bytes(path: Path) -> bytes:
+    require_file(path)
+    try:
+        with open_file(path) as file:
+            return file.read()
+    except READ_ERRORS as error:
+        raise DataError(
+            f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
+        ) from error
 
 
 def _first_line_not_utf8(path: Path) -> int:

@@ -5,12 +5,12 @@ Each `parse_…` function takes the name of the task and the remaining words, an
 
 from __future__ import annotations
 
-import codecs
 import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shared import files
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
 from shared.errors import SuiteError
@@ -191,5 +191,4 @@ def _lines_of_stdin() -> list[str]:
     raw = sys.stdin.buffer.read()
     if not raw:
         raise SuiteError("predict: standard input is empty. Give at least one line, or the inputs as arguments.")
-    text = raw.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]  # only \n ends a line
+    return files.split_lines(raw)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 from pathlib import Path
 
@@ -80,22 +79,9 @@ def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
     """
     path = Path(source).expanduser()
     if files.file_format(path) not in TABLE_FORMATS:
-        return _read_lines(path)
+        return files.read_lines(path)
     frame = sources.read_table(source, [columns.text], options={columns.text: option(columns, "text")})
     return _to_strings(frame[columns.text], source, columns.text).tolist()
-
-
-def _read_lines(path: Path) -> list[str]:
-    files.require_file(path)
-    try:
-        with files.open_file(path) as file:
-            content = file.read()
-    except files.READ_ERRORS as error:
-        raise DataError(f"{path}: cannot be read ({error}). Check that it is a text file.") from error
-    if not content:
-        raise DataError(f"{path}: the file is empty. Write one text per line.")
-    text = content.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="surrogateescape")
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]  # only \n ends a line
 
 
 def _source_columns(config: SentimentConfig) -> dict[str, str]:

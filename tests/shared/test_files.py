@@ -42,3 +42,24 @@ def test_error_names_a_file_that_is_not_text(tmp_path, name, content, message):
 def test_missing_file_raises_an_error(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         files.read_text(tmp_path / "no.txt")
+
+
+@pytest.mark.parametrize(("name", "compress"), [("a.txt", bytes), ("a.txt.gz", gzip.compress)])
+def test_only_line_feeds_end_a_line_and_any_bytes_are_read(tmp_path, name, compress):
+    (tmp_path / name).write_bytes(compress(b"\xef\xbb\xbfone, two\r\n\ncaf\xe9 \x0b\xc2\x85 to the end\n"))
+    assert files.read_lines(tmp_path / name) == ["one, two", "", "caf\udce9 \x0b\x85 to the end"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", b"", "the file is empty"),
+        ("a.txt.gz", b"not an archive", "cannot be read"),
+        ("no.txt", None, "no such file"),
+    ],
+)
+def test_error_names_a_file_without_lines(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}: {message}"):
+        files.read_lines(tmp_path / name)
