@@ -1,1 +1,1 @@
-"""What every task stands on, one module a concern. Nothing here imports `tasks`."""
+"""Modules that all tasks use, each with one concern. Nothing here imports `tasks` at import time."""

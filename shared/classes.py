@@ -1,4 +1,4 @@
-"""Labels of examples as class numbers, and a classifier's probabilities as an answer."""
+"""Class labels as class ids, and class probabilities as the outputs of a signature."""
 
 from __future__ import annotations
 
@@ -11,67 +11,72 @@ import pandas as pd
 from shared.errors import DataError
 from shared.sources import Splits
 
-MANY = 50  # classes, beyond which there must be five records for each
+MANY_CLASSES = 50  # above this number, there must be at least five training records per class
 
 
 def list_classes(splits: Splits, source: str) -> list[str]:
-    """Returns the classes in order: the different labels of the training split.
+    """Returns the distinct labels of the training split, sorted.
 
     Args:
-        splits: with a column `label` of strings.
-        source: where they come from, for the message.
+        splits: tables with a column `label` of strings.
+        source: file or data set, for the message.
 
     Raises:
-        DataError: there is but one, or nearly every record has one of its own, or a later split has a label that training has not.
+        DataError: there is only one class, almost every record has a different label, or the validation or test split has a
+            label that the training split lacks.
     """
     classes = sorted(splits.train["label"].unique())
     if len(classes) < 2:
         raise DataError(
-            f"{source}: the training split has {len(classes)} class ({', '.join(classes)}); at least two are needed."
+            f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
         )
-    if len(classes) > max(MANY, len(splits.train) // 5):
+    if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
         raise DataError(
-            f"{source}: {len(classes)} different labels in {len(splits.train)} records. Is --label-column the right one?"
+            f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
+            "--columns.label names the column with the label."
         )
     for name in ("validation", "test"):
         unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))
         if unknown:
             raise DataError(
-                f'{source}: label "{unknown[0]}" of the {name} split occurs nowhere in training; the labels there are '
-                f"{', '.join(classes)}. Drop its rows, or relabel them."
+                f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
+                f"{', '.join(classes)}. Drop its rows or change their label."
             )
     return classes
 
 
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Returns the position of each label in `classes`, int64 `(examples,)`."""
-    number = {name: k for k, name in enumerate(classes)}
-    return np.array([number[label] for label in labels], np.int64)
+    """Returns the index of each label in `classes`, int64 `(examples,)`."""
+    index = {name: k for k, name in enumerate(classes)}
+    return np.array([index[label] for label in labels], np.int64)
 
 
 def known_class_ids(labels: pd.Series, classes: Sequence[str], source: str) -> np.ndarray:
-    """Returns what `class_ids` does, of labels that a file of the user's brings to a trained model.
+    """Returns the index of each label in `classes`, int64 `(examples,)`, for labels from a user's file.
 
     Raises:
-        DataError: a label is none of the classes; the first row that has one is named.
+        DataError: a label is not one of the classes; the message names the first such row.
     """
     unknown = ~labels.isin(classes)
     if unknown.any():
         row = int(np.argmax(unknown))
         raise DataError(
-            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not one the model was trained on '
-            f"({', '.join(classes)}). Relabel the row or drop it."
+            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
+            "Drop the row or change its label."
         )
     return class_ids(labels.tolist(), classes)
 
 
 def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:
-    """Returns a signature's outputs: `label`, the most probable, strings `(batch,)`, its `probability` float32 `(batch,)`, and
-    the `probabilities` of all labels float32 `(batch, classes)`.
+    """Returns the outputs of a classification signature.
 
     Args:
         probabilities: float32 tensor `(batch, classes)`.
         classes: string tensor `(classes,)`.
+
+    Returns:
+        `label`, the most probable class, strings `(batch,)`; its `probability`, float32 `(batch,)`; and the `probabilities` of
+        all classes, float32 `(batch, classes)`.
     """
     import tensorflow as tf
 

@@ -1,12 +1,12 @@
-"""The only writer of models.
+"""The only module that writes exported versions.
 
-A version is written to a folder staging, verified there, and renamed to its number: TensorFlow Serving picks a number up
-the moment it appears, so it must be whole and right by then. When anything fails, the folder staging goes and every
-earlier version stays as it was.
+A version is written to a staging folder, verified there, and renamed to its version number. TensorFlow Serving loads a version
+as soon as its folder appears, so it is published completely or not at all. After a failure the staging folder is removed and all
+earlier versions are unchanged.
 
     saved_models/TASK/3/   saved_model.pb  variables/  assets/  assets.extra/tf_serving_warmup_requests
-                           model.keras  task.json  card.md  metrics.json  plots/
-    saved_models/TASK/     model.keras  card.md  metrics.json  plots/     copies of the newest version's
+                           model.keras  task.json  card.md  metrics.json  report.html  request.json  plots/
+    saved_models/TASK/     model.keras  task.json  card.md  …     copies from the newest version
 """
 
 from __future__ import annotations
@@ -35,119 +35,122 @@ from shared.signatures import has_uniform_rows
 from shared.task import ExportSpec, Signature
 
 TOLERANCE = 1e-5
-NUMBER = re.compile("0|[1-9][0-9]{0,18}")  # names of versions
-COPIED = ("model.keras", "task.json", "card.md", "metrics.json", "report.html", "request.json", "plots")
+VERSION_NAME = re.compile("0|[1-9][0-9]{0,18}")
+COPIED_FILES = ("model.keras", "task.json", "card.md", "metrics.json", "report.html", "request.json", "plots")
 STAGING_PREFIX = ".incomplete-"
-ABANDONED = 24 * 3600
-"""Seconds after which a folder staging is taken for that of a killed process."""
+STAGING_MAX_AGE = 24 * 3600
+"""Seconds after which a staging folder is assumed to be left over from a killed process."""
 BATCHING = """max_batch_size { value: 64 }
 batch_timeout_micros { value: 1000 }
 max_enqueued_batches { value: 100 }
 """
-"""How TensorFlow Serving joins requests to a model whose rows have one shape; others it must not join, since without padding
-those of different lengths fail, and with it they are padded by a repetition of their first value."""
+"""Batching parameters for TensorFlow Serving, written only if all rows have the same shape. Requests with rows of different
+lengths must not be batched: without padding they fail, and TensorFlow Serving pads by repeating the first value."""
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
-MAX_WARMUP_RECORDS = 1000  # TensorFlow Serving refuses more
+MAX_WARMUP_RECORDS = 1000  # limit of TensorFlow Serving
 
 
 def publish(export_spec: ExportSpec, folder: Path, add_report: Callable[[Path], None] | None = None) -> Path:
     """Writes, verifies and publishes the next version of a model.
 
     Args:
-        export_spec: the model and its signatures.
-        folder: the task's folder; versions are numbered 1, 2, 3 … in it.
-        add_report: called with the folder staging, to put card, metrics and plots beside the model before it is published.
+        export_spec: model and signatures.
+        folder: folder of the task; its versions are numbered 1, 2, 3 …
+        add_report: function that writes card, metrics and plots to the staging folder before the version is published.
 
     Returns:
-        The version's folder.
+        Folder of the version.
 
     Raises:
-        ExportError: writing or verifying failed; nothing was published and no earlier version was touched.
+        ExportError: writing or verification failed, nothing was published and earlier versions are unchanged; or the version was
+            published, but the copies in the folder of the task could not be updated.
     """
     staging = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(folder)
+        _remove_old_staging(folder)
         staging = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=folder))
         write(export_spec, staging)
         verify(export_spec, staging)
         if add_report is not None:
             add_report(staging)
-        _sync(staging)
+        _flush_to_disk(staging)
         staging.chmod(0o755)
         version = _rename_to_next_version(staging, folder)
     except (OSError, tf.errors.OpError) as error:
         raise ExportError(
-            f"{folder}: the version could not be written: {error_hint(error)}; earlier versions are untouched."
+            f"{folder}: the version could not be written: {error_hint(error)}. Earlier versions are unchanged."
         ) from error
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
     try:
-        _refresh_copies(version, folder)
+        _update_copies(version, folder)
     except OSError as error:
         raise ExportError(
-            f"{version} is published, but the copies beside it could not be refreshed: {error_hint(error)}."
+            f"{version} is published, but the copies in {folder} could not be updated: {error_hint(error)}."
         ) from error
     return version
 
 
 def error_hint(error: OSError | tf.errors.OpError) -> str:
-    """Returns what to do about a failure to write."""
+    """Returns the cause of a failed write and its fix, without a final period."""
     text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    numbers = (errno.ENOSPC, errno.EDQUOT)
-    if getattr(error, "errno", None) in numbers or any(os.strerror(number) in str(error) for number in numbers):
-        return f"the disk is full ({text}). Make room and give the command again"
-    return f"{text}. Check the folder and its rights"
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    if getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes):
+        return f"the disk is full ({text}). Free some space and run the command again"
+    return f"{text}. Check the folder and its permissions"
 
 
 def list_versions(folder: Path) -> list[Path]:
-    """Returns the published versions, oldest first; only plain numbers count, as for TensorFlow Serving."""
+    """Returns the folders of the published versions, oldest first; as in TensorFlow Serving, their names are plain numbers."""
     if not folder.is_dir():
         return []
-    found = [
-        path for path in folder.iterdir() if path.is_dir() and NUMBER.fullmatch(path.name) and int(path.name) < 2**63
+    versions = [
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and VERSION_NAME.fullmatch(path.name) and int(path.name) < 2**63
     ]
-    return sorted(found, key=lambda path: int(path.name))
+    return sorted(versions, key=lambda path: int(path.name))
 
 
 def latest_version(folder: Path) -> Path:
-    """Returns the newest version's folder.
+    """Returns the folder of the newest version.
 
     Raises:
-        ExportError: there is none.
+        ExportError: the task has no version.
     """
-    found = list_versions(folder)
-    if not found:
+    versions = list_versions(folder)
+    if not versions:
         raise ExportError(
             f"{folder}: no exported version. Train one first, for example: lstm-suite train {folder.name}"
         )
-    return found[-1]
+    return versions[-1]
 
 
 def find_version(folder: Path, number: int | None) -> Path:
-    """Returns a version's folder by its number, the newest for None.
+    """Returns the folder of a version by its number; None means the newest.
 
     Raises:
-        ExportError: there is none.
+        ExportError: there is no such version.
     """
     if number is None:
         return latest_version(folder)
     path = folder / str(number)
     if path not in list_versions(folder):
-        found = ", ".join(version.name for version in list_versions(folder)) or "none"
-        raise ExportError(f"{folder} has no version {number}; there: {found}.")
+        versions = ", ".join(version.name for version in list_versions(folder)) or "none"
+        raise ExportError(f"{folder}: no version {number}. The versions are: {versions}.")
     return path
 
 
 def write(export_spec: ExportSpec, folder: Path) -> None:
-    """Writes SavedModel, `model.keras`, `task.json` and warm-up requests into a folder of one's own."""
+    """Writes SavedModel, `model.keras`, `task.json`, warm-up requests and, if possible, batching parameters to an empty folder."""
     disable_cudnn(export_spec.model)
     archive = keras.export.ExportArchive()
     archive.track(export_spec.model)
     functions = []
     for name, signature in export_spec.signatures.items():
-        functions.append(tf.function(_by_position(signature), input_signature=list(signature.inputs.values())))
+        functions.append(tf.function(_accept_positional(signature), input_signature=list(signature.inputs.values())))
         archive.add_endpoint(name, functions[-1])
     archive.write_out(str(folder), verbose=False)
     export_spec.model.save(folder / "model.keras")
@@ -157,41 +160,41 @@ def write(export_spec: ExportSpec, folder: Path) -> None:
         (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
 
 
-def _by_position(signature: Signature) -> Callable[..., dict[str, tf.Tensor]]:
-    """TensorFlow wants arguments in order for a list of specifications; the specifications' names become the inputs'."""
+def _accept_positional(signature: Signature) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns a function with positional arguments, as `input_signature` needs them; the specs name the inputs."""
     return lambda *tensors: signature.function(**dict(zip(signature.inputs, tensors, strict=True)))
 
 
 def verify(export_spec: ExportSpec, folder: Path) -> None:
-    """Checks a written model as those who will load it do.
+    """Loads a written model in Python, in the C++ runtime and in plain Keras, and compares its outputs.
 
     Raises:
-        ExportError: a signature's answer differs from the Keras model's by more than 1e-5, in Python or in the C++
-            runtime; the graph holds a cuDNN operation; or `model.keras` needs more than plain Keras.
+        ExportError: an output of a signature differs from the Keras model by more than 1e-5, in Python or in the C++ runtime;
+            the graph contains a cuDNN operation; or `model.keras` needs code of this project.
     """
-    with _exact_arithmetic():
+    with _full_float32():
         _verify(export_spec, folder)
 
 
 def _verify(export_spec: ExportSpec, folder: Path) -> None:
-    _no_cudnn(folder)
+    _require_no_cudnn(folder)
     loaded = tf.saved_model.load(str(folder))
     for name, signature in export_spec.signatures.items():
         request = {key: tf.constant(value) for key, value in signature.example_request.items()}
         expected = {key: np.asarray(value) for key, value in signature.function(**request).items()}
-        answer = {key: value.numpy() for key, value in loaded.signatures[name](**request).items()}
-        _require_equal(expected, answer, f"signature {name}, reloaded")
+        outputs = {key: value.numpy() for key, value in loaded.signatures[name](**request).items()}
+        _require_equal(expected, outputs, f"signature {name}, reloaded")
         try:
-            in_cpp = cpp_runtime.run_isolated(folder, name, signature.example_request)
+            cpp_outputs = cpp_runtime.run_isolated(folder, name, signature.example_request)
         except cpp_runtime.CppRuntimeError as error:
             raise ExportError(f"signature {name} fails in TensorFlow's C++ runtime: {error}") from error
-        _require_equal(expected, in_cpp, f"signature {name}, in the C++ runtime")
-    _opens_in_plain_keras(folder / "model.keras")
+        _require_equal(expected, cpp_outputs, f"signature {name}, in the C++ runtime")
+    _require_plain_keras(folder / "model.keras")
 
 
 @contextlib.contextmanager
-def _exact_arithmetic() -> Iterator[None]:
-    """On a GPU, TensorFlow rounds the factors of float32 products to 10 bits (TF32): too coarse to compare."""
+def _full_float32() -> Iterator[None]:
+    """Disables TF32, which rounds the factors of float32 products to 10 bits on a GPU: too coarse for the comparison."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
@@ -200,31 +203,34 @@ def _exact_arithmetic() -> Iterator[None]:
         tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
-def _require_equal(expected: Mapping[str, np.ndarray], answer: Mapping[str, np.ndarray], where: str) -> None:
-    if set(expected) != set(answer):
-        raise ExportError(f"{where}: outputs {sorted(answer)} instead of {sorted(expected)}")
+def _require_equal(expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], where: str) -> None:
+    if set(expected) != set(outputs):
+        raise ExportError(f"{where}: outputs {sorted(outputs)} instead of {sorted(expected)}")
     for key, value in expected.items():
-        if value.shape != answer[key].shape:
-            raise ExportError(f"{where}: output {key} has shape {answer[key].shape} instead of {value.shape}")
+        if value.shape != outputs[key].shape:
+            raise ExportError(f"{where}: output {key} has shape {outputs[key].shape} instead of {value.shape}")
         if value.dtype.kind == "f":
-            difference = float(np.max(np.abs(value - answer[key]), initial=0.0))
+            difference = float(np.max(np.abs(value - outputs[key]), initial=0.0))
             if not difference <= TOLERANCE:
                 raise ExportError(
                     f"{where}: output {key} differs from the Keras model by {difference:.2g} > {TOLERANCE}"
                 )
-        elif not np.array_equal(value, answer[key]):
+        elif not np.array_equal(value, outputs[key]):
             raise ExportError(f"{where}: output {key} differs from the Keras model")
 
 
-def _no_cudnn(folder: Path) -> None:
+def _require_no_cudnn(folder: Path) -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
-    saved = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
-    for meta in saved.meta_graphs:
-        nodes = [*meta.graph_def.node, *(node for f in meta.graph_def.library.function for node in f.node_def)]
-        found = sorted({node.op for node in nodes if "cudnn" in node.op.lower()})
-        if found:
-            raise ExportError(f"the graph holds {', '.join(found)}, which no CPU server can run")
+    saved_model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    for meta_graph in saved_model.meta_graphs:
+        graph = meta_graph.graph_def
+        nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+        operations = sorted({node.op for node in nodes if "cudnn" in node.op.lower()})
+        if operations:
+            raise ExportError(
+                f"the graph contains {', '.join(operations)}, which does not run on a CPU. Disable cuDNN in its layer."
+            )
 
 
 PLAIN_KERAS = """
@@ -232,20 +238,20 @@ import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.split(".")[0] in ("shared", "tasks"):
-            raise ImportError(name + " is not to be had here")
+            raise ImportError(name + " is not available here")
 sys.meta_path.insert(0, Blocker())
 import keras
 keras.models.load_model(sys.argv[1], compile=False)
 """
 
 
-def _opens_in_plain_keras(path: Path) -> None:
+def _require_plain_keras(path: Path) -> None:
     environment = os.environ | {
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "CUDA_VISIBLE_DEVICES": "-1",
         "KERAS_BACKEND": "tensorflow",
     }
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-c", PLAIN_KERAS, str(path.resolve())],
         cwd=path.parent,
         env=environment,
@@ -253,9 +259,11 @@ def _opens_in_plain_keras(path: Path) -> None:
         text=True,
         check=False,
     )
-    if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-        raise ExportError(f"{path.name} does not open in plain Keras without this project: {reason[0]}")
+    if process.returncode != 0:
+        reason = process.stderr.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+        raise ExportError(
+            f"{path.name} cannot be loaded in Keras without this project: {reason[0]}. Use only layers and functions of Keras."
+        )
 
 
 def _write_warmup(export_spec: ExportSpec, path: Path) -> None:
@@ -273,8 +281,8 @@ def _write_warmup(export_spec: ExportSpec, path: Path) -> None:
 
 
 def _rename_to_next_version(staging: Path, folder: Path) -> Path:
-    """Takes the next free number; where another export was faster, the one after."""
-    number = int(found[-1].name) + 1 if (found := list_versions(folder)) else 1
+    """Renames the staging folder to the next free number; another export may publish a number at the same time."""
+    number = int(versions[-1].name) + 1 if (versions := list_versions(folder)) else 1
     while True:
         target = folder / str(number)
         if not target.exists():
@@ -286,30 +294,33 @@ def _rename_to_next_version(staging: Path, folder: Path) -> Path:
         number += 1
 
 
-def _refresh_copies(version: Path, folder: Path) -> None:
-    """Copies what people look at to the task's folder, each whole; what the version lacks goes there too."""
+def _update_copies(version: Path, folder: Path) -> None:
+    """Copies `COPIED_FILES` of a version to the folder of the task and removes those that the version lacks.
+
+    Each file is copied to a staging folder first, so that its copy is never incomplete.
+    """
     with tempfile.TemporaryDirectory(prefix=STAGING_PREFIX, dir=folder) as staging:
-        for name in COPIED:
-            source, target, copied = version / name, folder / name, Path(staging) / name
+        for name in COPIED_FILES:
+            source, target, staged = version / name, folder / name, Path(staging) / name
             if source.is_dir():
-                shutil.copytree(source, copied)
+                shutil.copytree(source, staged)
             elif source.exists():
-                shutil.copyfile(source, copied)
+                shutil.copyfile(source, staged)
             if target.is_dir() or not source.exists():
                 shutil.rmtree(target) if target.is_dir() else target.unlink(missing_ok=True)
             if source.exists():
-                copied.replace(target)
+                staged.replace(target)
 
 
-def _sweep(folder: Path) -> None:
-    """Takes away what killed processes left."""
+def _remove_old_staging(folder: Path) -> None:
+    """Removes staging folders that killed processes left."""
     for path in folder.glob(f"{STAGING_PREFIX}*"):
-        if time.time() - path.stat().st_mtime > ABANDONED:
+        if time.time() - path.stat().st_mtime > STAGING_MAX_AGE:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
-    """Makes the disk hold what was written, before the name says that it is there."""
+def _flush_to_disk(folder: Path) -> None:
+    """Flushes all files of a folder to disk, so that a published version survives a power failure."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""Opening a `.keras` file that somebody else may have made.
+"""Safe loading of `.keras` files from unknown sources.
 
-A model file is a program: its configuration names classes and functions that Keras imports and calls, files that it reads, and
-sizes that it makes room for. What is opened here holds stock Keras alone, keeps to itself, and takes no more memory than
-is reasonable for its size; Keras's own `safe_mode` stands behind that.
+A model file can act like a program: its configuration names classes and functions that Keras imports and calls, files that Keras
+reads, and sizes for which Keras allocates memory. A file is loaded only if it contains nothing but layers of Keras, refers to no
+other files, and needs an amount of memory that fits its size. Keras's own `safe_mode` is on as a second check.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ import tensorflow as tf
 
 from shared.errors import ExportError
 
-FILES = {"metadata.json", "config.json", "model.weights.h5"}  # of the archive; besides them, `assets/`
-LARGEST_CONFIG = 32 * 2**20  # bytes
-UNPACKED = 4  # times its own size that a file may unpack to
-ROOM = 2**30  # bytes of memory that opening takes in any case
-TIMES = 16  # bytes of memory for each byte of the file, besides
-REFUSED = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}  # layers that hold programs
-READ = ("vocabulary", "idf_weights")  # settings that Keras takes for the name of a file where they are text
+MEMBERS = {"metadata.json", "config.json", "model.weights.h5"}  # files in the archive, in addition to `assets/`
+MAX_CONFIG_BYTES = 32 * 2**20
+MAX_EXPANSION = 4  # maximum size of the unpacked files, relative to the size of the archive
+BASE_MEMORY = 2**30  # bytes of memory that loading may use for a file of any size
+MEMORY_FACTOR = 16  # further bytes of memory per byte of the file
+PROGRAM_LAYERS = {"Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}  # layers that contain programs
+FILE_SETTINGS = ("vocabulary", "idf_weights")  # settings that Keras reads as a file name if they are text
 
 
 def load(path: Path) -> keras.Model:
-    """Opens a `.keras` file the user named.
+    """Loads a `.keras` file of the user.
 
     Raises:
-        ExportError: it is missing, of another format or broken, holds code, names files outside, or wants more memory than its
-            size explains.
+        ExportError: the file is missing, damaged or in another format, contains programs, refers to other files, or needs more
+            memory than fits its size.
     """
     if path.suffix != ".keras" or not path.is_file():
-        raise ExportError(f"{path}: expected a .keras file. It lies beside saved_model.pb in a version's folder.")
+        raise ExportError(f"{path}: expected a .keras file. Each version has one, next to saved_model.pb.")
     try:
         with zipfile.ZipFile(path) as archive:
-            _require_plain(archive, path.stat().st_size)
-            _require_stock(json.loads(archive.read("config.json")))
-        with _little_memory(ROOM + TIMES * path.stat().st_size):
+            _check_members(archive, path.stat().st_size)
+            _check_config(json.loads(archive.read("config.json")))
+        with _limit_memory(BASE_MEMORY + MEMORY_FACTOR * path.stat().st_size):
             return keras.models.load_model(path, compile=False, safe_mode=True)
     except (
-        ValueError,  # a broken configuration among them: json.JSONDecodeError, UnicodeDecodeError
+        ValueError,  # includes json.JSONDecodeError and UnicodeDecodeError of a damaged configuration
         TypeError,
         OSError,
         KeyError,
@@ -60,63 +60,64 @@ def load(path: Path) -> keras.Model:
     ) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise ExportError(
-            f"{path}: cannot be opened as a Keras model; take a whole one that `lstm-suite train` wrote ({reason})."
+            f"{path}: cannot be loaded as a Keras model ({reason}). Give a complete file that `lstm-suite train` wrote."
         ) from error
 
 
-def _require_plain(archive: zipfile.ZipFile, size: int) -> None:
-    """Looks at the archive's list: files of the usual names, once each, no links, that unpack to a reasonable size.
+def _check_members(archive: zipfile.ZipFile, size: int) -> None:
+    """Checks the list of files in the archive: the usual names, each once, no links, and a total size that fits the archive.
 
     Raises:
-        ValueError: something is amiss.
+        ValueError: one of these checks fails.
     """
     members = archive.infolist()
-    names = [one.filename for one in members]
-    for one in members:
-        inside = PurePosixPath(one.filename)
-        if inside.is_absolute() or ".." in inside.parts or "\\" in one.filename:
-            raise ValueError(f"{one.filename} leads out of the archive")
-        if stat.S_ISLNK(one.external_attr >> 16):
-            raise ValueError(f"{one.filename} is a link")
-        if one.filename not in FILES and inside.parts[0] != "assets":
-            raise ValueError(f"{one.filename} does not belong there")
-    if len(set(names)) < len(names) or not set(names) >= FILES:
-        raise ValueError(f"expected each of {', '.join(sorted(FILES))} once")
-    if sum(one.file_size for one in members) > UNPACKED * size + 2**20:
-        raise ValueError("unpacks to far more than its size")
-    if archive.getinfo("config.json").file_size > LARGEST_CONFIG:
-        raise ValueError("config.json is larger than any model's")
+    names = [member.filename for member in members]
+    for member in members:
+        path = PurePosixPath(member.filename)
+        if path.is_absolute() or ".." in path.parts or "\\" in member.filename:
+            raise ValueError(f"{member.filename} is a path outside the archive")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"{member.filename} is a link")
+        if member.filename not in MEMBERS and path.parts[0] != "assets":
+            raise ValueError(f"unexpected file {member.filename}")
+    if len(set(names)) < len(names) or not set(names) >= MEMBERS:
+        raise ValueError(f"expected each of {', '.join(sorted(MEMBERS))} exactly once")
+    if sum(member.file_size for member in members) > MAX_EXPANSION * size + 2**20:
+        raise ValueError("the unpacked files are too large for the size of the archive")
+    if archive.getinfo("config.json").file_size > MAX_CONFIG_BYTES:
+        raise ValueError("config.json is too large")
 
 
-def _require_stock(config: Any) -> None:
-    """Walks through a configuration: classes of Keras alone, and no settings that are names of files.
+def _check_config(config: Any) -> None:
+    """Checks all values of a configuration: only classes of Keras, and no settings that are file names.
 
     Raises:
-        ValueError: something is amiss.
+        ValueError: one of these checks fails.
     """
-    waiting = [config]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, list):
-            waiting.extend(one)
-        if not isinstance(one, dict):
+    pending = [config]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, list):
+            pending.extend(value)
+        if not isinstance(value, dict):
             continue
-        waiting.extend(one.values())
-        name, module = one.get("class_name"), one.get("module")
-        if name in REFUSED or name in ("__lambda__", "function") or one.get("registered_name") not in (None, name):
-            raise ValueError(f"{name} is no stock layer: it may hold a program")
+        pending.extend(value.values())
+        name, module = value.get("class_name"), value.get("module")
+        has_other_name = value.get("registered_name") not in (None, name)
+        if name in PROGRAM_LAYERS or name in ("__lambda__", "function") or has_other_name:
+            raise ValueError(f"{name} is not a standard layer and may contain a program")
         if isinstance(module, str) and module.split(".")[0] not in ("keras", "builtins"):
-            raise ValueError(f"{module}.{name} is not of Keras")
+            raise ValueError(f"{module}.{name} is not part of Keras")
         if module == "builtins" and name not in (None, "str", "int", "float", "bool", "list", "dict", "tuple"):
-            raise ValueError(f"{module}.{name} is no value")
-        for key in READ:
-            if isinstance(one.get(key), str):
-                raise ValueError(f"{key} names a file, {one[key]}: words are expected")
+            raise ValueError(f"{module}.{name} is not a plain value")
+        for key in FILE_SETTINGS:
+            if isinstance(value.get(key), str):
+                raise ValueError(f"{key} is a file name, {value[key]}; expected a list")
 
 
 @contextlib.contextmanager
-def _little_memory(size: int) -> Iterator[None]:
-    """Lets this process take so many bytes of memory more than it has, and no further."""
+def _limit_memory(size: int) -> Iterator[None]:
+    """Limits the additional memory of this process to `size` bytes."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     limits = [limit for limit in (used + size, soft, hard) if limit != resource.RLIM_INFINITY]

@@ -1,4 +1,4 @@
-"""What a signature takes, by the request that shows its form."""
+"""Signatures built from an example request, and a check whether requests to them can be batched."""
 
 from __future__ import annotations
 
@@ -12,32 +12,31 @@ from shared.task import Signature
 
 
 def make_signature(function: Any, request: Mapping[str, np.ndarray], fixed: Sequence[str] = ()) -> Signature:
-    """Returns an signature whose inputs have the kinds and ranks of a request, and any size along each axis.
+    """Returns a signature whose inputs have the dtypes and ranks of an example request; the size of each axis is variable.
 
     Args:
-        function: from tensors, by name, to named outputs.
-        request: arrays by the inputs' names; objects are strings.
-        fixed: inputs whose last axis has the request's size, such as a state.
+        function: from tensors, passed by name, to outputs by name.
+        request: arrays by input name; object arrays hold strings.
+        fixed: inputs whose last axis has the size in the request, such as a state.
     """
     inputs = {}
     for name, value in request.items():
         shape = [None] * (value.ndim - 1) + [value.shape[-1]] if name in fixed else [None] * value.ndim
-        kind = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
-        inputs[name] = tf.TensorSpec(shape, kind, name=name)
+        dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
+        inputs[name] = tf.TensorSpec(shape, dtype, name=name)
     return Signature(function, inputs, dict(request))
 
 
 def has_uniform_rows(function: Any) -> bool:
-    """Tells whether all rows of a function's inputs have one shape, and all of its answers: then any requests can be joined, and
-    none can tell its neighbours.
+    """Returns True if only the batch size of all inputs and outputs is variable, so that any requests can be batched.
 
     Args:
-        function: a concrete function of TensorFlow's, from tensors to outputs by name.
+        function: TensorFlow concrete function from tensors to outputs by name.
     """
     specs = [*function.inputs[: len(function.structured_input_signature[0])], *function.structured_outputs.values()]
     return all(map(has_fixed_row_shape, specs))
 
 
 def has_fixed_row_shape(spec: Any) -> bool:
-    """Tells whether all rows of a tensor of this form have one shape."""
+    """Returns True if every axis of a tensor except the first has a fixed size."""
     return spec.shape.rank is not None and None not in spec.shape.as_list()[1:]

@@ -1,4 +1,4 @@
-"""A signature's inputs have the kinds and ranks of the request that shows its form."""
+"""`shared.signatures`: the inputs of a signature have the dtypes and ranks of its example request."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tensorflow as tf
 from shared.signatures import has_uniform_rows, make_signature
 
 
-def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
+def test_inputs_have_variable_axes_except_the_last_axis_of_fixed_inputs():
     request = {
         "text": np.array(["a"], object),
         "price": np.zeros((2, 5), np.float32),
@@ -22,18 +22,18 @@ def test_inputs_are_of_any_size_but_for_those_that_are_fixed():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "answer", "alike"),
+    ("input_shapes", "compute_output", "expected"),
     [
         ([[None], [None, 3]], lambda k, x: x + 1, True),
-        ([[None], [None, None]], lambda k, x: x[:, 0], False),  # rows of different lengths
+        ([[None], [None, None]], lambda k, x: x[:, 0], False),  # input rows of variable length
         (
             [[None], [None, 3]],
             lambda k, x: tf.repeat(x, tf.cast(k[0], tf.int32), axis=1),
             False,
-        ),  # answers as wide as asked for
+        ),  # output rows of variable length
     ],
 )
-def test_requests_can_be_joined_where_only_the_number_of_rows_is_free(inputs, answer, alike):
-    specs = [tf.TensorSpec(shape, tf.float32) for shape in inputs]
-    function = tf.function(lambda *given: {"answer": answer(*given)}, input_signature=specs)
-    assert has_uniform_rows(function.get_concrete_function()) is alike
+def test_requests_can_be_batched_if_only_the_batch_size_is_variable(input_shapes, compute_output, expected):
+    specs = [tf.TensorSpec(shape, tf.float32) for shape in input_shapes]
+    function = tf.function(lambda *tensors: {"output": compute_output(*tensors)}, input_signature=specs)
+    assert has_uniform_rows(function.get_concrete_function()) is expected
