@@ -1,16 +1,16 @@
-"""What the embedded server bears: many callers of all models at once, a new version and the end in the middle of it.
+"""Load test of the embedded server: many simultaneous clients, a new version under load, and a shutdown under load.
 
     python -m benchmarks.serving_load saved_models --seconds 300 --clients 64
 
-1. The overhead: a short text, one caller, over REST and by calling the SavedModel in this process.
-2. Joining requests: texts of three to six words, and sentences of about twenty, from all callers, with the server's batching and
-   without; over REST, and from as many threads of one process, where no request has to be read and no answer written.
-3. The load: each caller asks the models in turn, by the request that each was exported with, on a connection that stays open. Half way
-   a new version of a model comes in. Memory of the server is read each second; at the end it gets SIGTERM while it is asked.
+1. Overhead: short texts from one client, over REST and by direct calls of the SavedModel in this process.
+2. Micro-batching: texts of three to six words and sentences of about twenty words from all clients, with and without batching; over
+   REST, and from the same number of threads in one process, without reading of requests and writing of responses.
+3. Load: each client sends the example request of each model in turn, on a connection that stays open. After half of the time, a new
+   version of a model is published. The memory of the server is recorded every second. At the end the server gets SIGTERM under load.
+4. Large bodies: eight clients send recordings of 30 seconds as JSON, several MiB each; the memory of the server is recorded.
 
-4. Great bodies: eight callers, recordings of 30 seconds as JSON, each of many MiB, and the server's memory in the meantime.
-
-Callers and server share the machine's cores. A request that was taken on counts as failed unless its answer is whole and 200.
+Clients and server share the cores of the machine. An accepted request counts as failed unless its response is complete with status
+200.
 """
 
 from __future__ import annotations
@@ -35,58 +35,65 @@ import numpy as np
 
 from benchmarks.machine import describe_machine
 
-SOUND, RATE, LONG, GREAT = "speech", 16_000, 30, 8  # samples a second, seconds of a recording, callers
-TEXT, TEXTS = "sentiment", ("What an ending!", "Nobody would call the plot dull.", "I fell asleep twice.")
+SPEECH_MODEL, SAMPLE_RATE = "speech", 16_000  # samples per second
+RECORDING_SECONDS, LARGE_BODY_CLIENTS = 30, 8
+TEXT_MODEL = "sentiment"
+SHORT_TEXTS = ("What an ending!", "Nobody would call the plot dull.", "I fell asleep twice.")
 SENTENCES = (
     "The plot drags for most of its two hours, but what an ending, and what a pair of actors in it!",
     "Nobody in the cinema would have called the story dull, though few of them could have told it again.",
     "I fell asleep twice before the murder, woke up for the trial, and never found out who did it.",
 )
-SERVE = (
+SERVER_PROGRAM = (
     "import sys\n"
     "from pathlib import Path\n"
     "from shared.serving.batching import Batching\n"
     "from shared.serving.server import Server, Settings\n"
-    "batching = Batching() if sys.argv[2] == 'joined' else None\n"
+    "batching = Batching() if sys.argv[2] == 'batched' else None\n"
     "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0, batching=batching))\n"
     "print(server.port, flush=True)\n"
     "server.run()\n"
 )
+Job = tuple[str, bytes]
+"""Name of a model and body of a request."""
 
 
 @dataclass
-class Told:
-    """What the callers of one model met."""
+class Measurements:
+    """Measurements of the requests to one model."""
 
     seconds: list[float] = field(default_factory=list)
-    failed: list[str] = field(default_factory=list)
-    refused: int = 0
+    """Duration of each successful request."""
+    failures: list[str] = field(default_factory=list)
+    num_rejected: int = 0
+    """Requests that the server rejected because it shut down."""
 
 
 def main() -> None:
+    """Runs all measurements and prints their results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", type=Path)
-    parser.add_argument("--seconds", type=float, default=300)
-    parser.add_argument("--clients", type=int, default=64)
-    known = parser.parse_args()
+    parser.add_argument("models", type=Path, help="folder with the exported models")
+    parser.add_argument("--seconds", type=float, default=300, help="duration of the load")
+    parser.add_argument("--clients", type=int, default=64, help="number of simultaneous clients")
+    arguments = parser.parse_args()
     print(describe_machine("tensorflow", "uvicorn", "starlette"))
     with tempfile.TemporaryDirectory() as name:
         models = Path(name)
-        for folder in sorted(known.models.iterdir()):
-            numbers = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
-            if numbers:
-                shutil.copytree(folder / str(numbers[-1]), models / folder.name / "1")
-        bodies = {folder.name: _body(folder / "1") for folder in sorted(models.iterdir())}
-        if TEXT in bodies:
-            _overhead(models)
-            _joining(models, known.clients, min(20.0, known.seconds))
-        _load(models, bodies, known.clients, known.seconds)
-        if SOUND in bodies:
-            _great(models, min(120.0, known.seconds))
+        for folder in sorted(arguments.models.iterdir()):
+            versions = sorted(int(path.name) for path in folder.iterdir() if path.name.isdigit())
+            if versions:
+                shutil.copytree(folder / str(versions[-1]), models / folder.name / "1")
+        bodies = {folder.name: _example_body(folder / "1") for folder in sorted(models.iterdir())}
+        if TEXT_MODEL in bodies:
+            _measure_overhead(models)
+            _measure_batching(models, arguments.clients, min(20.0, arguments.seconds))
+        _measure_load(models, bodies, arguments.clients, arguments.seconds)
+        if SPEECH_MODEL in bodies:
+            _measure_large_bodies(models, min(120.0, arguments.seconds))
 
 
-def _body(version: Path) -> bytes:
-    """Returns the request that a model was exported with, in columns."""
+def _example_body(version: Path) -> bytes:
+    """Returns the example request of an exported version as JSON in columns."""
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
@@ -95,39 +102,46 @@ def _body(version: Path) -> bytes:
     record = next(iter(tf.data.TFRecordDataset(str(version / WARMUP))))
     request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
     values = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
-    columns = {name: _plain(value) for name, value in values.items()}
+    columns = {name: _to_json_value(value) for name, value in values.items()}
     return json.dumps({"signature_name": request.model_spec.signature_name, "inputs": columns}).encode()
 
 
-def _plain(value: np.ndarray) -> Any:
+def _to_json_value(value: np.ndarray) -> Any:
     if value.dtype != object:
         return value.tolist()
     texts = np.array([item.decode(errors="replace") for item in value.ravel()], object)
     return texts.reshape(value.shape).tolist()
 
 
-class Served:
-    """A server in a process of its own."""
+class ServerProcess:
+    """A server in a separate process.
 
-    def __init__(self, models: Path, joined: bool = True) -> None:
-        words = [sys.executable, "-c", SERVE, str(models), "joined" if joined else "alone"]
+    Args:
+        models: folder of the models.
+        is_batched: whether the server uses micro-batching.
+    """
+
+    def __init__(self, models: Path, is_batched: bool = True) -> None:
+        words = [sys.executable, "-c", SERVER_PROGRAM, str(models), "batched" if is_batched else "unbatched"]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
-        while asyncio.run(_ready(self.port)) is False:
+        while asyncio.run(_is_ready(self.port)) is False:
             time.sleep(0.2)
 
     @property
     def memory_mib(self) -> float:
+        """Resident memory of the process, in MiB."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
     def stop(self) -> int:
+        """Sends SIGTERM and returns the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
 
-async def _ready(port: int) -> bool:
+async def _is_ready(port: int) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -138,7 +152,10 @@ async def _ready(port: int) -> bool:
     return b" 200 " in line
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, body: bytes) -> tuple[int, bytes]:
+async def _send_request(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, body: bytes
+) -> tuple[int, bytes]:
+    """Returns status and body of the response."""
     head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
@@ -150,178 +167,197 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name:
     return status, await reader.readexactly(length)
 
 
-async def _caller(
-    port: int, work: Sequence[tuple[str, bytes]], until: float, told: dict[str, Told], ending: asyncio.Event
+async def _run_client(
+    port: int, jobs: Sequence[Job], deadline: float, measurements: dict[str, Measurements], shutdown: asyncio.Event
 ) -> None:
-    """Asks in turn until a time, or until the server is no longer there where it is being ended."""
+    """Sends the jobs in turn until the deadline, or until a server that shuts down no longer responds."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for name, body in itertools.cycle(work):
-        if time.monotonic() > until:
+    for name, body in itertools.cycle(jobs):
+        if time.monotonic() > deadline:
             break
-        began, before = time.perf_counter(), not ending.is_set()
+        start, was_running = time.perf_counter(), not shutdown.is_set()
         try:
-            status, answer = await _ask(reader, writer, name, body)
+            status, response = await _send_request(reader, writer, name, body)
         except (OSError, asyncio.IncompleteReadError, IndexError) as error:
-            if before:
-                told[name].failed.append(f"{type(error).__name__}{' at the end' if ending.is_set() else ''}")
+            if was_running:
+                suffix = " during the shutdown" if shutdown.is_set() else ""
+                measurements[name].failures.append(f"{type(error).__name__}{suffix}")
             else:
-                told[name].refused += 1
+                measurements[name].num_rejected += 1
             return
         if status == 200:
-            told[name].seconds.append(time.perf_counter() - began)
-            json.loads(answer)
-        elif ending.is_set() and status == 503:
-            told[name].refused += 1
+            measurements[name].seconds.append(time.perf_counter() - start)
+            json.loads(response)
+        elif shutdown.is_set() and status == 503:
+            measurements[name].num_rejected += 1
             return
         else:
-            told[name].failed.append(f"{status} {answer[:80]!r}")
+            measurements[name].failures.append(f"{status} {response[:80]!r}")
     writer.close()
 
 
-async def _callers(served: Served, work: Sequence[Sequence[tuple[str, bytes]]], seconds: float) -> dict[str, Told]:
-    told = {name: Told() for one in work for name, _ in one}
-    until = time.monotonic() + seconds
-    await asyncio.gather(*(_caller(served.port, one, until, told, asyncio.Event()) for one in work))
-    return told
+async def _run_clients(
+    server: ServerProcess, clients: Sequence[Sequence[Job]], seconds: float
+) -> dict[str, Measurements]:
+    """Runs one client per sequence of jobs; returns the measurements by model name."""
+    measurements = {name: Measurements() for jobs in clients for name, _ in jobs}
+    deadline = time.monotonic() + seconds
+    await asyncio.gather(*(_run_client(server.port, jobs, deadline, measurements, asyncio.Event()) for jobs in clients))
+    return measurements
 
 
-def _text_bodies(texts: Sequence[str] = TEXTS) -> list[tuple[str, bytes]]:
-    return [(TEXT, json.dumps({"instances": [{"text": text}]}).encode()) for text in texts]
+def _text_jobs(texts: Sequence[str] = SHORT_TEXTS) -> list[Job]:
+    return [(TEXT_MODEL, json.dumps({"instances": [{"text": text}]}).encode()) for text in texts]
 
 
-def _overhead(models: Path) -> None:
+def _measure_overhead(models: Path) -> None:
+    """Prints the median latency over REST, and that of direct calls."""
     import tensorflow as tf
 
-    loaded = tf.saved_model.load(str(models / TEXT / "1"))
-    call, bare = loaded.signatures["serving_default"], []
-    for text in itertools.islice(itertools.cycle(TEXTS), 600):
-        began = time.perf_counter()
+    loaded = tf.saved_model.load(str(models / TEXT_MODEL / "1"))
+    call, direct_seconds = loaded.signatures["serving_default"], []
+    for text in itertools.islice(itertools.cycle(SHORT_TEXTS), 600):
+        start = time.perf_counter()
         {name: value.numpy() for name, value in call(text=tf.constant([text])).items()}
-        bare.append(time.perf_counter() - began)
-    for joined in (True, False):
-        served = Served(models, joined)
-        told = asyncio.run(_callers(served, [_text_bodies()], 5))[TEXT]
-        served.stop()
-        median = [1000 * np.median(values[len(values) // 5 :]) for values in (told.seconds, bare)]
-        how = "joined" if joined else "asked alone"
-        print(
-            f"one caller, {how}: {median[0]:.2f} ms over REST, {median[1]:.2f} ms by call, ratio {median[0] / median[1]:.2f}"
+        direct_seconds.append(time.perf_counter() - start)
+    for is_batched in (True, False):
+        server = ServerProcess(models, is_batched)
+        rest_seconds = asyncio.run(_run_clients(server, [_text_jobs()], 5))[TEXT_MODEL].seconds
+        server.stop()
+        rest, direct = (1000 * np.median(values[len(values) // 5 :]) for values in (rest_seconds, direct_seconds))
+        mode = "batched" if is_batched else "unbatched"
+        print(f"one client, {mode}: {rest:.2f} ms over REST, {direct:.2f} ms by direct call, ratio {rest / direct:.2f}")
+
+
+def _measure_batching(models: Path, num_clients: int, seconds: float) -> None:
+    """Prints the responses per second with and without batching."""
+    for title, texts in (("short texts", SHORT_TEXTS), ("sentences", SENTENCES)):
+        rates = {}
+        for is_batched in (False, True):
+            server = ServerProcess(models, is_batched)
+            measurements = asyncio.run(_run_clients(server, [_text_jobs(texts)] * num_clients, seconds))[TEXT_MODEL]
+            server.stop()
+            rates[is_batched] = len(measurements.seconds) / seconds
+            assert not measurements.failures, measurements.failures[:3]
+        _print_rates(f"{title}, {num_clients} clients over REST", rates)
+        _print_rates(
+            f"{title}, {num_clients} threads of one process", _measure_threads(models, texts, num_clients, seconds)
         )
 
 
-def _joining(models: Path, clients: int, seconds: float) -> None:
-    for what, texts in (("short texts", TEXTS), ("sentences", SENTENCES)):
-        found = {}
-        for joined in (False, True):
-            served = Served(models, joined)
-            told = asyncio.run(_callers(served, [_text_bodies(texts)] * clients, seconds))[TEXT]
-            served.stop()
-            found[joined] = len(told.seconds) / seconds
-            assert not told.failed, told.failed[:3]
-        _tell_joining(f"{what}, {clients} callers over REST", found)
-        _tell_joining(f"{what}, {clients} threads of one process", _threads(models, texts, clients, seconds))
+def _print_rates(title: str, rates: dict[bool, float]) -> None:
+    batched, unbatched = rates[True], rates[False]
+    print(f"{title}: {batched:.0f} per second batched, {unbatched:.0f} unbatched, ratio {batched / unbatched:.2f}")
 
 
-def _tell_joining(what: str, found: dict[bool, float]) -> None:
-    ratio = found[True] / found[False]
-    print(f"{what}: {found[True]:.0f} a second joined, {found[False]:.0f} alone, ratio {ratio:.2f}")
-
-
-def _threads(models: Path, texts: Sequence[str], clients: int, seconds: float) -> dict[bool, float]:
-    """Returns answers a second by the server's batcher, joined and alone."""
+def _measure_threads(models: Path, texts: Sequence[str], num_threads: int, seconds: float) -> dict[bool, float]:
+    """Returns the calls per second of the server's batcher, with (True) and without (False) batching."""
     import tensorflow as tf
 
     from shared.serving.batching import Batcher, Batching
 
-    loaded = tf.saved_model.load(str(models / TEXT / "1"))  # named: a signature does not hold its model's variables
+    loaded = tf.saved_model.load(str(models / TEXT_MODEL / "1"))  # keeps the variables, which a signature does not hold
     signature = loaded.signatures["serving_default"]
     requests = [{"text": np.array([text.encode()], object)} for text in texts]
 
-    def ask(batcher: Batcher, until: float) -> int:
+    def count_calls(batcher: Batcher, deadline: float) -> int:
         for count, request in enumerate(itertools.cycle(requests)):
-            if time.monotonic() > until:
+            if time.monotonic() > deadline:
                 return count
             batcher(request)
         return 0
 
-    found = {}
-    for joined in (False, True):
-        batcher = Batcher(signature, Batching() if joined else None)
-        for request in requests * 3:  # the queue is made, the function traced
+    rates = {}
+    for is_batched in (False, True):
+        batcher = Batcher(signature, Batching() if is_batched else None)
+        for request in requests * 3:  # creates the queue and traces the function
             batcher(request)
-        until = time.monotonic() + seconds
-        with ThreadPoolExecutor(clients) as pool:
-            found[joined] = sum(pool.map(lambda _: ask(batcher, until), range(clients))) / seconds  # noqa: B023
-    return found
+        deadline = time.monotonic() + seconds
+        with ThreadPoolExecutor(num_threads) as pool:
+            rates[is_batched] = sum(pool.map(lambda _: count_calls(batcher, deadline), range(num_threads))) / seconds  # noqa: B023
+    return rates
 
 
-def _load(models: Path, bodies: dict[str, bytes], clients: int, seconds: float) -> None:
-    served, names = Served(models), list(bodies)
-    turns = [
-        [(name, bodies[name]) for name in names[k % len(names) :] + names[: k % len(names)]] for k in range(clients)
+def _measure_load(models: Path, bodies: dict[str, bytes], num_clients: int, seconds: float) -> None:
+    """Prints rate, latencies and failures per model, and the memory of the server."""
+    server, names = ServerProcess(models), list(bodies)
+    clients = [
+        [(name, bodies[name]) for name in names[k % len(names) :] + names[: k % len(names)]] for k in range(num_clients)
     ]
-    told, memory, status = asyncio.run(_loaded(served, models, turns, seconds))
-    count = sum(len(one.seconds) for one in told.values())
-    print(f"\n{clients} callers, {seconds:.0f} seconds, {len(names)} models: {count / seconds:.0f} answers a second")
-    print("| model | answers | p50, ms | p99, ms | failed |\n|---|---|---|---|---|")
-    for name, one in told.items():
+    measurements, memory, status = asyncio.run(_run_load(server, models, clients, seconds))
+    count = sum(len(one.seconds) for one in measurements.values())
+    print(
+        f"\n{num_clients} clients, {seconds:.0f} seconds, {len(names)} models: {count / seconds:.0f} responses per second"
+    )
+    print("| model | responses | p50, ms | p99, ms | failed |\n|---|---|---|---|---|")
+    for name, one in measurements.items():
         p50, p99 = 1000 * np.quantile(one.seconds, (0.5, 0.99))
-        print(f"| {name} | {len(one.seconds)} | {p50:.1f} | {p99:.1f} | {len(one.failed)} |")
-    for failure in sorted({failure for one in told.values() for failure in one.failed})[:5]:
+        print(f"| {name} | {len(one.seconds)} | {p50:.1f} | {p99:.1f} | {len(one.failures)} |")
+    for failure in sorted({failure for one in measurements.values() for failure in one.failures})[:5]:
         print(f"failed: {failure}")
-    _tell_memory(memory)
-    refused = sum(one.refused for one in told.values())
-    print(f"SIGTERM in the middle: exit status {status}, {refused} requests refused afterwards")
+    _print_memory(memory)
+    num_rejected = sum(one.num_rejected for one in measurements.values())
+    print(f"SIGTERM under load: exit status {status}, {num_rejected} requests rejected afterwards")
 
 
-def _tell_memory(memory: Sequence[float]) -> None:
+def _print_memory(memory: Sequence[float]) -> None:
     fifth = max(1, len(memory) // 5)
-    parts = [np.median(memory[k * fifth : (k + 1) * fifth]) for k in range(5)]
-    print(f"memory of the server in five parts of the time, MiB: {' '.join(f'{part:.0f}' for part in parts)}")
+    medians = [np.median(memory[k * fifth : (k + 1) * fifth]) for k in range(5)]
+    print(f"memory of the server, median of each fifth of the time, MiB: {' '.join(f'{one:.0f}' for one in medians)}")
 
 
-def _great(models: Path, seconds: float) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, LONG * RATE).astype(np.float32)
+def _measure_large_bodies(models: Path, seconds: float) -> None:
+    """Prints latency, failures and memory for requests of several MiB."""
+    noise = np.random.default_rng(0).normal(0, 0.1, RECORDING_SECONDS * SAMPLE_RATE).astype(np.float32)
     columns = {"samples": [[round(float(value), 5) for value in noise]], "length": [len(noise)]}
     body = json.dumps({"inputs": columns}).encode()
-    served = Served(models)
-    before, memory = served.memory_mib, []
+    server = ServerProcess(models)
+    initial_memory, memory = server.memory_mib, []
 
-    async def ask() -> dict[str, Told]:
-        asking = asyncio.create_task(_callers(served, [[(SOUND, body)]] * GREAT, seconds))
-        while not asking.done():
+    async def run_and_record_memory() -> dict[str, Measurements]:
+        clients = asyncio.create_task(_run_clients(server, [[(SPEECH_MODEL, body)]] * LARGE_BODY_CLIENTS, seconds))
+        while not clients.done():
             await asyncio.sleep(1)
-            memory.append(served.memory_mib)
-        return await asking
+            memory.append(server.memory_mib)
+        return await clients
 
-    told = asyncio.run(ask())[SOUND]
-    served.stop()
-    size, count, longest = len(body) / 2**20, len(told.seconds), max(told.seconds, default=0.0)
+    measurements = asyncio.run(run_and_record_memory())[SPEECH_MODEL]
+    server.stop()
+    size, count, slowest = len(body) / 2**20, len(measurements.seconds), max(measurements.seconds, default=0.0)
     print(
-        f"\n{GREAT} callers, bodies of {size:.1f} MiB: {count} answers in {seconds:.0f} seconds, the longest after "
-        f"{longest:.1f} s, {len(told.failed)} failed; {before:.0f} MiB before"
+        f"\n{LARGE_BODY_CLIENTS} clients, bodies of {size:.1f} MiB: {count} responses in {seconds:.0f} seconds, the slowest "
+        f"after {slowest:.1f} s, {len(measurements.failures)} failed; {initial_memory:.0f} MiB before"
     )
-    _tell_memory(memory)
+    _print_memory(memory)
 
 
-async def _loaded(
-    served: Served, models: Path, turns: Sequence[Sequence[tuple[str, bytes]]], seconds: float
-) -> tuple[dict[str, Told], list[float], int]:
-    told = {name: Told() for name, _ in turns[0]}
-    ending, memory, started = asyncio.Event(), [], time.monotonic()
-    callers = [asyncio.create_task(_caller(served.port, one, started + seconds + 60, told, ending)) for one in turns]
-    swapped = None
-    while time.monotonic() - started < seconds:
+async def _run_load(
+    server: ServerProcess, models: Path, clients: Sequence[Sequence[Job]], seconds: float
+) -> tuple[dict[str, Measurements], list[float], int]:
+    """Runs the clients, publishes a version after half of the time, and stops the server under load.
+
+    Returns:
+        The measurements by model name, the memory of the server in each second in MiB, and the exit status of the server.
+    """
+    measurements = {name: Measurements() for name, _ in clients[0]}
+    shutdown, memory, start = asyncio.Event(), [], time.monotonic()
+    tasks = [
+        asyncio.create_task(_run_client(server.port, jobs, start + seconds + 60, measurements, shutdown))
+        for jobs in clients
+    ]
+    updated_model = None
+    while time.monotonic() - start < seconds:
         await asyncio.sleep(1)
-        memory.append(served.memory_mib)
-        if swapped is None and time.monotonic() - started > seconds / 2:
-            swapped = models / TEXT if (models / TEXT).is_dir() else next(models.iterdir())
-            await asyncio.to_thread(shutil.copytree, swapped / "1", swapped / ".aside")
-            (swapped / ".aside").rename(swapped / "2")
-    ending.set()
-    status = await asyncio.to_thread(served.stop)
-    await asyncio.gather(*callers)
-    return told, memory, status
+        memory.append(server.memory_mib)
+        if updated_model is None and time.monotonic() - start > seconds / 2:
+            updated_model = models / TEXT_MODEL if (models / TEXT_MODEL).is_dir() else next(models.iterdir())
+            staging = updated_model / ".staging"
+            await asyncio.to_thread(shutil.copytree, updated_model / "1", staging)
+            staging.rename(updated_model / "2")
+    shutdown.set()
+    status = await asyncio.to_thread(server.stop)
+    await asyncio.gather(*tasks)
+    return measurements, memory, status
 
 
 if __name__ == "__main__":

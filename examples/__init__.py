@@ -1,1 +1,1 @@
-"""Programs of a few lines that use what the suite exports."""
+"""Short programs that use exported models or prepare data."""

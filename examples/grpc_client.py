@@ -1,8 +1,8 @@
-"""Asks a model of texts by gRPC, of TensorFlow Serving or of `lstm-suite serve`.
+"""Requests predictions for texts over gRPC, from `lstm-suite serve` or from TensorFlow Serving.
 
     python examples/grpc_client.py localhost:8500 sentiment "What an ending!" "It drags."
 
-Needs `tensorflow-serving-api` and TensorFlow, none of this project.
+It needs TensorFlow and `tensorflow-serving-api`, but not this project.
 """
 
 from __future__ import annotations
@@ -14,19 +14,26 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 
-def ask(address: str, model: str, texts: list[str]) -> dict[str, list[object]]:
-    """Returns the model's answers by the outputs' names, one for each text."""
+def predict(address: str, model: str, texts: list[str]) -> dict[str, list[object]]:
+    """Returns the outputs of the model by name, with one value per text.
+
+    Args:
+        address: host and gRPC port of the server.
+        model: name of the model; its signature `serving_default` must have the only input `text`.
+        texts: the texts.
+    """
     request = predict_pb2.PredictRequest()
     request.model_spec.name = model
     request.inputs["text"].CopyFrom(tf.make_tensor_proto([text.encode() for text in texts]))
     with grpc.insecure_channel(address) as channel:
-        reply = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=10)
-    return {name: tf.make_ndarray(value).tolist() for name, value in reply.outputs.items()}
+        response = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=10)
+    return {name: tf.make_ndarray(value).tolist() for name, value in response.outputs.items()}
 
 
 def main() -> None:
+    """Prints the outputs for the texts on the command line."""
     address, model, *texts = sys.argv[1:]
-    for name, values in ask(address, model, texts).items():
+    for name, values in predict(address, model, texts).items():
         sys.stdout.write(f"{name}: {values}\n")
 
 
