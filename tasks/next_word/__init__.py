@@ -1,1 +1,1 @@
-"""Next word: suggestions, text and scores from one LSTM language model."""
+"""Next word: one LSTM language model that suggests words, generates text and scores texts."""

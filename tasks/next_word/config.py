@@ -1,88 +1,127 @@
-"""Settings of the next-word task and its presets. Imports nothing heavy."""
+"""Options and presets of the next-word task. Imports nothing heavy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
+from shared.config import (
+    LSTMConfig,
+    Section,
+    SplitConfig,
+    SplitFilesTaskConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    require_fraction,
+)
 
-SUMMARY = "Text in; the most likely next words, more text, or the probability of each of its words out."
+SUMMARY = (
+    "Suggests the most probable next words, continues a text, and computes the probability of each word of a text."
+)
+INPUT = "text"
+OUTPUT = "next words, generated text, probability of each word"
+EXAMPLE_DATA = "tiny_shakespeare"
 
 
 @dataclass(frozen=True)
-class TextConfig:
-    """What a text is made of."""
+class ColumnsConfig(Section):
+    """Column of the table, field of the JSON objects, or feature of the TensorFlow data set."""
+
+    SECTION: ClassVar[str] = "columns"
+
+    text: str = "text"
+    """Column with the text."""
+
+
+@dataclass(frozen=True)
+class TextConfig(Section):
+    """How a text becomes a sequence of token ids."""
+
+    SECTION: ClassVar[str] = "text"
 
     unit: Literal["word", "character"] = "word"
-    """What is predicted; what is said here of words holds of characters too."""
+    """Unit that is a token; with "character", options for words apply to characters."""
     pretokenized: bool = False
-    """Take what stands between blanks for a word, as benchmarks have it; otherwise marks are words of their own."""
-    column: str = "text"
-    """Column or field of the text in a .jsonl, .csv, .tsv or .parquet file, or feature of a TensorFlow data set."""
+    """Split the text only at whitespace, as benchmark files expect; otherwise punctuation marks are words of their own."""
     vocabulary_size: int = 50_000
-    """Most words known; the rarest are left out first."""
-    fewest: int = 2
-    """Times that a word must occur in training to be known; once is enough in a text that marks unknown words itself, as
-    benchmarks do: `<unk>`."""
+    """Maximum number of tokens in the vocabulary; the rarest tokens of the training split are left out first."""
+    min_count: int = 2
+    """Minimum number of times that a word of the vocabulary occurs in the training split. The other words become the unknown
+    word; a text that marks unknown words itself, as `<unk>`, always uses 1."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "vocabulary_size", "fewest")
+        require_at_least(self, 1, "vocabulary_size", "min_count")
 
 
 @dataclass(frozen=True)
-class ModelConfig:
-    """What stands below and above the LSTM stack, and how it is kept from learning by heart."""
+class ModelConfig(Section):
+    """The layers before and after the LSTM stack, and how training computes the loss."""
+
+    SECTION: ClassVar[str] = "model"
 
     embedding_size: int = 256
-    """Width of a word's vector, which is its output vector too (Press & Wolf, 2017)."""
+    """Size of each embedding vector."""
     input_dropout: float = 0.3
-    """Share of the vectors' columns set to zero over a whole stretch (Gal & Ghahramani, 2016), in [0, 1)."""
+    """Dropout rate of the inputs of the LSTM stack, in [0, 1)."""
     output_dropout: float = 0.3
-    """The same of the stack's outputs, in [0, 1)."""
+    """Dropout rate of the outputs of the LSTM stack, in [0, 1)."""
     word_dropout: float = 0.0
-    """Share of the words whose vector is zero throughout a stretch (Gal & Ghahramani, 2016), in [0, 1)."""
-    stretch: int = 35
-    """Words through which a gradient goes back; the state is carried on."""
-    negatives: int = 2048
-    """Words drawn as wrong answers in training, the same for a batch; 0 takes all of the vocabulary. Judged is always
-    by all."""
+    """Probability that all occurrences of a word in a segment have a zero vector, in [0, 1) (Gal & Ghahramani, 2016)."""
+    bptt_length: int = 35
+    """Words per training segment: gradients stop at its start, and the state continues from the segment before."""
+    negative_samples: int = 2048
+    """Negative words to sample per batch for the training loss; 0 uses the whole vocabulary, as evaluation always does."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 2, "embedding_size")
-        require_at_least(self, 1, "stretch")
-        require_at_least(self, 0, "negatives")
+        require_at_least(self, 1, "bptt_length")
+        require_at_least(self, 0, "negative_samples")
         require_fraction(self, "input_dropout", "output_dropout", "word_dropout")
 
 
 @dataclass(frozen=True)
-class NextWordConfig(TaskConfig):
-    """Settings of the next-word task."""
+class EvaluationConfig(Section):
+    """Evaluation after training."""
 
-    test_fraction: float = 0.1
-    """Share of the text kept back as test, in (0, 1): the end of a file, or whole documents of several."""
+    SECTION: ClassVar[str] = "evaluation"
+
+    dynamic: bool = False
+    """Also evaluate a copy of the model that continues to train on the test split (Krause et al., 2018); takes minutes."""
+
+
+@dataclass(frozen=True)
+class NextWordConfig(SplitFilesTaskConfig):
+    """All options of the next-word task.
+
+    The test split of a file is its last tenth; of several documents, a tenth of the documents.
+    """
+
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    split: SplitConfig = field(default_factory=lambda: SplitConfig(test_fraction=0.1))
     text: TextConfig = field(default_factory=TextConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    dynamic_evaluation: bool = False
-    """Judge the model besides while it goes on learning from the test text (Krause et al., 2018); takes
-    minutes. Part of a training run's report."""
+    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.lstm.bidirectional:
-            raise ValueError("A next word is told by those before it. Received: bidirectional=True")
-        if self.group_column:
-            raise ValueError(f"Texts are split by files or blocks. Received: group_column={self.group_column}")
+            raise ValueError(
+                f"{option(self.lstm, 'bidirectional')} must be False: the model predicts each word from the words before it. "
+                "Received: True"
+            )
 
 
 PRESETS = {
     "sample": NextWordConfig(
+        data="sample",
+        model=ModelConfig(embedding_size=96, input_dropout=0.2, output_dropout=0.3, negative_samples=512),
         lstm=LSTMConfig(units=(96,)),
         training=TrainingConfig(epochs=8, batch_size=16, learning_rate=1e-2, weight_decay=0.0, patience=2),
-        model=ModelConfig(embedding_size=96, input_dropout=0.2, output_dropout=0.3, negatives=512),
     ),
     "default": NextWordConfig(
-        data="tiny_shakespeare",
+        model=ModelConfig(embedding_size=400, input_dropout=0.5, output_dropout=0.5, word_dropout=0.1),
         lstm=LSTMConfig(units=(400, 400), dropout=0.4),
         training=TrainingConfig(
             epochs=25,
@@ -91,12 +130,18 @@ PRESETS = {
             weight_decay=0.0,
             gradient_clip=0.5,
             patience=3,
-            averaging=0.999,
+            ema_decay=0.999,
         ),
-        model=ModelConfig(embedding_size=400, input_dropout=0.5, output_dropout=0.5, word_dropout=0.1),
     ),
     "large": NextWordConfig(
-        data="tiny_shakespeare",
+        model=ModelConfig(
+            embedding_size=400,
+            input_dropout=0.5,
+            output_dropout=0.4,
+            word_dropout=0.1,
+            bptt_length=70,
+            negative_samples=0,
+        ),
         lstm=LSTMConfig(units=(1150, 1150, 400), dropout=0.25, recurrent_dropout=0.4),
         training=TrainingConfig(
             epochs=200,
@@ -105,10 +150,7 @@ PRESETS = {
             weight_decay=0.0,
             gradient_clip=0.25,
             patience=15,
-            averaging=0.999,
-        ),
-        model=ModelConfig(
-            embedding_size=400, input_dropout=0.5, output_dropout=0.4, word_dropout=0.1, stretch=70, negatives=0
+            ema_decay=0.999,
         ),
     ),
 }

@@ -1,4 +1,4 @@
-"""What the next-word task draws."""
+"""Plots in the report of the next-word task."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from pathlib import Path
 import numpy as np
 
 from shared.evaluation import Score
+from shared.metric_format import title
 from shared.plots import model_style, new_figure, save
 
-TINY = 1e-300  # least probability that is told
-GROUPS = (1, 10, 100, 1000, 10_000)
-"""Times that a word came in training, from which on it belongs to the next group."""
+MIN_PROBABILITY = 1e-300
+"""Smaller probabilities count as this one, so that the logarithm is finite."""
+COUNT_GROUPS = (1, 10, 100, 1000, 10_000)
+"""First count of each group of words but the first, which has the words that training does not have."""
 
 
 def perplexities(scores: Sequence[Score], path: Path) -> None:
-    """The perplexities of all models, static and adaptive, with their intervals."""
+    """Draws the perplexities of all models, static, with cache and with dynamic evaluation, with their intervals."""
     figure, (axis,) = new_figure(1, width=8)
+    models = list(dict.fromkeys(s.model for s in scores))
     for shift, metric in ((-0.27, "perplexity"), (0.0, "perplexity_adaptive"), (0.27, "perplexity_dynamic")):
-        chosen = {s.model: s for s in scores if s.metric == metric}
-        models = list(dict.fromkeys(s.model for s in scores))
-        if not chosen:
+        by_model = {s.model: s for s in scores if s.metric == metric}
+        if not by_model:
             continue
-        places = [k + shift for k, model in enumerate(models) if model in chosen]
-        values = [chosen[model] for model in models if model in chosen]
-        ends = np.abs([[s.value - s.low for s in values], [s.high - s.value for s in values]])
-        axis.barh(places, [s.value for s in values], 0.26, xerr=np.nan_to_num(ends), label=metric.replace("_", ", "))
+        positions = [k + shift for k, model in enumerate(models) if model in by_model]
+        values = [by_model[model] for model in models if model in by_model]
+        errors = np.abs([[s.value - s.low for s in values], [s.high - s.value for s in values]])
+        axis.barh(positions, [s.value for s in values], 0.26, xerr=np.nan_to_num(errors), label=title(metric))
         axis.set_yticks(range(len(models)), models)
     axis.set(xlabel="perplexity", xscale="log")
     axis.invert_yaxis()
@@ -35,24 +37,26 @@ def perplexities(scores: Sequence[Score], path: Path) -> None:
     save(figure, path)
 
 
-def by_frequency(found: Mapping[str, np.ndarray], targets: np.ndarray, counts: np.ndarray, path: Path) -> None:
-    """Perplexity by how often the word that came had come in training.
+def perplexity_by_frequency(
+    probabilities: Mapping[str, np.ndarray], targets: np.ndarray, counts: np.ndarray, path: Path
+) -> None:
+    """Draws the perplexity over the number of times that the words occur in the training split.
 
     Args:
-        found: the models' probabilities of the words that came, `(words,)`.
-        targets: their token_ids.
-        counts: of each number in training.
-        path: of the file.
+        probabilities: probabilities of the words of the test split by each model, `(words,)`.
+        targets: token ids of these words, int `(words,)`.
+        counts: number of times that each token id occurs in the training split.
+        path: file to write.
     """
     figure, (axis,) = new_figure(1, width=8)
-    often = np.r_[counts, np.zeros(max(0, targets.max() + 1 - len(counts)), int)][targets]
-    group = np.digitize(often, GROUPS)
-    present = np.unique(group)
-    for name, p in found.items():
-        logs = -np.log(np.maximum(p, TINY))
-        axis.plot([np.exp(logs[group == g].mean()) for g in present], label=name, marker="o", **model_style(name))
-    labels = ["0", *(f"{low} – {high - 1}" for low, high in pairwise(GROUPS)), f"{GROUPS[-1]} on"]
-    axis.set_xticks(range(len(present)), [labels[g] for g in present])
-    axis.set(xlabel="times in training", ylabel="perplexity", yscale="log")
+    count = np.r_[counts, np.zeros(max(0, targets.max() + 1 - len(counts)), int)][targets]
+    group = np.digitize(count, COUNT_GROUPS)
+    groups = np.unique(group)
+    for model, values in probabilities.items():
+        losses = -np.log(np.maximum(values, MIN_PROBABILITY))
+        axis.plot([np.exp(losses[group == g].mean()) for g in groups], label=model, marker="o", **model_style(model))
+    labels = ["0", *(f"{low} – {high - 1}" for low, high in pairwise(COUNT_GROUPS)), f"≥ {COUNT_GROUPS[-1]}"]
+    axis.set_xticks(range(len(groups)), [labels[g] for g in groups])
+    axis.set(xlabel="occurrences in the training split", ylabel="perplexity", yscale="log")
     axis.legend(fontsize=8)
     save(figure, path)

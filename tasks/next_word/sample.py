@@ -1,4 +1,4 @@
-"""The prose of Python's own reference, which comes with every Python: on its syntax and its data model."""
+"""The sample: prose from the Python language reference, which every Python installation includes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LICENCE = "Python Software Foundation License 2"
 
 
 def documents() -> list[str]:
-    """Returns the topics' texts, by name, each paragraph once: many stand in several topics."""
+    """Returns the texts of the topics, sorted by topic; a paragraph that several topics share appears once."""
     seen: set[str] = set()
     texts = []
     for name in sorted(topics):
@@ -24,8 +24,11 @@ def documents() -> list[str]:
 
 
 def split() -> dict[str, pd.DataFrame]:
-    """Returns whole topics as `train`, `validation` and `test`, each with a column `text`: every tenth judges."""
+    """Returns tables `train`, `validation` and `test` with the column `text`, one topic per row.
+
+    Every tenth topic is in the test split and every tenth in the validation split.
+    """
     texts = documents()
-    parts = {"test": texts[5::10], "validation": texts[::10]}
-    parts["train"] = [text for k, text in enumerate(texts) if k % 10 not in (0, 5)]
-    return {name: pd.DataFrame({"text": part}) for name, part in parts.items()}
+    splits = {"test": texts[5::10], "validation": texts[::10]}
+    splits["train"] = [text for k, text in enumerate(texts) if k % 10 not in (0, 5)]
+    return {name: pd.DataFrame({"text": part}) for name, part in splits.items()}

@@ -1,4 +1,7 @@
-"""Words drawn one after the other, in the graph: the same seed gives the same text, whoever else is in the batch."""
+"""Random generation of text, one word after another, in the TensorFlow graph.
+
+The text of a row depends only on its own inputs and its seed, not on the other rows of the batch.
+"""
 
 from __future__ import annotations
 
@@ -6,86 +9,96 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from tasks.next_word import words
+from tasks.next_word import tokenization
 from tasks.next_word.model import Submodels
 
-LONGEST = 1000
-"""Words that may be drawn at once."""
-NEVER = -1e9
+MAX_LENGTH = 1000
+"""Maximum number of words to generate at once."""
+IMPOSSIBLE = -1e9
+"""Log-probability of tokens that must not occur."""
 
 
-def speakable(logs: tf.Tensor, lines: bool = False) -> tf.Tensor:
-    """Returns log-probabilities `(batch, vocabulary)` in which what is no word never comes.
+def mask_special_tokens(log_probabilities: tf.Tensor, allow_line_end: bool = False) -> tf.Tensor:
+    """Makes padding, the unknown word and the end of a line impossible.
 
     Args:
-        logs: of all token_ids.
-        lines: whether a line may end.
+        log_probabilities: values for all token ids, `(batch, vocabulary_size)`.
+        allow_line_end: keep the end of a line possible.
     """
-    number = tf.range(tf.shape(logs)[-1])
-    fine = number >= words.FIRST_WORD
-    return tf.where(fine | (number == words.END) if lines else fine, logs, NEVER)
+    token_id = tf.range(tf.shape(log_probabilities)[-1])
+    is_allowed = token_id >= tokenization.FIRST_WORD_ID
+    if allow_line_end:
+        is_allowed |= token_id == tokenization.END_ID
+    return tf.where(is_allowed, log_probabilities, IMPOSSIBLE)
 
 
-def kept(probabilities: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
-    """Returns what is left of probabilities `(batch, words)`, in falling order, of which only some may be drawn: 0 elsewhere.
+def truncate_distribution(probabilities: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
+    """Sets the probabilities of improbable words to 0: top-k (Fan et al., 2018) and top-p sampling (Holtzman et al., 2020).
 
     Args:
-        probabilities: in falling order.
-        top_k: words that may be drawn, `(batch,)`; 0 for all.
-        top_p: share that the words before one may have for it to be drawn, `(batch,)` (Holtzman et al., 2020).
+        probabilities: values in falling order, `(batch, words)`.
+        top_k: number of most probable words to keep, `(batch,)`; 0 keeps all.
+        top_p: total probability of the words to keep, in (0, 1], `(batch,)`: the fewest words that reach it are kept.
     """
     rank = tf.range(tf.shape(probabilities)[1])[None]
-    limit = tf.where(top_k > 0, top_k, tf.shape(probabilities)[1])[:, None]
-    before = tf.cumsum(probabilities, axis=1, exclusive=True)
-    fine = (rank < limit) & ((before < top_p[:, None]) | (rank == 0))
-    return tf.where(fine, probabilities, 0.0)
+    max_rank = tf.where(top_k > 0, top_k, tf.shape(probabilities)[1])[:, None]
+    total_before = tf.cumsum(probabilities, axis=1, exclusive=True)
+    mask = (rank < max_rank) & ((total_before < top_p[:, None]) | (rank == 0))
+    return tf.where(mask, probabilities, 0.0)
 
 
-def drawn(logs: tf.Tensor, uniform: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor) -> tf.Tensor:
-    """Returns one number a row, int32 `(batch,)`.
+def sample_token_ids(
+    log_probabilities: tf.Tensor, uniform: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor
+) -> tf.Tensor:
+    """Samples one token id per row, int32 `(batch,)`.
 
     Args:
-        logs: log-probabilities `(batch, vocabulary)`.
-        uniform: what decides, in [0, 1), `(batch,)`.
-        temperature: by which the logarithms are divided, `(batch,)`; 0 takes the likeliest.
-        top_k: as for `kept`, and so `top_p`.
+        log_probabilities: values `(batch, vocabulary_size)`.
+        uniform: random numbers in [0, 1), `(batch,)`.
+        temperature: divisor of the log-probabilities, `(batch,)`; 0 selects the most probable word.
+        top_k: as for `truncate_distribution`.
+        top_p: as for `truncate_distribution`.
     """
     divisor = tf.where(temperature > 0, temperature, 1.0)[:, None]
-    ordered, places = tf.math.top_k(logs, tf.shape(logs)[1])
-    left = kept(tf.nn.softmax(ordered / divisor, axis=1), top_k, top_p)
-    total = tf.cumsum(left, axis=1)
-    place = tf.reduce_sum(tf.cast(total <= uniform[:, None] * total[:, -1:], tf.int32), axis=1)
-    last = tf.reduce_sum(tf.cast(left > 0, tf.int32), axis=1) - 1
-    place = tf.where(temperature > 0, tf.minimum(place, last), 0)
-    return tf.gather(places, place, batch_dims=1)
+    ordered, token_ids = tf.math.top_k(log_probabilities, tf.shape(log_probabilities)[1])
+    truncated = truncate_distribution(tf.nn.softmax(ordered / divisor, axis=1), top_k, top_p)
+    total = tf.cumsum(truncated, axis=1)
+    rank = tf.reduce_sum(tf.cast(total <= uniform[:, None] * total[:, -1:], tf.int32), axis=1)
+    last_rank = tf.reduce_sum(tf.cast(truncated > 0, tf.int32), axis=1) - 1
+    rank = tf.where(temperature > 0, tf.minimum(rank, last_rank), 0)
+    return tf.gather(token_ids, rank, batch_dims=1)
 
 
-def continued(parts: Submodels, token_ids: tf.Tensor, how: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Returns what follows token_ids `(batch, words)`, int32 `(batch, largest length)`, 0 beyond a row's own length.
+def generate_token_ids(submodels: Submodels, prompt: tf.Tensor, options: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns token ids that continue prompts, int32 `(batch, maximum length)`, 0 after the length of a row.
 
     Args:
-        parts: of the model.
-        token_ids: as the reader takes them, padded on the right.
-        how: `length`, `temperature`, `top_k`, `top_p` and `seed`, `(batch,)` each.
+        submodels: submodels of the language model.
+        prompt: token ids `(batch, time)`, padded on the right, at least one per row.
+        options: `length`, `temperature`, `top_k`, `top_p` and `seed`, `(batch,)` each.
     """
-    rows, most = tf.shape(token_ids)[0], tf.reduce_max(how["length"])
-    uniforms = tf.map_fn(
-        lambda seed: tf.random.stateless_uniform([LONGEST], tf.stack([seed, 0])),
-        how["seed"],
+    batch_size, max_length = tf.shape(prompt)[0], tf.reduce_max(options["length"])
+    uniform = tf.map_fn(
+        lambda seed: tf.random.stateless_uniform([MAX_LENGTH], tf.stack([seed, 0])),
+        options["seed"],
         fn_output_signature=tf.float32,
     )
-    length = tf.reduce_sum(tf.cast(token_ids != words.PADDING, tf.int32), axis=1)
-    memory = tf.zeros((rows, parts.state_size))
-    after = parts.reader({"token_ids": token_ids, "length": length, "state": memory})
-    hidden = tf.gather(after["hidden"], length - 1, batch_dims=1)
+    prompt_length = tf.reduce_sum(tf.cast(prompt != tokenization.PADDING_ID, tf.int32), axis=1)
+    state = tf.zeros((batch_size, submodels.state_size))
+    outputs = submodels.encoder({"token_ids": prompt, "length": prompt_length, "state": state})
+    hidden = tf.gather(outputs["hidden"], prompt_length - 1, batch_dims=1)
 
-    def step(k: tf.Tensor, hidden: tf.Tensor, memory: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, ...]:
-        logs = speakable(parts.head(hidden[:, None])[:, 0], lines=True)
-        chosen = drawn(logs, uniforms[:, k], how["temperature"], how["top_k"], how["top_p"])
-        after = parts.reader({"token_ids": chosen[:, None], "length": tf.ones_like(chosen), "state": memory})
-        return k + 1, after["hidden"][:, 0], after["state"], found.write(k, chosen)
+    def step(k: tf.Tensor, hidden: tf.Tensor, state: tf.Tensor, result: tf.TensorArray) -> tuple[tf.Tensor, ...]:
+        log_probabilities = mask_special_tokens(submodels.head(hidden[:, None])[:, 0], allow_line_end=True)
+        token_ids = sample_token_ids(
+            log_probabilities, uniform[:, k], options["temperature"], options["top_k"], options["top_p"]
+        )
+        outputs = submodels.encoder(
+            {"token_ids": token_ids[:, None], "length": tf.ones_like(token_ids), "state": state}
+        )
+        return k + 1, outputs["hidden"][:, 0], outputs["state"], result.write(k, token_ids)
 
-    found = tf.TensorArray(tf.int32, size=most, element_shape=[None])
-    *_, found = tf.while_loop(lambda k, *_: k < most, step, (0, hidden, after["state"], found))
-    chosen = tf.transpose(found.stack())
-    return tf.where(tf.range(most)[None] < how["length"][:, None], chosen, words.PADDING)
+    result = tf.TensorArray(tf.int32, size=max_length, element_shape=[None])
+    *_, result = tf.while_loop(lambda k, *_: k < max_length, step, (0, hidden, outputs["state"], result))
+    token_ids = tf.transpose(result.stack())
+    return tf.where(tf.range(max_length)[None] < options["length"][:, None], token_ids, tokenization.PADDING_ID)

@@ -1,4 +1,4 @@
-"""The language model's signatures: suggestions, text, scores, and one word more."""
+"""The signatures of the language model: suggestions, text generation, scores, and single steps."""
 
 from __future__ import annotations
 
@@ -9,210 +9,242 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from shared.config import with_trained_defaults
 from shared.errors import DataError
 from shared.evaluation import Score
 from shared.pipelines import padded_indices
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Predictor
-from tasks.next_word import data, sampling, words
-from tasks.next_word.config import NextWordConfig, TextConfig
+from tasks.next_word import data, sampling, tokenization
+from tasks.next_word.config import ColumnsConfig, NextWordConfig, TextConfig
 from tasks.next_word.model import Submodels, get_submodels
 
-SUGGESTIONS = 5  # words that `lstm-suite predict` asks for
-MOST = 100  # words that may be asked for at once
-HOTTEST = 100  # temperature: what is no word stays out of reach
-JUDGED = 16  # texts that are scored at once
-SPAN = 64  # words whose distributions are in memory at once
+SUGGESTIONS = 5
+"""Words per input that `lstm-suite predict` prints."""
+MAX_SUGGESTIONS = 100
+MAX_TEMPERATURE = 100
+"""Maximum temperature: above it, special tokens could become possible."""
+SCORING_BATCH_SIZE = 16
+"""Texts per request of `score_file`."""
+CHUNK_SIZE = 64
+"""Words whose distributions over the vocabulary are in memory at once."""
 EXAMPLES = ("The", "The value of the", "If the object is not a")
 
 
 def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
-    """Gives the Keras model its signatures; texts are strings of any bytes, each row by itself.
+    """Builds the signatures of the Keras model. Texts are strings of any bytes; each row is independent of the others.
 
-    `serving_default`: `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary, to the likeliest
-    next `words` and their `probabilities` float32 `(batch, largest k)`, "" and 0 beyond a row's own k.
+    `serving_default` takes `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary. It returns the
+    most probable next `words` and their `probabilities` float32 `(batch, max(k))`, "" and 0 after the k of a row.
 
-    `generate`: `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 from 0 (the likeliest word) to 100,
-    `top_k` int32, 0 for all, `top_p` float32 in (0, 1], `seed` int32, `(batch,)` each, to the `text` that follows.
+    `generate` takes `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 from 0 (the most probable word) to 100,
+    `top_k` int32 (0 for all words), `top_p` float32 in (0, 1] and `seed` int32, `(batch,)` each. It returns `text` `(batch,)`, the
+    continuation of the prompt.
 
-    `score`: `text` to `words`, `log_probability` float32 of each, natural, `(batch, words)`, "" and 0 at padding, and
-    `perplexity` `(batch,)`, 1 of an empty text.
+    `score` takes `text` `(batch,)`. It returns `words` and the natural `log_probability` float32 of each, `(batch, words)`, "" and 0
+    at padding, and `perplexity` float32 `(batch,)`, 1 for an empty text.
 
-    `step`: `word` `(batch,)`, as `score` returns them, and `memory` float32 `(batch, token_ids)`, zeros at the beginning; a text
-    begins with the end of a line, "<eos>" or, of characters, a line feed. To `log_probabilities` of the next word `(batch,
-    token_ids)`: of padding, of the unknown word, and then of the vocabulary in `task.json`, in its order; and `memory`.
+    `step` takes `word` `(batch,)`, as `score` returns them, and `state` float32 `(batch, state_size)`, zeros at the start; a text
+    starts with the end of a line, "<eos>" or, for characters, a line feed. It returns `log_probabilities` of the next word `(batch,
+    vocabulary_size)`: of padding, of the unknown word, and of the vocabulary in the metadata, in its order; and the next `state`.
 
-    What lies outside these ranges is refused with an error that names the input.
+    Values outside these ranges raise an error that names the input.
     """
-    answers = Answers(model, metadata)
-    requests = sample_requests(answers)
+    functions = SignatureFunctions(model, metadata)
+    requests = example_requests(functions)
     return ExportSpec(
         model,
         {
-            "serving_default": make_signature(answers.suggest, requests["serving_default"]),
-            "generate": make_signature(answers.generate, requests["generate"]),
-            "score": make_signature(answers.score, requests["score"]),
-            "step": make_signature(answers.step, requests["step"], fixed=("state",)),
+            "serving_default": make_signature(functions.suggest, requests["serving_default"]),
+            "generate": make_signature(functions.generate, requests["generate"]),
+            "score": make_signature(functions.score, requests["score"]),
+            "step": make_signature(functions.step, requests["step"], fixed=("state",)),
         },
         metadata,
     )
 
 
-class Answers:
-    """What the signatures answer, in the graph (see `export_spec`).
+class SignatureFunctions:
+    """The functions of the signatures, made of TensorFlow operations (see `export_spec`).
 
     Args:
-        model: from `tasks.next_word.model.SubmodelBuilder.whole`.
-        metadata: of the model.
+        model: model from `tasks.next_word.model.SubmodelBuilder.full_model`.
+        metadata: metadata of the model.
     """
 
     def __init__(self, model: keras.Model, metadata: Mapping[str, Any]) -> None:
-        self.model, self.parts, self.text = model, get_submodels(model), TextConfig(**metadata["text"])
-        self.names = tf.constant(["", words.NAMES[self.text.unit][0], *metadata["vocabulary"]])
-        self.most = most_of(metadata)
+        self.model, self.submodels, self.text = model, get_submodels(model), TextConfig(**metadata["text"])
+        self.vocabulary = tf.constant(["", tokenization.SPECIAL_TOKENS[self.text.unit][0], *metadata["vocabulary"]])
+        self.max_suggestions = max_suggestions(metadata)
 
-    def _numbers_of(self, given: tf.Tensor) -> tf.Tensor:
-        apart = words.separated(given, self.text.unit, self.text.pretokenized)
-        return words.from_line_start(self.parts.vectorization(apart))
+    def _token_ids(self, text: tf.Tensor) -> tf.Tensor:
+        separated = tokenization.separate_tokens(text, self.text.unit, self.text.pretokenized)
+        return tokenization.prepend_line_end(self.submodels.vectorization(separated))
 
     def suggest(self, **inputs: Any) -> dict[str, Any]:
-        """Answers `serving_default`."""
-        k = checked(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= self.most), f"k must be from 1 to {self.most}")
-        logs = self.model(words.separated(inputs["text"], self.text.unit, self.text.pretokenized))
-        found, places = tf.math.top_k(sampling.speakable(logs), tf.minimum(tf.reduce_max(k), self.most))
-        wanted = tf.range(tf.shape(found)[1])[None] < k[:, None]
+        """Computes `serving_default`."""
+        limit = self.max_suggestions
+        k = require(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= limit), f"k must be from 1 to {limit}")
+        separated = tokenization.separate_tokens(inputs["text"], self.text.unit, self.text.pretokenized)
+        log_probabilities = sampling.mask_special_tokens(self.model(separated))
+        values, token_ids = tf.math.top_k(log_probabilities, tf.minimum(tf.reduce_max(k), limit))
+        mask = tf.range(tf.shape(values)[1])[None] < k[:, None]
         return {
-            "words": tf.where(wanted, tf.gather(self.names, places), ""),
-            "probabilities": tf.where(wanted, tf.exp(found), 0.0),
+            "words": tf.where(mask, tf.gather(self.vocabulary, token_ids), ""),
+            "probabilities": tf.where(mask, tf.exp(values), 0.0),
         }
 
     def generate(self, **inputs: Any) -> dict[str, Any]:
-        """Answers `generate`."""
-        limits = {
-            "length": (
-                (inputs["length"] >= 1) & (inputs["length"] <= sampling.LONGEST),
-                f"from 1 to {sampling.LONGEST}",
-            ),
-            "temperature": (
-                (inputs["temperature"] >= 0) & (inputs["temperature"] <= HOTTEST),
-                f"from 0 to {HOTTEST}",
-            ),
-            "top_k": (inputs["top_k"] >= 0, "0 or more"),
-            "top_p": ((inputs["top_p"] > 0) & (inputs["top_p"] <= 1), "above 0 and at most 1"),
+        """Computes `generate`."""
+        length, temperature, top_k, top_p = (inputs[name] for name in ("length", "temperature", "top_k", "top_p"))
+        ranges = {
+            "length": ((length >= 1) & (length <= sampling.MAX_LENGTH), f"from 1 to {sampling.MAX_LENGTH}"),
+            "temperature": ((temperature >= 0) & (temperature <= MAX_TEMPERATURE), f"from 0 to {MAX_TEMPERATURE}"),
+            "top_k": (top_k >= 0, "0 or more"),
+            "top_p": ((top_p > 0) & (top_p <= 1), "above 0 and at most 1"),
         }
-        inputs |= {name: checked(inputs[name], fine, f"{name} must be {how}") for name, (fine, how) in limits.items()}
-        token_ids = words.tail(self._numbers_of(inputs["prompt"]))
-        chosen = sampling.continued(self.parts, token_ids, inputs)
-        return {"text": words.joined(tf.gather(self.names, chosen), self.text.unit, self.text.pretokenized)}
+        inputs |= {
+            name: require(inputs[name], is_valid, f"{name} must be {description}")
+            for name, (is_valid, description) in ranges.items()
+        }
+        prompt = tokenization.truncate_start(self._token_ids(inputs["prompt"]))
+        token_ids = sampling.generate_token_ids(self.submodels, prompt, inputs)
+        words = tf.gather(self.vocabulary, token_ids)
+        return {"text": tokenization.join_tokens(words, self.text.unit, self.text.pretokenized)}
 
     def score(self, **inputs: Any) -> dict[str, Any]:
-        """Answers `score`."""
-        token_ids = self._numbers_of(inputs["text"])
-        token_ids = tf.pad(token_ids, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(token_ids)[1])]])  # where all are empty
+        """Computes `score`."""
+        token_ids = self._token_ids(inputs["text"])
+        token_ids = tf.pad(
+            token_ids, [[0, 0], [0, tf.maximum(0, 2 - tf.shape(token_ids)[1])]]
+        )  # if all texts are empty
         targets = token_ids[:, 1:]
-        real = targets != words.PADDING
-        logs = tf.where(real, log_probabilities(self.parts, token_ids[:, :-1], targets), 0.0)
-        count = tf.maximum(tf.reduce_sum(tf.cast(real, tf.float32), axis=1), 1.0)
+        mask = targets != tokenization.PADDING_ID
+        values = tf.where(mask, log_probabilities(self.submodels, token_ids[:, :-1], targets), 0.0)
+        count = tf.maximum(tf.reduce_sum(tf.cast(mask, tf.float32), axis=1), 1.0)
         return {
-            "words": tf.gather(self.names, targets),
-            "log_probability": logs,
-            "perplexity": tf.exp(-tf.reduce_sum(logs, axis=1) / count),
+            "words": tf.gather(self.vocabulary, targets),
+            "log_probability": values,
+            "perplexity": tf.exp(-tf.reduce_sum(values, axis=1) / count),
         }
 
     def step(self, **inputs: Any) -> dict[str, Any]:
-        """Answers `step`."""
-        token_ids = tf.cast(self.parts.vectorization(inputs["word"]), tf.int32)[:, :1]
-        token_ids = tf.pad(token_ids, [[0, 0], [0, 1]])[:, :1]  # where all are empty
-        token_ids = tf.where(token_ids == words.PADDING, words.UNKNOWN, token_ids)
+        """Computes `step`."""
+        token_ids = tf.cast(self.submodels.vectorization(inputs["word"]), tf.int32)[:, :1]
+        token_ids = tf.pad(token_ids, [[0, 0], [0, 1]])[:, :1]  # if all words are empty
+        token_ids = tf.where(token_ids == tokenization.PADDING_ID, tokenization.UNKNOWN_ID, token_ids)
         length = tf.ones_like(token_ids[:, 0])
-        after = self.parts.reader({"token_ids": token_ids, "length": length, "state": inputs["state"]})
-        return {"log_probabilities": self.parts.head(after["hidden"])[:, 0], "state": after["state"]}
+        outputs = self.submodels.encoder({"token_ids": token_ids, "length": length, "state": inputs["state"]})
+        return {"log_probabilities": self.submodels.head(outputs["hidden"])[:, 0], "state": outputs["state"]}
 
 
-def most_of(metadata: Mapping[str, Any]) -> int:
-    """Returns how many words may be asked for at once."""
-    return min(MOST, len(metadata["vocabulary"]) - 1)
+def max_suggestions(metadata: Mapping[str, Any]) -> int:
+    """Returns the maximum of `k`: 100, or the number of words that can be suggested."""
+    return min(MAX_SUGGESTIONS, len(metadata["vocabulary"]) - 1)
 
 
-def sample_requests(answers: Answers) -> dict[str, dict[str, np.ndarray]]:
-    """Returns a request that shows the form of each signature."""
-    example = np.array([*EXAMPLES, "", "Blanks \u00e9 \n and a word nobody knows: qzxv. " * 20], object)
-    count = len(example)
-    memory = np.zeros((count, answers.parts.state_size), np.float32)
-    one = np.array([words.NAMES[answers.text.unit][1], "the", "of", "", "qzxv"], object)
-    drawn = {
-        "prompt": example,
-        "length": np.array([12, 3, 7, 5, 1], np.int32),
-        "temperature": np.array([0, 1, 0.7, 1, 1], np.float32),
-        "top_k": np.array([0, 0, 40, 5, 1], np.int32),
-        "top_p": np.array([1, 0.9, 1, 0.5, 1], np.float32),
-        "seed": np.arange(count, dtype=np.int32),
-    }
-    scored = ["The value of the object"] * 2 + ["An object " * 2 + "."] * 2
+def example_requests(functions: SignatureFunctions) -> dict[str, dict[str, np.ndarray]]:
+    """Returns an example request for each signature."""
+    text = np.array([*EXAMPLES, "", "Spaces \u00e9 \n and an unknown word: qzxv. " * 20], object)
+    count = len(text)
+    state = np.zeros((count, functions.submodels.state_size), np.float32)
+    word = np.array([tokenization.SPECIAL_TOKENS[functions.text.unit][1], "the", "of", "", "qzxv"], object)
+    scored_text = np.array(["The value of the object"] * 2 + ["An object " * 2 + "."] * 2, object)
     return {
-        "serving_default": {"text": example, "k": np.full(count, min(3, answers.most), np.int32)},
-        "generate": drawn,
-        "score": {"text": np.array(scored, object)},
-        "step": {"word": one, "state": memory},
+        "serving_default": {"text": text, "k": np.full(count, min(3, functions.max_suggestions), np.int32)},
+        "generate": {
+            "prompt": text,
+            "length": np.array([12, 3, 7, 5, 1], np.int32),
+            "temperature": np.array([0, 1, 0.7, 1, 1], np.float32),
+            "top_k": np.array([0, 0, 40, 5, 1], np.int32),
+            "top_p": np.array([1, 0.9, 1, 0.5, 1], np.float32),
+            "seed": np.arange(count, dtype=np.int32),
+        },
+        "score": {"text": scored_text},
+        "step": {"word": word, "state": state},
     }
 
 
-def checked(value: tf.Tensor, fine: tf.Tensor, message: str) -> tf.Tensor:
-    """Returns the value where all of it is fine; else the request is refused with the message."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(fine), [message, value])]):
+def require(value: tf.Tensor, is_valid: tf.Tensor, message: str) -> tf.Tensor:
+    """Returns the value if all of `is_valid` is True, or else raises an error with the message and the value."""
+    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_valid), [message, value])]):
         return tf.identity(value)
 
 
-def log_probabilities(parts: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-    """Returns the natural logarithm of each target's probability, float32 `(batch, words)`, `SPAN` words at a time."""
-    length = tf.reduce_sum(tf.cast(token_ids != words.PADDING, tf.int32), axis=1)
-    memory = tf.zeros((tf.shape(token_ids)[0], parts.state_size))
-    short = (-tf.shape(token_ids)[1]) % SPAN
-    hidden = parts.reader({"token_ids": token_ids, "length": length, "state": memory})["hidden"]
-    hidden, padded = tf.pad(hidden, [[0, 0], [0, short], [0, 0]]), tf.pad(targets, [[0, 0], [0, short]])
-    spans = tf.shape(padded)[1] // SPAN
-    rows = tf.shape(token_ids)[0]
-    hidden = tf.transpose(tf.reshape(hidden, (rows, spans, SPAN, hidden.shape[-1])), (1, 0, 2, 3))
-    wanted = tf.transpose(tf.reshape(padded, (rows, spans, SPAN)), (1, 0, 2))
-    found = tf.map_fn(
-        lambda pair: tf.gather(parts.head(pair[0]), pair[1], batch_dims=2),
-        (hidden, wanted),
-        fn_output_signature=tf.TensorSpec([None, SPAN], tf.float32),
-        parallel_iterations=1,  # each takes a distribution a word
+def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """Returns the natural logarithm of the probability of each target, float32 `(batch, time)`.
+
+    It computes the distributions of `CHUNK_SIZE` time steps at once, which limits the memory.
+
+    Args:
+        submodels: submodels of the language model.
+        token_ids: token ids before each target, int32 `(batch, time)`, padded on the right.
+        targets: token ids, int32 `(batch, time)`.
+    """
+    batch_size, time = tf.shape(token_ids)[0], tf.shape(token_ids)[1]
+    length = tf.reduce_sum(tf.cast(token_ids != tokenization.PADDING_ID, tf.int32), axis=1)
+    state = tf.zeros((batch_size, submodels.state_size))
+    padding = (-time) % CHUNK_SIZE
+    hidden = submodels.encoder({"token_ids": token_ids, "length": length, "state": state})["hidden"]
+    hidden, targets = tf.pad(hidden, [[0, 0], [0, padding], [0, 0]]), tf.pad(targets, [[0, 0], [0, padding]])
+    chunks = tf.shape(targets)[1] // CHUNK_SIZE
+    hidden = tf.transpose(tf.reshape(hidden, (batch_size, chunks, CHUNK_SIZE, hidden.shape[-1])), (1, 0, 2, 3))
+    targets = tf.transpose(tf.reshape(targets, (batch_size, chunks, CHUNK_SIZE)), (1, 0, 2))
+    values = tf.map_fn(
+        lambda chunk: tf.gather(submodels.head(chunk[0]), chunk[1], batch_dims=2),
+        (hidden, targets),
+        fn_output_signature=tf.TensorSpec([None, CHUNK_SIZE], tf.float32),
+        parallel_iterations=1,  # each iteration needs one distribution per word
     )
-    return tf.reshape(tf.transpose(found, (1, 0, 2)), (rows, spans * SPAN))[:, : tf.shape(targets)[1]]
+    return tf.reshape(tf.transpose(values, (1, 0, 2)), (batch_size, chunks * CHUNK_SIZE))[:, :time]
 
 
-def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[Score]:
-    """Scores an exported model on a text file, a folder of such, or the texts of a table, in parts of a thousand words.
+def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
+    """Scores an exported model on a text file, a folder of text files, or the texts of a table, in pieces of 1,000 words.
 
     Raises:
         DataError: the file cannot be used.
     """
-    from tasks.next_word.evaluate import likelihood
+    from tasks.next_word.evaluate import perplexity_scores
 
-    if config.dynamic_evaluation:
-        raise DataError("--dynamic-evaluation is part of a training run's report. Leave it out.")
+    if config.evaluation.dynamic:
+        raise DataError("--evaluation.dynamic applies only to train. Remove the option.")
     text = TextConfig(**metadata["text"])
-    frame, _ = data.read(config, source)
-    stream = words.stream_of(frame["text"].tolist(), metadata["vocabulary"], text)[1:]
-    names = np.array(["", words.NAMES["character"][0], "\n", *metadata["vocabulary"][1:]], object)  # as a text has them
-    starts = np.arange(0, len(stream), words.LONGEST)
-    places, real = padded_indices(starts, np.minimum(words.LONGEST, len(stream) - starts))
-    between = "" if text.unit == "character" else " "
-    parts = [between.join(names[stream[row[kept]]]) for row, kept in zip(places, real, strict=True)]
-    logs: list[np.ndarray] = []
-    for start in range(0, len(parts), JUDGED):  # answers are as wide as the longest text of their call
-        found = call({"text": np.array([part.encode() for part in parts[start : start + JUDGED]], object)})
-        counts = real[start : start + JUDGED].sum(axis=1)
-        logs += [row[:count] for row, count in zip(found["log_probability"], counts, strict=True)]
-    return likelihood("exported", "perplexity", np.exp(np.concatenate(logs).astype(np.float64)), text.unit)
+    frame, _ = data.read_texts(_trained_columns(config, metadata), source)
+    stream = tokenization.encode_stream(frame["text"].tolist(), metadata["vocabulary"], text)[1:]
+    unknown = tokenization.SPECIAL_TOKENS["character"][0]  # no vocabulary contains it
+    tokens = np.array(["", unknown, "\n", *metadata["vocabulary"][1:]], object)  # as they are written in a text
+    starts = np.arange(0, len(stream), tokenization.MAX_PROMPT_TOKENS)
+    indices, mask = padded_indices(starts, np.minimum(tokenization.MAX_PROMPT_TOKENS, len(stream) - starts))
+    separator = "" if text.unit == "character" else " "
+    pieces = [separator.join(tokens[stream[row[is_valid]]]) for row, is_valid in zip(indices, mask, strict=True)]
+    rows: list[np.ndarray] = []
+    for start in range(0, len(pieces), SCORING_BATCH_SIZE):  # outputs are as long as the longest text of a request
+        batch = slice(start, start + SCORING_BATCH_SIZE)
+        outputs = predictor({"text": np.array([piece.encode() for piece in pieces[batch]], object)})
+        counts = mask[batch].sum(axis=1)
+        rows += [row[:count] for row, count in zip(outputs["log_probability"], counts, strict=True)]
+    return perplexity_scores("exported", "perplexity", np.exp(np.concatenate(rows).astype(np.float64)), text.unit)
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the likeliest next words after each line, and their probabilities."""
-    k = min(SUGGESTIONS, most_of(metadata))
-    text = np.array([line.encode("utf-8", errors="surrogateescape") for line in lines], dtype=object)
-    found = call({"text": text, "k": np.full(len(lines), k, np.int32)})
-    told = [[word.decode() for word in row] for row in found["words"]]
-    return {"words": np.array(told), "probabilities": found["probabilities"]}
+def read_inputs(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+    """Reads the inputs of `predict`: the lines of a text file, the files of a folder, or the text column of a table.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    frame, _ = data.read_texts(_trained_columns(config, metadata), source)
+    return frame["text"].tolist()
+
+
+def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the most probable next words after each text, and their probabilities; surrogate escapes become bytes."""
+    k = min(SUGGESTIONS, max_suggestions(metadata))
+    encoded = np.array([text.encode("utf-8", errors="surrogateescape") for text in texts], dtype=object)
+    outputs = predictor({"text": encoded, "k": np.full(len(texts), k, np.int32)})
+    words = [[word.decode() for word in row] for row in outputs["words"]]
+    return {"words": np.array(words), "probabilities": outputs["probabilities"]}
+
+
+def _trained_columns(config: NextWordConfig, metadata: dict[str, Any]) -> ColumnsConfig:
+    return with_trained_defaults(config.columns, metadata["columns"])

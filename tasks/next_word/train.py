@@ -1,75 +1,95 @@
-"""Trains the next-word task: `python -m tasks.next_word.train` is `lstm-suite train next_word`."""
+"""Trains the next-word task: `python -m tasks.next_word.train` is the same as `lstm-suite train next_word`."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from pathlib import Path
 
 import keras
 
 from shared import cli, training
+from shared.config import as_dict, option
 from shared.errors import DataError
 from shared.pipelines import ContiguousBatches
 from shared.sources import Splits
 from shared.task import Task, TrainedModel
-from tasks.next_word import data, serving, words
+from tasks.next_word import data, serving, tokenization
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.evaluate import evaluate
 from tasks.next_word.model import SubmodelBuilder, Trainer
 
-FEWEST = 3  # words, the end of a line among them, that there has to be something to choose between
+MIN_VOCABULARY = 3  # the end of a line and two words
 
 
 def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Learns the vocabulary of the training text, and to tell each of its words by those before it.
+    """Builds the vocabulary of the training split and trains the language model.
 
     Args:
-        config: settings.
-        splits: column `text`; the test split is not looked at.
-        folder: for logs and checkpoints.
+        config: all options.
+        splits: column `text`; the test split is not used.
+        folder: folder for logs and checkpoints.
 
     Raises:
-        DataError: the text is shorter than one batch.
+        DataError: the vocabulary has fewer than two words, or a split has too few words for one batch.
     """
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
-    vocabulary = words.vocabulary_of(splits.train["text"], config.text)
-    if len(vocabulary) < FEWEST:
+    vocabulary = tokenization.build_vocabulary(splits.train["text"], config.text)
+    if len(vocabulary) < MIN_VOCABULARY:
         raise DataError(
-            f"{config.data}: fewer than {FEWEST - 1} {config.text.unit}s occur {config.text.fewest} times in training. Give more "
-            "text, or lower --text.fewest."
+            f"{config.data}: the vocabulary must have at least {MIN_VOCABULARY - 1} {config.text.unit}s that occur "
+            f"{config.text.min_count} times in the training split. Received: {len(vocabulary) - 1}. Add text, or lower "
+            f"{option(config.text, 'min_count')}."
         )
-    batches = _batches(config, splits, vocabulary)
-    size = len(vocabulary) + words.END
+    batches = {
+        "train": _make_batches(config, splits, "train", vocabulary, config.training.seed),
+        "validation": _make_batches(config, splits, "validation", vocabulary, None),
+    }
+    size = len(vocabulary) + tokenization.END_ID
     with training.precision(config.training.precision):
-        views = SubmodelBuilder(config, size)
-        trainer = Trainer(views, config.training.batch_size)
-    prepared = time.monotonic() - started
+        submodels = SubmodelBuilder(config, size)
+        trainer = Trainer(submodels, config.training.batch_size)
+    seconds = time.monotonic() - started
     history = training.fit(
-        trainer, batches["train"], batches["validation"].evaluation_batches(), config.training, folder, loss=training.identity_loss
+        trainer,
+        batches["train"],
+        batches["validation"].evaluation_batches(),
+        config.training,
+        folder,
+        loss=training.identity_loss,
     )
-    history.seconds += prepared
-    model = views.whole(vocabulary)
+    history.seconds += seconds
+    model = submodels.full_model(vocabulary)
     if config.training.precision != "float32":
-        model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).whole(vocabulary))
-    notes = {"weights": "their moving average" if history.is_average else f"of epoch {history.best_epoch}"}
-    metadata = {"task": "next_word", "text": dataclasses.asdict(config.text), "vocabulary": vocabulary}
-    return TrainedModel(model=model, metadata=metadata, history=history, parts={"mixture": None}, notes=notes)
+        model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).full_model(vocabulary))
+    return TrainedModel(
+        model=model,
+        metadata={
+            "task": "next_word",
+            "columns": as_dict(config.columns),
+            "text": as_dict(config.text),
+            "vocabulary": vocabulary,
+        },
+        history=history,
+        components={"mixture": None},
+        notes={"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"},
+    )
 
 
-def _batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> dict[str, ContiguousBatches]:
-    rows, stretch, found = config.training.batch_size, config.model.stretch, {}
-    for name, seed in (("train", config.training.seed), ("validation", None)):
-        stream = words.stream_of(getattr(splits, name)["text"].tolist(), vocabulary, config.text)
-        try:
-            found[name] = ContiguousBatches(stream, rows, stretch, seed)
-        except ValueError as error:
-            raise DataError(
-                f"{config.data}: {len(stream)} {config.text.unit}s of {name} are too few for a batch of {rows} rows of "
-                f"{stretch}. Give more text, or lower --training.batch-size or --model.stretch."
-            ) from error
-    return found
+def _make_batches(
+    config: NextWordConfig, splits: Splits, name: str, vocabulary: list[str], seed: int | None
+) -> ContiguousBatches:
+    texts = getattr(splits, name)["text"].tolist()
+    stream = tokenization.encode_stream(texts, vocabulary, config.text)
+    batch_size, length = config.training.batch_size, config.model.bptt_length
+    try:
+        return ContiguousBatches(stream, batch_size, length, seed)
+    except ValueError as error:
+        raise DataError(
+            f"{config.data}: the {name} split must have more than {batch_size} x {length} {config.text.unit}s. Received: "
+            f"{len(stream)}. Add text, or lower {option(config.training, 'batch_size')} or "
+            f"{option(config.model, 'bptt_length')}."
+        ) from error
 
 
 TASK = Task(
@@ -79,16 +99,17 @@ TASK = Task(
     evaluate=evaluate,
     export_spec=serving.export_spec,
     score_file=serving.score_file,
+    read_inputs=serving.read_inputs,
     predict=serving.predict,
     primary_metric="perplexity",
     example_inputs=serving.EXAMPLES,
     limitations=(
-        "It continues text in the manner of what it was trained on, and knows nothing else: it neither means nor checks what "
-        "it says, and repeats what its texts say of people. It reads the last thousand words. A text of another kind is "
-        "less likely to it; its perplexity compares with that of other models only on the same text and vocabulary."
+        "The model continues text in the style of its training texts. It does not understand or check what it writes, and it "
+        "repeats what its training texts say about people. It reads only the last 1,000 words of a prompt. Text of another kind has "
+        "a higher perplexity, and perplexities are comparable only on the same text with the same vocabulary."
     ),
     evaluation_signature="score",
 )
 
 if __name__ == "__main__":
-    cli.main_of("next_word")
+    cli.train_task("next_word")

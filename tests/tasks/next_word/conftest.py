@@ -1,4 +1,4 @@
-"""A little text, and an untrained model of it, for the next-word task's tests."""
+"""A short vocabulary, and an untrained model of it, for the tests of the next-word task."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ VOCABULARY = ["<eos>", "the", "cat", "sat", "on", "mat", ".", ",", "dog", "thing
 @pytest.fixture(scope="session")
 def config() -> NextWordConfig:
     return NextWordConfig(
+        text=TextConfig(min_count=1),
+        model=ModelConfig(embedding_size=5, input_dropout=0, output_dropout=0, bptt_length=4, negative_samples=0),
         lstm=LSTMConfig(units=(7, 6)),
         training=TrainingConfig(epochs=2, batch_size=2, learning_rate=1e-2),
-        text=TextConfig(fewest=1),
-        model=ModelConfig(embedding_size=5, input_dropout=0, output_dropout=0, stretch=4, negatives=0),
     )
 
 
 @pytest.fixture
-def views(config) -> SubmodelBuilder:
-    """Untrained, its weights stirred so that words differ."""
+def builder(config) -> SubmodelBuilder:
+    """Untrained submodels with random weights that are large enough for different words to have different probabilities."""
     keras.utils.set_random_seed(0)
-    views = SubmodelBuilder(config, len(VOCABULARY) + 2)
+    builder = SubmodelBuilder(config, len(VOCABULARY) + 2)
     rng = np.random.default_rng(0)
-    for model in (views.reader, views.head):
+    for model in (builder.encoder, builder.head):
         model.set_weights([rng.normal(0, 0.7, weight.shape) for weight in model.get_weights()])
-    return views
+    return builder
 
 
 @pytest.fixture
-def model(views) -> keras.Model:
-    return views.whole(VOCABULARY)
+def model(builder) -> keras.Model:
+    return builder.full_model(VOCABULARY)
 
 
 @pytest.fixture
-def parts(model) -> Submodels:
+def submodels(model) -> Submodels:
     return get_submodels(model)

@@ -1,4 +1,4 @@
-"""Texts of any form, split without mixing, and what is wrong with a file told by name and line."""
+"""Texts of every format are read and divided into splits; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import DataError
 from tasks.next_word import data
-from tasks.next_word.config import NextWordConfig, TextConfig
+from tasks.next_word.config import ColumnsConfig, NextWordConfig
 
 LINES = [f"line number {k} of a text that goes on" for k in range(200)]
 
@@ -21,31 +21,34 @@ def config(tmp_path) -> NextWordConfig:
     return NextWordConfig(data=str(tmp_path / "text.txt"))
 
 
-def test_one_text_is_cut_into_blocks_in_order(config):
+def test_one_text_is_divided_into_consecutive_parts(config):
     splits = data.load(config)
-    together = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
-    assert together == LINES
+    joined = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
+    assert joined == LINES
     assert len(splits.test) == pytest.approx(20, abs=2)
+    expected = "test 10% of the text, from its end; validation 10% of the rest, from its end"
+    assert splits.origin.split_description == expected
 
 
-def test_files_of_a_folder_stay_whole(tmp_path):
+def test_files_of_a_folder_are_documents_in_one_split_each(tmp_path):
     (tmp_path / "texts" / "deeper").mkdir(parents=True)
     for k in range(20):
         (tmp_path / "texts" / ("deeper" if k % 2 else ".") / f"{k}.txt").write_text(f"document {k} " * 30)
     (tmp_path / "texts" / "image.png").write_bytes(b"\x00\x01")
     splits = data.load(NextWordConfig(data=str(tmp_path / "texts")))
-    together = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
-    assert sorted(together) == sorted(f"document {k} " * 30 for k in range(20))
+    joined = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
+    assert sorted(joined) == sorted(f"document {k} " * 30 for k in range(20))
+    assert splits.origin.split_description == "test 10% of the documents; validation 10% of the rest"
 
 
-def test_records_are_documents(tmp_path):
+def test_rows_of_a_table_are_documents(tmp_path):
     path = tmp_path / "posts.jsonl"
     path.write_text("\n".join(json.dumps({"body": f"post {k} " * 40}) for k in range(30)))
-    splits = data.load(NextWordConfig(data=str(path), text=TextConfig(column="body")))
+    splits = data.load(NextWordConfig(data=str(path), columns=ColumnsConfig(text="body")))
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 30
 
 
-def test_given_splits_are_taken_as_they_are(config, tmp_path):
+def test_separate_files_become_the_splits_unchanged(config, tmp_path):
     for name in ("valid", "other"):
         (tmp_path / f"{name}.txt").write_text(f"the {name} text\n" * 20)
     config = replace(config, validation_data=str(tmp_path / "valid.txt"), test_data=str(tmp_path / "other.txt"))
@@ -53,9 +56,10 @@ def test_given_splits_are_taken_as_they_are(config, tmp_path):
     assert splits.train["text"].tolist() == LINES
     assert set(splits.validation["text"]) == {"the valid text"}
     assert set(splits.test["text"]) == {"the other text"}
+    assert splits.origin.split_description == "validation from valid.txt; test from other.txt"
 
 
-def test_line_ends_of_any_system_are_the_same(config, tmp_path):
+def test_line_ends_of_all_systems_give_the_same_text(config, tmp_path):
     expected = data.load(config)
     for end in ("\r\n", "\r"):
         (tmp_path / "text.txt").write_bytes(end.join(LINES).encode())
@@ -69,44 +73,58 @@ def test_line_ends_of_any_system_are_the_same(config, tmp_path):
         (b"\n\n  \n", "empty"),
         (b"good line\nbad \xe9 line\n" * 50, "line 2: not UTF-8"),
         (b"\x89PNG\x00\x00" * 50, "zero bytes"),
-        (b"short", "fewer|too few"),
+        (b"short", "at least 100 characters|too few lines"),
     ],
 )
-def test_what_is_no_text_is_told_by_name(config, tmp_path, content, message):
+def test_an_unusable_file_raises_an_error_with_its_name(config, tmp_path, content, message):
     (tmp_path / "text.txt").write_bytes(content)
     with pytest.raises(DataError, match=message) as raised:
         data.load(config)
     assert "text.txt" in str(raised.value)
 
 
-def test_missing_files_and_empty_folders_are_told(tmp_path):
+def test_a_missing_file_and_a_folder_without_texts_raise_errors(tmp_path):
     with pytest.raises(DataError, match="no such file"):
         data.load(NextWordConfig(data=str(tmp_path / "no.txt")))
-    with pytest.raises(DataError, match="holds no text file"):
+    with pytest.raises(DataError, match="contains no text file"):
         data.load(NextWordConfig(data=str(tmp_path)))
 
 
-def test_a_null_text_is_told_by_its_row(tmp_path):
+def test_too_few_documents_raise_an_error(tmp_path):
+    path = tmp_path / "posts.jsonl"
+    path.write_text("\n".join(json.dumps({"text": f"post {k} " * 40}) for k in range(2)))
+    with pytest.raises(DataError, match="too few documents"):
+        data.load(NextWordConfig(data=str(path)))
+
+
+def test_a_null_text_raises_an_error_with_its_row(tmp_path):
     path = tmp_path / "posts.jsonl"
     path.write_text('{"text": "fine"}\n{"text": null}\n')
     with pytest.raises(DataError, match="row 2"):
         data.load(NextWordConfig(data=str(path)))
 
 
-def test_the_example_of_the_format_can_be_read():
+def test_a_missing_column_raises_an_error_with_the_option(tmp_path):
+    path = tmp_path / "posts.jsonl"
+    path.write_text('{"body": "some text"}\n')
+    with pytest.raises(DataError, match=r'no column "text".*--columns\.text'):
+        data.load(NextWordConfig(data=str(path)))
+
+
+def test_the_example_file_can_be_read():
     path = Path(__file__).resolve().parents[3] / "data" / "examples" / "letters.txt"
-    frame, documents = data.read(NextWordConfig(), str(path))
-    assert not documents
+    frame, has_documents = data.read_texts(ColumnsConfig(), str(path))
+    assert not has_documents
     assert frame["text"].iloc[0] == "Dear Ada,"
     assert frame["text"].iloc[-1] == "Ben"
 
 
-def test_the_sample_is_pythons_own_prose():
-    splits = data.load(NextWordConfig())
+def test_the_sample_is_prose_of_the_python_reference():
+    splits = data.load(NextWordConfig(data="sample"))
     assert splits.train["text"].str.len().sum() > 200_000
     assert not set(splits.train["text"]) & set(splits.test["text"])
 
 
-def test_splits_of_its_own_are_not_to_be_given(tmp_path):
+def test_a_split_file_for_data_with_their_own_splits_raises_an_error():
     with pytest.raises(DataError, match="Remove the option"):
-        data.load(NextWordConfig(test_data="x.txt"))
+        data.load(NextWordConfig(data="sample", test_data="x.txt"))

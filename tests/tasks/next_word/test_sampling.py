@@ -1,4 +1,4 @@
-"""What may be drawn, how often it is drawn, and that a seed decides it."""
+"""Which words can be sampled, how often, and by which random numbers."""
 
 from __future__ import annotations
 
@@ -8,54 +8,59 @@ import tensorflow as tf
 
 from tasks.next_word import sampling
 
-SHARES = np.array([0.5, 0.3, 0.15, 0.05], np.float32)
+PROBABILITIES = np.array([0.5, 0.3, 0.15, 0.05], np.float32)
 
 
-def kept(top_k: int, top_p: float) -> list[float]:
-    return sampling.kept(tf.constant(SHARES[None]), tf.constant([top_k]), tf.constant([top_p]))[0].numpy().tolist()
+def truncate(top_k: int, top_p: float) -> list[float]:
+    result = sampling.truncate_distribution(
+        tf.constant(PROBABILITIES[None]), tf.constant([top_k]), tf.constant([top_p])
+    )
+    return result[0].numpy().tolist()
 
 
 @pytest.mark.parametrize(
     ("top_k", "top_p", "count"),
     [(0, 1.0, 4), (2, 1.0, 2), (9, 1.0, 4), (0, 0.5, 1), (0, 0.51, 2), (0, 0.9, 3), (1, 0.9, 1), (0, 1e-6, 1)],
 )
-def test_top_k_and_top_p_keep_the_fewest_words_that_hold_so_much(top_k, top_p, count):
-    assert kept(top_k, top_p) == pytest.approx([*SHARES[:count], *[0.0] * (4 - count)])
+def test_top_k_and_top_p_keep_the_smallest_number_of_words(top_k, top_p, count):
+    assert truncate(top_k, top_p) == pytest.approx([*PROBABILITIES[:count], *[0.0] * (4 - count)])
 
 
-def draws(temperature: float, top_k: int, top_p: float, count: int = 4000) -> np.ndarray:
-    """Returns how often each of four words is drawn, over evenly spread random token_ids."""
+def sample_frequencies(temperature: float, top_k: int, top_p: float, count: int = 4000) -> np.ndarray:
+    """Returns how often each of four words is sampled, over evenly spaced numbers in [0, 1)."""
     order = np.array([2, 0, 3, 1])
-    logs = np.log(SHARES)[np.argsort(order)]  # word `order[k]` has the k-th share
+    logs = np.log(PROBABILITIES)[np.argsort(order)]  # word `order[k]` has the k-th probability
     uniform = (np.arange(count) + 0.5) / count
-    of = [np.full(count, value) for value in (temperature, top_k, top_p)]
-    found = sampling.drawn(
+    temperatures, top_ks, top_ps = (np.full(count, value) for value in (temperature, top_k, top_p))
+    token_ids = sampling.sample_token_ids(
         tf.constant(np.tile(logs, (count, 1))),
         tf.constant(uniform, tf.float32),
-        tf.constant(of[0], tf.float32),
-        tf.constant(of[1], tf.int32),
-        tf.constant(of[2], tf.float32),
+        tf.constant(temperatures, tf.float32),
+        tf.constant(top_ks, tf.int32),
+        tf.constant(top_ps, tf.float32),
     )
-    return np.bincount(found.numpy(), minlength=4)[order] / count
+    return np.bincount(token_ids.numpy(), minlength=4)[order] / count
 
 
-def test_words_are_drawn_as_often_as_they_are_likely():
-    np.testing.assert_allclose(draws(1.0, 0, 1.0), SHARES, atol=2e-3)
+def test_words_are_sampled_with_their_probabilities():
+    np.testing.assert_allclose(sample_frequencies(1.0, 0, 1.0), PROBABILITIES, atol=2e-3)
 
 
-def test_a_temperature_sharpens():
-    np.testing.assert_allclose(draws(0.5, 0, 1.0), SHARES**2 / np.sum(SHARES**2), atol=2e-3)
+def test_a_low_temperature_sharpens_the_distribution():
+    expected = PROBABILITIES**2 / np.sum(PROBABILITIES**2)
+    np.testing.assert_allclose(sample_frequencies(0.5, 0, 1.0), expected, atol=2e-3)
 
 
-def test_top_p_shares_out_what_is_left():
-    np.testing.assert_allclose(draws(1.0, 0, 0.9), [*SHARES[:3] / 0.95, 0], atol=2e-3)
+def test_top_p_normalizes_the_remaining_probabilities():
+    np.testing.assert_allclose(sample_frequencies(1.0, 0, 0.9), [*PROBABILITIES[:3] / 0.95, 0], atol=2e-3)
 
 
-def test_a_temperature_of_zero_takes_the_likeliest():
-    assert draws(0.0, 0, 1.0).tolist() == [1, 0, 0, 0]
+def test_a_temperature_of_zero_selects_the_most_probable_word():
+    assert sample_frequencies(0.0, 0, 1.0).tolist() == [1, 0, 0, 0]
 
 
-def test_what_is_no_word_is_never_drawn():
+def test_special_tokens_are_never_sampled():
     logs = tf.zeros((1, 6))
-    assert (sampling.speakable(logs).numpy() < -1e8).tolist() == [[True] * 3 + [False] * 3]
-    assert (sampling.speakable(logs, lines=True).numpy() < -1e8).tolist() == [[True] * 2 + [False] * 4]
+    assert (sampling.mask_special_tokens(logs).numpy() < -1e8).tolist() == [[True] * 3 + [False] * 3]
+    with_line_end = sampling.mask_special_tokens(logs, allow_line_end=True).numpy()
+    assert (with_line_end < -1e8).tolist() == [[True] * 2 + [False] * 4]

@@ -1,0 +1,150 @@
+"""Conversion between text, tokens and token ids, in the TensorFlow graph: training and serving use the same operations.
+
+A token is a word or a character (`--text.unit`); docstrings say word for both. Token ids: 0 padding, 1 the unknown word, 2 the
+end of a line, then the words by falling frequency in the training split. A text starts at the beginning of a line, so `END_ID`
+stands before its first word.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from tasks.next_word.config import TextConfig
+
+PADDING_ID, UNKNOWN_ID, END_ID = 0, 1, 2
+FIRST_WORD_ID = END_ID + 1
+"""Smaller token ids are special tokens, which are never suggested."""
+SPECIAL_TOKENS = {"word": ("<unk>", "<eos>"), "character": ("\ufffd", "\n")}
+"""Strings for the unknown word and for the end of a line, by unit."""
+MAX_PROMPT_TOKENS = 1000
+"""Maximum number of tokens of a prompt that the model reads: the last ones."""
+MAX_BATCH_TEXTS, MAX_BATCH_CHARACTERS = 256, 1 << 20
+CONTROL = r"[\x00-\x09\x0b-\x1f\x7f-\x{009f}]"
+LINE_ENDS = r"\r\n|\r|[\x{2028}\x{2029}\x0b\x0c\x{0085}]"
+PUNCTUATION = r"([^\p{L}\p{N}\p{M}_'\x{2019}\s-]|--+)"
+"""Characters that become tokens, and dashes of several hyphens."""
+SPACE_BEFORE = r" ([.,;:!?%)\]}\x{201d}])"
+"""Punctuation that follows a word without a space."""
+SPACE_AFTER = r"([(\[{$\x{201c}]) "
+"""Punctuation that is followed by a word without a space."""
+SPACED_QUOTES = r'" ([^"\n]*[^"\n ]) "'
+
+
+def separate_tokens(text: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
+    """Puts exactly one space between words, and replaces line ends with `<eos>`.
+
+    If the unit is "character", it only replaces line ends with a line feed and other control characters with a space.
+
+    Args:
+        text: string tensor of any shape; bytes that are not valid UTF-8 become U+FFFD.
+        unit: "word" or "character".
+        pretokenized: True if whitespace already separates all words.
+    """
+    text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
+    text = tf.strings.regex_replace(text, LINE_ENDS, "\n")
+    text = tf.strings.regex_replace(text, CONTROL, " ")
+    if unit == "character":
+        return text
+    if not pretokenized:
+        text = tf.strings.regex_replace(text, PUNCTUATION, r" \1 ")
+    text = tf.strings.regex_replace(text, "\n", f" {SPECIAL_TOKENS[unit][1]} ")
+    return tf.strings.strip(tf.strings.regex_replace(text, r"[\s\x{00a0}]+", " "))
+
+
+def join_tokens(tokens: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
+    """Joins tokens to a readable text, the inverse of `separate_tokens`.
+
+    Args:
+        tokens: string tensor `(batch, time)`, "" for padding.
+        unit: "word" or "character".
+        pretokenized: as for `separate_tokens`; then the spaces around punctuation remain.
+
+    Returns:
+        String tensor `(batch,)`.
+    """
+    if unit == "character":
+        return tf.strings.reduce_join(tokens, axis=1)
+    text = tf.strings.reduce_join(tokens, axis=1, separator=" ")
+    text = tf.strings.regex_replace(text, f" *{SPECIAL_TOKENS[unit][1]} *", "\n")
+    if not pretokenized:
+        text = tf.strings.regex_replace(text, SPACE_BEFORE, r"\1")
+        text = tf.strings.regex_replace(text, SPACE_AFTER, r"\1")
+        text = tf.strings.regex_replace(text, SPACED_QUOTES, r'"\1"')
+    return tf.strings.regex_replace(text, " +$", "")
+
+
+def build_vocabulary(texts: Iterable[str], config: TextConfig) -> list[str]:
+    """Returns the end of a line, then the words of the training texts by falling frequency.
+
+    Words that occur fewer than `min_count` times are not in the vocabulary, so that the training split has unknown words and the
+    model learns their probability. A text that marks unknown words itself has them already; then `min_count` is 1.
+    """
+    counts: Counter[str] = Counter()
+    for batch in _batch_texts(list(texts)):
+        for encoded in separate_tokens(tf.constant(batch), config.unit, config.pretokenized).numpy():
+            text = encoded.decode()
+            counts.update(text.split(" ") if config.unit == "word" else text)
+    unknown, end = SPECIAL_TOKENS[config.unit]
+    min_count = 1 if counts[unknown] > 0 else config.min_count
+    words = sorted(
+        (word for word, count in counts.items() if count >= min_count), key=lambda word: (-counts[word], word)
+    )
+    excluded = ("", "[UNK]", SPECIAL_TOKENS["character"][0], unknown, end)
+    words = [word for word in words if word not in excluded]
+    return [end, *words[: config.vocabulary_size]]
+
+
+def build_vectorization(vocabulary: Sequence[str], unit: str) -> keras.layers.TextVectorization:
+    """Returns the layer from separated text `(batch,)` to token ids `(batch, time)`, padded on the right."""
+    return keras.layers.TextVectorization(
+        standardize=None,
+        split="whitespace" if unit == "word" else "character",
+        vocabulary=list(vocabulary),
+        name="vectorization",
+    )
+
+
+def prepend_line_end(token_ids: keras.KerasTensor) -> keras.KerasTensor:
+    """Puts `END_ID` before the token ids `(batch, time)`, so that every row has at least one token."""
+    token_ids = ops.cast(token_ids, "int32")
+    end = ops.zeros_like(ops.sum(token_ids, axis=1, keepdims=True)) + END_ID
+    return ops.concatenate([end, token_ids], axis=1)
+
+
+def truncate_start(token_ids: keras.KerasTensor, max_length: int = MAX_PROMPT_TOKENS) -> keras.KerasTensor:
+    """Keeps the last `max_length` token ids of each row `(batch, time)`; 0 is padding on the right."""
+    length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING_ID), "int32"), axis=1, keepdims=True)
+    position = ops.cumsum(ops.ones_like(token_ids[:, :max_length]), axis=1) - 1
+    return ops.take_along_axis(token_ids, position + ops.maximum(length - max_length, 0), axis=1)
+
+
+def encode_stream(texts: Sequence[str], vocabulary: Sequence[str], config: TextConfig) -> np.ndarray:
+    """Returns the token ids of all texts as one stream, int32 `(tokens,)`: `END_ID` is at its start and after each text."""
+    vectorization = build_vectorization(vocabulary, config.unit)
+    pieces = [np.array([END_ID], np.int32)]
+    for batch in _batch_texts(texts):
+        token_ids = vectorization(separate_tokens(tf.constant(batch), config.unit, config.pretokenized)).numpy()
+        for row in token_ids:
+            pieces += [row[row != PADDING_ID], np.array([END_ID], np.int32)]
+    return np.concatenate(pieces).astype(np.int32)
+
+
+def _batch_texts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yields the texts in their order, in batches that need little memory when padded to their longest text."""
+    batch: list[str] = []
+    max_length = 0
+    for text in texts:
+        max_length = max(max_length, len(text))
+        is_full = (len(batch) + 1) * max_length > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS
+        if batch and is_full:
+            yield batch
+            batch, max_length = [], len(text)
+        batch.append(text)
+    if batch:
+        yield batch
