@@ -1,9 +1,9 @@
-"""Milliseconds a word of a text that an exported next-word model generates, by its length, beside the same loop in PyTorch.
+"""Milliseconds per generated word of an exported next-word model, by the length of the text, compared with the same loop in PyTorch.
 
     python -m benchmarks.generation_speed saved_models/next_word/1
 
-One text at a time, temperature 0.8, top-p 0.95. PyTorch runs a model of the same sizes with random weights, eagerly, one word
-after the other: embedding, `torch.nn.LSTM` for one step, the tied output, the sorted softmax, one draw.
+One text at a time, temperature 0.8, top-p 0.95. PyTorch runs a model of the same size with random weights in eager mode, word by
+word: embedding, one step of `torch.nn.LSTM`, the tied output layer, sorted softmax, one random sample.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ import torch
 from benchmarks.machine import describe_machine
 from shared import keras_file
 
-LENGTHS, REPETITIONS = (50, 200, 800), 7
+LENGTHS = (50, 200, 800)
+REPETITIONS = 7
 TEMPERATURE, TOP_P = 0.8, 0.95
+END_ID = 2  # token id of the end of a line, which stands before a text
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("version", type=Path)
-    known = parser.parse_args()
+    parser.add_argument("version", type=Path, help="folder of an exported version of next_word")
+    arguments = parser.parse_args()
     print(describe_machine("tensorflow", "keras", "torch"))
-    loaded = tf.saved_model.load(str(known.version))
+    loaded = tf.saved_model.load(str(arguments.version))
     signature = loaded.signatures["generate"]
-    model = keras_file.load(known.version / "model.keras")
-    size, width = model.get_layer("embedding").embeddings.shape
-    inner = model.get_layer("inner")
-    units = [layer.units for layer in inner.layers if hasattr(layer, "units") and hasattr(layer, "cell")]
-    print(f"{size:,} words, vectors of {width}, LSTM of {units} units")
+    model = keras_file.load(arguments.version / "model.keras")
+    vocabulary_size, embedding_size = model.get_layer("embedding").embeddings.shape
+    recurrent = model.get_layer("recurrent")
+    units = [layer.units for layer in recurrent.layers if hasattr(layer, "units") and hasattr(layer, "cell")]
+    print(f"{vocabulary_size:,} words, embedding size {embedding_size}, LSTM with {units} units")
 
-    def ours(length: int) -> None:
+    def run_saved_model(length: int) -> None:
         signature(
             prompt=tf.constant(["The"]),
             length=tf.constant([length]),
@@ -47,34 +49,35 @@ def main() -> None:
             seed=tf.constant([1]),
         )
 
-    theirs = _torch_loop(size, width, units)
+    run_torch = _make_torch_loop(vocabulary_size, embedding_size, units)
     for length in LENGTHS:
-        for name, run in (("SavedModel", ours), ("torch", theirs)):
-            print(f"{name}, {length} words: {1000 * _median(run, length) / length:.2f} ms a word")
+        for name, run in (("SavedModel", run_saved_model), ("torch", run_torch)):
+            print(f"{name}, {length} words: {1000 * _median_seconds(run, length) / length:.2f} ms per word")
 
 
-def _torch_loop(size: int, width: int, units: list[int]) -> Callable[[int], None]:
+def _make_torch_loop(vocabulary_size: int, embedding_size: int, units: list[int]) -> Callable[[int], None]:
     torch.set_num_threads(2)
-    table = torch.randn(size, width) * 0.05
-    layers = [torch.nn.LSTM(before, after) for before, after in zip([width, *units], units, strict=False)]
-    projection = torch.nn.Linear(units[-1], width)
+    embedding = torch.randn(vocabulary_size, embedding_size) * 0.05
+    sizes = zip([embedding_size, *units], units, strict=False)
+    layers = [torch.nn.LSTM(input_size, size) for input_size, size in sizes]
+    projection = torch.nn.Linear(units[-1], embedding_size)
 
     @torch.inference_mode()
     def run(length: int) -> None:
-        word, states = 2, [None] * len(layers)
+        token_id, states = END_ID, [None] * len(layers)
         for _ in range(length):
-            hidden = table[word][None]
+            hidden = embedding[token_id][None]
             for k, layer in enumerate(layers):
                 hidden, states[k] = layer(hidden, states[k])
-            shares = torch.softmax(projection(hidden)[0] @ table.T / TEMPERATURE, dim=-1)
-            ordered, places = torch.sort(shares, descending=True)
-            kept = torch.where(ordered.cumsum(0) - ordered < TOP_P, ordered, 0.0)
-            word = int(places[torch.multinomial(kept, 1)])
+            probabilities = torch.softmax(projection(hidden)[0] @ embedding.T / TEMPERATURE, dim=-1)
+            ordered, token_ids = torch.sort(probabilities, descending=True)
+            truncated = torch.where(ordered.cumsum(0) - ordered < TOP_P, ordered, 0.0)
+            token_id = int(token_ids[torch.multinomial(truncated, 1)])
 
     return run
 
 
-def _median(run: Callable[[int], None], length: int) -> float:
+def _median_seconds(run: Callable[[int], None], length: int) -> float:
     run(length)
     times = []
     for _ in range(REPETITIONS):
