@@ -1,4 +1,4 @@
-"""A sixth task: a folder with every file that a task has, which trains, exports and keeps the suite's promises as it stands."""
+"""Creates the package of a new task from `shared/template/`. It trains, exports and passes the contract test without changes."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from string import Template
 from shared.errors import SuiteError
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE, ENDING = Path(__file__).parent / "template", ".txt"
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+TEMPLATE, TEMPLATE_SUFFIX = Path(__file__).parent / "template", ".txt"
+TASK_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 def create(name: str, root: Path = ROOT) -> list[Path]:
-    """Writes the folder `tasks/NAME`.
+    """Writes the package `tasks/NAME`.
 
     Args:
-        name: of the task, such as `next_word`.
-        root: of the checkout.
+        name: name of the task, such as `next_word`.
+        root: folder of the repository.
 
     Returns:
-        The files.
+        Paths of the new files.
 
     Raises:
-        SuiteError: the name is none, or there is such a task.
+        SuiteError: the name is invalid, or the task already exists.
     """
-    if not NAME.fullmatch(name) or keyword.iskeyword(name):
-        raise SuiteError(f'new: "{name}" is no name of a task. Take small letters, digits and _, such as next_word.')
+    if not TASK_NAME.fullmatch(name) or keyword.iskeyword(name):
+        raise SuiteError(
+            f'new: "{name}" is not a valid task name. Use lowercase letters, digits and _, such as next_word.'
+        )
     folder = root / "tasks" / name
     words = name.split("_")
     values = {
@@ -40,10 +42,10 @@ def create(name: str, root: Path = ROOT) -> list[Path]:
     try:
         folder.mkdir()
     except FileExistsError as error:
-        raise SuiteError(f"{folder}: is there already. Take another name.") from error
-    written = []
+        raise SuiteError(f"{folder}: the task already exists. Choose another name.") from error
+    paths = []
     for source in sorted(TEMPLATE.iterdir()):
-        target = folder / source.name.removesuffix(ENDING)
+        target = folder / source.name.removesuffix(TEMPLATE_SUFFIX)
         target.write_text(Template(source.read_text(encoding="utf-8")).substitute(values), encoding="utf-8")
-        written.append(target)
-    return written
+        paths.append(target)
+    return paths

@@ -1,4 +1,4 @@
-"""Claims about the C++ runtime check: it answers as Python does, and tells what is wrong when it cannot."""
+"""`shared.cpp_runtime`: its outputs equal those of Python, and its errors say what is wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WEIGHTS = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
 
 
 class Model(tf.Module):
-    """A string input through a table that the SavedModel's init op fills, a float input through a matrix."""
+    """Model with a string input for a lookup table, which an init op fills, and a float input for a matrix product."""
 
     def __init__(self, vocabulary: Path) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Model(tf.Module):
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
-    """The module and its SavedModel; the vocabulary outside the SavedModel is gone, as on a server."""
+    """Module and folder of its SavedModel; the original vocabulary file is deleted, as on a server."""
     folder = tmp_path_factory.mktemp("cpp_runtime")
     vocabulary = folder / "vocabulary.txt"
     vocabulary.write_bytes(b"a\n" + TEXTS[1] + b"\n" + TEXTS[6] + b"\n")
@@ -61,18 +61,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Model, Path]:
 
 
 @pytest.fixture
-def copy(model: tuple[Model, Path], tmp_path: Path) -> Path:
-    """A copy of the SavedModel to break."""
+def model_copy(model: tuple[Model, Path], tmp_path: Path) -> Path:
+    """Copy of the SavedModel that a test may damage."""
     return Path(shutil.copytree(model[1], tmp_path / "copy"))
 
 
-def request_of(texts: list[bytes] = TEXTS) -> dict[str, np.ndarray]:
+def make_request(texts: list[bytes] = TEXTS) -> dict[str, np.ndarray]:
     x = np.random.default_rng(1).normal(size=(len(texts), 3)).astype(np.float32)
     return {"text": np.array(texts, dtype=object), "x": x}
 
 
 def change_graph(saved_model: Path, old: str, new: str) -> None:
-    """Rename an op type in all the functions of the SavedModel."""
+    """Replaces the type of operations in all functions of a SavedModel."""
     path = saved_model / "saved_model.pb"
     proto = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     graph = proto.meta_graphs[0].graph_def
@@ -83,34 +83,34 @@ def change_graph(saved_model: Path, old: str, new: str) -> None:
     path.write_bytes(proto.SerializeToString())
 
 
-def test_answers_equal_pythons_for_every_dtype_and_string(model: tuple[Model, Path]) -> None:
+def test_outputs_equal_those_of_python_for_every_dtype_and_string(model: tuple[Model, Path]) -> None:
     module, saved_model = model
-    inputs = request_of()
-    answers = run_isolated(saved_model, "serving_default", inputs)
+    inputs = make_request()
+    outputs = run_isolated(saved_model, "serving_default", inputs)
     expected = {name: value.numpy() for name, value in module(TEXTS, inputs["x"]).items()}
-    assert set(answers) == set(expected)
+    assert set(outputs) == set(expected)
     for name, value in expected.items():
-        assert answers[name].dtype == value.dtype, name
-        assert answers[name].shape == value.shape, name
+        assert outputs[name].dtype == value.dtype, name
+        assert outputs[name].shape == value.shape, name
         if value.dtype.kind == "f":
-            np.testing.assert_allclose(answers[name], value, atol=1e-6, rtol=0)
+            np.testing.assert_allclose(outputs[name], value, atol=1e-6, rtol=0)
         else:
-            assert answers[name].tolist() == value.tolist(), name
-    assert answers["echo"].tolist() == TEXTS
-    assert answers["id"].tolist() == [-1, 1, 0, -1, -1, -1, 2]
+            assert outputs[name].tolist() == value.tolist(), name
+    assert outputs["echo"].tolist() == TEXTS
+    assert outputs["id"].tolist() == [-1, 1, 0, -1, -1, -1, 2]
 
 
-def test_fixed_length_and_big_endian_and_strided_inputs_are_taken_as_their_values(model: tuple[Model, Path]) -> None:
-    x = request_of()["x"]
+def test_memory_layout_of_the_inputs_does_not_change_the_outputs(model: tuple[Model, Path]) -> None:
+    x = make_request()["x"]
     inputs = {"text": np.array(["a", "ž"])[::-1], "x": np.asfortranarray(x[:2].astype(">f4"))}
-    answers = run_isolated(model[1], "serving_default", inputs)
-    assert answers["echo"].tolist() == ["ž".encode(), b"a"]
-    np.testing.assert_allclose(answers["score"], np.tanh(x[:2] @ WEIGHTS), atol=1e-6, rtol=0)
-    answers = run_isolated(model[1], "serving_default", {"text": np.array([b"a", b"longer"]), "x": x[:2]})
-    assert answers["echo"].tolist() == [b"a", b"longer"]
+    outputs = run_isolated(model[1], "serving_default", inputs)
+    assert outputs["echo"].tolist() == ["ž".encode(), b"a"]
+    np.testing.assert_allclose(outputs["score"], np.tanh(x[:2] @ WEIGHTS), atol=1e-6, rtol=0)
+    outputs = run_isolated(model[1], "serving_default", {"text": np.array([b"a", b"longer"]), "x": x[:2]})
+    assert outputs["echo"].tolist() == [b"a", b"longer"]
 
 
-def test_empty_batches_and_scalars_are_answered(tmp_path: Path) -> None:
+def test_empty_batches_and_scalars_are_supported(tmp_path: Path) -> None:
     module = tf.Module()
     module.join = tf.function(
         lambda texts, end: {"joined": tf.strings.join([texts, end]), "count": tf.size(texts)},
@@ -118,87 +118,87 @@ def test_empty_batches_and_scalars_are_answered(tmp_path: Path) -> None:
     )
     tf.saved_model.save(module, str(tmp_path), signatures={"join": module.join})
     end = np.array(b"!", dtype=object)
-    answers = run_isolated(tmp_path, "join", {"texts": np.empty((0, 2), object), "end": end})
-    assert answers["joined"].shape == (0, 2)
-    assert (answers["count"].shape, answers["count"].dtype, int(answers["count"])) == ((), np.int32, 0)
-    answers = run_isolated(tmp_path, "join", {"texts": np.array([[b"a", b""]], object), "end": end})
-    assert answers["joined"].tolist() == [[b"a!", b"!"]]
+    outputs = run_isolated(tmp_path, "join", {"texts": np.empty((0, 2), object), "end": end})
+    assert outputs["joined"].shape == (0, 2)
+    assert (outputs["count"].shape, outputs["count"].dtype, int(outputs["count"])) == ((), np.int32, 0)
+    outputs = run_isolated(tmp_path, "join", {"texts": np.array([[b"a", b""]], object), "end": end})
+    assert outputs["joined"].tolist() == [[b"a!", b"!"]]
 
 
-def test_run_names_a_missing_operation(model: tuple[Model, Path]) -> None:
+def test_error_names_a_missing_operation(model: tuple[Model, Path]) -> None:
     with pytest.raises(CppRuntimeError, match="'nowhere'"):
         run(model[1], {"nowhere:0": np.zeros(1)}, [])
     with pytest.raises(CppRuntimeError, match="does not have output 7"):
         run(model[1], {"serving_default_x:0": np.zeros((1, 3), np.float32)}, ["serving_default_x:7"])
 
 
-def test_run_repeats_tensorflows_words_about_a_broken_file(copy: Path) -> None:
-    (copy / "saved_model.pb").write_bytes(b"not a SavedModel")
+def test_error_contains_the_message_of_tensorflow_for_a_damaged_file(model_copy: Path) -> None:
+    (model_copy / "saved_model.pb").write_bytes(b"not a SavedModel")
     with pytest.raises(CppRuntimeError, match="Read less bytes than requested"):
-        run(copy, {}, [])
+        run(model_copy, {}, [])
 
 
-def test_a_truncated_saved_model_is_an_error(copy: Path) -> None:
-    content = (copy / "saved_model.pb").read_bytes()
-    (copy / "saved_model.pb").write_bytes(content[: len(content) // 2])
+def test_a_truncated_saved_model_raises_an_error(model_copy: Path) -> None:
+    content = (model_copy / "saved_model.pb").read_bytes()
+    (model_copy / "saved_model.pb").write_bytes(content[: len(content) // 2])
     with pytest.raises(CppRuntimeError, match=r"saved_model\.pb"):
-        run_isolated(copy, "serving_default", request_of())
+        run_isolated(model_copy, "serving_default", make_request())
 
 
-def test_an_absent_saved_model_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_saved_model_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(CppRuntimeError, match="No such file"):
-        run_isolated(tmp_path, "serving_default", request_of())
+        run_isolated(tmp_path, "serving_default", make_request())
 
 
-def test_lost_variables_are_an_error_in_tensorflows_words(copy: Path) -> None:
-    shutil.rmtree(copy / "variables")
+def test_missing_variables_raise_the_error_of_tensorflow(model_copy: Path) -> None:
+    shutil.rmtree(model_copy / "variables")
     with pytest.raises(CppRuntimeError, match="variable"):
-        run_isolated(copy, "serving_default", request_of())
+        run_isolated(model_copy, "serving_default", make_request())
 
 
-def test_a_lost_vocabulary_is_an_error_in_tensorflows_words(copy: Path) -> None:
-    (copy / "assets" / "vocabulary.txt").unlink()
+def test_a_missing_vocabulary_raises_the_error_of_tensorflow(model_copy: Path) -> None:
+    (model_copy / "assets" / "vocabulary.txt").unlink()
     with pytest.raises(CppRuntimeError, match=r"vocabulary\.txt; No such file"):
-        run_isolated(copy, "serving_default", request_of())
+        run_isolated(model_copy, "serving_default", make_request())
 
 
-def test_an_op_that_the_runtime_does_not_have_is_named(copy: Path) -> None:
-    change_graph(copy, "Tanh", "TanhOfAnotherLibrary")
+def test_error_names_an_unknown_operation_type(model_copy: Path) -> None:
+    change_graph(model_copy, "Tanh", "TanhOfAnotherLibrary")
     with pytest.raises(CppRuntimeError, match="TanhOfAnotherLibrary"):
-        run_isolated(copy, "serving_default", request_of())
+        run_isolated(model_copy, "serving_default", make_request())
 
 
-def test_a_wrong_shape_is_an_error_in_tensorflows_words(model: tuple[Model, Path]) -> None:
-    inputs = {**request_of(), "x": np.zeros((len(TEXTS), 4), np.float32)}
+def test_a_wrong_shape_raises_the_error_of_tensorflow(model: tuple[Model, Path]) -> None:
+    inputs = {**make_request(), "x": np.zeros((len(TEXTS), 4), np.float32)}
     with pytest.raises(CppRuntimeError, match=r"(?i)matrix size-incompatible"):
         run_isolated(model[1], "serving_default", inputs)
 
 
-def test_a_wrong_dtype_is_an_error(model: tuple[Model, Path]) -> None:
-    inputs = request_of()
+def test_a_wrong_dtype_raises_an_error(model: tuple[Model, Path]) -> None:
+    inputs = make_request()
     with pytest.raises(CppRuntimeError, match="float"):
         run_isolated(model[1], "serving_default", {**inputs, "x": inputs["x"].astype(np.float64)})
     with pytest.raises(CppRuntimeError, match="complex64"):
         run_isolated(model[1], "serving_default", {**inputs, "x": inputs["x"].astype(np.complex64)})
 
 
-def test_wrong_names_are_an_error_that_tells_the_right_ones(model: tuple[Model, Path]) -> None:
+def test_error_for_a_wrong_name_lists_the_right_ones(model: tuple[Model, Path]) -> None:
     with pytest.raises(CppRuntimeError, match="serving_default"):
-        run_isolated(model[1], "elsewhere", request_of())
+        run_isolated(model[1], "no_such_signature", make_request())
     with pytest.raises(CppRuntimeError, match=r"\['text', 'x'\]"):
         run_isolated(model[1], "serving_default", {"text": np.array([b"a"])})
 
 
-def test_a_hanging_child_is_an_error(model: tuple[Model, Path]) -> None:
-    with pytest.raises(CppRuntimeError, match="no answer"):
-        run_isolated(model[1], "serving_default", request_of(), timeout_s=0.01)
+def test_a_process_that_exceeds_its_time_raises_an_error(model: tuple[Model, Path]) -> None:
+    with pytest.raises(CppRuntimeError, match="did not finish"):
+        run_isolated(model[1], "serving_default", make_request(), timeout_s=0.01)
 
 
-def test_a_child_killed_by_a_signal_is_an_error(
+def test_a_process_killed_by_a_signal_raises_an_error(
     model: tuple[Model, Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     child = tmp_path / "child.py"
-    child.write_text("import os, sys\nsys.stderr.write('last words')\nsys.stderr.flush()\nos.kill(os.getpid(), 11)\n")
+    child.write_text("import os, sys\nsys.stderr.write('last message')\nsys.stderr.flush()\nos.kill(os.getpid(), 11)\n")
     monkeypatch.setattr(cpp_runtime, "__file__", str(child))
-    with pytest.raises(CppRuntimeError, match="status -11: last words"):
-        run_isolated(model[1], "serving_default", request_of())
+    with pytest.raises(CppRuntimeError, match="status -11: last message"):
+        run_isolated(model[1], "serving_default", make_request())

@@ -1,4 +1,4 @@
-"""A sixth task is one folder more: it trains, is published and keeps the suite's promises without a line changed elsewhere."""
+"""`shared.new_task`: a new task is one more folder; it trains and passes the contract test, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -17,52 +17,53 @@ NAME = "door_bell"
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A copy of the project's sources, pages and tests."""
+    """Copy of the sources, documents and tests of this repository."""
     for name in ("shared", "tasks", "tests", "data"):
-        unwanted = shutil.ignore_patterns("__pycache__", "cache")
-        shutil.copytree(new_task.ROOT / name, tmp_path / name, ignore=unwanted)
+        ignore = shutil.ignore_patterns("__pycache__", "cache")
+        shutil.copytree(new_task.ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("README.md", "pyproject.toml"):
         shutil.copyfile(new_task.ROOT / name, tmp_path / name)
     return tmp_path
 
 
-def run(checkout, *words):
-    place = {**os.environ, "PYTHONPATH": str(checkout)}
-    done = subprocess.run(
-        [sys.executable, *words], cwd=checkout, env=place, capture_output=True, text=True, check=False
+def run(checkout, *arguments):
+    """Runs Python in the copy and returns its output."""
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    process = subprocess.run(
+        [sys.executable, *arguments], cwd=checkout, env=environment, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    return done.stdout
+    assert process.returncode == 0, process.stdout[-4000:] + process.stderr[-2000:]
+    return process.stdout
 
 
-def test_a_task_that_is_laid_down_keeps_every_promise(checkout):
+def test_a_new_task_passes_the_contract_test(checkout):
     command = ("-c", "import sys; from shared.cli import main; sys.exit(main(sys.argv[1:]))")
     assert f"tasks/{NAME}/train.py" in run(checkout, *command, "new", NAME)
     before = {path: path.read_bytes() for path in (checkout / "shared").rglob("*.py")}
-    found = run(checkout, *command, "train", NAME, "--preset", "sample")
-    assert "Exported and verified" in found
+    output = run(checkout, *command, "train", NAME, "--preset", "sample")
+    assert "Exported and verified" in output
     run(checkout, *command, "results", "--add", f"saved_models/{NAME}/1")
     assert f"lstm-suite train {NAME} --preset sample" in (checkout / "README.md").read_text()
     assert "open" in run(checkout, *command, "predict", NAME, "close look open")
-    told = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", NAME)
-    assert " passed" in told
+    output = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", NAME)
+    assert " passed" in output
     assert {path: path.read_bytes() for path in (checkout / "shared").rglob("*.py")} == before
 
 
-def test_what_is_laid_down_is_clean(checkout):
+def test_a_new_task_passes_the_linter(checkout):
     new_task.create(NAME, checkout)
     for check in (("check",), ("format", "--check")):
         run(checkout, "-m", "ruff", *check, f"tasks/{NAME}")
 
 
 @pytest.mark.parametrize("name", ["Next", "2nd", "a-b", "", "class", "../x"])
-def test_what_is_no_name_is_refused(tmp_path, name):
-    with pytest.raises(SuiteError, match="no name of a task"):
+def test_an_invalid_name_raises_an_error(tmp_path, name):
+    with pytest.raises(SuiteError, match="not a valid task name"):
         new_task.create(name, tmp_path)
 
 
-def test_a_task_that_is_there_is_left_alone(tmp_path):
+def test_an_existing_task_is_not_changed(tmp_path):
     (tmp_path / "tasks" / NAME).mkdir(parents=True)
-    with pytest.raises(SuiteError, match="there already"):
+    with pytest.raises(SuiteError, match="already exists"):
         new_task.create(NAME, tmp_path)
     assert not list((tmp_path / "tasks" / NAME).iterdir())

@@ -106,8 +106,8 @@ def test_quotes_in_a_tsv_file_are_ordinary_characters(tmp_path):
         ("missing.csv", None, ["no such file", "Check the path"]),
         ("empty.csv", b"", ["is empty", "needs a header line"]),
         ("empty.csv.gz", gzip.compress(b""), ["is empty", "needs a header line"]),
-        ("blank.csv", b"\n\n", ["is empty", "needs a header line"]),
-        ("blank.jsonl", b"\n\n", ["no records", "at least one"]),
+        ("only_newlines.csv", b"\n\n", ["is empty", "needs a header line"]),
+        ("only_newlines.jsonl", b"\n\n", ["no records", "at least one"]),
         ("header.csv", b"text,label\n", ["no records", "at least one"]),
         ("column.csv", b"review,stars\nfine,5\n", ['"text"', "The columns are review, stars", "command line"]),
         (
