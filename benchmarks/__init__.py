@@ -1,1 +1,1 @@
-"""Speed and memory of the suite beside what else a user could run; see README.md for the commands."""
+"""Benchmarks of the speed and memory of the suite, compared with alternatives; README.md lists the commands."""

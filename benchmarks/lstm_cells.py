@@ -1,4 +1,4 @@
-"""The cells of `lstm_speed`: one shape in one mode, as a call of either framework."""
+"""The cells of the `lstm_speed` benchmark: one input shape in one mode, as a function for Keras or for PyTorch."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ LEARNING_RATE, WEIGHT_DECAY = 1e-3, 0.01
 
 @dataclass(frozen=True)
 class Cell:
-    """One thing to measure."""
+    """One row of the table: a shape and a mode."""
 
     mode: str
-    """`training`: one gradient step from the last state. `inference`: the outputs at every step."""
+    """`training`: one gradient step on the last output. `inference`: the outputs at all time steps."""
     batch: int
+    """Sequences per batch."""
     time: int
+    """Time steps per sequence."""
     features: int
+    """Input features per time step."""
     units: int
+    """LSTM units, in each direction."""
     bidirectional: bool
+    """Whether the layer reads the sequence in both directions."""
 
 
-def keras_call(cell: Cell, threads: int) -> Callable[[], object]:
-    """Returns one repetition of `cell` with our stack."""
+def keras_function(cell: Cell, threads: int) -> Callable[[], object]:
+    """Returns a function that runs one repetition of `cell` with `LSTMStack` on `threads` CPU threads."""
     import keras
     import numpy as np
     import tensorflow as tf
@@ -38,8 +43,8 @@ def keras_call(cell: Cell, threads: int) -> Callable[[], object]:
     stack = LSTMStack(LSTMConfig(units=(cell.units,), bidirectional=cell.bidirectional))
     inputs = keras.Input((None, cell.features))
     if cell.mode == "inference":
-        whole = keras.Model(inputs, stack.sequence(inputs))
-        compiled = tf.function(lambda inputs: whole(inputs, training=False), autograph=False)
+        model = keras.Model(inputs, stack.sequence(inputs))
+        compiled = tf.function(lambda inputs: model(inputs, training=False), autograph=False)
         return lambda: compiled(x).numpy()
     model = keras.Model(inputs, keras.layers.Dense(1)(stack.last(inputs)))
     model.compile(
@@ -49,8 +54,8 @@ def keras_call(cell: Cell, threads: int) -> Callable[[], object]:
     return lambda: model.train_on_batch(x, y)
 
 
-def torch_call(cell: Cell, threads: int) -> Callable[[], object]:
-    """Returns one repetition of `cell` with `torch.nn.LSTM`."""
+def torch_function(cell: Cell, threads: int) -> Callable[[], object]:
+    """Returns a function that runs one repetition of `cell` with `torch.nn.LSTM` on `threads` CPU threads."""
     import torch
 
     torch.set_num_threads(threads)

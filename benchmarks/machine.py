@@ -1,4 +1,4 @@
-"""What a figure has to be read beside: the machine, how busy it was, the versions, the memory."""
+"""Conditions of a benchmark: processor, load, versions of the packages, and peak memory."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from pathlib import Path
 
 
 def peak_memory_mib() -> float:
-    """Returns the most memory this process has held so far, in MiB."""
+    """Returns the peak resident memory of this process so far, in MiB."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
     return peak / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def describe_machine(*packages: str) -> str:
-    """Returns the processor, its load over the last minute, and the versions of Python and `packages`."""
+    """Returns two lines: the processor and its load over the last minute; the versions of the system, Python and `packages`.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: a package is not installed.
+    """
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
     return (
         f"{_processor()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} before the start\n"

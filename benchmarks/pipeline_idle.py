@@ -1,7 +1,9 @@
-"""How long the sentiment task's training waits for its data: `python -m benchmarks.pipeline_idle`.
+"""Measures how long the training of the sentiment task waits for its data.
 
-Texts of made-up words with the lengths of film reviews go through the real pipeline into the real training step of the
-`default` preset. The idle share is the time spent waiting for a batch over the time of a whole step.
+    python -m benchmarks.pipeline_idle
+
+Random token ids, in sequences as long as film reviews, go through the real pipeline into the real training step of the `default`
+preset. The idle fraction is the time spent waiting for a batch, divided by the time of the whole step.
 """
 
 from __future__ import annotations
@@ -23,43 +25,52 @@ REVIEWS = 4000
 
 
 def main() -> None:
-    """Prints the idle share over a number of steps."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60, help="steps with_cardinality, after five that are not")
+    """Prints the idle fraction over a number of training steps."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--steps", type=int, default=60, help="number of timed training steps, after five steps that are not timed"
+    )
     steps = parser.parse_args().steps
-    waiting, training = measure(steps)
+    waiting_seconds, training_seconds = measure(steps)
     console = Console()
     console.print(describe_machine("tensorflow", "keras"))
     console.print(
-        f"{steps} steps: {1000 * training / steps:.0f} ms of training, {1000 * waiting / steps:.2f} ms of waiting each; "
-        f"idle share {waiting / (waiting + training):.2%}"
+        f"{steps} steps, each with {1000 * training_seconds / steps:.0f} ms of training and "
+        f"{1000 * waiting_seconds / steps:.2f} ms of waiting: idle fraction "
+        f"{waiting_seconds / (waiting_seconds + training_seconds):.2%}"
     )
 
 
 def measure(steps: int, warm_up: int = 5) -> tuple[float, float]:
-    """Returns seconds spent waiting for batches and seconds spent in training steps."""
+    """Returns the seconds spent waiting for batches and the seconds spent in training steps.
+
+    Args:
+        steps: number of timed training steps.
+        warm_up: number of training steps before them that are not timed.
+    """
     config = PRESETS["default"]
     submodels = model.LSTMSubmodels(config, classes=2)
-    trained = AdversarialTraining(
+    adversarial_model = AdversarialTraining(
         submodels.ids_to_vectors, submodels.vectors_to_logits, config.training.adversarial_epsilon
     )
-    trained.compile(keras.optimizers.AdamW(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    batches = iter(_batches(config.text.sequence_length, config.training.batch_size).epochs(0))
-    waiting = training = 0.0
+    adversarial_model.compile(keras.optimizers.AdamW(), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    batches = iter(_random_batches(config.text.sequence_length, config.training.batch_size).epochs(0))
+    waiting_seconds = training_seconds = 0.0
     for step in range(warm_up + steps):
-        started = time.perf_counter()
-        numbers, labels = next(batches)
-        arrived = time.perf_counter()
-        trained.train_on_batch(numbers, labels)
+        start = time.perf_counter()
+        token_ids, labels = next(batches)
+        received = time.perf_counter()
+        adversarial_model.train_on_batch(token_ids, labels)
         if step >= warm_up:
-            waiting += arrived - started
-            training += time.perf_counter() - arrived
-    return waiting, training
+            waiting_seconds += received - start
+            training_seconds += time.perf_counter() - received
+    return waiting_seconds, training_seconds
 
 
-def _batches(longest: int, batch_size: int) -> SequenceBatches:
+def _random_batches(max_length: int, batch_size: int) -> SequenceBatches:
+    """Returns batches of random reviews of at most `max_length` words; the log-normal lengths are like those of film reviews."""
     rng = np.random.default_rng(0)
-    lengths = np.clip(rng.lognormal(5.4, 0.6, REVIEWS), 10, longest).astype(int)
+    lengths = np.clip(rng.lognormal(5.4, 0.6, REVIEWS), 10, max_length).astype(int)
     sequences = [rng.integers(2, 30_000, length) for length in lengths]
     return SequenceBatches(sequences, rng.integers(0, 2, REVIEWS), batch_size, replacement_rate=0.05)
 

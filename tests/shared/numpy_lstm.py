@@ -1,4 +1,4 @@
-"""The LSTM equations in NumPy, forward and backward by hand in float64: what the tests hold `LSTMStack` against.
+"""The LSTM equations in NumPy, with hand-written gradients in float64: the reference implementation for `LSTMStack`.
 
 i, f, g, o = split(x W + h U + b)        h' = sigmoid(o) tanh(c')        c' = sigmoid(f) c + sigmoid(i) tanh(g)
 """
@@ -14,7 +14,7 @@ Array = NDArray[np.float64]
 
 
 class Weights(NamedTuple):
-    """One layer's weights, the gates side by side in the order i, f, g, o."""
+    """Weights of one layer; the gates are concatenated in the order i, f, g, o."""
 
     kernel: Array  # (features, 4 units)
     recurrent_kernel: Array  # (units, 4 units)
@@ -22,7 +22,7 @@ class Weights(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one step leaves behind for the way back; each `(batch, features)` or `(batch, units)`."""
+    """Values of one time step that the backward pass needs; each `(batch, features)` or `(batch, units)`."""
 
     x: Array
     h: Array
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 
 def forward(inputs: Array, weights: Weights, h: Array | None = None, c: Array | None = None):
-    """Runs one layer over `(batch, time, features)`; returns outputs `(batch, time, units)`, h, c and the trace."""
+    """Runs one layer over `(batch, time, features)`; returns outputs `(batch, time, units)`, the last h and c, and all steps."""
     zeros = np.zeros((len(inputs), len(weights.recurrent_kernel)))
     h, c = zeros if h is None else h, zeros if c is None else c
     outputs, trace = [], []
@@ -50,7 +50,15 @@ def forward(inputs: Array, weights: Weights, h: Array | None = None, c: Array | 
 
 
 def backward(trace: list[Step], weights: Weights, d_outputs: Array, d_h: Array, d_c: Array) -> tuple[Array, Weights]:
-    """Carries the gradients of the outputs and of the last h and c back to the inputs and the weights."""
+    """Computes the gradients of the inputs and the weights from those of the outputs and of the last h and c.
+
+    Args:
+        trace: steps of the forward pass.
+        weights: weights of the layer.
+        d_outputs: gradient of the outputs, `(batch, time, units)`.
+        d_h: gradient of the last hidden state, `(batch, units)`.
+        d_c: gradient of the last cell state, `(batch, units)`.
+    """
     d_kernel, d_recurrent, d_bias = (np.zeros_like(w, np.float64) for w in weights)
     d_inputs = []
     for t in reversed(range(len(trace))):
@@ -58,7 +66,7 @@ def backward(trace: list[Step], weights: Weights, d_outputs: Array, d_h: Array, 
         d_h = d_h + d_outputs[:, t]
         tanh_c = np.tanh(s.c_next)
         d_c = d_c + d_h * s.o * (1 - tanh_c**2)
-        d_gates = np.concatenate(  # before their nonlinearities, (batch, 4 units)
+        d_gates = np.concatenate(  # gradients before the nonlinearities, (batch, 4 units)
             [
                 d_c * s.g * s.i * (1 - s.i),
                 d_c * s.c * s.f * (1 - s.f),

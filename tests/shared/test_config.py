@@ -1,19 +1,61 @@
-"""Settings asked for go before those of the trained model, and these before the defaults."""
+"""Errors name the option as typed; user options override those of the trained model, which override the defaults."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from shared.config import with_trained_defaults
+import pytest
+
+from shared.config import (
+    LSTMConfig,
+    OutputConfig,
+    Section,
+    SplitConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    with_trained_defaults,
+)
 
 
 @dataclass(frozen=True)
-class Settings:
+class DecodingConfig(Section):
+    SECTION: ClassVar[str] = "decoding"
+
     name: str = "a"
     levels: tuple[float, ...] = (0.5,)
+    beam_width: int | None = None
 
 
-def test_what_was_asked_for_goes_first_and_then_what_was_trained_with():
+def test_user_options_override_trained_options_which_override_defaults():
     trained = {"name": "b", "levels": [0.1, 0.9]}
-    assert with_trained_defaults(Settings(), trained) == Settings("b", (0.1, 0.9))
-    assert with_trained_defaults(Settings(name="c"), trained) == Settings("c", (0.1, 0.9))
+    assert with_trained_defaults(DecodingConfig(), trained) == DecodingConfig("b", (0.1, 0.9))
+    assert with_trained_defaults(DecodingConfig(name="c"), trained) == DecodingConfig("c", (0.1, 0.9))
+
+
+def test_option_is_the_name_as_typed_on_the_command_line():
+    assert option(TrainingConfig(), "batch_size") == "--training.batch-size"
+    assert option(OutputConfig(), "output") == "--output"
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "message"),
+    [
+        (TrainingConfig, {"epochs": 0}, "--training.epochs must be at least 1. Received: 0"),
+        (TrainingConfig, {"learning_rate": 0.0}, "--training.learning-rate must be greater than 0. Received: 0.0"),
+        (TrainingConfig, {"ema_decay": 1.0}, r"--training.ema-decay must be in \[0, 1\). Received: 1.0"),
+        (LSTMConfig, {"units": ()}, "--lstm.units must have one positive number per layer. Received: nothing"),
+        (SplitConfig, {"test_fraction": 1.0}, r"--split.test-fraction must be in \(0, 1\). Received: 1.0"),
+        (SplitConfig, {"validation_fraction": 0.0}, r"--split.validation-fraction must be in \(0, 1\). Received: 0.0"),
+    ],
+)
+def test_value_out_of_range_raises_an_error_that_names_the_option(section, values, message):
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        section(**values)
+
+
+def test_none_is_not_checked_against_a_minimum():
+    require_at_least(DecodingConfig(), 1, "beam_width")
+    with pytest.raises(ValueError, match=r"--decoding\.beam-width"):
+        require_at_least(DecodingConfig(beam_width=0), 1, "beam_width")

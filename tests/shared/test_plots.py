@@ -1,4 +1,4 @@
-"""Figures are drawn of what there is, and saved where they are asked for."""
+"""Each figure shows the data that exist and is saved to the requested file."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from shared import plots
         ([], 1),
     ],
 )
-def test_the_learning_curve_has_a_panel_for_each_thing_that_was_watched(tmp_path, epochs, panels):
+def test_learning_curve_has_one_panel_per_recorded_metric(tmp_path, epochs, panels):
     plots.learning_curve(epochs, tmp_path / "a.png")
     height, width, _ = image.imread(tmp_path / "a.png").shape
     assert width == pytest.approx(panels * plots.new_figure(1)[0].get_figwidth() * 110, abs=2)
     assert height > 300
 
 
-def test_classifications_are_drawn_and_no_figure_stays_open(tmp_path):
+def test_classification_figures_are_saved_and_closed(tmp_path):
     labels = np.array([0, 1, 1, 0])
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.7, 0.3]])
     before = plots.plt.get_fignums()
@@ -32,4 +32,4 @@ def test_classifications_are_drawn_and_no_figure_stays_open(tmp_path):
     plots.confusion(labels, probabilities, ["no", "yes"], tmp_path / "confusion.png")
     assert plots.plt.get_fignums() == before
     for name in ("reliability", "confusion"):
-        assert image.imread(tmp_path / f"{name}.png").std() > 0.05  # something is on it
+        assert image.imread(tmp_path / f"{name}.png").std() > 0.05  # the image is not empty

@@ -1,4 +1,4 @@
-"""Training resumes to the very result of an uninterrupted run, keeps the best weights, and exports in float32."""
+"""A resumed run reaches the weights of an uninterrupted run; training ends with the best weights, in float32."""
 
 from __future__ import annotations
 
@@ -26,63 +26,63 @@ CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, patience=4, 
 
 def small_model() -> keras.Model:
     keras.utils.set_random_seed(CONFIG.seed)
-    words = keras.Input((None,), dtype="int32")
-    mask = ops.not_equal(words, 0)
-    hidden = keras.layers.SpatialDropout1D(0.3)(keras.layers.Embedding(20, 6)(words))
+    token_ids = keras.Input((None,), dtype="int32")
+    mask = ops.not_equal(token_ids, 0)
+    hidden = keras.layers.SpatialDropout1D(0.3)(keras.layers.Embedding(20, 6)(token_ids))
     hidden = LSTMStack(LSTMConfig(units=(5, 5), dropout=0.3, recurrent_dropout=0.2)).sequence(hidden, mask=mask)
-    return keras.Model(words, keras.layers.Dense(2)(masked_mean(hidden, mask)))
+    return keras.Model(token_ids, keras.layers.Dense(2)(masked_mean(hidden, mask)))
 
 
-def batches(count: int = 60) -> SequenceBatches:
+def random_batches(count: int = 60) -> SequenceBatches:
     rng = np.random.default_rng(0)
     sequences = [rng.integers(1, 20, rng.integers(2, 12)) for _ in range(count)]
     labels = np.array([int(s[0] > s[-1]) for s in sequences])
-    return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop=8, replacement_rate=0.1)
+    return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop_length=8, replacement_rate=0.1)
 
 
 def run(
     folder: Path, config: TrainingConfig = CONFIG, stop_after: int | None = None
 ) -> tuple[keras.Model, training.History]:
-    """Trains; with `stop_after`, Ctrl-C comes in the middle of the epoch after that many."""
+    """Trains `small_model`; with `stop_after`, Ctrl-C interrupts the epoch after that many epochs."""
     model = small_model()
-    data = batches()
-    held_out = batches(30).evaluation_batches()
+    data = random_batches()
+    validation = random_batches(30).evaluation_batches()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     if stop_after is None:
-        return model, training.fit(model, data, held_out, config, folder, loss)
+        return model, training.fit(model, data, validation, config, folder, loss)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_StopWhenDiverged", lambda: _Dies(stop_after, data.steps // 2))
+        patch.setattr(training, "_StopWhenDiverged", lambda: _InterruptingCallback(stop_after, data.steps // 2))
         with pytest.raises(KeyboardInterrupt):
-            training.fit(model, data, held_out, config, folder, loss)
+            training.fit(model, data, validation, config, folder, loss)
     return model, training.History()
 
 
-class _Dies(keras.callbacks.Callback):
+class _InterruptingCallback(keras.callbacks.Callback):
     def __init__(self, epochs: int, step: int) -> None:
         super().__init__()
-        self.left, self.step = epochs, step
+        self.complete_epochs, self.step = epochs, step
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.epoch == self.left and batch == self.step:
+        if self.epoch == self.complete_epochs and batch == self.step:
             raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("stop_after", [0, 1, 3])
-def test_a_run_interrupted_in_the_middle_of_an_epoch_resumes_to_the_uninterrupted_weights(tmp_path, stop_after):
-    whole, whole_history = run(tmp_path / "whole")
-    run(tmp_path / "halves", stop_after=stop_after)
-    resumed, history = run(tmp_path / "halves")
-    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+def test_run_interrupted_within_an_epoch_resumes_to_the_uninterrupted_weights(tmp_path, stop_after):
+    uninterrupted, uninterrupted_history = run(tmp_path / "uninterrupted")
+    run(tmp_path / "interrupted", stop_after=stop_after)
+    resumed, history = run(tmp_path / "interrupted")
+    for expected, weight in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
-    assert [e["val_loss"] for e in history.epochs] == [e["val_loss"] for e in whole_history.epochs]
-    assert (tmp_path / "halves" / "log.csv").read_text() == (tmp_path / "whole" / "log.csv").read_text()
+    assert [e["val_loss"] for e in history.epochs] == [e["val_loss"] for e in uninterrupted_history.epochs]
+    assert (tmp_path / "interrupted" / "log.csv").read_text() == (tmp_path / "uninterrupted" / "log.csv").read_text()
 
 
-def test_a_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_weights(tmp_path):
-    whole, _ = run(tmp_path / "whole")
+def test_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_weights(tmp_path):
+    uninterrupted, _ = run(tmp_path / "uninterrupted")
     code = (
         "import sys, time; from pathlib import Path; from tests.shared import test_training as t\n"
         "save = t.training.Checkpoints._save\n"
@@ -94,63 +94,65 @@ def test_a_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_
     while not list(checkpoints.glob("epoch-*.npz")) and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
-    assert child.wait() == -signal.SIGKILL, "the child was done before it could be killed"
-    assert list(checkpoints.glob("epoch-*.npz")), "the child died before its first checkpoint"
+    assert child.wait() == -signal.SIGKILL, "the child process ended before it could be killed"
+    assert list(checkpoints.glob("epoch-*.npz")), "the child process was killed before its first checkpoint"
     resumed, _ = run(tmp_path / "killed")
-    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    for expected, weight in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_checkpoint_cut_short_is_told_and_the_one_before_taken(tmp_path, caplog):
-    whole, _ = run(tmp_path / "whole")
-    run(tmp_path / "cut", stop_after=3)
-    newest = sorted((tmp_path / "cut" / "checkpoints").glob("*.npz"))[-1]
+def test_truncated_checkpoint_is_reported_and_the_previous_one_is_used(tmp_path, caplog):
+    uninterrupted, _ = run(tmp_path / "uninterrupted")
+    run(tmp_path / "truncated", stop_after=3)
+    newest = sorted((tmp_path / "truncated" / "checkpoints").glob("*.npz"))[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
-    resumed, history = run(tmp_path / "cut")
+    resumed, history = run(tmp_path / "truncated")
     assert f"{newest.name} is damaged" in caplog.text
     assert len(history.epochs) == CONFIG.epochs
-    for expected, weight in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+    for expected, weight in zip(uninterrupted.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_finished_run_is_not_trained_again(tmp_path):
+def test_finished_run_is_not_trained_again(tmp_path):
     first, _ = run(tmp_path)
     before = (tmp_path / "log.csv").stat().st_mtime_ns
-    again, history = run(tmp_path)
+    second, history = run(tmp_path)
     assert (tmp_path / "log.csv").stat().st_mtime_ns == before
     assert len(history.epochs) == CONFIG.epochs
-    for expected, weight in zip(first.get_weights(), again.get_weights(), strict=True):
+    for expected, weight in zip(first.get_weights(), second.get_weights(), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
 
-def test_a_checkpoint_of_another_model_is_refused_with_the_remedy(tmp_path):
+def test_checkpoint_of_a_different_model_raises_an_error_with_a_hint(tmp_path):
     run(tmp_path)
-    words = keras.Input((None,), dtype="int32")
-    other = keras.Model(words, keras.layers.Dense(2)(ops.mean(keras.layers.Embedding(20, 3)(words), axis=1)))
+    token_ids = keras.Input((None,), dtype="int32")
+    other = keras.Model(token_ids, keras.layers.Dense(2)(ops.mean(keras.layers.Embedding(20, 3)(token_ids), axis=1)))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with pytest.raises(SuiteError, match="--no-resume"):
-        training.fit(other, batches(), batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
+        training.fit(other, random_batches(), random_batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
 
 
-def test_training_ends_at_the_best_epochs_weights(tmp_path):
-    hurried = TrainingConfig(epochs=6, batch_size=8, learning_rate=1.0, gradient_clip=100.0, patience=2, seed=3)
-    model, history = run(tmp_path, hurried)
+def test_training_ends_with_the_weights_of_the_best_epoch(tmp_path):
+    high_learning_rate = TrainingConfig(
+        epochs=6, batch_size=8, learning_rate=1.0, gradient_clip=100.0, patience=2, seed=3
+    )
+    model, history = run(tmp_path, high_learning_rate)
     losses = [epoch["val_loss"] for epoch in history.epochs]
     assert history.best_epoch == int(np.argmin(losses)) + 1
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert model.evaluate(batches(30).evaluation_batches(), verbose=0) == pytest.approx(min(losses), rel=1e-4)
+    assert model.evaluate(random_batches(30).evaluation_batches(), verbose=0) == pytest.approx(min(losses), rel=1e-4)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_remedy_and_keeps_no_checkpoint(tmp_path):
+def test_nan_loss_raises_an_error_with_a_hint_and_saves_no_checkpoint(tmp_path):
     model = small_model()
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    with pytest.raises(SuiteError, match=r"--fit\.learning-rate"):
-        training.fit(model, batches(), batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
+    with pytest.raises(SuiteError, match=r"epoch 1: the loss is infinite or NaN\. Lower --training\.learning-rate"):
+        training.fit(model, random_batches(), random_batches(30).evaluation_batches(), CONFIG, tmp_path, loss)
     assert not list(tmp_path.rglob("*.npz"))
 
 
-def test_logs_for_tensorboard_and_csv_are_written(tmp_path):
+def test_training_writes_tensorboard_and_csv_logs(tmp_path):
     run(tmp_path)
     lines = (tmp_path / "log.csv").read_text().splitlines()
     assert lines[0].startswith("epoch,")
@@ -158,28 +160,30 @@ def test_logs_for_tensorboard_and_csv_are_written(tmp_path):
     assert list((tmp_path / "tensorboard").rglob("events.*"))
 
 
-def test_mixed_precision_trains_and_comes_back_in_float32():
+def test_mixed_precision_model_is_rebuilt_in_float32():
     with training.precision("mixed_bfloat16"):
         trained = small_model()
-    plain = training.rebuild_in_float32(trained, small_model)
+    rebuilt = training.rebuild_in_float32(trained, small_model)
     assert {layer.compute_dtype for layer in trained.layers if layer.weights} == {"bfloat16"}
-    assert {layer.compute_dtype for layer in plain.layers if layer.weights} == {"float32"}
-    words = np.array([[1, 2, 3, 0]])
-    np.testing.assert_allclose(plain(words), np.float32(trained(words)), atol=0.02)
+    assert {layer.compute_dtype for layer in rebuilt.layers if layer.weights} == {"float32"}
+    token_ids = np.array([[1, 2, 3, 0]])
+    np.testing.assert_allclose(rebuilt(token_ids), np.float32(trained(token_ids)), atol=0.02)
     assert keras.config.dtype_policy().name == "float32"
 
 
-def test_without_validation_every_epoch_is_trained_and_the_training_loss_chooses(tmp_path):
+def test_without_validation_all_epochs_are_trained_and_the_training_loss_selects_the_best(tmp_path):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    history = training.fit(small_model(), batches(), None, dataclasses.replace(CONFIG, patience=1), tmp_path, loss)
+    history = training.fit(
+        small_model(), random_batches(), None, dataclasses.replace(CONFIG, patience=1), tmp_path, loss
+    )
     losses = [epoch["loss"] for epoch in history.epochs]
     assert len(losses) == CONFIG.epochs
     assert history.best_epoch == 1 + int(np.argmin(losses))
     assert not any("val_loss" in epoch for epoch in history.epochs)
 
 
-class _Noise:
-    """Batches of y = 3 x + 1 with much noise: at a high learning rate the weights dance about the best ones."""
+class _NoisyBatches:
+    """Batches of y = 3 x + 1 with strong noise: at a high learning rate the weights fluctuate around the best ones."""
 
     steps = 50
 
@@ -199,56 +203,67 @@ class _Noise:
         return tf.data.Dataset.range(first, 1000).flat_map(batched)
 
 
-def _exact(x: np.ndarray):
+def _noiseless_batches(x: np.ndarray):
     import tensorflow as tf
 
     return tf.data.Dataset.from_tensors((x, 3 * x + 1))
 
 
-@pytest.mark.parametrize(("averaging", "taken"), [(0.98, True), (0.99999, False), (0.0, False)])
-def test_the_average_of_the_weights_is_taken_where_validation_is_better_by_it(tmp_path, monkeypatch, averaging, taken):
-    """At a learning rate that stays high; an average of nearly all steps lags behind, and is left."""
-    config = TrainingConfig(epochs=3, averaging=averaging)
-    assert training._optimizer(config, 50).use_ema is (averaging > 0)
-    options = {"use_ema": averaging > 0, "ema_momentum": averaging}
+@pytest.mark.parametrize(("ema_decay", "is_average"), [(0.98, True), (0.99999, False), (0.0, False)])
+def test_average_of_the_weights_is_used_only_if_it_is_better_on_validation(
+    tmp_path, monkeypatch, ema_decay, is_average
+):
+    """The learning rate stays high. An average over nearly all steps is too slow to follow the weights, and is not used."""
+    config = TrainingConfig(epochs=3, ema_decay=ema_decay)
+    assert training._optimizer(config, 50).use_ema is (ema_decay > 0)
+    options = {"use_ema": ema_decay > 0, "ema_momentum": ema_decay}
     monkeypatch.setattr(training, "_optimizer", lambda config, steps: keras.optimizers.SGD(0.2, **options))
     keras.utils.set_random_seed(0)
     inputs = keras.Input((1,))
     model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
     x = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
-    history = training.fit(model, _Noise(), _exact(x), config, tmp_path, "mse")
+    history = training.fit(model, _NoisyBatches(), _noiseless_batches(x), config, tmp_path, "mse")
     loss = float(np.mean((model.predict(x, verbose=0) - 3 * x - 1) ** 2))
     best = min(epoch["val_loss"] for epoch in history.epochs)
-    assert history.averaged is taken
-    assert loss < best if taken else loss == pytest.approx(best, rel=1e-4)
+    assert history.is_average is is_average
+    assert loss < best if is_average else loss == pytest.approx(best, rel=1e-4)
 
 
-class _Rising(keras.metrics.Metric):
-    """Greater each time that it begins anew."""
+class _IncreasingMetric(keras.metrics.Metric):
+    """A metric that increases each time it is reset."""
 
     def __init__(self) -> None:
-        super().__init__(name="rising")
-        self.begun = self.add_variable((), "zeros")
+        super().__init__(name="increasing")
+        self.resets = self.add_variable((), "zeros")
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         pass
 
     def result(self):
-        return keras.ops.convert_to_tensor(self.begun)
+        return keras.ops.convert_to_tensor(self.resets)
 
     def reset_state(self):
-        self.begun.assign_add(1)
+        self.resets.assign_add(1)
 
 
-def test_the_best_epoch_is_that_of_what_is_watched(tmp_path):
-    """While the loss falls in every epoch, another metric rises."""
+def test_monitored_metric_selects_the_best_epoch(tmp_path):
+    """The loss decreases in every epoch, while another metric increases."""
     keras.utils.set_random_seed(0)
     x = np.linspace(-2, 2, 64, dtype=np.float32)[:, None]
     best = {}
-    for watched in ("loss", "rising"):
+    for monitored_metric in ("loss", "increasing"):
         inputs = keras.Input((1,))
         model = keras.Model(inputs, keras.layers.Dense(1)(inputs))
         config = TrainingConfig(epochs=3, patience=3, learning_rate=0.05)
-        history = training.fit(model, _Noise(), _exact(x), config, tmp_path / watched, "mse", [_Rising()], watched)
-        best[watched] = history.best_epoch
-    assert best == {"loss": 3, "rising": 1}
+        history = training.fit(
+            model,
+            _NoisyBatches(),
+            _noiseless_batches(x),
+            config,
+            tmp_path / monitored_metric,
+            "mse",
+            [_IncreasingMetric()],
+            monitored_metric,
+        )
+        best[monitored_metric] = history.best_epoch
+    assert best == {"loss": 3, "increasing": 1}
