@@ -1,4 +1,4 @@
-"""When each word of a known text is said: forced alignment, by the likeliest path that spells it out."""
+"""Forced alignment: the time of each word of a known text, from the most probable path through its symbols."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.speech.features import RATE
-from tasks.speech.model import BLANK, STEP
-from tasks.speech.symbols import SPACE, labels_of
+from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.model import STEP_LENGTH
+from tasks.speech.symbols import BLANK_ID, SPACE, encode_text
 
 
 @dataclass(frozen=True)
@@ -18,71 +18,81 @@ class Word:
 
     text: str
     start: float
-    """Of the step that says its first letter, seconds."""
+    """Start of the step of its first character, in seconds."""
     end: float
-    """Behind the step that says its last letter, seconds."""
+    """End of the step of its last character, in seconds."""
 
 
-def words_in_time(logs: np.ndarray, text: str, alphabet: str) -> list[Word]:
-    """Returns the words of a text, with their times on the likeliest path.
+def align_words(log_probabilities: np.ndarray, text: str, alphabet: str) -> list[Word]:
+    """Returns the words of a text with their times on the most probable path.
 
     Args:
-        logs: log-probabilities of symbols, the blank first, `(steps, symbols)`.
-        text: what is said, words parted by one space each.
-        alphabet: characters by number, from 1.
+        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        text: text of the recording, with one space between two words.
+        alphabet: characters of the model; the character at index k has the symbol id k + 1.
 
     Raises:
-        ValueError: the text has no word or more spaces than one, or a character that is not in the alphabet; or it does not
-            fit into the steps.
+        ValueError: the text is empty, has spaces at its ends or several in a row, has a character outside the alphabet, or needs more
+            steps.
     """
     if not text or text != SPACE.join(text.split()):
-        raise ValueError(f"Expected words parted by one space each. Received: text={text!r}")
+        raise ValueError(f"Expected words with one space between them. Received: text={text!r}")
     unknown = sorted(set(text) - set(alphabet))
     if unknown:
-        raise ValueError(f"Expected the characters of the alphabet. Received: {unknown} in {text!r}")
-    steps, found, first = aligned(logs, labels_of(text, alphabet)), [], 0
+        raise ValueError(f"Expected only characters of the alphabet. Received: {unknown} in {text!r}")
+    steps, words, first = align_symbols(log_probabilities, encode_text(text, alphabet)), [], 0
     for word in text.split(SPACE):
         start, end = steps[first, 0], steps[first + len(word) - 1, 1] + 1
-        found.append(Word(word, float(start * STEP / RATE), float(end * STEP / RATE)))
+        words.append(Word(word, float(start * STEP_LENGTH / SAMPLE_RATE), float(end * STEP_LENGTH / SAMPLE_RATE)))
         first += len(word) + 1
-    return found
+    return words
 
 
-def aligned(logs: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Returns the first and the last step at which each symbol is said on the Viterbi path, int64 `(labels, 2)`.
+def align_symbols(log_probabilities: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Returns the first and the last step of each symbol on the Viterbi path, int64 `(labels, 2)`.
 
-    The states are those of connectionist temporal classification: the symbols, and a blank before, between and behind them.
-    Each may last, and a blank may be left out where its neighbours differ (Graves et al., 2006).
+    The states are those of CTC: the symbols, and a CTC blank before, between and after them. A state may last for several steps; the
+    path may skip the blank between two different symbols (Graves et al., 2006).
 
     Args:
-        logs: log-probabilities of symbols, the blank first, `(steps, symbols)`.
-        labels: numbers of what is said, from 1, at least one.
+        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        labels: symbol ids of the text, from 1 on, at least one.
 
     Raises:
-        ValueError: they do not fit into the steps, or have a number that is no symbol's.
+        ValueError: the labels need more steps, or are not ids of characters.
     """
     labels = np.asarray(labels)
-    if not len(labels) or labels.min() <= BLANK or labels.max() >= logs.shape[1]:
-        raise ValueError(f"Expected numbers from 1 to {logs.shape[1] - 1}. Received: labels={labels.tolist()}")
-    needed = len(labels) + int(np.sum(labels[1:] == labels[:-1]))
-    if needed > len(logs):
-        raise ValueError(f"Expected {needed} steps or more for {len(labels)} symbols. Received: {len(logs)}")
-    states = np.full(2 * len(labels) + 1, BLANK)
+    symbols = log_probabilities.shape[1]
+    if not len(labels) or labels.min() <= BLANK_ID or labels.max() >= symbols:
+        raise ValueError(f"Expected symbol ids from 1 to {symbols - 1}. Received: labels={labels.tolist()}")
+    min_steps = len(labels) + int(np.sum(labels[1:] == labels[:-1]))
+    steps = len(log_probabilities)
+    if min_steps > steps:
+        raise ValueError(f"Expected at least {min_steps} steps for {len(labels)} symbols. Received: {steps}")
+    path = _viterbi_path(log_probabilities, labels)
+    symbol_steps = [np.flatnonzero(path == 2 * k + 1) for k in range(len(labels))]
+    return np.array([(indices[0], indices[-1]) for indices in symbol_steps])
+
+
+def _viterbi_path(log_probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Returns the index of the state at each step of the most probable path, int64 `(steps,)`; label k is the state 2k + 1."""
+    steps = len(log_probabilities)
+    states = np.full(2 * len(labels) + 1, BLANK_ID)
     states[1::2] = labels
-    skips = np.zeros(len(states), bool)
-    skips[3::2] = states[3::2] != states[1:-2:2]
+    may_skip_blank = np.zeros(len(states), bool)
+    may_skip_blank[3::2] = states[3::2] != states[1:-2:2]
     best = np.full(len(states), -np.inf)
-    best[:2] = logs[0, states[:2]]
-    back = np.zeros((len(logs), len(states)), np.int64)  # states from which the likeliest path came
-    for step in range(1, len(logs)):
-        ways = np.full((3, len(states)), -np.inf)
-        ways[0], ways[1, 1:], ways[2, 2:] = best, best[:-1], np.where(skips[2:], best[:-2], -np.inf)
-        back[step] = ways.argmax(axis=0)
-        best = ways.max(axis=0) + logs[step, states]
+    best[:2] = log_probabilities[0, states[:2]]
+    moves = np.zeros((steps, len(states)), np.int64)  # number of states that the best path to each state advanced by
+    for step in range(1, steps):
+        candidates = np.full((3, len(states)), -np.inf)
+        candidates[0], candidates[1, 1:] = best, best[:-1]
+        candidates[2, 2:] = np.where(may_skip_blank[2:], best[:-2], -np.inf)
+        moves[step] = candidates.argmax(axis=0)
+        best = candidates.max(axis=0) + log_probabilities[step, states]
     state = len(states) - (1 if best[-1] >= best[-2] else 2)
-    path = np.zeros(len(logs), np.int64)
-    for step in reversed(range(len(logs))):
+    path = np.zeros(steps, np.int64)
+    for step in reversed(range(steps)):
         path[step] = state
-        state -= back[step, state]
-    said = [np.flatnonzero(path == 2 * k + 1) for k in range(len(labels))]
-    return np.array([(steps[0], steps[-1]) for steps in said])
+        state -= moves[step, state]
+    return path

@@ -1,121 +1,156 @@
-"""Settings of the speech task and its presets. Imports nothing heavy."""
+"""Options and presets of the speech task. Imports nothing heavy."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
+from shared.config import (
+    LSTMConfig,
+    Section,
+    SplitConfig,
+    SplitFilesTaskConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    require_fraction,
+    require_positive,
+)
 
-SUMMARY = "Sound in, the words that were spoken out, whole or while they are being spoken."
+SUMMARY = "Transcribes speech and gives the time of each word, for whole recordings or live audio."
+INPUT = "audio"
+OUTPUT = "text with the time of each word"
+EXAMPLE_DATA = "spoken_digit"
+
+NYQUIST_FREQUENCY = 8000  # Hz, half the sample rate
 
 
 @dataclass(frozen=True)
-class AudioConfig:
-    """Where the recordings are and what was said in them."""
+class ColumnsConfig(Section):
+    """Columns of the manifest, the table that lists the recordings."""
+
+    SECTION: ClassVar[str] = "columns"
 
     file: str = "file"
-    """Column of the recordings' names in a manifest."""
+    """Column with the path of the recording."""
     text: str = "text"
-    """Column of what was said."""
+    """Column with the text."""
     speaker: str | None = "speaker"
-    """Column of who said it, where there is one: a speaker never stands on both sides of a split."""
-    recordings: str | None = None
-    """Folder or .zip file in which the names are found; by default the .zip file of the manifest's name beside it, and else
-    the manifest's own folder."""
-    names: str | None = None
-    """Of a folder or .zip file without a manifest: what the files' names say, such as {text}_{speaker}_{take}."""
+    """Column with the speaker, if there is one; all recordings of a speaker are in the same split."""
+    file_pattern: str | None = None
+    """Pattern of the file names in a folder or .zip file without a manifest, such as {text}_{speaker}_{take}; it must contain
+    {text}."""
+
+    def __post_init__(self) -> None:
+        if self.file_pattern is None:
+            return
+        if "{text}" not in self.file_pattern:
+            raise ValueError(f"{option(self, 'file_pattern')} must contain {{text}}. Received: {self.file_pattern}")
+        names = re.findall(r"\{(\w+)", self.file_pattern)
+        if len(names) != len(set(names)):
+            raise ValueError(
+                f"{option(self, 'file_pattern')} must contain each name only once. Received: {self.file_pattern}"
+            )
+
+
+@dataclass(frozen=True)
+class SpeechSplitConfig(SplitConfig):
+    """How the recordings are divided into training, validation and test split."""
+
     test_speakers: tuple[str, ...] = ()
-    """Speakers who judge, all others train; by default, `test_fraction` of the speakers, or of the recordings."""
-    test_names: str | None = None
-    """Recordings that judge by their names, as a shell matches them, such as *_[0-4].flac; all others train. Where speakers are
-    known too, theirs may then stand on both sides."""
-    longest: float = 30.0
-    """Seconds; longer recordings do not train."""
+    """Speakers of the test split; without them, it has a fraction of the speakers, or of the recordings if the speakers are
+    unknown."""
+    test_files: str | None = None
+    """Pattern of the file names in the test split, with the wildcards of a shell, such as *_[0-4].flac. The recordings of a
+    speaker may then be in two splits."""
 
     def __post_init__(self) -> None:
-        if self.longest <= 0:
-            raise ValueError(f"Expected `longest` above 0 seconds. Received: longest={self.longest}")
-        if self.test_names and self.test_speakers:
+        super().__post_init__()
+        if self.test_files and self.test_speakers:
             raise ValueError(
-                "Expected `test_names` or `test_speakers`, not both. Received: "
-                f"test_names={self.test_names}, test_speakers={self.test_speakers}"
-            )
-        if self.names is not None and "{text}" not in self.names:
-            raise ValueError(f"Expected `names` to hold {{text}}. Received: names={self.names}")
-        named = [part.split("}")[0] for part in (self.names or "").split("{")[1:]]
-        if len(named) != len(set(named)):
-            raise ValueError(f"Expected each part of `names` once. Received: names={self.names}")
-
-
-@dataclass(frozen=True)
-class FeatureConfig:
-    """What the model hears: the logarithm of the power in mel bands, 100 times a second."""
-
-    mels: int = 80
-    """Bands."""
-    lowest: float = 20.0
-    """Lower end of the lowest band, Hz."""
-    highest: float = 7600.0
-    """Upper end of the highest band, Hz, at most 8000."""
-    normalization: Literal["utterance", "level", "training"] = "utterance"
-    """Mean 0 and deviation 1 of each band: over the whole utterance; by statistics of the training split, once the whole
-    utterance's samples have been brought to mean 0 and root mean square 0.1; or by those statistics alone, which needs no end and
-    so can stream."""
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 8, "mels")
-        if not 0 <= self.lowest < self.highest <= 8000:
-            raise ValueError(
-                f"Expected 0 <= lowest < highest <= 8000. Received: lowest={self.lowest}, highest={self.highest}"
+                f"{option(self, 'test_files')} and {option(self, 'test_speakers')} exclude each other. Received: "
+                f"{self.test_files} and {' '.join(self.test_speakers)}"
             )
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
-    """How recordings are changed in training, otherwise each epoch."""
+class FeaturesConfig(Section):
+    """The log-mel features: the logarithm of the power in each mel band, 100 times per second."""
+
+    SECTION: ClassVar[str] = "features"
+
+    mel_bands: int = 80
+    """Number of mel bands, at least 8."""
+    min_frequency: float = 20.0
+    """Lower limit of the lowest mel band, in Hz."""
+    max_frequency: float = 7600.0
+    """Upper limit of the highest mel band, in Hz, at most 8000."""
+    normalization: Literal["utterance", "rms", "training"] = "utterance"
+    """Statistics that give each band mean 0 and standard deviation 1: `utterance` those of the whole recording; `training` those
+    of the training split, as a stream needs them; `rms` also those of the training split, after the samples of the whole
+    recording were brought to mean 0 and root mean square 0.1."""
+    max_seconds: float = 30.0
+    """Maximum length of a recording in the training and validation split, in seconds; longer recordings are left out."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 8, "mel_bands")
+        require_positive(self, "max_seconds")
+        if not 0 <= self.min_frequency < self.max_frequency <= NYQUIST_FREQUENCY:
+            raise ValueError(
+                f"{option(self, 'min_frequency')} must be at least 0 and less than {option(self, 'max_frequency')}, which must be "
+                f"at most {NYQUIST_FREQUENCY}. Received: {self.min_frequency} and {self.max_frequency}"
+            )
+
+
+@dataclass(frozen=True)
+class AugmentConfig(Section):
+    """Random changes of the training recordings, new ones in every epoch."""
+
+    SECTION: ClassVar[str] = "augment"
 
     speed: float = 0.2
-    """Most by which a recording is played slower or faster, in [0, 1); voices grow deeper or higher with it (Ko et al., 2015)."""
+    """Maximum relative change of the speed, in [0, 1); the pitch changes with it (Ko et al., 2015)."""
     volume: float = 6.0
-    """Louder or softer by up to so many decibels."""
-    noise: float = 0.4
-    """Share of the recordings that noise is added to, in [0, 1)."""
-    quietest: float = 15.0
-    """Least ratio of speech to that noise, decibels; the greatest is 30 more."""
-    warp: float = 0.1
-    """Most by which the bands are pushed together or drawn apart, as by a longer or a shorter vocal tract, in [0, 1) (Jaitly &
-    Hinton, 2013)."""
+    """Maximum change of the volume, up or down, in decibels."""
+    noise_rate: float = 0.4
+    """Fraction of the recordings to which noise is added, in [0, 1)."""
+    min_snr: float = 15.0
+    """Minimum signal-to-noise ratio of the added noise, in decibels; the maximum is 30 decibels higher."""
+    vocal_tract_warp: float = 0.1
+    """Maximum relative change of the frequency axis, as by a longer or shorter vocal tract, in [0, 1) (Jaitly & Hinton, 2013)."""
     equalizer: float = 0.0
-    """Standard deviation of a gain drawn for each octave, decibels, as of another microphone or room; at least 0, for none."""
+    """Standard deviation of the random gain of each octave, in decibels, as by another microphone or room; 0 disables it."""
     time_masks: int = 2
-    """Stretches of time that are blanked out (SpecAugment; Park et al., 2019)."""
-    time_width: int = 12
-    """Most frames of 10 ms in each, and no more than a tenth of the recording."""
+    """Number of time masks: time spans whose features are set to 0 (SpecAugment; Park et al., 2019)."""
+    time_mask_width: int = 12
+    """Maximum width of a time mask, in frames of 10 ms; it is also at most a tenth of the recording."""
     frequency_masks: int = 2
-    """Ranges of bands that are blanked out."""
-    frequency_width: int = 20
-    """Most bands in each."""
+    """Number of frequency masks: ranges of mel bands whose features are set to 0."""
+    frequency_mask_width: int = 20
+    """Maximum width of a frequency mask, in mel bands."""
 
     def __post_init__(self) -> None:
-        require_fraction(self, "speed", "noise", "warp")
+        require_fraction(self, "speed", "noise_rate", "vocal_tract_warp")
         require_at_least(
-            self, 0, "volume", "equalizer", "time_masks", "time_width", "frequency_masks", "frequency_width"
+            self,
+            0,
+            *("volume", "equalizer", "time_masks", "time_mask_width", "frequency_masks", "frequency_mask_width"),
         )
 
 
 @dataclass(frozen=True)
-class SpeechModelConfig:
-    """What stands before and behind the LSTM stack, and what training begins with."""
+class ModelConfig(Section):
+    """The layers before and after the LSTM stack."""
+
+    SECTION: ClassVar[str] = "model"
 
     filters: int = 32
-    """Of each of the two convolutions that halve time and frequency."""
+    """Number of filters of each of the two convolutions, which halve time and frequency."""
     input_dropout: float = 0.15
-    """Share of what the stack reads set to zero, in [0, 1)."""
+    """Dropout rate of the inputs of the LSTM stack, in [0, 1)."""
     output_dropout: float = 0.4
-    """Share of the stack's outputs set to zero, in [0, 1)."""
-    start: str | None = None
-    """Folder of an exported version, of the same bands and sizes, whose weights training begins with; by default it begins anew."""
+    """Dropout rate of the outputs of the LSTM stack, in [0, 1)."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "filters")
@@ -123,88 +158,106 @@ class SpeechModelConfig:
 
 
 @dataclass(frozen=True)
-class DecodingConfig:
-    """How a text is found with a language model besides; the exported model by itself takes the likeliest symbols."""
+class SpeechTrainingConfig(TrainingConfig):
+    """Optimizer, epochs, random seed, and the weights that training starts from."""
 
-    language_model: str | None = None
-    """Folder of an exported next-word version that is heard; by default n-grams of the training transcripts are."""
-    order: int = 3
-    """Words of the longest n-gram."""
-    beam: int = 32
-    """Beginnings that are followed at once."""
-    weights: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5)
-    """Of the language model beside the sound, in natural logarithms; validation chooses."""
-    bonuses: tuple[float, ...] = (0.0, 1.5, 3.0)
-    """For each word, since a language model likes few; validation chooses."""
-    words: Literal["any", "known", "chosen"] = "chosen"
-    """Which may be found: any, those alone that the language model knows, or what validation prefers of the two."""
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 1, "order", "beam")
-        if not self.weights or not self.bonuses:
-            raise ValueError("Expected at least one of `weights` and of `bonuses`.")
+    warm_start: str | None = None
+    """Folder of an exported version of the speech task whose weights training starts from. It must have the same mel bands, units
+    and filters; its alphabet may differ."""
 
 
 @dataclass(frozen=True)
-class SpeechConfig(TaskConfig):
-    """Settings of the speech task."""
+class DecodingConfig(Section):
+    """The beam search with a language model, which the report evaluates. The exported model decodes greedily, without it."""
 
-    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4))
-    audio: AudioConfig = field(default_factory=AudioConfig)
-    features: FeatureConfig = field(default_factory=FeatureConfig)
-    model: SpeechModelConfig = field(default_factory=SpeechModelConfig)
+    SECTION: ClassVar[str] = "decoding"
+
+    language_model: str | None = None
+    """Folder of an exported version of the next_word task; without it, n-grams of the training transcripts are used."""
+    ngram_order: int = 3
+    """Maximum number of words in an n-gram, at least 1."""
+    beam_width: int = 32
+    """Maximum number of prefixes that the beam search keeps after each step."""
+    language_model_weights: tuple[float, ...] = (0.25, 0.5, 1.0, 1.5)
+    """Candidate weights of the language model's log-probabilities; the validation split selects one."""
+    word_bonuses: tuple[float, ...] = (0.0, 1.5, 3.0)
+    """Candidate additions to the log-probability for each word, because a language model prefers few words; the validation split
+    selects one."""
+    vocabulary: Literal["open", "closed", "auto"] = "auto"
+    """Words that the beam search may write: `open` any word; `closed` only words that the language model knows; `auto` the one of
+    the two with fewer errors on the validation split."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "ngram_order", "beam_width")
+        for name in ("language_model_weights", "word_bonuses"):
+            if not getattr(self, name):
+                raise ValueError(f"{option(self, name)} must have at least one value. Received: nothing")
+
+
+@dataclass(frozen=True)
+class SpeechConfig(SplitFilesTaskConfig):
+    """All options of the speech task."""
+
+    recordings: str | None = None
+    """Folder or .zip file with the recordings of the manifest; without it, the .zip file with the manifest's name in the same
+    folder if it exists, else the folder of the manifest."""
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    split: SpeechSplitConfig = field(default_factory=SpeechSplitConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4))
+    training: SpeechTrainingConfig = field(default_factory=SpeechTrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.group_column:
-            raise ValueError(f"Speakers are kept apart by --audio.speaker. Received: group_column={self.group_column}")
         if not self.lstm.bidirectional and self.features.normalization != "training":
             raise ValueError(
-                "Statistics of a whole utterance are not known while it is being spoken: a stack of one direction takes "
-                f"--features.normalization training. Received: normalization={self.features.normalization}, "
-                "bidirectional=False"
+                "A unidirectional LSTM transcribes a stream, for which the statistics of the whole recording are unknown. Add "
+                f"{option(self.features, 'normalization')} training, or {option(self.lstm, 'bidirectional')}. Received: "
+                f"{self.features.normalization}"
             )
 
 
-_FIT = TrainingConfig(
-    epochs=100, batch_size=16, learning_rate=2e-3, weight_decay=1e-3, gradient_clip=5.0, patience=100, averaging=0.998
+_TRAINING = SpeechTrainingConfig(
+    epochs=100, batch_size=16, learning_rate=2e-3, weight_decay=1e-3, gradient_clip=5.0, patience=100, ema_decay=0.998
 )
 
 PRESETS = {
     "sample": SpeechConfig(
+        data="sample",
+        features=FeaturesConfig(mel_bands=40),
+        augment=AugmentConfig(  # weaker than the defaults, because the sample is small and the training short
+            speed=0.1, noise_rate=0.3, vocal_tract_warp=0.0, frequency_mask_width=10
+        ),
+        model=ModelConfig(filters=8, input_dropout=0.1, output_dropout=0.3),
         lstm=LSTMConfig(units=(64,), bidirectional=True),
-        training=TrainingConfig(epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40),
-        features=FeatureConfig(mels=40),
-        augment=AugmentConfig(
-            speed=0.1, noise=0.3, warp=0.0, frequency_width=10
-        ),  # it has few recordings, and little time
-        model=SpeechModelConfig(filters=8, input_dropout=0.1, output_dropout=0.3),
-        decoding=DecodingConfig(beam=8, weights=(0.5, 1.0), bonuses=(0.0, 1.5), words="any"),
+        training=SpeechTrainingConfig(
+            epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40
+        ),
+        decoding=DecodingConfig(
+            beam_width=8, language_model_weights=(0.5, 1.0), word_bonuses=(0.0, 1.5), vocabulary="open"
+        ),
     ),
     "default": SpeechConfig(
-        data="spoken_digit",
         lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4),
-        training=_FIT,
+        training=_TRAINING,
     ),
     "streaming": SpeechConfig(
-        data="spoken_digit",
+        features=FeaturesConfig(normalization="training"),
         lstm=LSTMConfig(units=(320, 320), dropout=0.4),
-        training=_FIT,
-        features=FeatureConfig(normalization="training"),
+        training=_TRAINING,
     ),
     "large": SpeechConfig(
-        data="librispeech",
         lstm=LSTMConfig(units=(512, 512, 512, 512), bidirectional=True, dropout=0.3),
-        training=TrainingConfig(
+        training=SpeechTrainingConfig(
             epochs=40,
             batch_size=64,
             learning_rate=1e-3,
             weight_decay=1e-3,
             gradient_clip=5.0,
             patience=5,
-            averaging=0.9995,
+            ema_decay=0.9995,
         ),
     ),
 }

@@ -1,8 +1,8 @@
-"""Texts of log-probabilities with a language model besides: prefix beam search with shallow fusion.
+"""Prefix beam search with a language model (shallow fusion).
 
-Each beginning of a text has two probabilities, one of ending in a blank and one of not, over all ways to spell it out in
-time (Graves & Jaitly, 2014; Hannun et al., 2014). When a word is finished, the language model's opinion of it is added,
-times a weight, and a bonus, since a language model likes few words.
+Each prefix of a text has two probabilities, summed over its alignments: one for alignments that end in a CTC blank, one for those
+that end in its last character (Graves & Jaitly, 2014; Hannun et al., 2014). After each complete word, the weighted score of the
+language model is added, and a bonus, because a language model prefers few words. All probabilities are natural logarithms.
 """
 
 from __future__ import annotations
@@ -12,154 +12,152 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tasks.speech.symbols import SPACE
+from tasks.speech.symbols import BLANK_ID, SPACE
 
-NEVER = -1e9
-CUT = -10.0  # natural logarithm: symbols less likely than this at a step are not followed
-Opinion = Callable[[tuple[str, ...], str], float]
-"""From the words so far and the next, which may be "" for the end, to the natural logarithm of its probability."""
+LOG_ZERO = -1e9
+"""Logarithm of a probability of 0, as a finite number."""
+MIN_LOG_PROBABILITY = -10.0
+"""Symbols with a lower log-probability at a step do not extend a prefix."""
+LanguageModelScore = Callable[[tuple[str, ...], str], float]
+"""Function from the words so far and the next word, "" for the end of the text, to the log-probability of the next word."""
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """How a language model takes part.
+    """How the language model contributes to the beam search.
 
     Args:
-        opinion: of a word after others.
-        weight: of its logarithm beside the sound's.
-        bonus: for each word.
-        words: those that may be said; any where None.
+        language_model_score: log-probability of a word after other words.
+        weight: weight of the language model's log-probabilities.
+        bonus: addition for each word.
+        vocabulary: words that may be written; None for any word.
     """
 
-    opinion: Opinion
+    language_model_score: LanguageModelScore
     weight: float
     bonus: float
-    words: frozenset[str] | None = None
-    beginnings: frozenset[str] = field(init=False)
+    vocabulary: frozenset[str] | None = None
+    word_prefixes: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        found = {word[:k] for word in self.words or () for k in range(len(word) + 1)}
-        object.__setattr__(self, "beginnings", frozenset(found))
+        prefixes = {word[:k] for word in self.vocabulary or () for k in range(len(word) + 1)}
+        object.__setattr__(self, "word_prefixes", frozenset(prefixes))
 
-    def may_begin(self, word: str) -> bool:
-        """Tells whether a word that may be said begins so."""
-        return self.words is None or word in self.beginnings
+    def allows_prefix(self, letters: str) -> bool:
+        """Returns whether a word of the vocabulary starts with these letters."""
+        return self.vocabulary is None or letters in self.word_prefixes
 
-    def may_be(self, word: str) -> bool:
-        """Tells whether a word may be said."""
-        return self.words is None or word in self.words
+    def allows_word(self, word: str) -> bool:
+        """Returns whether a word is in the vocabulary."""
+        return self.vocabulary is None or word in self.vocabulary
 
-    def of(self, words: tuple[str, ...], word: str) -> float:
-        """Returns what a finished word adds to a beginning's likelihood."""
-        return self.weight * self.opinion(words, word) + self.bonus
+    def score_word(self, words: tuple[str, ...], word: str) -> float:
+        """Returns the addition to the score of a prefix after a complete word."""
+        return self.weight * self.language_model_score(words, word) + self.bonus
 
-    def of_end(self, words: tuple[str, ...]) -> float:
-        """Returns what the end adds."""
-        return self.weight * self.opinion(words, "")
+    def score_end(self, words: tuple[str, ...]) -> float:
+        """Returns the addition to the score of a text at its end."""
+        return self.weight * self.language_model_score(words, "")
 
 
 @dataclass
-class _Beginning:
-    """A text so far: words that are finished, and letters of one that is not."""
+class _Prefix:
+    """Beginning of a text: complete words, and the letters of the word that is not complete."""
 
     words: tuple[str, ...] = ()
     letters: str = ""
-    blank: float = NEVER
-    sign: float = NEVER
-    last: int = 0
-    opinion: float = 0.0
+    log_blank: float = LOG_ZERO
+    """Log-probability of the alignments that end in a CTC blank."""
+    log_character: float = LOG_ZERO
+    """Log-probability of the alignments that end in the last character."""
+    last_symbol: int = BLANK_ID
+    language_model_score: float = 0.0
 
     @property
-    def sound(self) -> float:
-        return float(np.logaddexp(self.blank, self.sign))
+    def acoustic_score(self) -> float:
+        return float(np.logaddexp(self.log_blank, self.log_character))
 
     @property
-    def likelihood(self) -> float:
-        return self.sound + self.opinion
+    def score(self) -> float:
+        return self.acoustic_score + self.language_model_score
 
 
-def best_text(logs: np.ndarray, alphabet: str, fusion: Fusion, beam: int) -> str:
-    """Returns the likeliest text of an utterance.
+_Beam = dict[tuple[tuple[str, ...], str, int], _Prefix]
+
+
+def beam_search(log_probabilities: np.ndarray, alphabet: str, fusion: Fusion, beam_width: int) -> str:
+    """Returns the text of a recording with the best score among the prefixes that the beam search keeps.
 
     Args:
-        logs: log-probabilities of symbols, the blank first, `(steps, symbols)`.
-        alphabet: characters by number, from 1.
+        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        alphabet: characters of the model; the character at index k has the symbol id k + 1.
         fusion: the language model.
-        beam: beginnings that are followed at once.
+        beam_width: maximum number of prefixes that remain after each step.
     """
-    space = alphabet.find(SPACE) + 1
-    beginnings = [_Beginning(blank=0.0)]
-    for step in logs:
-        likely = [int(k) for k in np.flatnonzero(step > CUT) if k]
-        found: dict[tuple[tuple[str, ...], str, int], _Beginning] = {}
-        for one in beginnings:
-            sound = one.sound
-            _stay(one, sound, step, found)
-            for sign in likely:
-                before = one.blank if sign == one.last else sound
-                _go_on(one, sign, before + float(step[sign]), space, alphabet, fusion, found)
-        beginnings = sorted(found.values(), key=lambda one: one.likelihood, reverse=True)[:beam]
-    ends = [(_ended(one, fusion), one) for one in beginnings]
-    _, best = max(ends, key=lambda pair: pair[0])
-    last = [best.letters] if best.letters and fusion.may_be(best.letters) else []
-    return SPACE.join([*best.words, *last])
+    space_id = alphabet.find(SPACE) + 1
+    prefixes = [_Prefix(log_blank=0.0)]
+    for step in log_probabilities:
+        symbol_ids = [int(k) for k in np.flatnonzero(step > MIN_LOG_PROBABILITY) if k != BLANK_ID]
+        beam: _Beam = {}
+        for prefix in prefixes:
+            acoustic_score = prefix.acoustic_score
+            _keep_prefix(prefix, acoustic_score, step, beam)
+            for symbol_id in symbol_ids:
+                before = prefix.log_blank if symbol_id == prefix.last_symbol else acoustic_score
+                character = SPACE if symbol_id == space_id else alphabet[symbol_id - 1]
+                _extend_prefix(prefix, symbol_id, character, before + float(step[symbol_id]), fusion, beam)
+        prefixes = sorted(beam.values(), key=lambda prefix: prefix.score, reverse=True)[:beam_width]
+    best = max(prefixes, key=lambda prefix: _final_score(prefix, fusion))
+    last_word = [best.letters] if best.letters and fusion.allows_word(best.letters) else []
+    return SPACE.join([*best.words, *last_word])
 
 
-def _at(
-    found: dict[tuple[tuple[str, ...], str, int], _Beginning],
-    words: tuple[str, ...],
-    letters: str,
-    last: int,
-    opinion: float,
-) -> _Beginning:
-    return found.setdefault((words, letters, last), _Beginning(words, letters, last=last, opinion=opinion))
+def beam_search_all(
+    log_probabilities: Sequence[np.ndarray], alphabet: str, fusion: Fusion, beam_width: int
+) -> list[str]:
+    """Returns the text of each recording (see `beam_search`)."""
+    return [beam_search(recording, alphabet, fusion, beam_width) for recording in log_probabilities]
 
 
-def _stay(
-    one: _Beginning, sound: float, step: np.ndarray, found: dict[tuple[tuple[str, ...], str, int], _Beginning]
+def _get_prefix(beam: _Beam, words: tuple[str, ...], letters: str, last_symbol: int, score: float) -> _Prefix:
+    """Returns a prefix of the beam, after adding it if it is new."""
+    new = _Prefix(words, letters, last_symbol=last_symbol, language_model_score=score)
+    return beam.setdefault((words, letters, last_symbol), new)
+
+
+def _keep_prefix(prefix: _Prefix, acoustic_score: float, step: np.ndarray, beam: _Beam) -> None:
+    """Adds the alignments that write nothing new at a step: a CTC blank, or the last symbol repeated."""
+    same = _get_prefix(beam, prefix.words, prefix.letters, prefix.last_symbol, prefix.language_model_score)
+    same.log_blank = float(np.logaddexp(same.log_blank, acoustic_score + step[BLANK_ID]))
+    if prefix.last_symbol != BLANK_ID:
+        repeated = prefix.log_character + step[prefix.last_symbol]
+        same.log_character = float(np.logaddexp(same.log_character, repeated))
+
+
+def _extend_prefix(
+    prefix: _Prefix, symbol_id: int, character: str, log_probability: float, fusion: Fusion, beam: _Beam
 ) -> None:
-    """Adds the ways that say nothing new: a blank, or the last symbol once more."""
-    same = _at(found, one.words, one.letters, one.last, one.opinion)
-    same.blank = float(np.logaddexp(same.blank, sound + step[0]))
-    if one.last:
-        same.sign = float(np.logaddexp(same.sign, one.sign + step[one.last]))
-
-
-def _go_on(
-    one: _Beginning,
-    sign: int,
-    sound: float,
-    space: int,
-    alphabet: str,
-    fusion: Fusion,
-    found: dict[tuple[tuple[str, ...], str, int], _Beginning],
-) -> None:
-    """Adds the ways that say one symbol more."""
-    words, letters, opinion = one.words, one.letters, one.opinion
-    if sign == space:
-        if not letters or not fusion.may_be(letters):
+    """Adds the alignments that write one more character at a step."""
+    words, letters, score = prefix.words, prefix.letters, prefix.language_model_score
+    if character == SPACE:
+        if not letters or not fusion.allows_word(letters):
             return
-        opinion += fusion.of(words, letters)
+        score += fusion.score_word(words, letters)
         words, letters = (*words, letters), ""
     else:
-        letters += alphabet[sign - 1]
-        if not fusion.may_begin(letters):
+        letters += character
+        if not fusion.allows_prefix(letters):
             return
-    new = _at(found, words, letters, sign, opinion)
-    new.sign = float(np.logaddexp(new.sign, sound))
+    new = _get_prefix(beam, words, letters, symbol_id, score)
+    new.log_character = float(np.logaddexp(new.log_character, log_probability))
 
 
-def _ended(one: _Beginning, fusion: Fusion) -> float:
-    """Returns the likelihood of a beginning as a whole text."""
-    words, likelihood = one.words, one.likelihood
-    if one.letters:
-        if not fusion.may_be(one.letters):
-            return 2 * NEVER + likelihood
-        likelihood += fusion.of(words, one.letters)
-        words = (*words, one.letters)
-    return likelihood + fusion.of_end(words)
-
-
-def best_texts(logs: Sequence[np.ndarray], alphabet: str, fusion: Fusion, beam: int) -> list[str]:
-    """Returns the likeliest text of each utterance (see `best_text`)."""
-    return [best_text(one, alphabet, fusion, beam) for one in logs]
+def _final_score(prefix: _Prefix, fusion: Fusion) -> float:
+    """Returns the score of a prefix as a complete text."""
+    words, score = prefix.words, prefix.score
+    if prefix.letters:
+        if not fusion.allows_word(prefix.letters):
+            return 2 * LOG_ZERO + score
+        score += fusion.score_word(words, prefix.letters)
+        words = (*words, prefix.letters)
+    return score + fusion.score_end(words)

@@ -1,4 +1,4 @@
-"""The recogniser on the test recordings, with a language model and without, beside the nearest recording of training."""
+"""Scores the model, with and without a language model, and the DTW baseline on the test split."""
 
 from __future__ import annotations
 
@@ -17,157 +17,195 @@ import tensorflow as tf
 from shared.evaluation import MIN_BLOCKS, Score, block_bootstrap_score
 from shared.sources import Splits
 from shared.task import Evaluation, TrainedModel
-from tasks.speech import nearest, plots
+from tasks.speech import dtw_nearest_neighbor, plots
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.decoding import Fusion, best_texts
-from tasks.speech.features import RATE
-from tasks.speech.language import exported_opinion, ngram_opinion
-from tasks.speech.model import steps_of
-from tasks.speech.symbols import text_of
+from tasks.speech.decoding import Fusion, beam_search_all
+from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.language import build_ngram_model, load_next_word_model
+from tasks.speech.model import count_steps
+from tasks.speech.symbols import decode_path
 
-WORST = 10  # utterances that the card shows
-CHOSEN = 200  # recordings of validation that choose the language model's weight
-FEW = 30  # different texts that make a confusion table
+BATCH_SIZE = 16
+MAX_WORST_RECORDINGS = 10  # in the report
+MAX_TUNING_RECORDINGS = 200  # of the validation split, for the settings of the language model
+MAX_CONFUSION_TEXTS = 30  # with more distinct texts, there is no confusion matrix
 
 
 def evaluate(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) -> Evaluation:
-    """Scores the exported model, with a language model besides, and the baseline by word and character error rate.
+    """Scores the exported model, its beam search with a language model, and the baseline.
+
+    The metrics are word error rate, character error rate, and accuracy, the fraction of the recordings without an error.
 
     Args:
-        trained_model: from `tasks.speech.train.fit`.
+        trained_model: from `tasks.speech.train.train_model`.
         splits: from `tasks.speech.data.load`.
-        config: the run's settings.
+        config: options of the run.
     """
     alphabet = str(trained_model.metadata["alphabet"])
-    logs = log_probabilities(trained_model.model, splits.test)
-    found = {"exported": [greedy(one, alphabet) for one in logs]}
-    fusion = chosen_fusion(trained_model.model, splits, config, alphabet)
-    found["language_model"] = best_texts(logs, alphabet, fusion, config.decoding.beam)
+    log_probabilities = compute_log_probabilities(trained_model.model, splits.test)
+    predictions = {"exported": [decode_greedily(recording, alphabet) for recording in log_probabilities]}
+    fusion = tune_fusion(trained_model.model, splits, config, alphabet)
+    predictions["language_model"] = beam_search_all(log_probabilities, alphabet, fusion, config.decoding.beam_width)
     started = time.monotonic()
-    found["dtw_nearest_neighbor"] = nearest.texts_of(splits.train, splits.test)
-    minutes = {"nearest recording": (time.monotonic() - started) / 60}
-    said, speakers = splits.test["text"].tolist(), splits.test["speaker"].tolist()
-    scores = [score for name, texts in found.items() for score in error_rates(name, said, texts, speakers)]
-    shown = splits.test.iloc[int(np.argsort(splits.test["length"].to_numpy())[len(splits.test) // 2])]
-    drawn: dict[str, Any] = {
-        "spectrogram.png": partial(plots.spectrogram, trained_model.model, shown, alphabet, config.features)
-    }
-    if len(set(said)) <= FEW:
-        drawn["confusion.png"] = partial(plots.confusion, said, found["exported"])
+    predictions["dtw_nearest_neighbor"] = dtw_nearest_neighbor.predict_texts(splits.train, splits.test)
+    minutes = {"dtw_nearest_neighbor": (time.monotonic() - started) / 60}
+    references, speakers = splits.test["text"].tolist(), splits.test["speaker"].tolist()
+    scores = [score for name, texts in predictions.items() for score in score_texts(name, references, texts, speakers)]
     return Evaluation(
         scores,
         output_description=(
-            "`text` is what was said, `words` its words with `start` and `end` in seconds; `confidence` is the geometric mean of "
-            "the likeliest symbols' probabilities."
+            "`text` is the transcript, `words` are its words with their `start` and `end` in seconds; `confidence` is the geometric "
+            "mean of the probabilities of the most probable symbols."
         ),
         notes={
-            "seconds of sound in test": float(splits.test["length"].sum() / RATE),
+            "seconds of audio in the test split": float(splits.test["length"].sum() / SAMPLE_RATE),
             "language model": {
                 "weight": fusion.weight,
-                "bonus": fusion.bonus,
-                "known words alone": fusion.words is not None,
+                "word bonus": fusion.bonus,
+                "closed vocabulary": fusion.vocabulary is not None,
             },
             "minutes of the baselines": minutes,
-            "speakers": by_speaker(said, found["exported"], speakers),
-            "worst utterances": worst(said, found["exported"], splits.test["name"].tolist()),
+            "word error rate by speaker": word_error_rate_by_speaker(references, predictions["exported"], speakers),
+            "recordings with the most errors": find_worst(
+                references, predictions["exported"], splits.test["name"].tolist()
+            ),
         },
-        plots=drawn,
+        plots=_plots(trained_model.model, splits.test, predictions["exported"], alphabet, config),
     )
 
 
-def log_probabilities(model: keras.Model, frame: pd.DataFrame) -> list[np.ndarray]:
-    """Returns the log-probabilities of symbols of each recording, `(steps, symbols)`."""
-    batches = RecordingBatches(frame, "", 16)
-    order = np.argsort(batches.lengths, kind="stable")
-    found: list[np.ndarray] = [np.zeros(0)] * len(frame)
+def _plots(
+    model: keras.Model, test: pd.DataFrame, predictions: Sequence[str], alphabet: str, config: SpeechConfig
+) -> dict[str, Any]:
+    """Returns the plots of the report: the spectrogram of the recording with the median length, and a confusion matrix if there are
+    few distinct texts."""
+    median = test.iloc[int(np.argsort(test["length"].to_numpy())[len(test) // 2])]
+    drawings: dict[str, Any] = {
+        "spectrogram.png": partial(plots.plot_spectrogram, model, median, alphabet, config.features)
+    }
+    references = test["text"].tolist()
+    if len(set(references)) <= MAX_CONFUSION_TEXTS:
+        drawings["confusion.png"] = partial(plots.plot_confusion, references, predictions)
+    return drawings
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)])  # for all lengths one
-    def logs_of(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
+
+def compute_log_probabilities(model: keras.Model, frame: pd.DataFrame) -> list[np.ndarray]:
+    """Returns the log-probabilities of the symbols for each recording of a split, float32 `(steps, symbols)`."""
+    batches = RecordingBatches(frame, "", BATCH_SIZE)
+    order = np.argsort(batches.lengths, kind="stable")
+    results: list[np.ndarray] = [np.zeros(0)] * len(frame)
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)]
+    )  # one graph for all lengths
+    def run(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         return model({"samples": samples, "length": length})
 
-    for start in range(0, len(order), batches.batch_size):
-        rows = order[start : start + batches.batch_size]
+    for start in range(0, len(order), BATCH_SIZE):
+        rows = order[start : start + BATCH_SIZE]
         samples, length, _, _ = batches.batch(rows)
-        logs = logs_of(tf.constant(samples), tf.constant(length)).numpy()
-        for row, one, count in zip(rows, logs, steps_of(length), strict=True):
-            found[row] = np.asarray(one[:count])
-    return found
+        log_probabilities = run(tf.constant(samples), tf.constant(length)).numpy()
+        for row, recording, steps in zip(rows, log_probabilities, count_steps(length), strict=True):
+            results[row] = np.asarray(recording[:steps])
+    return results
 
 
-def greedy(logs: np.ndarray, alphabet: str) -> str:
-    """Returns the text of the likeliest symbol of each step."""
-    return " ".join(text_of(logs.argmax(axis=-1).tolist(), alphabet).split())
+def decode_greedily(log_probabilities: np.ndarray, alphabet: str) -> str:
+    """Returns the text of the most probable symbol of each step, with one space between two words."""
+    return " ".join(decode_path(log_probabilities.argmax(axis=-1).tolist(), alphabet).split())
 
 
-def chosen_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
-    """Returns the language model with the weight, the bonus and the words that err least on validation."""
-    if config.decoding.language_model:
-        opinion, words = exported_opinion(Path(config.decoding.language_model).expanduser())
+def tune_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
+    """Returns the language model with the weight, word bonus and vocabulary that give the fewest word errors on the validation
+    split."""
+    decoding = config.decoding
+    if decoding.language_model:
+        score, known_words = load_next_word_model(Path(decoding.language_model).expanduser())
     else:
-        opinion, words = ngram_opinion(splits.train["text"].tolist(), config.decoding.order)
-    kinds: dict[str, list[frozenset[str] | None]] = {"any": [None], "known": [words], "chosen": [None, words]}
-    closed = kinds[config.decoding.words]
-    some = splits.validation.sample(min(CHOSEN, len(splits.validation)), random_state=0)
-    logs, said = log_probabilities(model, some), some["text"].tolist()
-    settings = product(closed, config.decoding.weights, config.decoding.bonuses)
-    candidates = [Fusion(opinion, weight, bonus, known) for known, weight, bonus in settings]
-    found = [best_texts(logs, alphabet, fusion, config.decoding.beam) for fusion in candidates]
-    errors = [word_errors(said, texts)[:, 0].sum() for texts in found]
+        score, known_words = build_ngram_model(splits.train["text"].tolist(), decoding.ngram_order)
+    vocabularies: dict[str, list[frozenset[str] | None]] = {
+        "open": [None],
+        "closed": [known_words],
+        "auto": [None, known_words],
+    }
+    recordings = splits.validation.sample(min(MAX_TUNING_RECORDINGS, len(splits.validation)), random_state=0)
+    log_probabilities, references = compute_log_probabilities(model, recordings), recordings["text"].tolist()
+    settings = product(vocabularies[decoding.vocabulary], decoding.language_model_weights, decoding.word_bonuses)
+    candidates = [Fusion(score, weight, bonus, vocabulary) for vocabulary, weight, bonus in settings]
+    hypotheses = [
+        beam_search_all(log_probabilities, alphabet, candidate, decoding.beam_width) for candidate in candidates
+    ]
+    errors = [count_word_errors(references, texts)[:, 0].sum() for texts in hypotheses]
     return candidates[int(np.argmin(errors))]
 
 
-def word_errors(said: Sequence[str], heard: Sequence[str]) -> np.ndarray:
-    """Returns wrong, missing and added words, and words, of each utterance, `(utterances, 2)`, by jiwer."""
+def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """Returns the word errors (substitutions, deletions and insertions, by jiwer) and the words of each reference, float64
+    `(recordings, 2)`."""
     import jiwer
 
     rows = []
-    for one, other in zip(said, heard, strict=True):
-        found = jiwer.process_words(one, other)
-        rows.append((found.substitutions + found.deletions + found.insertions, len(one.split())))
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        measures = jiwer.process_words(reference, hypothesis)
+        errors = measures.substitutions + measures.deletions + measures.insertions
+        rows.append((errors, len(reference.split())))
     return np.array(rows, np.float64)
 
 
-def character_errors(said: Sequence[str], heard: Sequence[str]) -> np.ndarray:
-    """The same of characters, blanks among them."""
+def count_character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+    """Returns the character errors and the characters of each reference, spaces included, float64 `(recordings, 2)`."""
     import jiwer
 
     rows = []
-    for one, other in zip(said, heard, strict=True):
-        found = jiwer.process_characters(one, other)
-        rows.append((found.substitutions + found.deletions + found.insertions, len(one)))
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        measures = jiwer.process_characters(reference, hypothesis)
+        rows.append((measures.substitutions + measures.deletions + measures.insertions, len(reference)))
     return np.array(rows, np.float64)
 
 
-def error_rates(model: str, said: Sequence[str], heard: Sequence[str], speakers: Sequence[str]) -> list[Score]:
-    """Returns word and character error rate, and the share of utterances without an error, with intervals over speakers, where
-    there are four or more, and else over utterances."""
-    codes = pd.factorize(np.asarray(speakers))[0] if len(set(speakers)) >= MIN_BLOCKS else np.arange(len(said))
-    wrong = np.array([[one == other, 1] for one, other in zip(said, heard, strict=True)], np.float64)
+def score_texts(
+    model: str, references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str]
+) -> list[Score]:
+    """Returns word error rate, character error rate, and accuracy, the fraction of the recordings without an error.
+
+    The confidence intervals resample the speakers if there are at least four, or else the recordings.
+
+    Args:
+        model: name of the model in the results.
+        references: correct texts.
+        hypotheses: predicted texts.
+        speakers: speaker of each recording, "" if unknown.
+    """
+    has_speakers = len(set(speakers)) >= MIN_BLOCKS
+    blocks = pd.factorize(np.asarray(speakers))[0] if has_speakers else np.arange(len(references))
+    is_correct = [[reference == hypothesis, 1] for reference, hypothesis in zip(references, hypotheses, strict=True)]
     scores = []
     for metric, rows in (
-        ("word_error_rate", word_errors(said, heard)),
-        ("character_error_rate", character_errors(said, heard)),
-        ("accuracy", wrong),
+        ("word_error_rate", count_word_errors(references, hypotheses)),
+        ("character_error_rate", count_character_errors(references, hypotheses)),
+        ("accuracy", np.array(is_correct, np.float64)),
     ):
-        sums = np.stack([np.bincount(codes, column) for column in rows.T], axis=1)
+        sums = np.stack([np.bincount(blocks, column) for column in rows.T], axis=1)
         scores.append(block_bootstrap_score(model, metric, sums, lambda s: s[..., 0] / s[..., 1], 1))
     return scores
 
 
-def by_speaker(said: Sequence[str], heard: Sequence[str], speakers: Sequence[str]) -> dict[str, float]:
+def word_error_rate_by_speaker(
+    references: Sequence[str], hypotheses: Sequence[str], speakers: Sequence[str]
+) -> dict[str, float]:
     """Returns the word error rate of each speaker."""
-    rows = word_errors(said, heard)
+    rows = count_word_errors(references, hypotheses)
     names = np.asarray(speakers)
     return {str(name): float(rows[names == name, 0].sum() / rows[names == name, 1].sum()) for name in np.unique(names)}
 
 
-def worst(said: Sequence[str], heard: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the utterances with the most errors."""
-    errors = word_errors(said, heard)[:, 0]
-    order = np.argsort(-errors, kind="stable")[:WORST]
+def find_worst(references: Sequence[str], hypotheses: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the recordings with the most word errors, the worst first."""
+    errors = count_word_errors(references, hypotheses)[:, 0]
+    order = np.argsort(-errors, kind="stable")[:MAX_WORST_RECORDINGS]
     return [
-        {"recording": names[k], "said": said[k], "heard": heard[k], "errors": int(errors[k])}
+        {"recording": names[k], "reference": references[k], "hypothesis": hypotheses[k], "errors": int(errors[k])}
         for k in order
         if errors[k]
     ]

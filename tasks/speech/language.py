@@ -1,5 +1,4 @@
-"""What words say of the next one, for the beam search to hear: n-grams of the training transcripts, or an exported next-word
-model."""
+"""Language models for the beam search: n-grams of the training transcripts, or an exported version of the next_word task."""
 
 from __future__ import annotations
 
@@ -13,82 +12,91 @@ import tensorflow as tf
 
 from shared.errors import DataError
 from shared.kneser_ney import KneserNey
-from tasks.speech.decoding import Opinion
+from tasks.speech.decoding import LanguageModelScore
 
-END, UNKNOWN = 1, 2  # numbers; 0 never comes
-FIRST = 3  # of the words
-LEAST = 1e-8
-LETTER = float(np.log(10.0))  # what each letter of a word that nobody knows costs
-LINE_END, MARKS = "<eos>", {"<eos>", "<unk>"}  # as the next-word task writes them
-KEPT = 2000  # beginnings whose distribution is kept
+END_ID, UNKNOWN_ID, FIRST_WORD_ID = 1, 2, 3
+"""Token ids of the n-gram model; 0 does not occur."""
+MIN_PROBABILITY = 1e-8
+LETTER_PENALTY = float(np.log(10.0))
+"""Subtracted from the log-probability of an unknown word for each of its letters, so that long unknown words are improbable."""
+NEXT_WORD_UNKNOWN_ID, NEXT_WORD_FIRST_ID = 1, 2
+"""Token ids of the next_word task; 0 is padding."""
+LINE_END, SPECIAL_TOKENS = "<eos>", {"<eos>", "<unk>"}  # of the next_word task
+MAX_CACHED_NGRAMS = 200_000
+MAX_CACHED_DISTRIBUTIONS = 2000
 
 
-def ngram_opinion(texts: Sequence[str], order: int) -> tuple[Opinion, frozenset[str]]:
-    """Returns the opinion of an n-gram model of some texts, and their words.
+def build_ngram_model(texts: Sequence[str], order: int) -> tuple[LanguageModelScore, frozenset[str]]:
+    """Returns the score function of an n-gram model of some texts, and its vocabulary.
 
-    Words that are none of them share what is left for one unknown word, by ten for each letter, so that long ones that
-    nobody knows are no bargain.
+    All words outside the vocabulary share the probability of the unknown word, divided by ten for each letter.
 
     Args:
         texts: transcripts.
-        order: words of the longest n-gram.
+        order: maximum number of words in an n-gram.
     """
     words = sorted({word for text in texts for word in text.split()})
-    numbers = {word: k for k, word in enumerate(words, FIRST)}
-    stream = [END]
+    token_ids = {word: k for k, word in enumerate(words, FIRST_WORD_ID)}
+    stream = [END_ID]
     for text in texts:
-        stream += [*(numbers[word] for word in text.split()), END]
-    model = KneserNey(np.array(stream), len(words) + FIRST, END, order)
+        stream += [*(token_ids[word] for word in text.split()), END_ID]
+    model = KneserNey(np.array(stream), len(words) + FIRST_WORD_ID, END_ID, order)
 
-    @lru_cache(maxsize=200_000)
-    def of(context: tuple[int, ...], number: int) -> float:
-        found = model.probabilities(np.array([*context, number]))
-        return float(np.log(max(found[-1], LEAST)))
+    @lru_cache(maxsize=MAX_CACHED_NGRAMS)
+    def log_probability(context: tuple[int, ...], token_id: int) -> float:
+        probabilities = model.probabilities(np.array([*context, token_id]))
+        return float(np.log(max(probabilities[-1], MIN_PROBABILITY)))
 
-    def opinion(before: tuple[str, ...], word: str) -> float:
-        context = (END, *(numbers.get(w, UNKNOWN) for w in before))[-max(1, order - 1) :]
-        number = END if not word else numbers.get(word, UNKNOWN)
-        return of(context, number) - (LETTER * len(word) if number == UNKNOWN else 0.0)
+    def score(previous_words: tuple[str, ...], word: str) -> float:
+        context = (END_ID, *(token_ids.get(w, UNKNOWN_ID) for w in previous_words))[-max(1, order - 1) :]
+        token_id = END_ID if not word else token_ids.get(word, UNKNOWN_ID)
+        return log_probability(context, token_id) - (LETTER_PENALTY * len(word) if token_id == UNKNOWN_ID else 0.0)
 
-    return opinion, frozenset(words)
+    return score, frozenset(words)
 
 
-def exported_opinion(version: Path) -> tuple[Opinion, frozenset[str]]:
-    """Returns the opinion of a next-word model of words, by its `step` signature, and the words it knows.
+def load_next_word_model(version: Path) -> tuple[LanguageModelScore, frozenset[str]]:
+    """Returns the score function of an exported next-word model of words, which calls its `step` signature, and its vocabulary.
 
-    Train it on texts that are written as the transcripts are. A word that it does not know has the unknown word's probability,
-    less ten for each letter.
+    Train the model on texts with the spelling of the transcripts. A word outside the vocabulary has the probability of the unknown
+    word, divided by ten for each letter.
 
     Args:
-        version: a folder that `lstm-suite train next_word` exported.
+        version: folder that `lstm-suite train next_word` exported.
 
     Raises:
-        DataError: it is none, or predicts characters.
+        DataError: the folder is not an exported next-word model, or the model predicts characters.
     """
     try:
         metadata = json.loads((version / "task.json").read_text(encoding="utf-8"))
-        loaded = tf.saved_model.load(str(version))
-        step = loaded.signatures["step"]
-        fine = metadata["task"] == "next_word" and metadata["text"]["unit"] == "word"
+        model = tf.saved_model.load(str(version))
+        step = model.signatures["step"]
+        predicts_words = metadata["task"] == "next_word" and metadata["text"]["unit"] == "word"
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{version}: no exported next-word model ({error}). Name a folder such as saved_models/next_word/1."
+            f"{version}: not an exported next-word model ({error}). Name a folder such as saved_models/next_word/1."
         ) from error
-    if not fine:
-        raise DataError(f"{version}: does not predict words. Name a version of next_word with --text.unit word.")
-    numbers = {word: k for k, word in enumerate(metadata["vocabulary"], 2)}  # behind padding and the unknown word
-    size = step.structured_input_signature[1]["state"].shape[1]
-
-    @lru_cache(maxsize=KEPT)
-    def after(words: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
-        memory = after(words[:-1])[1] if words else np.zeros((1, size), np.float32)
-        found = loaded.signatures["step"](
-            word=tf.constant([words[-1] if words else LINE_END]), memory=tf.constant(memory)
+    if not predicts_words:
+        raise DataError(
+            f"{version}: the model does not predict words. Name a version of next_word that was trained with --text.unit word."
         )
-        return found["log_probabilities"].numpy()[0], found["state"].numpy()
+    token_ids = {word: k for k, word in enumerate(metadata["vocabulary"], NEXT_WORD_FIRST_ID)}
+    state_size = step.structured_input_signature[1]["state"].shape[1]
 
-    def opinion(before: tuple[str, ...], word: str) -> float:
-        logs, number = after(before)[0], numbers.get(word or LINE_END, 1)
-        return float(logs[number]) - (LETTER * len(word) if number == 1 else 0.0)
+    @lru_cache(maxsize=MAX_CACHED_DISTRIBUTIONS)
+    def run_after(words: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Returns the log-probabilities of the next word, and the state, after some words."""
+        state = run_after(words[:-1])[1] if words else np.zeros((1, state_size), np.float32)
+        # `model` stays referenced here: a signature alone does not keep its model alive
+        outputs = model.signatures["step"](
+            word=tf.constant([words[-1] if words else LINE_END]), state=tf.constant(state)
+        )
+        return outputs["log_probabilities"].numpy()[0], outputs["state"].numpy()
 
-    return opinion, frozenset(numbers) - MARKS
+    def score(previous_words: tuple[str, ...], word: str) -> float:
+        log_probabilities = run_after(previous_words)[0]
+        token_id = token_ids.get(word or LINE_END, NEXT_WORD_UNKNOWN_ID)
+        penalty = LETTER_PENALTY * len(word) if token_id == NEXT_WORD_UNKNOWN_ID else 0.0
+        return float(log_probabilities[token_id]) - penalty
+
+    return score, frozenset(token_ids) - SPECIAL_TOKENS

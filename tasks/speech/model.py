@@ -1,9 +1,10 @@
-"""The recogniser: samples to features, a front that reduces time, the LSTM stack, and a symbol or none each 40 ms.
+"""The acoustic model: from samples to the log-probabilities of the output symbols, one step every 40 ms.
 
-    samples ─ log-mel, 100 a second ─ normalised ─ two convolutions, 25 a second ─ LSTM stack ─ log-probabilities of symbols
+    samples ─ log-mel, 100 per second ─ normalization ─ two convolutions, 25 per second ─ LSTM stack ─ symbol probabilities
 
-All before the stack is a function of a finite window: step k reads the samples from `k * STEP` on, `SPAN` of them. So a
-stream needs but the samples that no step has used up, and the states of the stack.
+Everything before the stack is a function of a window of the samples: step k reads `STEP_WINDOW` samples from `k * STEP_LENGTH` on.
+So a stream needs only the samples that its next steps read, and the LSTM states. The symbols are the CTC blank, with id 0, and the
+characters of the alphabet.
 """
 
 from __future__ import annotations
@@ -18,181 +19,192 @@ from keras import ops
 
 from shared.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import HOP, WIDTH, levelled, log_mel, mel_layer
+from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, log_mel, mel_layer, normalize_rms
+from tasks.speech.symbols import BLANK_ID
 
-REDUCTION = 4  # frames for each step of the stack
-KERNEL, STRIDE = 3, 2  # of both convolutions, in time and frequency
-FRAMES = KERNEL + STRIDE * (KERNEL - 1)  # that one step reads
-STEP = REDUCTION * HOP  # samples from step to step, 40 ms
-SPAN = (FRAMES - 1) * HOP + WIDTH  # samples that one step reads, 92 ms
-TAIL = 6  # steps of silence that are read behind the end, so that the last sounds can be told
-BLANK = 0  # number of the symbol that stands for none
-LEAST = 1e-3  # deviation of a band
-A_LITTLE = 1e-3  # of the loss, beside the errors, when an epoch is chosen
+FRAMES_PER_STEP = 4  # of the LSTM stack
+KERNEL_SIZE, STRIDE = 3, 2  # of both convolutions, in time and frequency
+WINDOW_FRAMES = KERNEL_SIZE + STRIDE * (KERNEL_SIZE - 1)  # frames that one step reads
+STEP_LENGTH = FRAMES_PER_STEP * HOP_LENGTH  # samples between the starts of two steps, 40 ms
+STEP_WINDOW = (WINDOW_FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH  # samples that one step reads, 92 ms
+FINAL_STEPS = 6
+"""Steps of silence after the end of a recording, in which the model can still write the last characters."""
+MIN_DEVIATION = 1e-3  # of a band, so that a constant band does not cause a division by 0
+LOSS_WEIGHT = 1e-3
+"""Weight of the loss beside the error rate in the metric that selects the best epoch."""
 
 
 @dataclass(frozen=True)
 class Submodels:
-    """The trained parts of a model (see `SubmodelBuilder`), by which it is judged and served."""
+    """The two submodels of a model (see `SubmodelBuilder`); evaluation and serving call them."""
 
-    hearing: keras.Model
-    """From `samples` float32 `(batch, samples)`, zeros behind `length` int32 `(batch,)`, to normalised features `(batch, frames,
-    mels)`, zeros behind the end."""
-    reading: keras.Model
-    """From `features`, `count` int32 `(batch,)`, how many steps are real, and, of a stack of one direction, `memory` `(batch,
-    numbers)`, to `logs`, log-probabilities of symbols `(batch, steps, symbols)`, and `memory` after the last."""
+    feature_extractor: keras.Model
+    """Model from `samples` float32 `(batch, samples)` and `length` int32 `(batch,)`, the number of valid samples, to normalized
+    features `(batch, frames, mel_bands)`, 0 after the end of a recording."""
+    acoustic_model: keras.Model
+    """Model from `features`, `step_count` int32 `(batch,)`, the number of valid steps, and, if the stack is unidirectional, `state`
+    `(batch, state_size)`, to `log_probabilities` of the symbols `(batch, steps, symbols)` and the `state` after the last valid
+    step."""
 
     @property
     def state_size(self) -> int | None:
-        """Numbers in the stack's memory; None where it needs the whole utterance."""
-        inputs = self.reading.input
+        """Size of the state of the LSTM stack; None if the stack is bidirectional."""
+        inputs = self.acoustic_model.input
         return int(inputs["state"].shape[-1]) if "state" in inputs else None
 
 
 def get_submodels(model: keras.Model) -> Submodels:
-    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
-    return Submodels(model.get_layer("hearing"), model.get_layer("reading"))
+    """Returns the submodels of a model from `SubmodelBuilder.full_model`, which may be loaded from a file."""
+    return Submodels(model.get_layer("feature_extractor"), model.get_layer("acoustic_model"))
 
 
 class SubmodelBuilder:
-    """The model's parts, which share their weights in training, in serving and in a stream.
+    """Builds the submodels, which share their weights in training, serving and streaming.
 
     Args:
-        config: sizes and regularisation.
-        symbols: how many, with the blank.
-        statistics: mean and deviation of each band on the training split, `(2, mels)`, where the features are normalised by them.
+        config: sizes and regularization.
+        symbols: number of output symbols, the CTC blank included.
+        statistics: mean and standard deviation of each band on the training split, `(2, mel_bands)`; None if each recording is
+            normalized by its own statistics.
     """
 
     def __init__(self, config: SpeechConfig, symbols: int, statistics: np.ndarray | None = None) -> None:
         self.config, self.symbols = config, symbols
         self.stack = LSTMStack(config.lstm)
-        self.hearing = self._hearing(statistics)
-        self.reading = self._reading()
-        self.parts = Submodels(self.hearing, self.reading)
+        self.feature_extractor = self._build_feature_extractor(statistics)
+        self.acoustic_model = self._build_acoustic_model()
+        self.submodels = Submodels(self.feature_extractor, self.acoustic_model)
 
-    def whole(self) -> keras.Model:
-        """Returns the model of `model.keras`: whole utterances to log-probabilities `(batch, steps, symbols)`, uniform behind
-        the end."""
+    def full_model(self) -> keras.Model:
+        """Returns the model that `model.keras` holds: from whole recordings to log-probabilities `(batch, steps, symbols)`, which
+        are uniform after the last valid step."""
         inputs = _inputs()
-        return keras.Model(inputs, heard(self.parts, inputs)["logs"], name="speech")
+        return keras.Model(inputs, run_submodels(self.submodels, inputs)["log_probabilities"], name="speech")
 
-    def _hearing(self, statistics: np.ndarray | None) -> keras.Model:
+    def _build_feature_extractor(self, statistics: np.ndarray | None) -> keras.Model:
         config, inputs = self.config.features, _inputs()
-        real = ops.cumsum(ops.ones_like(inputs["samples"], dtype="int32"), axis=1) <= inputs["length"][:, None]
-        samples = ops.where(real, inputs["samples"], ops.zeros_like(inputs["samples"]))
-        if config.normalization == "level":
-            samples = levelled(samples, inputs["length"])
-        samples = ops.pad(
-            samples, [[0, 0], [0, SPAN - 1 + TAIL * STEP]]
-        )  # the last step with sound begins with the last samples
+        position = ops.cumsum(ops.ones_like(inputs["samples"], dtype="int32"), axis=1)  # counted from 1
+        is_valid = position <= inputs["length"][:, None]
+        samples = ops.where(is_valid, inputs["samples"], ops.zeros_like(inputs["samples"]))
+        if config.normalization == "rms":
+            samples = normalize_rms(samples, inputs["length"])
+        padding = STEP_WINDOW - 1 + FINAL_STEPS * STEP_LENGTH  # a step may start at the last sample
+        samples = ops.pad(samples, [[0, 0], [0, padding]])
         frames = log_mel(samples, mel_layer(config))
-        number = ops.cumsum(ops.ones_like(frames[..., 0], dtype="int32"), axis=1) - 1
-        begun = ops.cast(number * HOP < inputs["length"][:, None], "float32")[..., None]
+        frame = ops.cumsum(ops.ones_like(frames[..., 0], dtype="int32"), axis=1) - 1
+        mask = ops.cast(frame * HOP_LENGTH < inputs["length"][:, None], "float32")[..., None]
         if config.normalization != "utterance":
             if statistics is None:
-                raise ValueError("Normalising by training needs its statistics.")
+                raise ValueError(
+                    f"Normalization {config.normalization} needs the statistics of the training split. Received: None"
+                )
             mean, deviation = (ops.convert_to_tensor(row.astype(np.float32)) for row in statistics)
         else:
-            count = ops.maximum(ops.sum(begun, axis=1, keepdims=True), 1.0)
-            mean = ops.sum(frames * begun, axis=1, keepdims=True) / count
-            variance = ops.sum(ops.square(frames - mean) * begun, axis=1, keepdims=True) / count
+            count = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
+            mean = ops.sum(frames * mask, axis=1, keepdims=True) / count
+            variance = ops.sum(ops.square(frames - mean) * mask, axis=1, keepdims=True) / count
             deviation = ops.sqrt(variance)
-        features = (frames - mean) / ops.maximum(deviation, LEAST) * begun
-        return keras.Model(inputs, features, name="hearing")
+        features = (frames - mean) / ops.maximum(deviation, MIN_DEVIATION) * mask
+        return keras.Model(inputs, features, name="feature_extractor")
 
-    def _reading(self) -> keras.Model:
+    def _build_acoustic_model(self) -> keras.Model:
         config = self.config.model
-        features = keras.Input((None, self.config.features.mels), name="features")
-        count = keras.Input((), dtype="int32", name="count")
-        inputs = {"features": features, "count": count}
+        features = keras.Input((None, self.config.features.mel_bands), name="features")
+        step_count = keras.Input((), dtype="int32", name="step_count")
+        inputs = {"features": features, "step_count": step_count}
         hidden = ops.expand_dims(features, -1)
         for k in range(2):
-            hidden = ops.pad(hidden, [[0, 0], [0, 0], [1, 1], [0, 0]])  # of the bands, not of time
-            hidden = keras.layers.Conv2D(config.filters, KERNEL, STRIDE, name=f"front_{k}")(hidden)
-            hidden = keras.layers.LayerNormalization(axis=[2, 3], name=f"front_{k}_norm")(hidden)
+            hidden = ops.pad(hidden, [[0, 0], [0, 0], [1, 1], [0, 0]])  # pads the bands, not the time
+            hidden = keras.layers.Conv2D(config.filters, KERNEL_SIZE, STRIDE, name=f"convolution_{k}")(hidden)
+            hidden = keras.layers.LayerNormalization(axis=[2, 3], name=f"convolution_{k}_norm")(hidden)
             hidden = ops.silu(hidden)
         hidden = keras.layers.Reshape((-1, hidden.shape[2] * hidden.shape[3]))(hidden)
         hidden = keras.layers.Dropout(config.input_dropout, name="input_dropout")(hidden)
-        number = ops.cumsum(ops.ones_like(hidden[..., 0], dtype="int32"), axis=1)
-        real = number <= count[:, None]
+        step = ops.cumsum(ops.ones_like(hidden[..., 0], dtype="int32"), axis=1)  # counted from 1
+        mask = step <= step_count[:, None]
         outputs = {}
         if self.config.lstm.bidirectional:
-            hidden = self.stack.sequence(hidden, real)
+            hidden = self.stack.sequence(hidden, mask)
         else:
             inputs["state"] = keras.Input((2 * sum(self.config.lstm.units),), name="state")
-            hidden, after = self.stack.sequence_with_states(hidden, self.stack.unpack_states(inputs["state"]), real)
-            outputs["state"] = ops.cast(self.stack.pack_states(after), "float32")
+            states = self.stack.unpack_states(inputs["state"])
+            hidden, next_states = self.stack.sequence_with_states(hidden, states, mask)
+            outputs["state"] = ops.cast(self.stack.pack_states(next_states), "float32")
         hidden = keras.layers.Dropout(config.output_dropout, name="output_dropout")(hidden)
         logits = keras.layers.Dense(self.symbols, dtype="float32", name="symbols")(hidden)
-        logits = logits * ops.cast(real, "float32")[..., None]
-        return keras.Model(inputs, {"logs": ops.log_softmax(logits, axis=-1), **outputs}, name="reading")
+        logits = logits * ops.cast(mask, "float32")[..., None]
+        log_probabilities = ops.log_softmax(logits, axis=-1)
+        return keras.Model(inputs, {"log_probabilities": log_probabilities, **outputs}, name="acoustic_model")
 
 
-def steps_of(length: Any) -> Any:
-    """Returns how many steps so many samples make: one for each `STEP` begun, and `TAIL` behind the end."""
-    return (length + STEP - 1) // STEP + TAIL
+def count_steps(length: Any) -> Any:
+    """Returns the number of steps of recordings with `length` samples: one step per `STEP_LENGTH` samples, rounded up, and
+    `FINAL_STEPS` after the end."""
+    return (length + STEP_LENGTH - 1) // STEP_LENGTH + FINAL_STEPS
 
 
-def heard(parts: Submodels, inputs: Mapping[str, Any], memory: Any = None, count: Any = None) -> dict[str, Any]:
-    """Returns what `reading` makes of samples: `logs`, and `memory` of a stack of one direction.
+def run_submodels(
+    submodels: Submodels, inputs: Mapping[str, Any], state: Any = None, step_count: Any = None
+) -> dict[str, Any]:
+    """Returns `log_probabilities` of the symbols and, if the stack is unidirectional, its next `state`.
 
     Args:
-        parts: of the model.
-        inputs: `samples` and `length`.
-        memory: of the stack, before; nothing when left out.
-        count: steps that are real; those of a whole utterance when left out.
+        submodels: submodels of the model.
+        inputs: `samples` and `length`, the inputs of the feature extractor.
+        state: state of the LSTM stack before the first step; zeros if None.
+        step_count: number of valid steps, int32 `(batch,)`; the steps of a whole recording if None.
     """
-    features = parts.hearing(dict(inputs))
-    count = steps_of(inputs["length"]) if count is None else count
-    given = {"features": features, "count": count}
-    if parts.state_size is not None:
-        if memory is None:
-            none = ops.zeros_like(ops.cast(inputs["length"], "float32"))[:, None]
-            memory = ops.repeat(none, parts.state_size, axis=1)
-        given["state"] = memory
-    return parts.reading(given)
+    features = submodels.feature_extractor(dict(inputs))
+    step_count = count_steps(inputs["length"]) if step_count is None else step_count
+    acoustic_inputs = {"features": features, "step_count": step_count}
+    if submodels.state_size is not None:
+        if state is None:
+            zeros = ops.zeros_like(ops.cast(inputs["length"], "float32"))[:, None]
+            state = ops.repeat(zeros, submodels.state_size, axis=1)
+        acoustic_inputs["state"] = state
+    return submodels.acoustic_model(acoustic_inputs)
 
 
-def ctc_losses(labels: Any, label_length: Any, logs: Any, count: Any) -> Any:
-    """Returns the negative log likelihood of each row's labels over all ways to spell them out in time, in nats, `(batch,)`.
+def ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count: Any) -> Any:
+    """Returns the CTC loss of each row: the negative log-likelihood of its labels over all alignments, in nats, `(batch,)`.
 
-    On TensorFlow by its operation for sparse labels, which is many times as fast on a processor as the dense one; a text
-    that does not fit into its steps has loss 0 there.
+    On TensorFlow, this uses the operation for sparse labels, which is many times faster on a CPU than the one for dense labels. Its
+    loss of a text that is too long for its steps is 0.
 
     Args:
-        labels: int32 `(batch, symbols)`, 0 for padding.
-        label_length: int32 `(batch,)`.
-        logs: log-probabilities of symbols, the blank first, `(batch, steps, symbols)`.
-        count: real steps, int32 `(batch,)`.
+        labels: symbol ids, int32 `(batch, symbols)`, 0 for padding.
+        label_length: number of valid labels, int32 `(batch,)`.
+        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the CTC blank is the first symbol.
+        step_count: number of valid steps, int32 `(batch,)`.
     """
     if keras.backend.backend() != "tensorflow":
-        return ops.ctc_loss(labels, logs, label_length, count, mask_index=BLANK)
+        return ops.ctc_loss(labels, log_probabilities, label_length, step_count, mask_index=BLANK_ID)
     import tensorflow as tf
 
     sparse = tf.sparse.from_dense(labels)
-    sparse = tf.SparseTensor(sparse.indices, sparse.values - 1, sparse.dense_shape)  # the operation's blank is the last
-    turned = tf.transpose(tf.concat([logs[..., 1:], logs[..., :1]], axis=-1), [1, 0, 2])
-    return tf.compat.v1.nn.ctc_loss(sparse, turned, count, ignore_longer_outputs_than_inputs=True)
+    sparse = tf.SparseTensor(sparse.indices, sparse.values - 1, sparse.dense_shape)  # here the blank is the last symbol
+    blank_last = tf.concat([log_probabilities[..., 1:], log_probabilities[..., :1]], axis=-1)
+    time_major = tf.transpose(blank_last, [1, 0, 2])
+    return tf.compat.v1.nn.ctc_loss(sparse, time_major, step_count, ignore_longer_outputs_than_inputs=True)
 
 
-def character_errors(labels: Any, logs: Any, count: Any) -> Any:
-    """Returns how many symbols of the likeliest text of each row are wrong, missing or too many, float32 `(batch,)`; each blank
-    counts, as the report's tidied texts do not have it.
+def count_character_errors(labels: Any, log_probabilities: Any, step_count: Any) -> Any:
+    """Returns the edit distance between the labels and the greedily decoded symbols of each row, float32 `(batch,)`.
 
-    On TensorFlow alone, which has the operation.
+    Unlike the scores of the report, it counts leading, trailing and repeated spaces. It needs TensorFlow.
 
     Args:
-        labels: int32 `(batch, symbols)`, 0 for padding.
-        logs: log-probabilities of symbols, the blank first, `(batch, steps, symbols)`.
-        count: real steps, int32 `(batch,)`.
+        labels: symbol ids, int32 `(batch, symbols)`, 0 for padding.
+        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the CTC blank is the first symbol.
+        step_count: number of valid steps, int32 `(batch,)`.
     """
     import tensorflow as tf
 
-    likeliest = tf.argmax(logs, axis=-1, output_type=tf.int32)
-    previous = tf.pad(likeliest[:, :-1], [[0, 0], [1, 0]])
-    said = tf.sequence_mask(count, tf.shape(likeliest)[1]) & (likeliest != BLANK) & (likeliest != previous)
-    heard = tf.ragged.boolean_mask(likeliest, said).to_sparse()
-    return tf.ensure_shape(tf.edit_distance(heard, tf.sparse.from_dense(labels), normalize=False), [None])
+    best = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
+    previous = tf.pad(best[:, :-1], [[0, 0], [1, 0]])
+    is_written = tf.sequence_mask(step_count, tf.shape(best)[1]) & (best != BLANK_ID) & (best != previous)
+    decoded = tf.ragged.boolean_mask(best, is_written).to_sparse()
+    return tf.ensure_shape(tf.edit_distance(decoded, tf.sparse.from_dense(labels), normalize=False), [None])
 
 
 def _inputs() -> dict[str, Any]:
@@ -200,74 +212,78 @@ def _inputs() -> dict[str, Any]:
 
 
 class Trainer(keras.Model):
-    """From recordings and what was said in them to the loss of each, by connectionist temporal classification (Graves et al.,
-    2006).
+    """Model from recordings and their texts to the CTC loss of each recording (Graves et al., 2006).
 
     Args:
-        views: the model's parts.
+        builder: the submodels and their configuration.
 
     Attributes:
-        watched: what tells the best epoch: the errors that the likeliest symbols make, since the loss rises again where a
-            recogniser grows sure of itself, and a little of the loss, which decides between epochs of equal errors; on other
-            backends than TensorFlow the loss alone.
+        monitored_metric: metric that selects the best epoch. It is the character error rate of greedy decoding plus a small
+            multiple of the loss, which decides between epochs with equal error rates. The loss alone is a worse choice: it rises
+            again when the model becomes too confident. On backends other than TensorFlow it is the loss.
     """
 
-    def __init__(self, views: SubmodelBuilder) -> None:
+    def __init__(self, builder: SubmodelBuilder) -> None:
         super().__init__(name="trainer", autocast=False)  # samples and losses stay float32 in mixed precision
-        self.errors, self.watched = None, "loss"
+        self.error_rate, self.monitored_metric = None, "loss"
         if keras.backend.backend() == "tensorflow":
-            self.errors = keras.metrics.Mean(name="character_error_rate")
-            self.choice = keras.metrics.Mean(name="errors_and_loss")
-            self.watched = self.choice.name
-        self.hearing, self.reading = views.hearing, views.reading
-        self.parts, self.augment = views.parts, views.config.augment
-        self.seeds = keras.random.SeedGenerator(views.config.training.seed)
+            self.error_rate = keras.metrics.Mean(name="character_error_rate")
+            self.error_rate_and_loss = keras.metrics.Mean(name="error_rate_and_loss")
+            self.monitored_metric = self.error_rate_and_loss.name
+        self.feature_extractor, self.acoustic_model = builder.feature_extractor, builder.acoustic_model
+        self.submodels, self.augment = builder.submodels, builder.config.augment
+        self.seed_generator = keras.random.SeedGenerator(builder.config.training.seed)
 
     def call(self, batch: dict[str, Any], training: bool = False) -> Any:
-        """From `samples`, `length`, `labels` int32 `(batch, symbols)`, 0 for padding, and `label_length`, to the negative log
-        likelihood of each text by its number of symbols, in nats, float32 `(batch,)`."""
-        count = steps_of(batch["length"])
-        features = self.hearing({"samples": batch["samples"], "length": batch["length"]})
+        """Returns the negative log-likelihood of each text divided by its number of symbols, in nats, float32 `(batch,)`.
+
+        Args:
+            batch: `samples`, `length`, `labels` int32 `(batch, symbols)`, 0 for padding, and `label_length`.
+            training: whether features are augmented and dropout is active.
+        """
+        step_count = count_steps(batch["length"])
+        features = self.feature_extractor({"samples": batch["samples"], "length": batch["length"]})
         if training:
-            features = self._masked(self._warped(features), batch["length"])
-        given = {"features": features, "count": count}
-        if self.parts.state_size is not None:
-            given["state"] = ops.zeros((ops.shape(features)[0], self.parts.state_size))
-        logs = self.reading(given, training=training)["logs"]
-        losses = ctc_losses(batch["labels"], batch["label_length"], logs, count)
+            features = self._mask_features(self._warp_features(features), batch["length"])
+        inputs = {"features": features, "step_count": step_count}
+        if self.submodels.state_size is not None:
+            inputs["state"] = ops.zeros((ops.shape(features)[0], self.submodels.state_size))
+        log_probabilities = self.acoustic_model(inputs, training=training)["log_probabilities"]
+        losses = ctc_loss(batch["labels"], batch["label_length"], log_probabilities, step_count)
         symbols = ops.cast(ops.maximum(batch["label_length"], 1), "float32")
-        if self.errors is not None:
-            rates = character_errors(batch["labels"], logs, count) / symbols
-            self.errors.update_state(rates, sample_weight=symbols)
-            self.choice.update_state(rates + A_LITTLE * losses / symbols, sample_weight=symbols)
+        if self.error_rate is not None:
+            rates = count_character_errors(batch["labels"], log_probabilities, step_count) / symbols
+            self.error_rate.update_state(rates, sample_weight=symbols)
+            self.error_rate_and_loss.update_state(rates + LOSS_WEIGHT * losses / symbols, sample_weight=symbols)
         return losses / symbols
 
-    def _warped(self, features: Any) -> Any:
-        """Reads the bands of each recording as if its voice's vocal tract were longer or shorter, `(batch, frames, mels)`: each
-        at another place, between two."""
-        if not self.augment.warp:
+    def _warp_features(self, features: Any) -> Any:
+        """Warps the frequency axis of each recording by a random factor, as by a longer or shorter vocal tract; bands are
+        interpolated linearly. `(batch, frames, mel_bands)`."""
+        if not self.augment.vocal_tract_warp:
             return features
         rows, bands = ops.shape(features)[0], features.shape[2]
-        drawn = keras.random.uniform((rows, 1, 1), seed=self.seeds)
-        factor = 1.0 + self.augment.warp * (2.0 * drawn - 1.0)
-        numbers = ops.arange(bands, dtype="float32")
-        place = ops.minimum(numbers[None, None, :] * factor, float(bands - 1))  # (batch, 1, bands) read from
-        share = ops.relu(1.0 - ops.abs(numbers[None, :, None] - place))  # (batch, bands, bands), of each there
-        return ops.matmul(features, share)
+        uniform = keras.random.uniform((rows, 1, 1), seed=self.seed_generator)
+        factor = 1.0 + self.augment.vocal_tract_warp * (2.0 * uniform - 1.0)
+        band = ops.arange(bands, dtype="float32")
+        source = ops.minimum(band[None, None, :] * factor, float(bands - 1))  # (batch, 1, bands)
+        weights = ops.relu(1.0 - ops.abs(band[None, :, None] - source))  # (batch, source bands, bands)
+        return ops.matmul(features, weights)
 
-    def _masked(self, features: Any, length: Any) -> Any:
-        """Blanks out stretches of time and ranges of bands, others in each recording: 0 is each band's mean."""
+    def _mask_features(self, features: Any, length: Any) -> Any:
+        """Sets random time spans and ranges of bands of each recording to 0, the mean of each band."""
         rows = ops.shape(features)[0]
-        frames = ops.cast(length // HOP, "float32")
-        kept = ops.ones_like(features)
-        for axis, count, width, size in (
-            (1, self.augment.time_masks, ops.minimum(float(self.augment.time_width), frames / 10), frames),
-            (2, self.augment.frequency_masks, float(self.augment.frequency_width), float(features.shape[2])),
+        frames = ops.cast(length // HOP_LENGTH, "float32")
+        mask = ops.ones_like(features)
+        for axis, count, max_width, size in (
+            (1, self.augment.time_masks, ops.minimum(float(self.augment.time_mask_width), frames / 10), frames),
+            (2, self.augment.frequency_masks, float(self.augment.frequency_mask_width), float(features.shape[2])),
         ):
-            place = ops.cumsum(ops.ones_like(features), axis=axis) - 1
+            position = ops.cumsum(ops.ones_like(features), axis=axis) - 1
             for _ in range(count):
-                wide = keras.random.uniform((rows,), seed=self.seeds) * width
-                start = keras.random.uniform((rows,), seed=self.seeds) * ops.maximum(size - wide, 0.0)
-                inside = ops.logical_and(place >= start[:, None, None], place < (start + wide)[:, None, None])
-                kept = kept * (1.0 - ops.cast(inside, "float32"))
-        return features * kept
+                width = keras.random.uniform((rows,), seed=self.seed_generator) * max_width
+                start = keras.random.uniform((rows,), seed=self.seed_generator) * ops.maximum(size - width, 0.0)
+                end = start + width
+                is_masked = ops.logical_and(position >= start[:, None, None], position < end[:, None, None])
+                mask = mask * (1.0 - ops.cast(is_masked, "float32"))
+        return features * mask

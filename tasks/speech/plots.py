@@ -1,4 +1,4 @@
-"""Figures of the speech task."""
+"""Plots of the speech task."""
 
 from __future__ import annotations
 
@@ -11,32 +11,36 @@ import pandas as pd
 
 from shared import plots
 from tasks.speech import audio
-from tasks.speech.config import FeatureConfig
-from tasks.speech.features import HOP, RATE, WIDTH, log_mel, mel_layer
-from tasks.speech.serving import SECONDS, Answers
+from tasks.speech.config import FeaturesConfig
+from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, log_mel, mel_layer
+from tasks.speech.serving import STEP_SECONDS, GreedyDecoder
 
 
-def spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features: FeatureConfig, path: Path) -> None:
-    """A recording's bands over time, with the words where they were heard."""
-    samples = audio.samples_of(audio.opened(row["store"]), row["start"], row["length"])[None]
+def plot_spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features: FeaturesConfig, path: Path) -> None:
+    """Plots the mel bands of a recording over time, with the recognized words at their times."""
+    samples = audio.get_samples(audio.open_cache(row["cache_file"]), row["start"], row["length"])[None]
     length = np.array([samples.shape[1]], np.int32)
-    logs = model.predict_on_batch({"samples": samples, "length": length})
-    found = Answers(alphabet).whole(keras.ops.convert_to_tensor(logs), keras.ops.convert_to_tensor([logs.shape[1]]))
-    bands = keras.ops.convert_to_numpy(log_mel(np.pad(samples, ((0, 0), (0, WIDTH))), mel_layer(features)))[0]
+    log_probabilities = model.predict_on_batch({"samples": samples, "length": length})
+    steps = keras.ops.convert_to_tensor([log_probabilities.shape[1]])
+    outputs = GreedyDecoder(alphabet).decode_recordings(keras.ops.convert_to_tensor(log_probabilities), steps)
+    padded = np.pad(samples, ((0, 0), (0, FRAME_LENGTH)))
+    bands = keras.ops.convert_to_numpy(log_mel(padded, mel_layer(features)))[0]
     figure, (axis,) = plots.new_figure(1, width=9, height=3.5)
-    axis.imshow(bands.T, origin="lower", aspect="auto", extent=(0, len(bands) * HOP / RATE, 0, features.mels))
-    for word, start, end in zip(*(found[name][0].numpy() for name in ("words", "start", "end")), strict=True):
+    seconds = len(bands) * HOP_LENGTH / SAMPLE_RATE
+    axis.imshow(bands.T, origin="lower", aspect="auto", extent=(0, seconds, 0, features.mel_bands))
+    for word, start, end in zip(*(outputs[name][0].numpy() for name in ("words", "start", "end")), strict=True):
         axis.axvline(start, color="white", linewidth=0.7)
-        axis.text((start + end) / 2, features.mels * 0.93, word.decode(), color="white", ha="center", fontsize=9)
-    axis.set(xlabel="seconds", ylabel="mel band", title=f"said: {row['text']}\nsteps of {1000 * SECONDS:.0f} ms")
+        middle = (start + end) / 2
+        axis.text(middle, features.mel_bands * 0.93, word.decode(), color="white", ha="center", fontsize=9)
+    title = f"reference: {row['text']}\ntime resolution: {1000 * STEP_SECONDS:.0f} ms"
+    axis.set(xlabel="time, seconds", ylabel="mel band", title=title)
     plots.save(figure, path)
 
 
-def confusion(said: Sequence[str], heard: Sequence[str], path: Path) -> None:
-    """How often each text was taken for which; what is none of them stands last."""
-    names = sorted(set(said))
-    numbers = {name: k for k, name in enumerate(names)}
-    guesses = np.array([numbers.get(text, len(names)) for text in heard])
-    plots.confusion(
-        np.array([numbers[text] for text in said]), np.eye(len(names) + 1)[guesses], [*names, "other"], path
-    )
+def plot_confusion(references: Sequence[str], hypotheses: Sequence[str], path: Path) -> None:
+    """Plots the confusion matrix of whole texts; hypotheses that are not among the references are in the last column."""
+    texts = sorted(set(references))
+    class_ids = {text: k for k, text in enumerate(texts)}
+    predicted_ids = np.array([class_ids.get(text, len(texts)) for text in hypotheses])
+    reference_ids = np.array([class_ids[text] for text in references])
+    plots.confusion(reference_ids, np.eye(len(texts) + 1)[predicted_ids], [*texts, "other"], path)

@@ -1,10 +1,9 @@
-"""The recogniser's signatures, and how a user's recordings become requests."""
+"""The signatures of the model, and the conversion of recordings to requests."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -16,254 +15,287 @@ from shared.evaluation import Score
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Predictor
 from tasks.speech import audio, data
-from tasks.speech.batches import padded
-from tasks.speech.config import AudioConfig, SpeechConfig
-from tasks.speech.features import RATE
-from tasks.speech.model import SPAN, STEP, Submodels, get_submodels, heard, steps_of
-from tasks.speech.symbols import SPACE
+from tasks.speech.batches import pad_rows
+from tasks.speech.config import SpeechConfig
+from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.model import STEP_LENGTH, STEP_WINDOW, Submodels, count_steps, get_submodels, run_submodels
+from tasks.speech.symbols import BLANK_ID, SPACE
 
-SECONDS = STEP / RATE  # from step to step
-BUFFER = SPAN - 1  # samples that wait in a stream at most
-CHUNK = RATE // 10  # samples of the example, 100 ms
-TOGETHER = 60 * RATE  # samples asked for at once, padding included, but for a single longer recording
-TOLD = ("file", "text", "speaker", "names")  # of the settings, what a manifest of the same form is read by
+STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
+BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
+CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
+MAX_BATCH_SAMPLES = (
+    60 * SAMPLE_RATE
+)  # samples per request, padding included; a longer recording is a request of its own
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
-NOTHING, LETTER, BLANK_AFTER = 0, 1, 2  # what was said last
+
+NO_TEXT, AFTER_CHARACTER, AFTER_SPACE = 0, 1, 2
+"""What a transcript ends with: nothing yet, a character, or a space that is not written yet."""
 
 
 def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
-    """Gives the Keras model its signatures.
+    """Builds the signatures of the Keras model.
 
-    `serving_default`: `samples` float32 `(batch, samples)` in [-1, 1] at 16 kHz, padded on the right, and `length` int32
-    `(batch,)`, how many are real; to `text` string `(batch,)`, `confidence` float32 `(batch,)`, the geometric mean of the
-    likeliest symbols' probabilities, and `words` string, `start` and `end` float32 `(batch, words)`, each word with its
-    time in seconds; "" and 0 behind the last.
+    `serving_default` takes `samples` float32 `(batch, samples)` in [-1, 1] at 16 kHz, padded on the right, and `length` int32
+    `(batch,)`, the number of valid samples. It returns `text` strings `(batch,)`; `confidence` float32 `(batch,)`, the geometric mean
+    of the probabilities of the most probable symbols; and `words` strings, `start` and `end` float32 in seconds, each
+    `(batch, words)`, with "" and 0 after the last word.
 
-    `step`, of a stack of one direction: `samples` and `length` as before, of any size, 100 ms being usual; `last`, boolean
-    `(batch,)`, whether the recording ends here; and `memory` `(batch, numbers)`, zeros at first. It returns `text`, what
-    has been recognised since, to be put behind what was, and `memory`, zeros after the last.
+    `step`, only if the LSTM is unidirectional, transcribes a stream. It takes `samples` and `length` of the next chunk, of any size,
+    usually 100 ms; `last` bool `(batch,)`, whether the recording ends with this chunk; and `state` float32 `(batch, state_size)`,
+    zeros at the beginning. It returns `text` strings `(batch,)`, which continue the previous text, and the next `state`, zeros after
+    the last chunk.
     """
-    parts, answers = get_submodels(model), Answers(metadata["alphabet"])
+    submodels, decoder = get_submodels(model), GreedyDecoder(metadata["alphabet"])
 
-    def whole(samples: Any, length: Any) -> dict[str, Any]:
+    def transcribe(samples: Any, length: Any) -> dict[str, Any]:
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
-        found = heard(parts, {"samples": clean(samples), "length": length})
-        return answers.whole(found["logs"], steps_of(length))
+        outputs = run_submodels(submodels, {"samples": clean_samples(samples), "length": length})
+        return decoder.decode_recordings(outputs["log_probabilities"], count_steps(length))
 
-    request = sample_request()
-    signatures = {"serving_default": make_signature(whole, request)}
-    if parts.state_size is not None:
-        stream = Stream(parts, answers)
-        first = {
-            "samples": request["samples"][:, :CHUNK],
-            "length": np.array([CHUNK, CHUNK // 2], np.int32),
+    request = example_request()
+    signatures = {"serving_default": make_signature(transcribe, request)}
+    if submodels.state_size is not None:
+        recognizer = StreamRecognizer(submodels, decoder)
+        first_chunk = {
+            "samples": request["samples"][:, :CHUNK_LENGTH],
+            "length": np.array([CHUNK_LENGTH, CHUNK_LENGTH // 2], np.int32),
             "last": np.array([False, True]),
-            "state": np.zeros((2, stream.state_size), np.float32),
+            "state": np.zeros((2, recognizer.state_size), np.float32),
         }
-        signatures["step"] = make_signature(stream.step, first, fixed=("state",))
+        signatures["step"] = make_signature(recognizer.step, first_chunk, fixed=("state",))
     return ExportSpec(model, signatures, metadata)
 
 
-def clean(samples: Any) -> Any:
-    """Returns samples in [-1, 1], what is no number being silence."""
+def clean_samples(samples: Any) -> Any:
+    """Returns samples in [-1, 1]; NaN and infinite samples become 0."""
     return tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples)), -1.0, 1.0)
 
 
-class Answers:
-    """From log-probabilities to what a caller reads, in the graph.
+class GreedyDecoder:
+    """Decodes the most probable symbol of each step into text, inside the TensorFlow graph.
 
     Args:
-        alphabet: characters by number, from 1.
+        alphabet: characters of the model; the character at index k has the symbol id k + 1.
     """
 
     def __init__(self, alphabet: str) -> None:
-        self.signs = tf.constant(["", *alphabet])
-        self.space = alphabet.find(SPACE) + 1 or -1
+        self.characters = tf.constant(["", *alphabet])
+        self.space_id = alphabet.find(SPACE) + 1 or -1  # -1 if the alphabet has no space
 
-    def emitted(self, logs: Any, count: Any, before: Any) -> tuple[Any, Any]:
-        """Returns the likeliest symbols `(batch, steps)`, and which of them are said: no blank, no repetition.
-
-        Args:
-            logs: `(batch, steps, symbols)`.
-            count: of the real steps.
-            before: symbol of the step before the first, int32 `(batch,)`.
-        """
-        likeliest = tf.argmax(logs, axis=-1, output_type=tf.int32)
-        real = tf.sequence_mask(count, tf.shape(likeliest)[1])
-        previous = tf.concat([before[:, None], likeliest[:, :-1]], axis=1)
-        return likeliest, real & (likeliest != 0) & (likeliest != previous)
-
-    def text(self, likeliest: Any, said: Any, tail: Any) -> tuple[Any, Any]:
-        """Returns the text that is said, string `(batch,)`, and what was said last, int32 `(batch,)`: nothing, a letter, or a
-        blank after one. A blank is written when a letter follows, once, and none before the first.
+    def select_symbols(self, log_probabilities: Any, step_count: Any, previous: Any) -> tuple[Any, Any]:
+        """Returns the most probable symbol of each step, int32 `(batch, steps)`, and a mask of those that are written: valid steps
+        whose symbol is neither the CTC blank nor a repetition.
 
         Args:
-            likeliest: symbols `(batch, steps)`.
-            said: which of them count.
-            tail: what was said last before.
+            log_probabilities: of the symbols, `(batch, steps, symbols)`.
+            step_count: number of valid steps, int32 `(batch,)`.
+            previous: symbol of the step before the first one, int32 `(batch,)`.
         """
-        signs = tf.ragged.boolean_mask(likeliest, said).to_tensor(self.space)
-        letter = signs != self.space
-        real = tf.sequence_mask(tf.reduce_sum(tf.cast(said, tf.int32), axis=1), tf.shape(signs)[1])
-        begun = (tail > NOTHING)[:, None] | (tf.cumsum(tf.cast(letter, tf.int32), axis=1, exclusive=True) > 0)
-        parted = tf.concat([(tail == BLANK_AFTER)[:, None], ~letter[:, :-1]], axis=1)[:, : tf.shape(signs)[1]]
-        written = tf.gather(self.signs, tf.where(letter, signs, 0))
-        written = tf.where(letter & begun & parted, tf.strings.join([SPACE, written]), written)
-        count = tf.reduce_sum(tf.cast(real, tf.int32), axis=1)
-        last = tf.gather(tf.pad(letter, [[0, 0], [0, 1]]), tf.maximum(count - 1, 0), axis=1, batch_dims=1)
-        ever = (tail > NOTHING) | tf.reduce_any(letter, axis=1)
-        after = tf.where(last, LETTER, tf.where(ever, BLANK_AFTER, NOTHING))
-        return tf.strings.reduce_join(written, axis=1), tf.where(count > 0, after, tail)
+        symbols = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
+        is_valid = tf.sequence_mask(step_count, tf.shape(symbols)[1])
+        before = tf.concat([previous[:, None], symbols[:, :-1]], axis=1)
+        return symbols, is_valid & (symbols != BLANK_ID) & (symbols != before)
 
-    def whole(self, logs: Any, count: Any) -> dict[str, Any]:
-        """Returns the answers to whole utterances."""
-        likeliest, said = self.emitted(logs, count, tf.zeros_like(count))
-        best = tf.reduce_max(logs, axis=-1)
-        real = tf.sequence_mask(count, tf.shape(best)[1], tf.float32)
-        confidence = tf.exp(tf.reduce_sum(best * real, axis=1) / tf.maximum(tf.reduce_sum(real, axis=1), 1.0))
-        text, _ = self.text(likeliest, said, tf.zeros_like(count))
-        start, end = self._times(likeliest, said)
-        most = (tf.shape(likeliest)[1] + 1) // 2  # words, by the steps alone: neighbours do not widen the answer
+    def write_text(self, symbols: Any, is_written: Any, ending: Any) -> tuple[Any, Any]:
+        """Returns the text, string `(batch,)`, and what the transcript now ends with, int32 `(batch,)`.
+
+        A space is written only when a character follows, only once, and not before the first character.
+
+        Args:
+            symbols: symbol ids `(batch, steps)`.
+            is_written: mask of the symbols that are written, `(batch, steps)`.
+            ending: what the transcript ended with before, int32 `(batch,)`: `NO_TEXT`, `AFTER_CHARACTER` or `AFTER_SPACE`.
+        """
+        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
+        is_character = written != self.space_id
+        count = tf.reduce_sum(tf.cast(is_written, tf.int32), axis=1)
+        characters_before = tf.cumsum(tf.cast(is_character, tf.int32), axis=1, exclusive=True)
+        has_text = (ending > NO_TEXT)[:, None] | (characters_before > 0)
+        follows_space = tf.concat([(ending == AFTER_SPACE)[:, None], ~is_character[:, :-1]], axis=1)
+        follows_space = follows_space[:, : tf.shape(written)[1]]
+        texts = tf.gather(self.characters, tf.where(is_character, written, 0))
+        texts = tf.where(is_character & has_text & follows_space, tf.strings.join([SPACE, texts]), texts)
+        padded = tf.pad(is_character, [[0, 0], [0, 1]])
+        ends_with_character = tf.gather(padded, tf.maximum(count - 1, 0), axis=1, batch_dims=1)
+        has_any_text = (ending > NO_TEXT) | tf.reduce_any(is_character, axis=1)
+        next_ending = tf.where(ends_with_character, AFTER_CHARACTER, tf.where(has_any_text, AFTER_SPACE, NO_TEXT))
+        return tf.strings.reduce_join(texts, axis=1), tf.where(count > 0, next_ending, ending)
+
+    def decode_recordings(self, log_probabilities: Any, step_count: Any) -> dict[str, Any]:
+        """Returns the outputs of `serving_default` (see `export_spec`).
+
+        Args:
+            log_probabilities: of the symbols, `(batch, steps, symbols)`.
+            step_count: number of valid steps, int32 `(batch,)`.
+        """
+        symbols, is_written = self.select_symbols(log_probabilities, step_count, tf.zeros_like(step_count))
+        best = tf.reduce_max(log_probabilities, axis=-1)
+        mask = tf.sequence_mask(step_count, tf.shape(best)[1], tf.float32)
+        steps = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
+        confidence = tf.exp(tf.reduce_sum(best * mask, axis=1) / steps)
+        text, _ = self.write_text(symbols, is_written, tf.zeros_like(step_count))
+        start, end = self._word_times(symbols, is_written)
+        max_words = (tf.shape(symbols)[1] + 1) // 2  # depends only on the steps, not on the other texts of the batch
         return {
             "text": text,
             "confidence": confidence,
-            "words": _widened(tf.strings.split(text), "", most),
-            "start": _widened(start, 0.0, most),
-            "end": _widened(end, 0.0, most),
+            "words": _pad_ragged(tf.strings.split(text), "", max_words),
+            "start": _pad_ragged(start, 0.0, max_words),
+            "end": _pad_ragged(end, 0.0, max_words),
         }
 
-    def _times(self, likeliest: Any, said: Any) -> tuple[Any, Any]:
-        """Returns when each word begins and ends, in seconds: ragged `(batch, words)`."""
-        steps = tf.broadcast_to(tf.range(tf.shape(said)[1])[None], tf.shape(said))
-        signs = tf.ragged.boolean_mask(likeliest, said).to_tensor(self.space)
-        at = tf.ragged.boolean_mask(steps, said).to_tensor(0)
-        blank = tf.fill([tf.shape(signs)[0], 1], self.space)
-        letter = signs != self.space
-        first = letter & (tf.concat([blank, signs[:, :-1]], axis=1) == self.space)
-        final = letter & (tf.concat([signs[:, 1:], blank], axis=1) == self.space)
-        start, end = (tf.ragged.boolean_mask(at, chosen) for chosen in (first, final))
-        return tf.cast(start, tf.float32) * SECONDS, tf.cast(end + 1, tf.float32) * SECONDS
+    def _word_times(self, symbols: Any, is_written: Any) -> tuple[Any, Any]:
+        """Returns the start and the end of each word in seconds, ragged `(batch, words)`."""
+        all_steps = tf.broadcast_to(tf.range(tf.shape(is_written)[1])[None], tf.shape(is_written))
+        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
+        steps = tf.ragged.boolean_mask(all_steps, is_written).to_tensor(0)
+        space = tf.fill([tf.shape(written)[0], 1], self.space_id)
+        is_character = written != self.space_id
+        is_first = is_character & (tf.concat([space, written[:, :-1]], axis=1) == self.space_id)
+        is_last = is_character & (tf.concat([written[:, 1:], space], axis=1) == self.space_id)
+        start, end = (tf.ragged.boolean_mask(steps, mask) for mask in (is_first, is_last))
+        return tf.cast(start, tf.float32) * STEP_SECONDS, tf.cast(end + 1, tf.float32) * STEP_SECONDS
 
 
-class Stream:
-    """A recording in pieces of any size: the same symbols as of the whole.
+class StreamRecognizer:
+    """Transcribes a recording in chunks of any size; the text is that of the whole recording.
 
-    The memory holds the stack's states, the samples that no step has used up, on the right, how many they are, the last
-    symbol, and what was written last.
+    The state consists of the LSTM states, the buffer of samples that wait for the next step, aligned on the right, the number of these
+    samples, the last symbol, and what the transcript ends with.
 
     Args:
-        parts: of a model whose stack has one direction.
-        answers: how they are told.
+        submodels: submodels of a model whose LSTM is unidirectional.
+        decoder: decoder with the alphabet of the model.
     """
 
-    def __init__(self, parts: Submodels, answers: Answers) -> None:
-        assert parts.state_size is not None
-        self.parts, self.answers = parts, answers
-        self.state_size = parts.state_size + BUFFER + 3
+    def __init__(self, submodels: Submodels, decoder: GreedyDecoder) -> None:
+        assert submodels.state_size is not None
+        self.submodels, self.decoder = submodels, decoder
+        self.state_size = submodels.state_size + BUFFER_SIZE + 3
 
-    def step(self, samples: Any, length: Any, last: Any, memory: Any) -> dict[str, Any]:
-        """See `export_spec`."""
-        states, buffer, *rest = tf.split(memory, [self.parts.state_size, BUFFER, 1, 1, 1], axis=1)
-        waiting, before, tail = (tf.cast(value[:, 0], tf.int32) for value in rest)
+    def step(self, samples: Any, length: Any, last: Any, state: Any) -> dict[str, Any]:
+        """Returns the outputs of the signature `step` (see `export_spec`)."""
+        lstm_state, buffer, *scalars = tf.split(state, [self.submodels.state_size, BUFFER_SIZE, 1, 1, 1], axis=1)
+        buffered, previous, ending = (tf.cast(value[:, 0], tf.int32) for value in scalars)
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
-        joined = tf.concat([buffer, clean(samples)], axis=1)
-        total = waiting + length
-        moved = _shifted(joined, BUFFER - waiting, total)
-        whole_steps = tf.maximum(total - SPAN + STEP, 0) // STEP
-        count = tf.where(last, steps_of(total), whole_steps)
-        found = heard(self.parts, {"samples": moved, "length": total}, states, count)
-        likeliest, said = self.answers.emitted(found["logs"], count, before)
-        used = tf.where(last, total, count * STEP)
-        left = tf.minimum(total - used, BUFFER)
-        kept = _shifted(tf.pad(moved, [[0, 0], [BUFFER, 0]]), total, BUFFER + total)[:, :BUFFER]
-        kept = tf.where(tf.range(BUFFER)[None] >= BUFFER - left[:, None], kept, 0.0)
-        place = tf.maximum(count - 1, 0)
-        symbol = tf.where(count > 0, tf.gather(likeliest, place, axis=1, batch_dims=1), before)
-        text, tail = self.answers.text(likeliest, said, tail)
-        numbers = [tf.cast(value, tf.float32)[:, None] for value in (left, symbol, tail)]
-        after = tf.concat([found["state"], kept, *numbers], axis=1)
+        total = buffered + length
+        available = tf.concat([buffer, clean_samples(samples)], axis=1)
+        available = _shift_left(available, BUFFER_SIZE - buffered, total)
+        complete_steps = tf.maximum(total - STEP_WINDOW + STEP_LENGTH, 0) // STEP_LENGTH
+        step_count = tf.where(last, count_steps(total), complete_steps)
+        outputs = run_submodels(self.submodels, {"samples": available, "length": total}, lstm_state, step_count)
+        symbols, is_written = self.decoder.select_symbols(outputs["log_probabilities"], step_count, previous)
+        used = tf.where(last, total, step_count * STEP_LENGTH)
+        remaining = tf.minimum(total - used, BUFFER_SIZE)
+        next_buffer = _shift_left(tf.pad(available, [[0, 0], [BUFFER_SIZE, 0]]), total, BUFFER_SIZE + total)
+        next_buffer = next_buffer[:, :BUFFER_SIZE]
+        is_remaining = tf.range(BUFFER_SIZE)[None] >= BUFFER_SIZE - remaining[:, None]
+        next_buffer = tf.where(is_remaining, next_buffer, 0.0)
+        last_symbol = tf.gather(symbols, tf.maximum(step_count - 1, 0), axis=1, batch_dims=1)
+        last_symbol = tf.where(step_count > 0, last_symbol, previous)
+        text, ending = self.decoder.write_text(symbols, is_written, ending)
+        next_scalars = [tf.cast(value, tf.float32)[:, None] for value in (remaining, last_symbol, ending)]
+        next_state = tf.concat([outputs["state"], next_buffer, *next_scalars], axis=1)
         return {
             "text": text,
-            "state": tf.where(last[:, None], tf.zeros_like(after), after),
+            "state": tf.where(last[:, None], tf.zeros_like(next_state), next_state),
         }
 
 
-def _widened(ragged: Any, empty: Any, width: Any) -> Any:
-    """Returns rows of different lengths `(batch, width)`, `empty` on the right."""
-    rows = ragged.to_tensor(empty)[:, :width]
-    return tf.pad(rows, [[0, 0], [0, width - tf.shape(rows)[1]]], constant_values=empty)
+def _pad_ragged(ragged: Any, value: Any, width: Any) -> Any:
+    """Returns the rows of a ragged tensor as `(batch, width)`, padded with `value` on the right."""
+    rows = ragged.to_tensor(value)[:, :width]
+    return tf.pad(rows, [[0, 0], [0, width - tf.shape(rows)[1]]], constant_values=value)
 
 
-def _shifted(values: Any, by: Any, end: Any) -> Any:
-    """Returns each row from its own place `by` on, `(batch, size)`, zeros from the new place `end` on."""
+def _shift_left(values: Any, offset: Any, end: Any) -> Any:
+    """Returns each row shifted to the left by its `offset`, `(batch, size)`, with 0 from the new index `end` on."""
     size = tf.shape(values)[1]
-    places = tf.range(size)[None] + by[:, None]
-    found = tf.gather(values, tf.minimum(places, size - 1), axis=1, batch_dims=1)
-    return tf.where((places < size) & (tf.range(size)[None] < end[:, None]), found, 0.0)
+    indices = tf.range(size)[None] + offset[:, None]
+    shifted = tf.gather(values, tf.minimum(indices, size - 1), axis=1, batch_dims=1)
+    return tf.where((indices < size) & (tf.range(size)[None] < end[:, None]), shifted, 0.0)
 
 
-def sample_request() -> dict[str, np.ndarray]:
-    """Returns two recordings of a gliding tone, of 0.1 and 0.06 seconds."""
-    time = np.arange(RATE // 10) / RATE
+def example_request() -> dict[str, np.ndarray]:
+    """Returns a request with two tones that rise in pitch, of 0.1 and 0.06 seconds."""
+    time = np.arange(SAMPLE_RATE // 10) / SAMPLE_RATE
     tones = [np.round(0.3 * np.sin(2 * np.pi * (pitch + 900 * time) * time), 3) for pitch in (220, 440)]
-    samples, length = padded([tones[0], tones[1][: RATE * 6 // 100]], np.float32)
+    samples, length = pad_rows([tones[0], tones[1][: SAMPLE_RATE * 6 // 100]], np.float32)
     return {"samples": samples, "length": length}
 
 
-def answered(call: Predictor, recordings: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """Returns an exported model's answers to recordings, float32 at 16 kHz each; those of like length are asked together."""
+def predict_recordings(predictor: Predictor, recordings: Sequence[np.ndarray]) -> list[dict[str, Any]]:
+    """Returns the outputs of an exported model for each recording; recordings with similar length are in the same request.
+
+    Args:
+        predictor: calls `serving_default`.
+        recordings: samples of each recording, float32 `(samples,)` in [-1, 1] at 16 kHz.
+    """
     order = np.argsort([len(samples) for samples in recordings], kind="stable")
-    answers: list[dict[str, Any]] = [{} for _ in recordings]
-    for rows in _together(order, [len(samples) for samples in recordings]):
-        samples, length = padded([recordings[row] for row in rows], np.float32)
-        found = call({"samples": samples, "length": length})
+    results: list[dict[str, Any]] = [{} for _ in recordings]
+    for rows in _batches(order, [len(samples) for samples in recordings]):
+        samples, length = pad_rows([recordings[row] for row in rows], np.float32)
+        outputs = predictor({"samples": samples, "length": length})
         for k, row in enumerate(rows):
-            words = [word.decode() for word in found["words"][k] if word]
-            times = {name: found[name][k][: len(words)].astype(float).round(2).tolist() for name in ("start", "end")}
-            answers[row] = {
-                "text": found["text"][k].decode(),
-                "confidence": float(found["confidence"][k]),
+            words = [word.decode() for word in outputs["words"][k] if word]
+            times = {name: outputs[name][k][: len(words)].astype(float).round(2).tolist() for name in ("start", "end")}
+            results[row] = {
+                "text": outputs["text"][k].decode(),
+                "confidence": float(outputs["confidence"][k]),
                 "words": words,
                 **times,
             }
-    return answers
+    return results
 
 
-def _together(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
-    """Yields recordings to be asked together: as many as fit into `TOGETHER` samples, one at least."""
+def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
+    """Yields the indices of the recordings of each request: as many as fit into `MAX_BATCH_SAMPLES`, at least one."""
     start = 0
     for end in range(1, len(order) + 1):
-        if end == len(order) or (end + 1 - start) * lengths[order[end]] > TOGETHER:
+        if end == len(order) or (end + 1 - start) * lengths[order[end]] > MAX_BATCH_SAMPLES:
             yield order[start:end]
             start = end
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns what is said in recordings, each line the path of one.
+def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.data.list_recordings`).
 
     Raises:
-        DataError: one cannot be read.
+        DataError: the source cannot be used.
     """
-    answers = answered(call, [audio.read(Path(line).expanduser(), line) for line in lines])
-    found = {}
-    for name in answers[0]:
-        column = np.empty(len(answers), object)
-        column[:] = [answer[name] for answer in answers]
-        found[name] = column
-    return found
+    return data.list_recordings(_with_trained_columns(config, metadata), source)
 
 
-def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[Score]:
-    """Scores an exported model on a manifest, or a folder of recordings.
+def predict(paths: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the outputs of an exported model for recordings.
 
     Raises:
-        DataError: they cannot be used.
+        DataError: a recording cannot be read.
     """
-    from tasks.speech.evaluate import error_rates
+    results = predict_recordings(predictor, [audio.read_path(path) for path in paths])
+    outputs = {}
+    for name in results[0]:
+        column = np.empty(len(results), object)
+        column[:] = [result[name] for result in results]
+        outputs[name] = column
+    return outputs
 
-    settings = with_trained_defaults(config.audio, {**dataclasses.asdict(AudioConfig()), **metadata["audio"]})
-    frame = data.read(dataclasses.replace(config, audio=settings), source)
-    stores = {store: audio.opened(store) for store in frame["store"].unique()}
-    recordings = [audio.samples_of(stores[row.store], row.start, row.length) for row in frame.itertuples()]
-    texts = [answer["text"] for answer in answered(call, recordings)]
-    return error_rates("exported", frame["text"].tolist(), texts, frame["speaker"].tolist())
+
+def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
+    """Scores an exported model on a manifest, or on a folder or .zip file of recordings with texts.
+
+    Raises:
+        DataError: the source cannot be used.
+    """
+    from tasks.speech.evaluate import score_texts
+
+    frame = data.read(_with_trained_columns(config, metadata), source)
+    caches = {path: audio.open_cache(path) for path in frame["cache_file"].unique()}
+    recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in frame.itertuples()]
+    hypotheses = [result["text"] for result in predict_recordings(predictor, recordings)]
+    return score_texts("exported", frame["text"].tolist(), hypotheses, frame["speaker"].tolist())
+
+
+def _with_trained_columns(config: SpeechConfig, metadata: dict[str, Any]) -> SpeechConfig:
+    return dataclasses.replace(config, columns=with_trained_defaults(config.columns, metadata["columns"]))

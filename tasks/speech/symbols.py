@@ -1,4 +1,4 @@
-"""Characters and their numbers; 0 is the blank of connectionist temporal classification."""
+"""Conversion between text and symbol ids: id 0 is the CTC blank (no character), and id k is character k of the alphabet."""
 
 from __future__ import annotations
 
@@ -7,23 +7,25 @@ from collections.abc import Iterable
 import numpy as np
 
 SPACE = " "
+BLANK_ID = 0
+"""Symbol id of the CTC blank, which stands for no character (Graves et al., 2006)."""
 
 
-def alphabet_of(texts: Iterable[str]) -> str:
-    """Returns the characters of some texts, sorted; character k has the number k + 1."""
+def build_alphabet(texts: Iterable[str]) -> str:
+    """Returns the characters of the texts, sorted; the character at index k has the symbol id k + 1."""
     return "".join(sorted(set("".join(texts))))
 
 
-def labels_of(text: str, alphabet: str) -> np.ndarray:
-    """Returns the numbers of a text's characters, int32 `(characters,)`; those of no number are left out."""
-    return np.array([alphabet.index(sign) + 1 for sign in text if sign in alphabet], np.int32)
+def encode_text(text: str, alphabet: str) -> np.ndarray:
+    """Returns the symbol ids of a text, int32 `(characters,)`; characters outside the alphabet are left out."""
+    return np.array([alphabet.index(character) + 1 for character in text if character in alphabet], np.int32)
 
 
-def text_of(numbers: Iterable[int], alphabet: str) -> str:
-    """Returns the text of the likeliest symbol of each step: repetitions are one, blanks none."""
-    signs, before = [], 0
-    for number in numbers:
-        if number not in (0, before):
-            signs.append(alphabet[number - 1])
-        before = number
-    return "".join(signs)
+def decode_path(symbol_ids: Iterable[int], alphabet: str) -> str:
+    """Returns the text of one symbol id per step: repeated symbols are merged, then CTC blanks are removed."""
+    characters, previous = [], BLANK_ID
+    for symbol_id in symbol_ids:
+        if symbol_id not in (BLANK_ID, previous):
+            characters.append(alphabet[symbol_id - 1])
+        previous = symbol_id
+    return "".join(characters)

@@ -1,4 +1,4 @@
-"""Trains the speech task: `python -m tasks.speech.train` is `lstm-suite train speech`."""
+"""Trains the speech task: `python -m tasks.speech.train` is the same as `lstm-suite train speech`."""
 
 from __future__ import annotations
 
@@ -10,77 +10,88 @@ import numpy as np
 import pandas as pd
 
 from shared import cli, training
+from shared.config import as_dict
 from shared.sources import Splits
 from shared.task import Task, TrainedModel
 from tasks.speech import audio, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import evaluate
-from tasks.speech.features import WIDTH, levelled, log_mel, mel_layer
-from tasks.speech.language import exported_opinion
+from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
+from tasks.speech.language import load_next_word_model
 from tasks.speech.model import SubmodelBuilder, Trainer
-from tasks.speech.symbols import alphabet_of
-from tasks.speech.warm_start import begin_with
+from tasks.speech.symbols import build_alphabet
+from tasks.speech.warm_start import warm_start
 
-MEASURED = 500  # recordings of training that give the statistics of the bands
+MAX_STATISTICS_RECORDINGS = 500  # of the training split, for the statistics of the bands
 
 
 def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Learns the alphabet of the training transcripts, and to spell out what is said.
+    """Trains the acoustic model on the characters of the training transcripts.
 
     Args:
-        config: settings.
-        splits: from `tasks.speech.data.load`; the test split is not looked at.
-        folder: for logs and checkpoints.
+        config: all options.
+        splits: from `tasks.speech.data.load`; the test split is not used.
+        folder: folder for logs and checkpoints.
     """
-    if config.decoding.language_model:
-        exported_opinion(Path(config.decoding.language_model).expanduser())  # a slip is told before hours of training
+    if config.decoding.language_model:  # reports a wrong folder before training, not hours later
+        load_next_word_model(Path(config.decoding.language_model).expanduser())
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
-    alphabet = alphabet_of(splits.train["text"])
-    statistics = statistics_of(splits.train, config) if config.features.normalization != "utterance" else None
+    alphabet = build_alphabet(splits.train["text"])
+    statistics = band_statistics(splits.train, config) if config.features.normalization != "utterance" else None
     train = RecordingBatches(splits.train, alphabet, config.training.batch_size, config.training.seed, config.augment)
     validation = RecordingBatches(splits.validation, alphabet, config.training.batch_size)
     with training.precision(config.training.precision):
-        views = SubmodelBuilder(config, len(alphabet) + 1, statistics)
-        trainer = Trainer(views)
-    if config.model.start:
-        begin_with(views.whole(), alphabet, Path(config.model.start).expanduser())
-    prepared = time.monotonic() - started
+        builder = SubmodelBuilder(config, len(alphabet) + 1, statistics)
+        trainer = Trainer(builder)
+    if config.training.warm_start:
+        warm_start(builder.full_model(), alphabet, Path(config.training.warm_start).expanduser())
+    preparation_seconds = time.monotonic() - started
     history = training.fit(
-        trainer, train, validation.evaluation_batches(), config.training, folder, loss=training.identity_loss, monitored_metric=trainer.monitored_metric
+        trainer,
+        train,
+        validation.evaluation_batches(),
+        config.training,
+        folder,
+        loss=training.identity_loss,
+        monitored_metric=trainer.monitored_metric,
     )
-    history.seconds += prepared
-    model = views.whole()
+    history.seconds += preparation_seconds
+    model = builder.full_model()
     if config.training.precision != "float32":
-        model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).whole())
-    metadata = {
-        "task": "speech",
-        "audio": {name: getattr(config.audio, name) for name in serving.TOLD},
-        "alphabet": alphabet,
-    }
-    began = {"training began with": config.model.start} if config.model.start else {}
-    notes = began | {"weights": "their moving average" if history.is_average else f"of epoch {history.best_epoch}"}
-    return TrainedModel(model=model, metadata=metadata, history=history, parts={"language_model": None}, notes=notes)
+        model = training.rebuild_in_float32(
+            model, lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).full_model()
+        )
+    notes = {"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"}
+    if config.training.warm_start:
+        notes = {"warm start": config.training.warm_start, **notes}
+    return TrainedModel(
+        model=model,
+        metadata={"task": "speech", "alphabet": alphabet, "columns": as_dict(config.columns)},
+        history=history,
+        components={"language_model": None},
+        notes=notes,
+    )
 
 
-def statistics_of(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
-    """Returns mean and deviation of each band over some recordings of training, `(2, mels)`."""
-    chosen = frame.sample(min(MEASURED, len(frame)), random_state=0)
+def band_statistics(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
+    """Returns mean and standard deviation of each mel band over a random sample of the training recordings, `(2, mel_bands)`."""
+    recordings = frame.sample(min(MAX_STATISTICS_RECORDINGS, len(frame)), random_state=0)
     mel = mel_layer(config.features)
-    stores = {store: audio.opened(store) for store in chosen["store"].unique()}
-    count, total, squared = 0, np.zeros(config.features.mels), np.zeros(config.features.mels)
-    for row in chosen.itertuples():
-        samples = audio.samples_of(stores[row.store], row.start, row.length)
-        padded = np.pad(samples, (0, max(0, WIDTH - len(samples))))[None]
-        if config.features.normalization == "level":
-            padded = levelled(padded, np.array([row.length]))
+    caches = {path: audio.open_cache(path) for path in recordings["cache_file"].unique()}
+    count, total, squares = 0, np.zeros(config.features.mel_bands), np.zeros(config.features.mel_bands)
+    for row in recordings.itertuples():
+        samples = audio.get_samples(caches[row.cache_file], row.start, row.length)
+        padded = np.pad(samples, (0, max(0, FRAME_LENGTH - len(samples))))[None]
+        if config.features.normalization == "rms":
+            padded = normalize_rms(padded, np.array([row.length]))
         frames = keras.ops.convert_to_numpy(log_mel(padded, mel))[0].astype(np.float64)
         count += len(frames)
         total += frames.sum(axis=0)
-        squared += np.square(frames).sum(axis=0)
+        squares += np.square(frames).sum(axis=0)
     mean = total / count
-    return np.stack([mean, np.sqrt(np.maximum(squared / count - np.square(mean), 0))])
+    return np.stack([mean, np.sqrt(np.maximum(squares / count - np.square(mean), 0))])
 
 
 TASK = Task(
@@ -90,15 +101,16 @@ TASK = Task(
     evaluate=evaluate,
     export_spec=serving.export_spec,
     score_file=serving.score_file,
+    read_inputs=serving.read_inputs,
     predict=serving.predict,
     primary_metric="word_error_rate",
     example_inputs=serving.EXAMPLES,
     limitations=(
-        "It spells out what sounds like its training recordings: their language, accents, microphones and rooms. Other voices "
-        "and louder rooms raise its errors, and it writes something for any sound. Its errors differ by speaker, accent and "
-        "age: judge it on the people who will speak to it. Recordings of people are personal data."
+        "The model transcribes speech that sounds like its training recordings: the same language, accents, microphones and rooms. "
+        "Other voices and louder rooms raise its error rate. It also returns some text for audio without speech. Its error rate "
+        "differs by speaker, accent and age: evaluate it on the people who will speak to it. Recordings of people are personal data."
     ),
 )
 
 if __name__ == "__main__":
-    cli.main_of("speech")
+    cli.train_task("speech")

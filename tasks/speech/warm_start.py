@@ -1,4 +1,4 @@
-"""Further training: a model begins with the weights of one that was trained on other recordings."""
+"""Warm start: a new model starts with the weights of an exported version, for example one trained on other recordings."""
 
 from __future__ import annotations
 
@@ -10,52 +10,64 @@ import numpy as np
 from shared import keras_file, workflow
 from shared.errors import DataError
 from tasks.speech.model import Submodels, get_submodels
+from tasks.speech.symbols import BLANK_ID
 
-SYMBOLS, MEL = "symbols", "mel"
+SYMBOLS_LAYER, MEL_LAYER = "symbols", "mel"
 
 
-def begin_with(model: keras.Model, alphabet: str, version: Path) -> None:
-    """Gives a model the weights of an exported version, and to each character those that it had there; a character that is new
-    keeps its own.
+def warm_start(model: keras.Model, alphabet: str, version: Path) -> None:
+    """Copies the weights of an exported version to a model.
+
+    In the output layer, each character gets its weights from the exported version, whatever its symbol id there. A character that the
+    exported version does not have keeps its random weights.
 
     Args:
-        model: from `tasks.speech.model.SubmodelBuilder.whole`.
-        alphabet: its characters by number, from 1.
-        version: a folder that `lstm-suite train speech` exported, of the same bands and sizes.
+        model: from `tasks.speech.model.SubmodelBuilder.full_model`.
+        alphabet: characters of the model; the character at index k has the symbol id k + 1.
+        version: folder that `lstm-suite train speech` exported, with the same mel bands and sizes.
 
     Raises:
-        ExportError: it is no exported version.
-        DataError: it is of another task, or was trained with other bands or sizes.
+        ExportError: the folder is not an exported version.
+        DataError: the version belongs to another task, or has other mel bands or sizes.
     """
     metadata = workflow.load_metadata(version)
     if metadata.get("task") != "speech":
-        raise DataError(f"{version}: is a model of {metadata.get('task')}. Name a version of speech.")
-    mine, theirs = get_submodels(model), get_submodels(keras_file.load(version / "model.keras"))
-    if not _same_bands(mine, theirs):
         raise DataError(
-            f"{version}: was trained on other bands. Give --features.mels, --features.lowest and --features.highest as it was."
+            f"{version}: a model of the task {metadata.get('task')}. --training.warm-start needs a version of speech."
         )
-    pairs = list(zip(_but_symbols(mine), _but_symbols(theirs), strict=False))
-    if len(_but_symbols(mine)) != len(_but_symbols(theirs)) or any(one.shape != other.shape for one, other in pairs):
+    target, source = get_submodels(model), get_submodels(keras_file.load(version / "model.keras"))
+    if not _have_same_bands(target, source):
         raise DataError(
-            f"{version}: was trained with other sizes. Give --lstm.units, --lstm.bidirectional and --model.filters as it was."
+            f"{version}: the mel bands differ. Give --features.mel-bands, --features.min-frequency and --features.max-frequency the "
+            "values of that version."
         )
-    for one, other in pairs:
-        one.assign(other)
-    rows = [0] + [metadata["alphabet"].find(sign) + 1 for sign in alphabet]
-    known = [k for k, row in enumerate(rows) if row or k == 0]  # the blank is the first
-    layer, there = (parts.reading.get_layer(SYMBOLS) for parts in (mine, theirs))
-    weights = [np.array(weight) for weight in layer.get_weights()]
-    for weight, other in zip(weights, there.get_weights(), strict=True):
-        weight[..., known] = other[..., [rows[k] for k in known]]
-    layer.set_weights(weights)
+    target_weights, source_weights = _weights_before_symbols(target), _weights_before_symbols(source)
+    if [weight.shape for weight in target_weights] != [weight.shape for weight in source_weights]:
+        raise DataError(
+            f"{version}: the sizes differ. Give --lstm.units, --lstm.bidirectional and --model.filters the values of that version."
+        )
+    for weight, value in zip(target_weights, source_weights, strict=True):
+        weight.assign(value)
+    _copy_symbols(target, source, alphabet, metadata["alphabet"])
 
 
-def _same_bands(one: Submodels, other: Submodels) -> bool:
-    mels = [parts.hearing.get_layer(MEL).get_weights()[0] for parts in (one, other)]
-    return mels[0].shape == mels[1].shape and bool(np.allclose(*mels))
+def _copy_symbols(target: Submodels, source: Submodels, alphabet: str, source_alphabet: str) -> None:
+    """Copies the weights of the output layer for the CTC blank and the characters that both models have."""
+    source_ids = [BLANK_ID] + [source_alphabet.find(character) + 1 for character in alphabet]
+    known_ids = [k for k, source_id in enumerate(source_ids) if source_id or k == BLANK_ID]
+    target_layer, source_layer = (submodels.acoustic_model.get_layer(SYMBOLS_LAYER) for submodels in (target, source))
+    weights = [np.array(weight) for weight in target_layer.get_weights()]
+    for weight, source_weight in zip(weights, source_layer.get_weights(), strict=True):
+        weight[..., known_ids] = source_weight[..., [source_ids[k] for k in known_ids]]
+    target_layer.set_weights(weights)
 
 
-def _but_symbols(parts: Submodels) -> list[keras.Variable]:
-    symbols = {id(weight) for weight in parts.reading.get_layer(SYMBOLS).weights}
-    return [weight for weight in parts.reading.weights if id(weight) not in symbols]
+def _have_same_bands(first: Submodels, second: Submodels) -> bool:
+    filters = [submodels.feature_extractor.get_layer(MEL_LAYER).get_weights()[0] for submodels in (first, second)]
+    return filters[0].shape == filters[1].shape and bool(np.allclose(*filters))
+
+
+def _weights_before_symbols(submodels: Submodels) -> list[keras.Variable]:
+    """Returns all weights of the acoustic model but those of its output layer."""
+    symbols = {id(weight) for weight in submodels.acoustic_model.get_layer(SYMBOLS_LAYER).weights}
+    return [weight for weight in submodels.acoustic_model.weights if id(weight) not in symbols]
