@@ -35,9 +35,9 @@ def main() -> None:
     console = Console()
     console.print(describe_machine("tensorflow", "keras"))
     console.print(
-        f"{steps} steps, each with {1000 * training_seconds / steps:.0f} ms of training and "
-        f"{1000 * waiting_seconds / steps:.2f} ms of waiting: idle fraction "
-        f"{waiting_seconds / (waiting_seconds + training_seconds):.2%}"
+        f"{steps} steps: {1000 * training_seconds / steps:.0f} ms of training, "
+        f"{1000 * waiting_seconds / steps:.2f} ms of waiting per step; "
+        f"idle fraction {waiting_seconds / (waiting_seconds + training_seconds):.2%}"
     )
 
 

@@ -2,7 +2,7 @@
 
 An n-gram is identified by the index of its first n - 1 tokens, an (n-1)-gram, and by its last token id, so that an n-gram of any
 length has a 64-bit key. A context never contains the end of a line, except as its first token: there it marks the beginning
-of the next line. No n-gram is too rare to be stored.
+of the next line. All n-grams of the training stream are stored.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from shared.config import TrainingConfig
 from shared.errors import SuiteError
 
 MAX_CHECKPOINTS = 2
-"""Number of checkpoints that remain on disk; the older one serves if the newer one is damaged."""
+"""Number of checkpoints that remain on disk; the older one is used if the newer one is damaged."""
 
 
 class Batches(Protocol):
