@@ -1,1 +1,1 @@
-"""Fraud: every card transaction scored as it comes, by the card's and the terminal's memory."""
+"""Fraud: scores each card transaction in real time, from the state of the card and the labelled history of the terminal."""

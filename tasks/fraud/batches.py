@@ -1,4 +1,7 @@
-"""Training examples: windows of a card's transactions, each with the stretch before it that sets the card's state."""
+"""Batches of training windows, and the logits of all rows of a transaction index.
+
+A window holds transactions of one card; the transactions before it (burn-in) set the initial state.
+"""
 
 from __future__ import annotations
 
@@ -9,44 +12,50 @@ import numpy as np
 import tensorflow as tf
 
 from shared.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
-from tasks.fraud.config import MemoryConfig
+from tasks.fraud.config import FeaturesConfig
 from tasks.fraud.model import STATISTICS, SubmodelBuilder, Submodels
 from tasks.fraud.transaction_index import TransactionIndex
 
-ALIKE = 8  # batches of windows that are put in order of length together, so that little is padding
-CARDS, STEPS, ROWS = 512, 64, 8192  # of one call when a whole ledger is scored
+SORTED_BATCHES = 8  # batches whose windows are sorted by length together, to reduce padding
+CARDS_PER_CALL, STEPS_PER_CALL, ROWS_PER_CALL = 512, 64, 8192  # when a whole index is scored
 
 
 class WindowBatches:
-    """Batches of windows, in an order that hangs on (seed, epoch) alone.
+    """Batches of windows, in an order that depends only on (seed, epoch).
 
-    Each is `(inputs of SubmodelBuilder.trainer, labels (batch, window, 1), weights (batch, window))`; weights of padding are 0, and
-    their mean over a batch is 1.
+    Each batch is `(inputs of SubmodelBuilder.training_model, labels (batch, window, 1), weights (batch, window))`. The weights of
+    padding are 0, and the mean of the weights of a batch is 1.
 
     Args:
-        ledger: the transactions.
-        chosen: which rows to score, boolean `(rows,)`; of a card, rows next to each other.
-        memory: lengths of history and window.
-        views: knows what a card's state looks like.
-        batch_size: windows in a batch.
-        seed: with the epoch, decides the order.
+        index: the transactions.
+        is_selected: rows that count in the loss, boolean `(rows,)`; consecutive rows of a card form windows.
+        features: lengths of burn-in, window and terminal history.
+        builder: builder of the model, for the size of the state.
+        batch_size: windows per batch.
+        seed: random seed of the order.
     """
 
     def __init__(
-        self, ledger: TransactionIndex, chosen: np.ndarray, memory: MemoryConfig, views: SubmodelBuilder, batch_size: int, seed: int
+        self,
+        index: TransactionIndex,
+        is_selected: np.ndarray,
+        features: FeaturesConfig,
+        builder: SubmodelBuilder,
+        batch_size: int,
+        seed: int,
     ) -> None:
-        self.ledger, self.memory, self.views = ledger, memory, views
+        self.index, self.features, self.builder = index, features, builder
         self.batch_size, self.seed = batch_size, seed
-        self.starts, self.ends = cut_windows(ledger.first, chosen, memory.window)
-        self.statistics = running_statistics(ledger, views.metadata["amount_scale"])
+        self.starts, self.ends = cut_windows(index.first, is_selected, features.window_length)
+        self.statistics = running_statistics(index, builder.metadata["amount_scale"])
 
     @property
     def steps(self) -> int:
-        """Batches in one epoch, the same in every epoch."""
+        """Batches per epoch, the same in every epoch."""
         return -(-len(self.starts) // self.batch_size)
 
     def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the shuffled batches of epoch `first` (counted from 0), then of the next, without end."""
+        """Returns the shuffled batches of epoch `first` (counted from 0) and of all later epochs, without end."""
         return repeat_epochs(self._epoch, first)
 
     def evaluation_batches(self) -> tf.data.Dataset:
@@ -54,137 +63,143 @@ class WindowBatches:
         return with_cardinality(self._epoch(tf.constant(0, tf.int64)).cache(), self.steps)
 
     def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(self._shuffled, [epoch], tf.int64)
+        order = tf.numpy_function(self._shuffle_windows, [epoch], tf.int64)
         batches = tf.data.Dataset.range(self.steps).map(
             lambda k: order[k * self.batch_size : (k + 1) * self.batch_size]
         )
-        return batches.map(self._tensors, num_parallel_calls=tf.data.AUTOTUNE)
+        return batches.map(self._to_tensors, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def _shuffled(self, epoch: int) -> np.ndarray:
-        """Returns all windows, those of like length in one batch, batches in random order."""
+    def _shuffle_windows(self, epoch: int) -> np.ndarray:
+        """Returns the indices of all windows; a batch has windows of similar length, and the batches are in random order."""
         rng = np.random.default_rng((self.seed, int(epoch)))
         order = rng.permutation(len(self.starts))
-        size, together = self.batch_size, self.batch_size * ALIKE
+        size, pool = self.batch_size, self.batch_size * SORTED_BATCHES
         length = self.ends - self.starts
-        parts = [
-            part[np.argsort(length[part], kind="stable")]
-            for part in np.split(order, range(together, len(order), together))
+        pools = [
+            part[np.argsort(length[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))
         ]
-        order = np.concatenate(parts)
-        whole = len(order) // size
-        batches = [order[k * size : (k + 1) * size] for k in rng.permutation(whole)]
-        return np.concatenate([*batches, order[whole * size :]])
+        order = np.concatenate(pools)
+        full = len(order) // size
+        batches = [order[k * size : (k + 1) * size] for k in rng.permutation(full)]
+        return np.concatenate([*batches, order[full * size :]])
 
-    def _tensors(self, windows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        inputs = self.views.trainer_inputs
+    def _to_tensors(self, windows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        inputs = self.builder.training_inputs
         names = sorted(inputs)
         flat = tf.numpy_function(
-            lambda chosen: self._batch(chosen, names),
+            lambda selected: self._build_batch(selected, names),
             [windows],
             [*(tf.as_dtype(inputs[name].dtype) for name in names), tf.float32, tf.float32],
         )
         tensors = {name: tf.ensure_shape(value, inputs[name].shape) for name, value in zip(names, flat, strict=False)}
         return tensors, tf.ensure_shape(flat[-2], [None, None, 1]), tf.ensure_shape(flat[-1], [None, None])
 
-    def _batch(self, windows: np.ndarray, names: list[str]) -> list[np.ndarray]:
-        starts, ends, ledger = self.starts[windows], self.ends[windows], self.ledger
-        before = np.minimum(starts - ledger.first[starts], self.memory.history)
-        begin, length = starts - before, ends - starts + before
-        stretch, _ = padded_indices(begin, length)
-        window, real = padded_indices(starts, ends - starts)
-        position = np.minimum(before[:, None] + np.arange(window.shape[1]), stretch.shape[1] - 1)
+    def _build_batch(self, windows: np.ndarray, names: list[str]) -> list[np.ndarray]:
+        starts, ends, index = self.starts[windows], self.ends[windows], self.index
+        burn_in = np.minimum(starts - index.first[starts], self.features.burn_in)
+        begin, length = starts - burn_in, ends - starts + burn_in
+        segment, _ = padded_indices(begin, length)
+        window, is_real = padded_indices(starts, ends - starts)
+        position = np.minimum(burn_in[:, None] + np.arange(window.shape[1]), segment.shape[1] - 1)
         values = {
-            **{name: gather_padded(value, stretch) for name, value in ledger.fields.items()},
-            **ledger.terminal_fields(window, self.memory.reports),
-            **card_state(ledger, begin, self.statistics, self.views.state_size),
+            **{name: gather_padded(value, segment) for name, value in index.fields.items()},
+            **index.terminal_fields(window, self.features.terminal_history_length),
+            **initial_state(index, begin, self.statistics, self.builder.state_size),
             "length": length.astype(np.int32),
             "position": position.astype(np.int32),
         }
-        weights = real.astype(np.float32) * np.float32(real.size / max(1, real.sum()))
-        labels = np.where(real, ledger.fraud[np.maximum(window, 0)], 0).astype(np.float32)[..., None]
+        weights = is_real.astype(np.float32) * np.float32(is_real.size / max(1, is_real.sum()))
+        labels = np.where(is_real, index.fraud[np.maximum(window, 0)], 0).astype(np.float32)[..., None]
         return [*(values[name] for name in names), labels, weights]
 
 
-def cut_windows(first: np.ndarray, chosen: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where windows of at most `longest` chosen rows of one card begin and end, each int64 `(windows,)`."""
-    rows = np.flatnonzero(chosen)
-    new = np.r_[True, (np.diff(rows) > 1) | (first[rows[1:]] != first[rows[:-1]])]
-    run = np.maximum.accumulate(np.where(new, np.arange(len(rows)), 0))
-    new |= (np.arange(len(rows)) - run) % longest == 0
-    starts = rows[new]
-    counts = np.diff(np.r_[np.flatnonzero(new), len(rows)])
+def cut_windows(first: np.ndarray, is_selected: np.ndarray, window_length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns start and end of windows of at most `window_length` consecutive selected rows of one card, int64 `(windows,)` each."""
+    rows = np.flatnonzero(is_selected)
+    is_start = np.r_[True, (np.diff(rows) > 1) | (first[rows[1:]] != first[rows[:-1]])]
+    run = np.maximum.accumulate(np.where(is_start, np.arange(len(rows)), 0))
+    is_start |= (np.arange(len(rows)) - run) % window_length == 0
+    starts = rows[is_start]
+    counts = np.diff(np.r_[np.flatnonzero(is_start), len(rows)])
     return starts, starts + counts
 
 
-def running_statistics(ledger: TransactionIndex, scale: float) -> np.ndarray:
-    """Returns number, sum and sum of squares of the amounts of all rows before each, float64 `(rows + 1, 3)`."""
-    amount = ledger.fields["amount"].astype(np.float64) / scale
+def running_statistics(index: TransactionIndex, scale: float) -> np.ndarray:
+    """Returns count, sum and sum of squares of the amounts of all rows before each row, float64 `(rows + 1, 3)`."""
+    amount = index.fields["amount"].astype(np.float64) / scale
     values = np.stack([np.ones_like(amount), amount, amount * amount], axis=1)
     return np.concatenate([np.zeros((1, STATISTICS)), np.cumsum(values, axis=0)])
 
 
-def card_state(ledger: TransactionIndex, rows: np.ndarray, statistics: np.ndarray, size: int) -> dict[str, np.ndarray]:
-    """Returns the state before each of `rows` but for the LSTM's, which starts at zero: `card_state` and `card_time`."""
-    first = ledger.first[rows]
-    memory = np.zeros((len(rows), size), np.float32)
-    memory[:, :STATISTICS] = statistics[rows] - statistics[first]
-    time = np.where(rows > first, ledger.fields["time"][np.maximum(rows - 1, 0)], 0)
-    return {"card_state": memory, "card_time": time}
+def initial_state(
+    index: TransactionIndex, rows: np.ndarray, statistics: np.ndarray, size: int
+) -> dict[str, np.ndarray]:
+    """Returns the state before each of `rows`: `card_state` `(rows, size)` and `card_time` `(rows,)`.
+
+    The statistics of the card are exact; the LSTM state is zero.
+    """
+    first = index.first[rows]
+    state = np.zeros((len(rows), size), np.float32)
+    state[:, :STATISTICS] = statistics[rows] - statistics[first]
+    time = np.where(rows > first, index.fields["time"][np.maximum(rows - 1, 0)], 0)
+    return {"card_state": state, "card_time": time}
 
 
-def score(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> np.ndarray:
-    """Returns the logits of the chosen rows, in the ledger's order, each card's state carried from its first row.
+def compute_logits(submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray) -> np.ndarray:
+    """Returns the logits of the selected rows, in the order of the index; each card starts at its first row.
 
     Args:
-        parts: trained.
-        ledger: the transactions.
-        chosen: boolean `(rows,)`.
+        submodels: the trained submodels.
+        index: the transactions.
+        is_selected: boolean `(rows,)`.
     """
-    return joined(parts, *views_of(parts, ledger, chosen))
+    return join_logits(submodels, *compute_components(submodels, index, is_selected))
 
 
-def joined(parts: Submodels, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
-    """Returns the logits `(rows,)` of what `views_of` returned."""
-    flat = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]
-    return np.asarray(keras.ops.convert_to_numpy(parts.join(flat)))
+def join_logits(submodels: Submodels, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
+    """Returns the logits `(rows,)` for the outputs of `compute_components`."""
+    inputs = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]
+    return np.asarray(keras.ops.convert_to_numpy(submodels.join(inputs)))
 
 
-def views_of(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns what the views make of the chosen rows: `hidden` `(rows, features)` and the terminal's logits `(rows,)`."""
-    hidden = _hidden(parts, ledger, chosen)
-    if parts.terminal is None:
+def compute_components(
+    submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the card's `hidden` features `(rows, features)` and the terminal's logits `(rows,)` of the selected rows."""
+    hidden = _compute_hidden(submodels, index, is_selected)
+    if submodels.terminal is None:
         return hidden, None
-    rows, logits = np.flatnonzero(chosen), []
-    for start in range(0, len(rows), ROWS):
-        part = rows[start : start + ROWS]
-        reports = ledger.terminal_fields(part, parts.reports)
-        logits.append(keras.ops.convert_to_numpy(parts.terminal({"time": ledger.fields["time"][part], **reports})))
+    rows, logits = np.flatnonzero(is_selected), []
+    for start in range(0, len(rows), ROWS_PER_CALL):
+        part = rows[start : start + ROWS_PER_CALL]
+        history = index.terminal_fields(part, submodels.terminal_history_length)
+        logits.append(keras.ops.convert_to_numpy(submodels.terminal({"time": index.fields["time"][part], **history})))
     return hidden, np.concatenate(logits)
 
 
-def _hidden(parts: Submodels, ledger: TransactionIndex, chosen: np.ndarray) -> np.ndarray:
-    """Returns what the card's view makes of the chosen rows, float32 `(chosen, features)`."""
-    rows = np.flatnonzero(chosen)
-    place = np.cumsum(chosen) - 1
-    found = np.zeros((len(rows), parts.card.output["hidden"].shape[-1]), np.float32)
-    first = np.unique(ledger.first[rows])
-    last = np.maximum.reduceat(rows, np.searchsorted(ledger.first[rows], first))  # rows run card by card
+def _compute_hidden(submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray) -> np.ndarray:
+    """Returns the `hidden` features of the selected rows, float32 `(selected, features)`."""
+    rows = np.flatnonzero(is_selected)
+    position = np.cumsum(is_selected) - 1
+    hidden = np.zeros((len(rows), submodels.card.output["hidden"].shape[-1]), np.float32)
+    first = np.unique(index.first[rows])
+    last = np.maximum.reduceat(rows, np.searchsorted(index.first[rows], first))  # rows are ordered by card
     length = last + 1 - first
     order = np.argsort(length, kind="stable")
-    call = tf.function(parts.card, reduce_retracing=True)
-    for start in range(0, len(order), CARDS):
-        cards = order[start : start + CARDS]
+    call = tf.function(submodels.card, reduce_retracing=True)
+    for start in range(0, len(order), CARDS_PER_CALL):
+        cards = order[start : start + CARDS_PER_CALL]
         state: dict[str, Any] = {
-            "card_state": np.zeros((len(cards), parts.state_size), np.float32),
+            "card_state": np.zeros((len(cards), submodels.state_size), np.float32),
             "card_time": np.zeros(len(cards), np.int64),
         }
-        for step in range(0, int(length[cards].max()), STEPS):
-            left = np.clip(length[cards] - step, 0, STEPS)
-            stretch, real = padded_indices(first[cards] + step, left, STEPS)
-            fields = {name: tf.constant(gather_padded(value, stretch)) for name, value in ledger.fields.items()}
-            answer = call({**fields, **state, "length": tf.constant(left.astype(np.int32))})
-            state = {name: answer[name] for name in ("card_state", "card_time")}
-            wanted = real & chosen[np.maximum(stretch, 0)]
-            if wanted.any():
-                found[place[stretch[wanted]]] = answer["hidden"].numpy()[wanted]
-    return found
+        for step in range(0, int(length[cards].max()), STEPS_PER_CALL):
+            count = np.clip(length[cards] - step, 0, STEPS_PER_CALL)
+            segment, is_real = padded_indices(first[cards] + step, count, STEPS_PER_CALL)
+            fields = {name: tf.constant(gather_padded(value, segment)) for name, value in index.fields.items()}
+            outputs = call({**fields, **state, "length": tf.constant(count.astype(np.int32))})
+            state = {name: outputs[name] for name in ("card_state", "card_time")}
+            mask = is_real & is_selected[np.maximum(segment, 0)]
+            if mask.any():
+                hidden[position[segment[mask]]] = outputs["hidden"].numpy()[mask]
+    return hidden

@@ -4,100 +4,135 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import ClassVar
 
-from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
+from shared.config import (
+    LSTMConfig,
+    Section,
+    TaskConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    require_fraction,
+)
 
-SUMMARY = "Card transactions in, the probability of fraud for each out, as it comes."
+SUMMARY = "Scores card transactions in real time with a calibrated probability of fraud."
+INPUT = "card transactions"
+OUTPUT = "calibrated probability of fraud, and an alert"
+EXAMPLE_DATA = "transactions.parquet"
 
-RESERVED = (
-    *("card", "terminal", "time", "amount", "fraud", "learned", "judged", "length", "position"),
+RESERVED_NAMES = (
+    *("card", "terminal", "time", "amount", "fraud", "is_training_row", "is_scored_row", "length", "position"),
     *("card_state", "card_time"),
 )
+"""Names that the model uses itself, so that no further column can have them."""
 
 
 @dataclass(frozen=True)
-class ColumnsConfig:
-    """What the columns of a table are called."""
+class ColumnsConfig(Section):
+    """Names of the columns; the defaults are those of the Fraud Detection Handbook."""
+
+    SECTION: ClassVar[str] = "columns"
 
     card: str | None = "CUSTOMER_ID"
-    """Whose transactions make a sequence: a card, a customer, an account; `None` makes all rows one sequence."""
+    """Column with the card, customer or account whose transactions form a sequence; `None` makes all rows one sequence."""
     time: str = "TX_DATETIME"
-    """When: a date and time, or seconds since 1970; one time zone, or offsets, throughout."""
+    """Column with the time or date."""
     time_format: str | None = None
-    """How the times are written where it is not as in 2018-07-25 13:45:00, such as "%d/%m/%Y %H:%M"."""
+    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
     amount: str = "TX_AMOUNT"
-    """How much; refunds are negative."""
+    """Column with the amount; refunds are negative."""
     label: str = "TX_FRAUD"
-    """0 genuine, 1 fraud."""
+    """Column with the label."""
     terminal: str | None = "TERMINAL_ID"
-    """Where: a terminal, a shop, a payee, whose confirmed frauds warn of more; `None` where there is no such column."""
+    """Column with the terminal, shop or payee, whose earlier frauds are evidence; `None` if there is none."""
     numeric: tuple[str, ...] = ()
-    """Further columns of numbers; empty cells count as the mean."""
+    """Further columns with numbers; an empty cell counts as the mean."""
     categorical: tuple[str, ...] = ()
-    """Further columns of categories; those seldom or never seen in training, and empty cells, are one category of their own."""
+    """Further columns with categories; rare, unknown and empty values form one category."""
 
     def __post_init__(self) -> None:
         further = (*self.numeric, *self.categorical)
-        named = [name for name in (self.card, self.time, self.amount, self.label, self.terminal) if name]
-        twice = {name for name in (*named, *further) if (*named, *further).count(name) > 1}
-        if twice:
-            raise ValueError(f"Each column has one meaning. Received: {', '.join(sorted(twice))} twice")
-        wrong = [name for name in further if name in RESERVED or name.startswith("terminal_") or "/" in name]
-        if wrong:
+        names = [*(name for name in (self.card, self.time, self.amount, self.label, self.terminal) if name), *further]
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
             raise ValueError(
-                f"The model uses this name itself; rename the column in the file. Received: {', '.join(wrong)}"
+                f"Options of --columns must name different columns. Received twice: {', '.join(duplicates)}"
+            )
+        invalid = [name for name in further if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in name]
+        if invalid:
+            raise ValueError(
+                f"{option(self, 'numeric')} and {option(self, 'categorical')} must not use names of the model. Rename the "
+                f"column in the file. Received: {', '.join(invalid)}"
             )
 
 
 @dataclass(frozen=True)
-class ProtocolConfig:
-    """Which days train and which judge (Le Borgne et al., Fraud Detection Handbook, 2022, chapter 5)."""
+class FraudSplitConfig(Section):
+    """How the days are divided (Fraud Detection Handbook, 2022, chapter 5); by default, training and test are the last days."""
 
-    first_day: date | None = None
-    """First day of training, such as 2018-07-25; by default, training and test are the last days of the data."""
+    SECTION: ClassVar[str] = "split"
+
+    training_from: date | None = None
+    """First day of the training split, such as 2018-07-25."""
     training_days: int = 7
-    """Days whose transactions train the exported model."""
-    delay_days: int = 7
-    """Days until it is known whether a transaction was fraud: no label is used before."""
+    """Days of transactions that train the exported model."""
+    label_delay_days: int = 7
+    """Days until the label of a transaction is known; no label is used before."""
     test_days: int = 7
-    """Days that judge, after training and delay; validation has as many, a delay and a test earlier."""
+    """Days of the test split, after the training days and the label delay; the validation split has the same length."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "training_days", "delay_days", "test_days")
+        require_at_least(self, 1, "training_days", "label_delay_days", "test_days")
 
 
 @dataclass(frozen=True)
-class MemoryConfig:
-    """What a transaction is judged by, beside itself."""
+class FeaturesConfig(Section):
+    """What the model reads for each transaction."""
 
-    history: int = 64
-    """Transactions of the card that lead up to a window in training: they set the state it starts from."""
-    window: int = 32
-    """Most transactions of a card that one training example scores."""
-    reports: int = 32
-    """Confirmed transactions of the terminal, the newest, that are read."""
+    SECTION: ClassVar[str] = "features"
+
+    burn_in: int = 64
+    """Time steps before each training window that set the initial LSTM state; they add nothing to the loss."""
+    window_length: int = 32
+    """Maximum number of time steps per training window that count in the loss."""
+    terminal_history_length: int = 32
+    """Number of labelled transactions of the terminal, the newest ones, that the model reads."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 0, "burn_in")
+        require_at_least(self, 1, "window_length", "terminal_history_length")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Section):
+    """The network beside the LSTM stack of the card."""
+
+    SECTION: ClassVar[str] = "model"
+
     terminal_units: tuple[int, ...] = (32,)
-    """Units of the LSTM layers that read them."""
+    """Units of the LSTM layers that read the labelled history of the terminal."""
     hidden_units: int = 32
-    """Units of the layer between an LSTM and its logit."""
-    dropout: float = 0.2
-    """Share of these set to zero in training, in [0, 1)."""
+    """Units of the hidden layer between the LSTM and the outputs."""
+    hidden_dropout: float = 0.2
+    """Dropout rate of the hidden layer, in [0, 1)."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 0, "history")
-        require_at_least(self, 1, "window", "reports", "hidden_units")
-        require_fraction(self, "dropout")
+        require_at_least(self, 1, "hidden_units")
+        require_fraction(self, "hidden_dropout")
 
 
 @dataclass(frozen=True)
-class AlertsConfig:
-    """How many alerts can be looked into."""
+class EvaluationConfig(Section):
+    """How many alerts can be investigated."""
 
-    per_day: int = 100
-    """Cards a day: the exported threshold is that which raised so many on validation, and k of card precision@k."""
+    SECTION: ClassVar[str] = "evaluation"
+
+    alerts_per_day: int = 100
+    """Cards per day that can be investigated: sets the exported threshold on the validation split, and k of card precision@k."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "per_day")
+        require_at_least(self, 1, "alerts_per_day")
 
 
 @dataclass(frozen=True)
@@ -105,32 +140,39 @@ class FraudConfig(TaskConfig):
     """Settings of the fraud task."""
 
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
-    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
-    alerts: AlertsConfig = field(default_factory=AlertsConfig)
+    split: FraudSplitConfig = field(default_factory=FraudSplitConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.lstm.bidirectional:
-            raise ValueError("A transaction is scored as it comes. Received: bidirectional=True")
+            raise ValueError(
+                "--lstm.bidirectional is not possible: a transaction is scored before later ones are known."
+            )
 
 
 PRESETS = {
     "sample": FraudConfig(
+        data="sample",
+        split=FraudSplitConfig(training_days=14),
+        features=FeaturesConfig(burn_in=16, terminal_history_length=16),
+        model=ModelConfig(terminal_units=(16,), hidden_units=16),
         lstm=LSTMConfig(units=(16,)),
         training=TrainingConfig(epochs=8, batch_size=32, learning_rate=1e-2, patience=3),
-        protocol=ProtocolConfig(training_days=14),
-        memory=MemoryConfig(history=16, reports=16, terminal_units=(16,), hidden_units=16),
-        alerts=AlertsConfig(per_day=5),
+        evaluation=EvaluationConfig(alerts_per_day=5),
     ),
     "default": FraudConfig(
         lstm=LSTMConfig(units=(64,)),
         training=TrainingConfig(epochs=10, learning_rate=3e-3, patience=3),
     ),
     "large": FraudConfig(
+        split=FraudSplitConfig(training_days=60),
+        features=FeaturesConfig(burn_in=128, window_length=64, terminal_history_length=64),
+        model=ModelConfig(terminal_units=(64,), hidden_units=64),
         lstm=LSTMConfig(units=(128, 128), dropout=0.2),
         training=TrainingConfig(epochs=10, learning_rate=2e-3, patience=3),
-        protocol=ProtocolConfig(training_days=60),
-        memory=MemoryConfig(history=128, window=64, reports=64, terminal_units=(64,), hidden_units=64),
     ),
 }

@@ -1,274 +1,306 @@
-"""Card transactions from any source, and which of them train, which choose, and which judge."""
+"""Reads card transactions from any source and divides them by days into training, validation and test split."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from shared import sources
 from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.config import option
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.fraud import sample
-from tasks.fraud.config import FraudConfig, ProtocolConfig
-from tasks.fraud.transaction_index import UNKNOWN
+from tasks.fraud.config import FraudConfig, FraudSplitConfig
+from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
 DAY = 86_400
 OPENML = "openml:"
-OFFSET = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
-LATEST = 1e11  # seconds: the year 5138; larger numbers are milliseconds
-TRUE, FALSE = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
-SIZED = {  # what trains the exported model stands in the table of the validation split
-    "train": ("validation", "learned"),
-    "validation": ("validation", "judged"),
-    "test": ("test", "judged"),
+TIME_ZONE = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
+MAX_SECONDS = 1e11  # the year 5138; larger numbers are milliseconds
+FRAUD_LABELS, GENUINE_LABELS = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
+COUNTED_ROWS = {  # split: table and column of the rows that `lstm-suite check` counts
+    "train": ("validation", "is_training_row"),  # the exported model trains on rows of the validation table
+    "validation": ("validation", "is_scored_row"),
+    "test": ("test", "is_scored_row"),
 }
 SAMPLE_SEED = 5
-FEW = 10
-ONE_CARD = "all"
+MIN_FRAUDS_FOR_LEAKS = 10
+MAX_LEAKING_VALUES = 10
+SINGLE_CARD = "all"
 
 
 def load(config: FraudConfig) -> Splits:
-    """Reads the transactions and lays the protocol over them.
+    """Reads the transactions and divides their days.
 
     Returns:
-        Splits whose tables hold all rows from the beginning of the data to the split's end, in time order, since a card's
-        memory reaches back; columns `card`, `terminal` (where there is one), `time` (int64 seconds since 1970), `amount`,
-        further columns, `fraud`, and two booleans: `learned`, the rows that train, and `judged`, the rows that judge.
-        Of `train`, a first training span; of `validation`, the days that judge it, and the span that trains the exported
-        model; of `test`, the days that judge that.
+        Splits whose tables hold all rows from the start of the data to the end of the split, in time order, because the state of a
+        card depends on earlier days. Columns: `card`, `terminal` (if there is one), `time` (int64 seconds since 1970), `amount`,
+        further columns, `fraud`, and two booleans, `is_training_row` and `is_scored_row`. The training table has the rows of a
+        first training. The validation table has the rows that evaluate it, and the rows that train the exported model. The test
+        table has the rows that evaluate the exported model.
 
     Raises:
-        DataError: a file cannot be used, a value is missing or of the wrong kind, a column equals the label, the data
-            are too short for the protocol, or a span holds no fraud or nothing but fraud.
+        DataError: a file cannot be used, a value is missing or has the wrong type, a column equals the label, the data cover too few
+            days, or a span has no fraud or only fraud.
     """
-    for option, value in (("--validation-data", config.validation_data), ("--group-column", config.group_column)):
-        if value:
-            raise DataError(f"{option} {value}: the fraud task splits by days; see --protocol.first-day. Leave it out.")
     frame, origin = _read_all(config)
     frame = frame.sort_values("time", kind="stable", ignore_index=True)
-    return _by_days(frame, config, origin)
+    return _split_by_days(frame, config, origin)
 
 
 def read(config: FraudConfig, source: str) -> pd.DataFrame:
-    """Reads one file into the columns that `load` describes, in the file's order.
+    """Reads one labelled file into the columns that `load` describes, in the order of the file.
 
-    Times without an offset count as UTC. Identifiers are compared as text, so that 12 in one file is "12" in another.
-    Rows of one card at the same second keep the order of the file. Refunds, negative amounts, are welcome.
+    Times without a time zone are UTC. Identifiers are compared as text, so that 12 in one file equals "12" in another. Rows of one
+    card in the same second keep the order of the file. Negative amounts are refunds.
 
     Raises:
-        DataError: as for `load`.
+        DataError: as in `load`.
     """
-    columns = config.columns
-    try:
-        frame = sources.read_table(source, wanted(config))
-    except DataError as error:
-        if columns.terminal and f'no column "{columns.terminal}"' in str(error):
-            raise DataError(f"{error} Without terminals in your data, add --columns.terminal None.") from error
-        raise
-    return tidy(frame, config, source)
+    return convert(_read_columns(config, source, required_columns(config)), config, source)
 
 
-def tidy(frame: pd.DataFrame, config: FraudConfig, source: str, labelled: bool = True) -> pd.DataFrame:
-    """Gives the user's columns their names and types here, and refuses what cannot be used (see `read`).
+def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
+    """Reads one file with or without labels, under the names of the columns in the file.
 
-    With `labelled` False the label may be missing, as a cell or as a column, and is -1 there.
+    Raises:
+        DataError: the file cannot be read, or a column is missing.
     """
-    columns, named = config.columns, _named(config)
-    tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
+    label = config.columns.label
+    columns = [name for name in required_columns(config) if name != label]
+    return _read_columns(config, source, columns, optional=(label,))
+
+
+def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: bool = True) -> pd.DataFrame:
+    """Converts the user's columns to the names and types that `load` describes.
+
+    With `is_labelled` False, cells or the whole column of the label may be missing; these labels are -1.
+
+    Raises:
+        DataError: a value is missing or has the wrong type.
+    """
+    columns, names = config.columns, _source_columns(config)
+    result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     for name in ("card", "terminal"):
-        if name in named:
-            tidied[name] = parse_identifiers(frame[named[name]], source)
+        if name in names:
+            result[name] = parse_identifiers(frame[names[name]], source)
         elif name == "card":
-            tidied[name] = ONE_CARD
-    tidied["time"] = _seconds(frame[columns.time], source, columns.time_format)
-    tidied["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
+            result[name] = SINGLE_CARD
+    result["time"] = parse_seconds(frame[columns.time], source, columns.time_format)
+    result["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
     for name in columns.numeric:
-        tidied[name] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
+        result[name] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
     for name in columns.categorical:
-        tidied[name] = parse_identifiers(frame[name], source, allow_empty=True)
-    if labelled:
-        tidied["fraud"] = _labels(frame[columns.label], source)
-        return tidied
+        result[name] = parse_identifiers(frame[name], source, allow_empty=True)
+    if is_labelled:
+        result["fraud"] = _parse_labels(frame[columns.label], source)
+        return result
     labels = frame[columns.label] if columns.label in frame else pd.Series(None, index=frame.index, dtype=object)
-    known = labels.notna().to_numpy()
-    tidied["fraud"] = np.where(known, _labels(labels.astype(object).where(known, 0), source), UNKNOWN).astype(np.int8)
-    return tidied
+    is_known = labels.notna().to_numpy() & (labels.astype(str).str.strip() != "").to_numpy()
+    values = _parse_labels(labels.astype(object).where(is_known, 0), source)
+    result["fraud"] = np.where(is_known, values, UNKNOWN_LABEL).astype(np.int8)
+    return result
 
 
-def wanted(config: FraudConfig) -> list[str]:
-    """Returns the names of the columns that a table has to have."""
-    return [*_named(config).values(), *config.columns.numeric, *config.columns.categorical]
+def required_columns(config: FraudConfig) -> list[str]:
+    """Returns the names of the columns that a labelled table must have."""
+    return [*_source_columns(config).values(), *config.columns.numeric, *config.columns.categorical]
 
 
-def compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int) -> np.ndarray:
-    """Tells which rows are of cards whose fraud was known by then: one on or after day `since`, older than `delay` days."""
+def is_compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int) -> np.ndarray:
+    """Returns True for rows of cards with a known fraud: on or after day `since`, and more than `delay` days before the row."""
     fraud = (frame["fraud"].to_numpy() == 1) & (day >= since)
     first = pd.Series(day[fraud]).groupby(frame["card"].to_numpy()[fraud]).min()
-    known = frame["card"].map(first).to_numpy(np.float64)  # not a number where there is none
-    return np.asarray(known <= day - delay - 1)
+    first_fraud = frame["card"].map(first).to_numpy(np.float64)  # NaN for cards without fraud
+    return np.asarray(first_fraud <= day - delay - 1)
+
+
+def parse_seconds(values: pd.Series, source: str, time_format: str | None) -> np.ndarray:
+    """Returns seconds since 1970 (UTC) from dates, from text in a format or in ISO 8601, or from numbers of seconds."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        raise_where_empty(values.isna(), values, source)
+        utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
+        return utc.to_numpy("datetime64[s]").astype(np.int64)
+    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
+    raise_where_empty(text == "", values, source)
+    seconds = pd.to_numeric(text, errors="coerce")
+    if time_format is None and seconds.notna().all():
+        is_too_large = seconds.abs() > MAX_SECONDS
+        raise_where(is_too_large, values, source, "too large for seconds since 1970. Divide milliseconds by 1000")
+        return seconds.to_numpy(np.float64).astype(np.int64)
+    has_zone = text.str.contains(TIME_ZONE)
+    if time_format is None and has_zone.any() and not has_zone.all():
+        problem = "no time zone, but other rows have one. Give all times a time zone, or none"
+        raise_where(~has_zone, values, source, problem)
+    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=time_format or "ISO8601")
+    expected = (
+        f"expected a time in the format {time_format}"
+        if time_format
+        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
+    )
+    hint = 'Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"'
+    raise_where(parsed.isna(), values, source, f"{expected}. {hint}")
+    return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
+
+
+def _read_columns(config: FraudConfig, source: str, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+    terminal = config.columns.terminal
+    try:
+        return sources.read_table(source, columns, optional, _column_options(config))
+    except DataError as error:
+        if terminal and f'no column "{terminal}"' in str(error):
+            raise DataError(f"{error} If your data have no terminals, add --columns.terminal None.") from error
+        raise
 
 
 def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
     source = config.data
-    how = _how(config.protocol)
+    digest = None
     if source == "sample":
-        frame = tidy(sample.generate(sample.SAMPLE, SAMPLE_SEED), config, "sample")
-        location, licence, digest = "generated by tasks/fraud/sample.py", "Apache-2.0, as the project", None
-        name = "sample"
+        frame = convert(sample.generate(sample.SAMPLE, SAMPLE_SEED), config, "sample")
+        name, location, licence = "sample", "generated by tasks/fraud/sample.py", "Apache-2.0, as the project"
     elif source.startswith(OPENML):
-        frame = tidy(_openml(source.removeprefix(OPENML), config), config, source)
-        name, location, licence, digest = source.removeprefix(OPENML), source, "see the data set's page", None
+        frame = convert(_download_openml(source.removeprefix(OPENML), config), config, source)
+        name, location, licence = source.removeprefix(OPENML), source, "see the page of the data set"
     elif sources.is_path(source):
-        paths = [path for path in (source, config.test_data) if path]
-        frame = pd.concat([read(config, path) for path in paths], ignore_index=True)
-        name = Path(source).expanduser().resolve().parent.name
-        location, digest = ", ".join(Path(path).name for path in paths), sources.sha256(*paths)
+        frame, digest = read(config, source), sources.sha256(source)
+        name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
         licence = sources.USER_FILE_LICENCE
     else:
-        tables, info = sources.read_tfds(source, {column: column for column in wanted(config)})
-        frame = tidy(pd.concat(tables.values(), ignore_index=True), config, source)
-        name, location, digest = info.name, info.full_name, None
+        columns = {column: column for column in required_columns(config)}
+        tables, info = sources.read_tfds(source, columns, _column_options(config))
+        frame = convert(pd.concat(tables.values(), ignore_index=True), config, source)
+        name, location = info.name, info.full_name
         licence = info.redistribution_info.license or "not stated"
-    _refuse_leaks(frame, config, source)
-    return frame, Origin(name, location, digest or sources.sha256_records(frame), licence, how)
+    _raise_for_leaks(frame, config, source)
+    digest = digest or sources.sha256_records(frame)
+    return frame, Origin(name, location, digest, licence, _describe_split(config.split))
 
 
-def _openml(name: str, config: FraudConfig) -> pd.DataFrame:
+def _download_openml(name: str, config: FraudConfig) -> pd.DataFrame:
     from sklearn.datasets import fetch_openml
 
     try:
         frame = fetch_openml(name=name, as_frame=True, parser="auto").frame
-    except Exception as error:  # network, cache and parser errors of many kinds
+    except Exception as error:  # many types: network, cache and parser errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise DataError(
-            f"{OPENML}{name}: could not be had from OpenML ({reason}). Check the name and the network, or give a file."
+            f"{OPENML}{name}: the download from OpenML failed ({reason}). Check the name and the network, or use a file."
         ) from error
-    missing = [column for column in wanted(config) if column not in frame.columns]
-    if missing:
-        listed = ", ".join(frame.columns)
-        raise DataError(f'{OPENML}{name}: no column "{missing[0]}". It has {listed}; name yours with --columns.')
+    sources.require_columns(f"{OPENML}{name}", frame.columns, required_columns(config), _column_options(config))
     return frame
 
 
-def _by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
-    protocol = config.protocol
+def _split_by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
+    split = config.split
     day = frame["time"].to_numpy() // DAY
-    start = first_day(protocol, day)
-    end = start + protocol.training_days
-    test = end + protocol.delay_days
-    shift = protocol.delay_days + protocol.test_days
+    start = first_training_day(split, day)
+    end = start + split.training_days
+    test = end + split.label_delay_days
+    shift = split.label_delay_days + split.test_days
     if start - shift < day.min() or test > day.max():
         first, last = (str(np.datetime64(int(d), "D")) for d in (day.min(), day.max()))
-        needed = protocol.training_days + 2 * shift
+        needed = split.training_days + 2 * shift
         raise DataError(
-            f"{config.data}: the days {first} to {last} are too few for the protocol, which needs {needed}: training, "
-            "delay and test, and a delay and a test before for validation. Choose fewer with --protocol.training-days "
-            "and its like, or another --protocol.first-day."
+            f"{config.data}: the days {first} to {last} are too few; {needed} days are needed: training, label delay and test, "
+            "and before them one label delay and one test for validation. Choose fewer days with --split.training-days, "
+            "--split.label-delay-days or --split.test-days, or another --split.training-from."
         )
-    spans = {  # name: (learned from, learned to, judged from, judged to)
+    spans = {  # split: (first training day, end of training, first scored day, end of scored days)
         "train": (start - shift, end - shift, end - shift, end - shift),
-        "validation": (start, end, end - protocol.test_days, end),
-        "test": (test, test, test, test + protocol.test_days),
+        "validation": (start, end, end - split.test_days, end),
+        "test": (test, test, test, test + split.test_days),
     }
-    nobody = np.zeros(len(frame), bool)
-    known = {
-        "train": nobody,
-        "validation": compromised(frame, day, start - shift, protocol.delay_days),
-        "test": compromised(frame, day, start, protocol.delay_days),
+    no_rows = np.zeros(len(frame), bool)
+    excluded = {
+        "train": no_rows,
+        "validation": is_compromised(frame, day, start - shift, split.label_delay_days),
+        "test": is_compromised(frame, day, start, split.label_delay_days),
     }
-    if config.columns.card is None:  # there are no cards to leave out
-        known = dict.fromkeys(spans, nobody)
+    if config.columns.card is None:  # there are no cards to exclude
+        excluded = dict.fromkeys(spans, no_rows)
     splits = {}
-    for name, (learn, learned, judge, judged) in spans.items():
-        part = frame.assign(
-            learned=(day >= learn) & (day < learned), judged=(day >= judge) & (day < judged) & ~known[name]
+    for name, (train_start, train_end, score_start, score_end) in spans.items():
+        table = frame.assign(
+            is_training_row=(day >= train_start) & (day < train_end),
+            is_scored_row=(day >= score_start) & (day < score_end) & ~excluded[name],
         )
-        splits[name] = part[day < max(learned, judged)]
-    _require_both(splits, config)
-    sizes = {name: int(splits[of][which].sum()) for name, (of, which) in SIZED.items()}
-    shown = {"time": lambda seconds: pd.to_datetime(seconds, unit="s"), "fraud": lambda labels: labels == 1}
-    return Splits(**splits, origin=origin, sizes=sizes, display=shown)
+        splits[name] = table[day < max(train_end, score_end)]
+    _require_both_classes(splits, config)
+    sizes = {name: int(splits[table][column].sum()) for name, (table, column) in COUNTED_ROWS.items()}
+    display: dict[str, Any] = {
+        "time": lambda seconds: pd.to_datetime(seconds, unit="s"),
+        "fraud": lambda labels: labels == 1,
+    }
+    return Splits(**splits, origin=origin, sizes=sizes, display=display)
 
 
-def first_day(protocol: ProtocolConfig, day: np.ndarray) -> int:
+def first_training_day(split: FraudSplitConfig, day: np.ndarray) -> int:
     """Returns the first day of training, in days since 1970."""
-    if protocol.first_day is not None:
-        return int(np.datetime64(protocol.first_day, "D").astype(np.int64))
-    return int(day.max()) + 1 - protocol.test_days - protocol.delay_days - protocol.training_days
+    if split.training_from is not None:
+        return int(np.datetime64(split.training_from, "D").astype(np.int64))
+    return int(day.max()) + 1 - split.test_days - split.label_delay_days - split.training_days
 
 
-def _require_both(splits: dict[str, pd.DataFrame], config: FraudConfig) -> None:
-    for name, column in (("train", "learned"), ("validation", "learned"), ("validation", "judged"), ("test", "judged")):
+def _require_both_classes(splits: dict[str, pd.DataFrame], config: FraudConfig) -> None:
+    for name, column in (
+        ("train", "is_training_row"),
+        ("validation", "is_training_row"),
+        ("validation", "is_scored_row"),
+        ("test", "is_scored_row"),
+    ):
         labels = splits[name]["fraud"][splits[name][column]]
         if labels.nunique() < 2:
-            what = "train" if column == "learned" else "judge"
-            kind = "transactions at all" if labels.empty else "fraud" if labels.iloc[0] == 0 else "genuine ones"
+            purpose = "training" if column == "is_training_row" else "evaluation"
+            missing = "transactions" if labels.empty else "frauds" if labels.iloc[0] == 0 else "genuine transactions"
             raise DataError(
-                f"{config.data}: among the {len(labels)} transactions that {what} in the {name} span there are no "
-                f"{kind}; take more days (--protocol.training-days, --protocol.test-days)."
+                f"{config.data}: the {name} split has no {missing} for {purpose}, among {len(labels):,} transactions. Use more "
+                "days (--split.training-days, --split.test-days)."
             )
 
 
-def _named(config: FraudConfig) -> dict[str, str]:
+def _source_columns(config: FraudConfig) -> dict[str, str]:
     columns = config.columns
-    named = {"card": columns.card, "terminal": columns.terminal, "time": columns.time, "amount": columns.amount}
-    named["label"] = columns.label
-    return {name: column for name, column in named.items() if column}
+    names = {"card": columns.card, "terminal": columns.terminal, "time": columns.time, "amount": columns.amount}
+    names["label"] = columns.label
+    return {name: column for name, column in names.items() if column}
 
 
-def _seconds(values: pd.Series, source: str, form: str | None) -> np.ndarray:
-    """Returns seconds since 1970 UTC of dates, of text in a form or in ISO 8601, or of numbers, which are taken for just that."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        raise_where_empty(values.isna(), values, source)
-        naive = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
-        return naive.to_numpy("datetime64[s]").astype(np.int64)
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    raise_where_empty(text == "", values, source)
-    seconds = pd.to_numeric(text, errors="coerce")
-    if form is None and seconds.notna().all():
-        raise_where(
-            seconds.abs() > LATEST, values, source, "too large for seconds since 1970. Divide milliseconds by 1000"
-        )
-        return seconds.to_numpy(np.float64).astype(np.int64)
-    with_offset = text.str.contains(OFFSET)
-    if form is None and with_offset.any() and not with_offset.all():
-        raise_where(~with_offset, values, source, "no time zone, but other rows have one. Give all times a time zone, or none")
-    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=form or "ISO8601")
-    how = (
-        f"expected a time in the format {form}"
-        if form
-        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
-    )
-    raise_where(parsed.isna(), values, source, f'{how}. Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"')
-    return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
+def _column_options(config: FraudConfig) -> dict[str, str]:
+    """Returns the option that sets each column, by the name of the column."""
+    options = {column: option(config.columns, name) for name, column in _source_columns(config).items()}
+    options |= dict.fromkeys(config.columns.numeric, option(config.columns, "numeric"))
+    return options | dict.fromkeys(config.columns.categorical, option(config.columns, "categorical"))
 
 
-def _labels(values: pd.Series, source: str) -> np.ndarray:
+def _parse_labels(values: pd.Series, source: str) -> np.ndarray:
     text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
     raise_where_empty(text == "", values, source)
-    fraud = text.isin(TRUE)
-    raise_where(~fraud & ~text.isin(FALSE), values, source, "expected 0 or 1")
-    return fraud.to_numpy(np.int8)
+    is_fraud = text.isin(FRAUD_LABELS)
+    raise_where(~is_fraud & ~text.isin(GENUINE_LABELS), values, source, "expected 0 or 1")
+    return is_fraud.to_numpy(np.int8)
 
 
-def _refuse_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:
+def _raise_for_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:
+    """Raises a `DataError` if a further column determines the label."""
     fraud = frame["fraud"].to_numpy()
-    if not FEW <= fraud.sum() < len(fraud):  # of a handful of frauds it may be chance
+    if not MIN_FRAUDS_FOR_LEAKS <= fraud.sum() < len(fraud):  # with a few frauds it may be chance
         return
     for name in (*config.columns.numeric, *config.columns.categorical):
         codes, unique = pd.factorize(frame[name], use_na_sentinel=False)
         frauds, rows = np.bincount(codes, fraud), np.bincount(codes)
-        if len(unique) <= FEW and ((frauds == 0) | (frauds == rows)).all():
-            raise DataError(f'{source}: column "{name}" says nothing but the label. It leaks the answer: leave it out.')
+        if len(unique) <= MAX_LEAKING_VALUES and ((frauds == 0) | (frauds == rows)).all():
+            raise DataError(f'{source}: column "{name}" determines the label completely. Remove it from --columns.')
 
 
-def _how(protocol: ProtocolConfig) -> str:
-    start = f"training from {protocol.first_day}" if protocol.first_day else "the last days test"
+def _describe_split(split: FraudSplitConfig) -> str:
+    start = f"training from {split.training_from}" if split.training_from else "test on the last days"
     return (
-        f"{start}: {protocol.training_days} days of training, {protocol.delay_days} of delay, "
-        f"{protocol.test_days} of test; cards known to be compromised are left out of the test days"
+        f"{start}: {split.training_days} training days, {split.label_delay_days} days of label delay, {split.test_days} test "
+        "days; cards with a known fraud are excluded from the test days"
     )

@@ -1,4 +1,4 @@
-"""The fraud model on the test days, beside baselines on engineered features of the same past."""
+"""Scores the fraud model on the test days, beside baselines on engineered features of the same past."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ from shared import evaluation
 from shared.evaluation import Metric
 from shared.sources import Splits
 from shared.task import Evaluation, TrainedModel
-from tasks.fraud import features, plots
-from tasks.fraud.batches import joined, views_of
+from tasks.fraud import plots
+from tasks.fraud.batches import compute_components, join_logits
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.data import ONE_CARD
-from tasks.fraud.explain import drivers
+from tasks.fraud.data import SINGLE_CARD
+from tasks.fraud.explain import attributions
+from tasks.fraud.features import feature_table
 from tasks.fraud.model import Submodels, get_submodels
 from tasks.fraud.transaction_index import build_transaction_index
 
@@ -33,132 +34,141 @@ DAY = 86_400
 
 
 def evaluate(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> Evaluation:
-    """Scores the exported model and the baselines on the judged rows of the test split by the same metrics.
+    """Scores the exported model and the baselines on the scored rows of the test split by the same metrics.
 
     Args:
-        trained_model: from `tasks.fraud.train.fit`.
+        trained_model: from `tasks.fraud.train.train_model`.
         splits: from `tasks.fraud.data.load`.
-        config: the run's settings.
+        config: settings of the run.
     """
-    judged = splits.test[splits.test["judged"]]
-    labels, cards, days = groups(judged)
-    measures = measures_of(config.alerts.per_day)
-    parts = get_submodels(trained_model.model)
-    views = judged_views(parts, splits.test, config)
+    labels, cards, days = label_groups(splits.test[splits.test["is_scored_row"]])
+    alerts_per_day = config.evaluation.alerts_per_day
+    metric_functions = build_metrics(alerts_per_day)
+    submodels = get_submodels(trained_model.model)
+    components = score_components(submodels, splits.test, config)
     factor, offset = trained_model.metadata["calibration"]
-    answer = expit(factor * joined(parts, *views).astype(np.float64) + offset)
-    probabilities = {"exported": answer}
+    exported = expit(factor * join_logits(submodels, *components).astype(np.float64) + offset)
+    probabilities = {"exported": exported}
     minutes = {}
-    for name, (theirs, seconds) in _baselines(splits, config).items():
-        probabilities[name], minutes[name] = theirs, seconds / 60
+    for name, (values, seconds) in _score_baselines(splits, config).items():
+        probabilities[name], minutes[name] = values, seconds / 60
     scores = []
     for name, values in probabilities.items():
-        scores += evaluation.score(name, labels, values, measures, cards, days)
+        scores += evaluation.score(name, labels, values, metric_functions, cards, days)
     threshold = trained_model.metadata["threshold"]
-    drove = drivers(parts, trained_model.metadata, *views)
-    table = alerts_table(labels, answer >= threshold, cards, days)
-    alerted = answer >= min(threshold, answer.max())
+    by_input = attributions(submodels, trained_model.metadata, *components)
+    table = alerts_table(labels, exported >= threshold, cards, days)
+    is_alert = exported >= min(threshold, exported.max())
     return Evaluation(
         scores,
         output_description=(
-            f"`fraud_probability` is calibrated; `alert` is True from {threshold:.4f} on, the threshold that raised "
-            f"{config.alerts.per_day} alerts a day on validation."
+            f"`fraud_probability` is calibrated. `alert` is True from {threshold:.4f} on, the threshold that gave "
+            f"{alerts_per_day} alerts per day on the validation split."
         ),
         notes={
-            "minutes of the baselines": minutes,
-            "alerts a day at the exported threshold": table,
-            "mean rise of the log-odds in alerts": {name: float(v[alerted].mean()) for name, v in drove.items()},
-            "frauds among the judged transactions": int(labels.sum()),
+            "minutes per baseline": minutes,
+            "alerts per day at the exported threshold": table,
+            "mean increase of the log-odds in alerts": {
+                name: float(values[is_alert].mean()) for name, values in by_input.items()
+            },
+            "frauds in the scored transactions": int(labels.sum()),
         },
         plots={
             "precision_recall.png": partial(plots.precision_recall, labels, probabilities),
-            "drivers.png": partial(plots.drivers, {name: v[alerted] for name, v in drove.items()}),
+            "attributions.png": partial(plots.attributions, {name: v[is_alert] for name, v in by_input.items()}),
             "alerts.png": partial(plots.alerts, table, threshold),
         },
     )
 
 
-def judged_views(parts: Submodels, frame: pd.DataFrame, config: FraudConfig) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns what the views make of the judged rows of a table, in its order (see `tasks.fraud.batches.views_of`)."""
-    ledger = build_transaction_index(frame, config.protocol.delay_days)
-    chosen = frame["judged"].to_numpy()[ledger.order]
-    back = np.argsort(ledger.order[chosen], kind="stable")
-    hidden, terminal = views_of(parts, ledger, chosen)
-    return hidden[back], None if terminal is None else terminal[back]
+def score_components(
+    submodels: Submodels, frame: pd.DataFrame, config: FraudConfig
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Returns the outputs of `tasks.fraud.batches.compute_components` for the scored rows of a table, in its order."""
+    index = build_transaction_index(frame, config.split.label_delay_days)
+    is_scored = frame["is_scored_row"].to_numpy()[index.order]
+    table_order = np.argsort(index.order[is_scored], kind="stable")
+    hidden, terminal = compute_components(submodels, index, is_scored)
+    return hidden[table_order], None if terminal is None else terminal[table_order]
 
 
-def judged_logits(parts: Submodels, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
-    """Returns the logits of the judged rows of a table, in its order."""
-    return joined(parts, *judged_views(parts, frame, config))
+def score_logits(submodels: Submodels, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
+    """Returns the logits of the scored rows of a table, in its order."""
+    return join_logits(submodels, *score_components(submodels, frame, config))
 
 
-def groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns label, number of the card and day of each row; without cards each transaction is looked into by itself."""
+def label_groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns label, card id and day of each row; without cards, each transaction is a card of its own."""
     days = frame["time"].to_numpy() // DAY
-    cards = np.arange(len(frame)) if (frame["card"] == ONE_CARD).all() else pd.factorize(frame["card"])[0]
+    cards = np.arange(len(frame)) if (frame["card"] == SINGLE_CARD).all() else pd.factorize(frame["card"])[0]
     return frame["fraud"].to_numpy(np.int64), cards.astype(np.int64), days - days.min()
 
 
-def measures_of(per_day: int) -> Mapping[str, Metric]:
-    """Returns the metrics by name, of labels, probabilities, cards and days."""
+def build_metrics(alerts_per_day: int) -> Mapping[str, Metric]:
+    """Returns the metrics by name, functions of labels, probabilities, cards and days."""
     return {
-        "average_precision": lambda labels, answer, *_: float(metrics.average_precision_score(labels, answer)),
-        "roc_auc": lambda labels, answer, *_: float(metrics.roc_auc_score(labels, answer)),
-        f"card_precision_at_{per_day}": partial(card_precision, k=per_day),
-        "log_loss": lambda labels, answer, *_: float(metrics.log_loss(labels, answer, labels=[0, 1])),
+        "average_precision": lambda labels, values, *_: float(metrics.average_precision_score(labels, values)),
+        "roc_auc": lambda labels, values, *_: float(metrics.roc_auc_score(labels, values)),
+        f"card_precision_at_{alerts_per_day}": partial(card_precision, k=alerts_per_day),
+        "log_loss": lambda labels, values, *_: float(metrics.log_loss(labels, values, labels=[0, 1])),
     }
 
 
 def card_precision(labels: np.ndarray, probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, k: int) -> float:
-    """Share of fraudulent cards among the k with the highest probabilities of each day, mean over the days.
+    """Fraction of compromised cards among the k cards with the highest probabilities of each day, mean over the days.
 
-    A card's probability is its highest of the day; a card found is not looked at again on later days (Fraud Detection
+    The probability of a card is its highest of the day; a card that was found is not checked again on later days (Fraud Detection
     Handbook, chapter 4, "Precision top-k").
     """
     key = days * (cards.max() + 1) + cards
     order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(key[order]) > 0])  # a card's transactions of one day stand together
+    starts = np.flatnonzero(np.r_[True, np.diff(key[order]) > 0])  # groups the transactions of a card and day
     highest = np.maximum.reduceat(probabilities[order], starts)
     fraud = np.maximum.reduceat(labels[order], starts) == 1
     card, day = cards[order][starts], days[order][starts]
-    shares, found = [], np.zeros(cards.max() + 1, bool)
+    fractions, is_detected = [], np.zeros(cards.max() + 1, bool)
     for today in np.unique(day):
-        left = np.flatnonzero((day == today) & ~found[card])
-        top = left[np.argsort(-highest[left], kind="stable")[:k]]
-        shares.append(fraud[top].sum() / k)
-        found[card[top[fraud[top]]]] = True
-    return float(np.mean(shares))
+        candidates = np.flatnonzero((day == today) & ~is_detected[card])
+        top = candidates[np.argsort(-highest[candidates], kind="stable")[:k]]
+        fractions.append(fraud[top].sum() / k)
+        is_detected[card[top[fraud[top]]]] = True
+    return float(np.mean(fractions))
 
 
-def alerts_table(labels: np.ndarray, alert: np.ndarray, cards: np.ndarray, days: np.ndarray) -> dict[str, Any]:
-    """Returns for each day the cards alerted, those with fraud among them, and the cards with fraud there were."""
+def alerts_table(labels: np.ndarray, is_alert: np.ndarray, cards: np.ndarray, days: np.ndarray) -> dict[str, Any]:
+    """Returns for each day the number of alerted cards, of correct alerts, and of compromised cards."""
     rows = {}
     for day in np.unique(days):
         today = days == day
-        alerted, bad = set(cards[today & alert]), set(cards[today & (labels == 1)])
-        rows[f"day {day + 1}"] = {"alerts": len(alerted), "right": len(alerted & bad), "of": len(bad)}
+        alerted, compromised = set(cards[today & is_alert]), set(cards[today & (labels == 1)])
+        rows[f"day {day + 1}"] = {
+            "alerts": len(alerted),
+            "correct": len(alerted & compromised),
+            "compromised cards": len(compromised),
+        }
     return rows
 
 
-def _baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarray, float]]:
-    """Returns the probabilities and the seconds of each baseline, trained on the rows that trained the exported model."""
+def _score_baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarray, float]]:
+    """Returns probabilities and seconds of each baseline, trained on the rows that trained the exported model."""
     started = time.monotonic()
-    inputs = features.table(splits.test, config.protocol.delay_days)
-    learned = np.flatnonzero(splits.validation["learned"])  # the test split's table begins with the same rows
-    judged = np.flatnonzero(splits.test["judged"])
-    labels = splits.test["fraud"].to_numpy()[learned]
-    prepared = time.monotonic() - started
-    answers = {}
-    for name, model in baselines(config.training.seed).items():
+    features = feature_table(splits.test, config.split.label_delay_days)
+    # The test table begins with the same rows as the validation table.
+    training_rows = np.flatnonzero(splits.validation["is_training_row"])
+    scored_rows = np.flatnonzero(splits.test["is_scored_row"])
+    labels = splits.test["fraud"].to_numpy()[training_rows]
+    seconds = time.monotonic() - started
+    results = {}
+    for name, model in build_baselines(config.training.seed).items():
         started = time.monotonic()
-        model.fit(inputs.iloc[learned], labels)
-        answer = model.predict_proba(inputs.iloc[judged])[:, 1]
-        answers[name] = answer, prepared + time.monotonic() - started
-    return answers
+        model.fit(features.iloc[training_rows], labels)
+        probabilities = model.predict_proba(features.iloc[scored_rows])[:, 1]
+        results[name] = probabilities, seconds + time.monotonic() - started
+    return results
 
 
-def baselines(seed: int) -> dict[str, Any]:
-    """Returns the baselines by name, not trained_model; their settings were fixed on the validation weeks, not searched for."""
+def build_baselines(seed: int) -> dict[str, Any]:
+    """Returns the baselines by name, before training; their settings were chosen on the validation weeks without a search."""
     return {
         "logistic_regression": make_pipeline(
             SimpleImputer(keep_empty_features=True), StandardScaler(), LogisticRegression(C=1.0, max_iter=1000)

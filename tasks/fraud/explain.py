@@ -1,7 +1,6 @@
-"""Which inputs drove a score: how far the log-odds fall when one kind of input is made average.
+"""Attributions: how much each kind of input raises the log-odds of fraud.
 
-Occlusion (Zeiler & Fergus, 2014) by groups, in the layer where the two views meet: what the transaction is in itself,
-what the card did before, and what is confirmed of the terminal.
+Occlusion (Zeiler & Fergus, 2014) by groups, in the layer that joins card and terminal: an input is replaced with its mean.
 """
 
 from __future__ import annotations
@@ -11,17 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from tasks.fraud.batches import joined
+from tasks.fraud.batches import join_logits
 from tasks.fraud.model import AMOUNT_FEATURES, TIME_FEATURES, Submodels
 
+CARD_HISTORY, TERMINAL_HISTORY = "card history", "terminal history"
 
-def groups_of(parts: Submodels, metadata: Mapping[str, Any]) -> dict[str, slice]:
-    """Returns which columns of `hidden` each kind of input fills."""
+
+def feature_groups(submodels: Submodels, metadata: Mapping[str, Any]) -> dict[str, slice]:
+    """Returns the columns of `hidden` that each kind of input fills."""
     amount = AMOUNT_FEATURES + len(metadata["amount_edges"])
-    width = parts.card.output["hidden"].shape[-1]
-    units = width - _feature_count(parts, metadata)
+    width = submodels.card.output["hidden"].shape[-1]
+    units = width - _count_features(submodels, metadata)
     groups = {
-        "what the card did before": slice(0, units),
+        CARD_HISTORY: slice(0, units),
         "amount": slice(units, units + amount),
         "time": slice(units + amount, units + amount + TIME_FEATURES),
         "further columns": slice(units + amount + TIME_FEATURES, width),
@@ -29,33 +30,32 @@ def groups_of(parts: Submodels, metadata: Mapping[str, Any]) -> dict[str, slice]
     return {name: columns for name, columns in groups.items() if columns.start < columns.stop}
 
 
-def drivers(
-    parts: Submodels, metadata: Mapping[str, Any], hidden: np.ndarray, terminal: np.ndarray | None
+def attributions(
+    submodels: Submodels, metadata: Mapping[str, Any], hidden: np.ndarray, terminal: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Returns by how much each kind of input raised the log-odds of fraud.
+    """Computes how much each kind of input raises the log-odds of fraud.
 
     Args:
-        parts: the trained model.
-        metadata: what was learned of the training split.
-        hidden: what the card's view makes of transactions, float32 `(rows, features)`.
-        terminal: logits of the terminal's view `(rows,)`; None without terminals.
+        submodels: the trained submodels.
+        metadata: metadata of the model.
+        hidden: features of the card for each transaction, float32 `(rows, features)`.
+        terminal: logits of the terminal `(rows,)`; None without terminals.
 
     Returns:
-        For each kind of input, float32 `(rows,)`: the logit less that with the input at its mean over the rows.
+        For each kind of input, float32 `(rows,)`: the logit minus the logit with this input at its mean over the rows.
     """
-    whole = joined(parts, hidden, terminal)
-    found = {}
-    for name, columns in groups_of(parts, metadata).items():
+    logits = join_logits(submodels, hidden, terminal)
+    result = {}
+    for name, columns in feature_groups(submodels, metadata).items():
         occluded = hidden.copy()
         occluded[:, columns] = hidden[:, columns].mean(axis=0)
-        found[name] = whole - joined(parts, occluded, terminal)
+        result[name] = logits - join_logits(submodels, occluded, terminal)
     if terminal is not None:
-        found["what is confirmed of the terminal"] = whole - joined(
-            parts, hidden, np.full_like(terminal, terminal.mean())
-        )
-    return found
+        mean = np.full_like(terminal, terminal.mean())
+        result[TERMINAL_HISTORY] = logits - join_logits(submodels, hidden, mean)
+    return result
 
 
-def _feature_count(parts: Submodels, metadata: Mapping[str, Any]) -> int:
-    vectors = [layer.output.shape[-1] for layer in parts.card.layers if layer.name.endswith("_vector")]
-    return AMOUNT_FEATURES + len(metadata["amount_edges"]) + TIME_FEATURES + len(metadata["numeric"]) + sum(vectors)
+def _count_features(submodels: Submodels, metadata: Mapping[str, Any]) -> int:
+    embeddings = [layer.output.shape[-1] for layer in submodels.card.layers if layer.name.endswith("_embedding")]
+    return AMOUNT_FEATURES + len(metadata["amount_edges"]) + TIME_FEATURES + len(metadata["numeric"]) + sum(embeddings)

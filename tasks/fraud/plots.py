@@ -1,4 +1,4 @@
-"""What the fraud task draws."""
+"""Plots of the fraud task."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from shared.plots import new_figure, save
 
 
 def precision_recall(labels: np.ndarray, probabilities: Mapping[str, np.ndarray], path: Path) -> None:
-    """Precision over recall of every model on the test days."""
+    """Draws the precision-recall curve of every model on the test days."""
     figure, (axis,) = new_figure(1)
-    for name, answer in probabilities.items():
-        PrecisionRecallDisplay.from_predictions(labels, answer, name=name, ax=axis)
+    for name, values in probabilities.items():
+        PrecisionRecallDisplay.from_predictions(labels, values, name=name, ax=axis)
     axis.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.02))
     axis.legend(loc="lower left", fontsize=8)
     save(figure, path)
 
 
 def alerts(table: Mapping[str, Mapping[str, int]], threshold: float, path: Path) -> None:
-    """Cards alerted a day at the exported threshold, and how many of them were misused, of `evaluate.alerts_table`."""
+    """Draws the alerts per day at the exported threshold and how many were correct, from `evaluate.alerts_table`."""
     figure, (axis,) = new_figure(1)
-    numbers = np.arange(1, len(table) + 1)
-    counts = {name: [row[name] for row in table.values()] for name in ("alerts", "right", "of")}
-    axis.bar(numbers, counts["alerts"], label="alerts", color="lightgrey")
-    axis.bar(numbers, counts["right"], label="right")
-    axis.plot(numbers, counts["of"], "k_", markersize=18, label="cards with fraud")
+    days = np.arange(1, len(table) + 1)
+    counts = {name: [row[name] for row in table.values()] for name in ("alerts", "correct", "compromised cards")}
+    axis.bar(days, counts["alerts"], label="alerts", color="lightgrey")
+    axis.bar(days, counts["correct"], label="correct alerts")
+    axis.plot(days, counts["compromised cards"], "k_", markersize=18, label="compromised cards")
     axis.set(xlabel="test day", ylabel="cards", title=f"threshold {threshold:.3f}")
     axis.legend()
     save(figure, path)
 
 
-def drivers(rises: Mapping[str, np.ndarray], path: Path) -> None:
-    """By how much each kind of input raised the log-odds of the transactions alerted."""
+def attributions(values: Mapping[str, np.ndarray], path: Path) -> None:
+    """Draws box plots of the attributions of each kind of input over the alerted transactions."""
     figure, (axis,) = new_figure(1, width=7)
-    axis.boxplot(list(rises.values()), orientation="horizontal", tick_labels=list(rises), showfliers=False)
+    axis.boxplot(list(values.values()), orientation="horizontal", tick_labels=list(values), showfliers=False)
     axis.axvline(0, color="grey", linewidth=1)
-    axis.set(xlabel="rise of the log-odds in alerts, beside the input at its mean")
+    axis.set(xlabel="increase of the log-odds in alerts, compared with the mean input")
     save(figure, path)

@@ -1,4 +1,4 @@
-"""The fraud model's signatures, and how tables and lines of a user's become requests."""
+"""Signatures of the fraud model, and the conversion of tables and input lines to requests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from shared.pipelines import gather_padded, padded_indices
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Predictor
 from tasks.fraud import data
-from tasks.fraud.config import FraudConfig, ProtocolConfig
+from tasks.fraud.config import FraudConfig, FraudSplitConfig
+from tasks.fraud.evaluate import build_metrics, label_groups
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
-from tasks.fraud.transaction_index import UNKNOWN, TransactionIndex, build_transaction_index
+from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
 
-CARDS = 64  # of one call when a table is scored
+CARDS_PER_CALL = 64  # when a table is scored
 EXAMPLES = tuple(
     json.dumps(
         {
@@ -44,84 +45,84 @@ EXAMPLES = tuple(
 )
 
 
-def export_spec(scorer: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
-    """Gives the Keras model its signatures.
+def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
+    """Builds the signatures of the Keras model.
 
-    `serving_default` scores histories of cards, one a row: `time` int64 `(cards, transactions)` in seconds since 1970,
-    earliest first; `amount` float32 and the further columns alike; `length` int32 `(cards,)`, how many are real; and of
-    each transaction's terminal the transactions confirmed by then, in any order and number, newest counting most:
-    `terminal_time`, `terminal_amount` and `terminal_fraud` (0 or 1, -1 for padding) `(cards, transactions, reports)`. It
-    returns `fraud_probability` float32 and `alert` bool `(cards, transactions)`, 0 and False at padding.
+    `serving_default` scores histories of cards, one card per row. Inputs: `time` int64 `(cards, transactions)`, seconds since 1970,
+    oldest first; `amount` float32 and further columns of the same shape; `length` int32 `(cards,)`, the number of transactions
+    without padding; and the labelled history of the terminal of each transaction, in any order and number, of which the newest count:
+    `terminal_time`, `terminal_amount` and `terminal_fraud` (0 or 1, -1 for padding) `(cards, transactions, history)`. Outputs:
+    `fraud_probability` float32 and `alert` bool `(cards, transactions)`, 0 and False at padding.
 
-    `step` scores one more transaction of each card: the same fields without the axis of transactions, and the card's
-    state, `card_state` float32 `(cards, memory)` and `card_time` int64 `(cards,)`, zeros for a card never seen; it
-    returns the state after it too.
+    `step` scores one more transaction of each card. Inputs: the same fields without the axis of transactions, and the state of the
+    card, `card_state` float32 `(cards, state)` and `card_time` int64 `(cards,)`, zeros for a new card. Outputs include the next state.
     """
-    parts = get_submodels(scorer)
-    calibration = scorer.get_layer("calibration")
+    submodels = get_submodels(model)
+    calibration = model.get_layer("calibration")
     threshold = metadata["threshold"]
 
-    def whole(**fields: Any) -> dict[str, Any]:
+    def score_histories(**fields: Any) -> dict[str, Any]:
         terminal = {name: fields.pop(name) for name in TERMINAL_FIELDS if name in fields}
-        probability = scorer({**fields, **newest(terminal, parts.reports)})
-        real = tf.sequence_mask(fields["length"], tf.shape(probability)[1])
-        probability = tf.where(real, probability, 0.0)
-        return {"fraud_probability": probability, "alert": real & (probability >= threshold)}
+        probability = model({**fields, **newest_entries(terminal, submodels.terminal_history_length)})
+        is_real = tf.sequence_mask(fields["length"], tf.shape(probability)[1])
+        probability = tf.where(is_real, probability, 0.0)
+        return {"fraud_probability": probability, "alert": is_real & (probability >= threshold)}
 
     def step(**fields: Any) -> dict[str, Any]:
         terminal = {name: fields.pop(name) for name in TERMINAL_FIELDS if name in fields}
         state = {name: fields.pop(name) for name in ("card_state", "card_time")}
         single = {name: value[:, None] for name, value in fields.items()}
-        after = parts.card({**single, **state, "length": tf.ones_like(fields["time"], tf.int32)})
-        joined = [after["hidden"][:, 0]]
-        if parts.terminal is not None:
-            joined.append(parts.terminal({"time": fields["time"], **newest(terminal, parts.reports)}))
-        probability = tf.sigmoid(calibration(parts.join(joined)))
+        outputs = submodels.card({**single, **state, "length": tf.ones_like(fields["time"], tf.int32)})
+        join_inputs = [outputs["hidden"][:, 0]]
+        if submodels.terminal is not None:
+            history = newest_entries(terminal, submodels.terminal_history_length)
+            join_inputs.append(submodels.terminal({"time": fields["time"], **history}))
+        probability = tf.sigmoid(calibration(submodels.join(join_inputs)))
         return {
             "fraud_probability": probability,
             "alert": probability >= threshold,
-            "card_state": after["card_state"],
-            "card_time": after["card_time"],
+            "card_state": outputs["card_state"],
+            "card_time": outputs["card_time"],
         }
 
-    request = sample_request(metadata)
+    request = example_request(metadata)
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}
     state: dict[str, np.ndarray] = {
-        "card_state": np.zeros((len(request["length"]), parts.state_size), np.float32),
+        "card_state": np.zeros((len(request["length"]), submodels.state_size), np.float32),
         "card_time": np.zeros(len(request["length"]), np.int64),
     }
     signatures = {
-        "serving_default": make_signature(whole, request),
+        "serving_default": make_signature(score_histories, request),
         "step": make_signature(step, {**first, **state}, fixed=("card_state",)),
     }
-    return ExportSpec(scorer, signatures, metadata)
+    return ExportSpec(model, signatures, metadata)
 
 
-def newest(terminal: Mapping[str, Any], count: int) -> dict[str, Any]:
-    """Returns the `count` newest real entries along the last axis, oldest first, padded on the right.
+def newest_entries(terminal: Mapping[str, Any], count: int) -> dict[str, Any]:
+    """Returns the `count` newest entries without padding along the last axis, oldest first, padded on the right.
 
     Args:
         terminal: `TERMINAL_FIELDS`, each `(..., any number)`; empty without terminals.
-        count: entries to return.
+        count: number of entries to return.
     """
     if not terminal:
         return {}
     fraud = terminal["terminal_fraud"]
-    wide = {"terminal_time": 0, "terminal_amount": 0.0, "terminal_fraud": UNKNOWN}
-    ahead = [[0, 0]] * (len(fraud.shape) - 1) + [[0, count]]
-    padded = {name: tf.pad(terminal[name], ahead, constant_values=value) for name, value in wide.items()}
-    real = padded["terminal_fraud"] >= 0
-    order = tf.argsort(tf.where(real, padded["terminal_time"], tf.int64.max), axis=-1, stable=True)
-    number = tf.reduce_sum(tf.cast(real, tf.int32), axis=-1, keepdims=True)
-    place = tf.maximum(number - count, 0) + tf.range(count)
-    chosen = tf.gather(order, place, axis=-1, batch_dims=len(fraud.shape) - 1)
-    return {name: tf.gather(value, chosen, axis=-1, batch_dims=len(fraud.shape) - 1) for name, value in padded.items()}
+    padding = {"terminal_time": 0, "terminal_amount": 0.0, "terminal_fraud": UNKNOWN_LABEL}
+    paddings = [[0, 0]] * (len(fraud.shape) - 1) + [[0, count]]
+    padded = {name: tf.pad(terminal[name], paddings, constant_values=value) for name, value in padding.items()}
+    is_real = padded["terminal_fraud"] >= 0
+    order = tf.argsort(tf.where(is_real, padded["terminal_time"], tf.int64.max), axis=-1, stable=True)
+    length = tf.reduce_sum(tf.cast(is_real, tf.int32), axis=-1, keepdims=True)
+    position = tf.maximum(length - count, 0) + tf.range(count)
+    indices = tf.gather(order, position, axis=-1, batch_dims=len(fraud.shape) - 1)
+    return {name: tf.gather(value, indices, axis=-1, batch_dims=len(fraud.shape) - 1) for name, value in padded.items()}
 
 
-def sample_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Returns two cards of three and of one transactions, the first at a terminal with confirmed fraud."""
+def example_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns two cards with three transactions and one transaction, the first card at a terminal with known fraud."""
     start, day = 1_530_000_000, 86_400
-    scale = metadata["amount_scale"]
+    scale, count = metadata["amount_scale"], metadata["terminal_history_length"]
     request: dict[str, np.ndarray] = {
         "time": np.array([[start, start + day, start + 2 * day], [start, 0, 0]], np.int64),
         "amount": np.array([[scale, 0.8 * scale, 5 * scale], [2 * scale, 0, 0]], np.float32),
@@ -129,12 +130,12 @@ def sample_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
     for name, (mean, _) in metadata["numeric"].items():
         request[name] = np.full((2, 3), mean, np.float32)
-    for name, known in metadata["categorical"].items():
-        request[name] = np.full((2, 3), known[0], object)
+    for name, categories in metadata["categorical"].items():
+        request[name] = np.full((2, 3), categories[0], object)
     if metadata["terminal"]:
-        fraud = np.full((2, 3, metadata["reports"]), UNKNOWN, np.int32)
-        fraud[0, 1, :1], fraud[0, 2, :2] = 0, (0, 1)[: metadata["reports"]]
-        age = np.maximum(20 - np.arange(metadata["reports"]), 8) * day
+        fraud = np.full((2, 3, count), UNKNOWN_LABEL, np.int32)
+        fraud[0, 1, :1], fraud[0, 2, :2] = 0, (0, 1)[:count]
+        age = np.maximum(20 - np.arange(count), 8) * day
         request |= {
             "terminal_time": np.where(fraud >= 0, start - age, 0).astype(np.int64),
             "terminal_amount": np.where(fraud >= 0, scale, 0).astype(np.float32),
@@ -143,75 +144,105 @@ def sample_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return request
 
 
-def histories(ledger: TransactionIndex, cards: np.ndarray, reports: int, terminal: bool) -> dict[str, np.ndarray]:
-    """Returns cards of a ledger as a request to `serving_default`.
+def build_request(
+    index: TransactionIndex, cards: np.ndarray, terminal_history_length: int, has_terminals: bool
+) -> dict[str, np.ndarray]:
+    """Returns the histories of cards as a request for `serving_default`.
 
     Args:
-        ledger: the transactions.
-        cards: positions of the cards' first rows.
-        reports: most confirmed transactions of a terminal.
-        terminal: whether there are terminals.
+        index: the transactions.
+        cards: positions of the first rows of the cards.
+        terminal_history_length: maximum number of labelled transactions per terminal.
+        has_terminals: True if the model reads terminals.
     """
-    ends = np.searchsorted(ledger.first, cards, side="right")
+    ends = np.searchsorted(index.first, cards, side="right")
     length = ends - cards
     rows, _ = padded_indices(cards, length)
-    request = {name: gather_padded(values, rows) for name, values in ledger.fields.items()}
+    request = {name: gather_padded(values, rows) for name, values in index.fields.items()}
     request["length"] = length.astype(np.int32)
-    return request | ledger.terminal_fields(rows, reports) if terminal else request
+    return request | index.terminal_fields(rows, terminal_history_length) if has_terminals else request
 
 
-def answered(frame: pd.DataFrame, metadata: Mapping[str, Any], call: Predictor) -> dict[str, np.ndarray]:
-    """Returns an exported model's answer to each row of a table of `tasks.fraud.data.tidy`, in its order."""
-    ledger = build_transaction_index(frame, metadata["delay_days"])
-    cards, length = np.unique(ledger.first, return_counts=True)
+def predict_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> dict[str, np.ndarray]:
+    """Returns the predictions of an exported model for each row of a table from `tasks.fraud.data.convert`, in its order."""
+    index = build_transaction_index(frame, metadata["label_delay_days"])
+    cards, length = np.unique(index.first, return_counts=True)
     cards = cards[np.argsort(length, kind="stable")]
-    found: dict[str, np.ndarray] = {}
-    for start in range(0, len(cards), CARDS):
-        chosen = cards[start : start + CARDS]
-        request = histories(ledger, chosen, metadata["reports"], metadata["terminal"])
-        real = np.arange(request["time"].shape[1]) < request["length"][:, None]
-        rows = ledger.order[
-            np.concatenate([np.arange(k, k + n) for k, n in zip(chosen, request["length"], strict=True)])
-        ]
-        for name, values in call(request).items():
-            found.setdefault(name, np.empty(len(frame), values.dtype))[rows] = values[real]
-    return found
+    predictions: dict[str, np.ndarray] = {}
+    for start in range(0, len(cards), CARDS_PER_CALL):
+        batch = cards[start : start + CARDS_PER_CALL]
+        request = build_request(index, batch, metadata["terminal_history_length"], metadata["terminal"])
+        is_real = np.arange(request["time"].shape[1]) < request["length"][:, None]
+        rows = index.order[np.concatenate([np.arange(k, k + n) for k, n in zip(batch, request["length"], strict=True)])]
+        for name, values in predictor(request).items():
+            predictions.setdefault(name, np.empty(len(frame), values.dtype))[rows] = values[is_real]
+    return predictions
 
 
-def score_file(config: FraudConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[evaluation.Score]:
-    """Scores an exported model on a file of labelled transactions, each with what was known at its time.
+def score_file(
+    config: FraudConfig, source: str, metadata: dict[str, Any], predictor: Predictor
+) -> list[evaluation.Score]:
+    """Scores an exported model on a file of labelled transactions; each prediction uses what was known at its time.
 
     Raises:
-        DataError: the file cannot be used, or holds but one class.
+        DataError: the file cannot be used, or has only one class.
     """
-    from tasks.fraud.evaluate import groups, measures_of
-
-    frame = data.read(_as_trained(config, metadata), source)
+    frame = data.read(_with_trained_settings(config, metadata), source)
     if frame["fraud"].nunique() < 2:
-        raise DataError(f"{source}: holds but one class; to judge, both fraud and genuine transactions are needed.")
-    labels, cards, days = groups(frame)
-    answer = answered(frame, metadata, call)["fraud_probability"]
-    return evaluation.score("exported", labels, answer, measures_of(metadata["alerts_per_day"]), cards, days)
+        raise DataError(f"{source}: there is only one class. The evaluation needs fraud and genuine transactions.")
+    labels, cards, days = label_groups(frame)
+    probabilities = predict_rows(frame, metadata, predictor)["fraud_probability"]
+    return evaluation.score("exported", labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns an exported model's answers to transactions, one JSON object a line, by the names of the user's columns.
+def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+    """Reads transactions from a file as JSON objects under the column names of the trained model.
 
-    The lines are read together: those of one card are its history. A label, where one is given, tells of the
-    terminal once the delay is over.
+    Labels are optional; a known label is part of the history of its terminal after the label delay.
 
     Raises:
-        DataError: a line is no JSON object, or lacks a column, or a value cannot be used.
+        DataError: the file cannot be read, or a column is missing.
     """
-    config = _as_trained(FraudConfig(), metadata)
-    wanted = [column for column in data.wanted(config) if column != config.columns.label]
-    return answered(data.tidy(parse_json_lines(lines, wanted), config, "input", labelled=False), metadata, call)
+    config = _with_trained_settings(config, metadata)
+    frame = data.read_unlabelled(config, source)
+    trained = metadata["columns"]
+    names = {
+        getattr(config.columns, name): trained[name]
+        for name in ("card", "terminal", "time", "amount", "label")
+        if getattr(config.columns, name) and trained[name]
+    }
+    names |= dict(zip(config.columns.numeric, trained["numeric"], strict=False))
+    names |= dict(zip(config.columns.categorical, trained["categorical"], strict=False))
+    seconds = data.parse_seconds(frame[config.columns.time], source, config.columns.time_format)
+    times = pd.Series(pd.to_datetime(seconds, unit="s"), frame.index)
+    frame[config.columns.time] = times.dt.strftime(trained["time_format"] or "%Y-%m-%d %H:%M:%S")
+    return frame.rename(columns=names).astype(object).apply(_to_json, axis=1).tolist()
 
 
-def _as_trained(config: FraudConfig, metadata: Mapping[str, Any]) -> FraudConfig:
-    """Returns the configuration with the columns and the delay of the trained model, unless others were asked for."""
+def predict(lines: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the predictions of an exported model for transactions, one JSON object per line with the user's column names.
+
+    All lines are read together: the lines of one card are its history. A label is optional; it becomes part of the history of its
+    terminal after the label delay.
+
+    Raises:
+        DataError: a line is not a JSON object, lacks a column, or has an invalid value.
+    """
+    config = _with_trained_settings(FraudConfig(), metadata)
+    columns = [column for column in data.required_columns(config) if column != config.columns.label]
+    frame = data.convert(parse_json_lines(lines, columns), config, "input", is_labelled=False)
+    return predict_rows(frame, metadata, predictor)
+
+
+def _to_json(row: pd.Series) -> str:
+    values = {name: None if pd.isna(value) else value for name, value in row.items()}
+    return json.dumps(values, ensure_ascii=False, default=str)
+
+
+def _with_trained_settings(config: FraudConfig, metadata: Mapping[str, Any]) -> FraudConfig:
+    """Returns the configuration with the columns and the label delay of the trained model, except for columns that were given."""
     return dataclasses.replace(
         config,
         columns=with_trained_defaults(config.columns, metadata["columns"]),
-        protocol=ProtocolConfig(delay_days=metadata["delay_days"]),
+        split=FraudSplitConfig(label_delay_days=metadata["label_delay_days"]),
     )

@@ -1,4 +1,4 @@
-"""Trains the fraud task: `python -m tasks.fraud.train` is `lstm-suite train fraud`."""
+"""Trains the fraud task: `python -m tasks.fraud.train` is the same as `lstm-suite train fraud`."""
 
 from __future__ import annotations
 
@@ -20,47 +20,47 @@ from shared.task import Task, TrainedModel
 from tasks.fraud import data, model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.evaluate import evaluate, groups, judged_logits
+from tasks.fraud.evaluate import evaluate, label_groups, score_logits
 from tasks.fraud.transaction_index import build_transaction_index
 
-EDGES = 6
-OFTEN = 10
+MAX_AMOUNT_EDGES = 6
+MIN_CATEGORY_COUNT = 10
 
 
 def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Trains twice: on an earlier span, to choose the epoch, the calibration and the threshold; then on the newest one.
+    """Trains twice: on an earlier span, to choose epoch, calibration and threshold; then on the newest span for the export.
 
-    The rare class is left as rare as it is: the log loss over all transactions, from a start at the training split's
-    rate of fraud, gives probabilities that mean what they say.
+    The classes are not rebalanced: the log loss over all transactions, from an initial output at the rate of fraud, gives calibrated
+    probabilities.
 
     Args:
-        config: settings.
-        splits: from `tasks.fraud.data.load`; the test split is not looked at.
-        folder: for logs and checkpoints.
+        config: settings of the run.
+        splits: from `tasks.fraud.data.load`; the test split is not used.
+        folder: folder for logs and checkpoints.
     """
-    views, history = _trained(config, splits.train, splits.validation, folder / "choosing", config.training.epochs)
+    selection_folder = folder / "selection"
+    builder, history = _train(config, splits.train, splits.validation, selection_folder, config.training.epochs)
     started = time.monotonic()
-    judged = splits.validation[splits.validation["judged"]]
-    labels, cards, days = groups(judged)
-    logits = judged_logits(views.parts, splits.validation, config)
+    labels, cards, days = label_groups(splits.validation[splits.validation["is_scored_row"]])
+    logits = score_logits(builder.submodels, splits.validation, config)
     calibration = calibrate(logits, labels)
     probabilities = expit(calibration[0] * logits + calibration[1])
-    threshold = threshold_for(probabilities, cards, days, config.alerts.per_day)
+    threshold = find_threshold(probabilities, cards, days, config.evaluation.alerts_per_day)
     history.seconds += time.monotonic() - started
 
-    newest, refitted = _trained(config, splits.validation, None, folder, history.best_epoch)
-    history.seconds += refitted.seconds
+    exported, final_history = _train(config, splits.validation, None, folder, history.best_epoch)
+    history.seconds += final_history.seconds
     metadata = {
         "task": "fraud",
         "columns": dataclasses.asdict(config.columns),
-        "alerts_per_day": config.alerts.per_day,
+        "alerts_per_day": config.evaluation.alerts_per_day,
         "calibration": calibration,
         "threshold": threshold,
-        "reports": config.memory.reports,
-        **newest.metadata,
+        "terminal_history_length": config.features.terminal_history_length,
+        **exported.metadata,
     }
     return TrainedModel(
-        model=newest.whole(calibration),
+        model=exported.full_model(calibration),
         metadata=metadata,
         history=history,
         notes={
@@ -71,83 +71,88 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
     )
 
 
-def learn_facts(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]:
-    """Returns what the model has to know of the transactions that train it (see `tasks.fraud.model.SubmodelBuilder`)."""
-    learned = frame[frame["learned"]]
+def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]:
+    """Computes what the model needs to know about its training rows (see `tasks.fraud.model.SubmodelBuilder`)."""
+    rows = frame[frame["is_training_row"]]
     numeric = {}
     for name in config.columns.numeric:
-        mean, deviation = learned[name].mean(), learned[name].std(ddof=0)
-        numeric[name] = (_finite(mean, 0.0), _finite(deviation, 1.0) or 1.0)
+        mean, deviation = rows[name].mean(), rows[name].std(ddof=0)
+        numeric[name] = (_finite_or(mean, 0.0), _finite_or(deviation, 1.0) or 1.0)
     return {
-        "amount_edges": amount_edges(learned["amount"].to_numpy(), learned["fraud"].to_numpy()),
-        "delay_days": config.protocol.delay_days,
-        "amount_scale": max(float(learned["amount"].abs().mean()), 1e-6),
-        "fraud_rate": float(np.clip(learned["fraud"].mean(), 1e-6, 0.5)),
+        "amount_edges": amount_edges(rows["amount"].to_numpy(), rows["fraud"].to_numpy()),
+        "label_delay_days": config.split.label_delay_days,
+        "amount_scale": max(float(rows["amount"].abs().mean()), 1e-6),
+        "fraud_rate": float(np.clip(rows["fraud"].mean(), 1e-6, 0.5)),
         "numeric": numeric,
-        "categorical": {name: known_categories(learned[name]) for name in config.columns.categorical},
+        "categorical": {name: known_categories(rows[name]) for name in config.columns.categorical},
         "terminal": "terminal" in frame,
     }
 
 
 def known_categories(values: pd.Series) -> list[str]:
-    """Returns the categories seen often enough to be learned; the others teach the model what an unknown one is."""
+    """Returns the categories that occur at least `MIN_CATEGORY_COUNT` times; the others train the embedding of unknown values."""
     counts = values[values != ""].value_counts()
-    return sorted(counts.index[counts >= OFTEN]) or [""]
+    return sorted(counts.index[counts >= MIN_CATEGORY_COUNT]) or [""]
 
 
 def amount_edges(amounts: np.ndarray, labels: np.ndarray) -> list[float]:
-    """Returns the amounts at which a small decision tree parts fraud from the rest (Gorishniy et al., 2022)."""
-    tree = DecisionTreeClassifier(max_leaf_nodes=EDGES + 1, min_samples_leaf=10, random_state=0)
+    """Returns the amounts at which a small decision tree separates fraud from the rest (Gorishniy et al., 2022)."""
+    tree = DecisionTreeClassifier(max_leaf_nodes=MAX_AMOUNT_EDGES + 1, min_samples_leaf=10, random_state=0)
     tree.fit(amounts.reshape(-1, 1), labels)
     return sorted(float(edge) for edge in tree.tree_.threshold[tree.tree_.feature >= 0])
 
 
 def calibrate(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Returns factor and offset of the logits that give the least log loss (Platt, 1999)."""
-    found = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), labels)
-    return max(float(found.coef_[0, 0]), 1e-3), float(found.intercept_[0])
+    """Returns factor and offset of the logits with the smallest log loss (Platt, 1999)."""
+    model = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), labels)
+    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
 
 
-def threshold_for(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, per_day: int) -> float:
-    """Returns the probability that so many cards a day reach, in the mean over the days; a card counts once a day."""
+def find_threshold(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, alerts_per_day: int) -> float:
+    """Returns the probability that `alerts_per_day` cards reach, on average over the days; a card counts once per day."""
     highest = pd.Series(probabilities).groupby([days, cards]).max().sort_values(ascending=False).to_numpy()
-    wanted = per_day * len(np.unique(days))
-    if wanted >= len(highest):
+    count = alerts_per_day * len(np.unique(days))
+    if count >= len(highest):
         return float(highest[-1])
-    return float((highest[wanted - 1] + highest[wanted]) / 2)
+    return float((highest[count - 1] + highest[count]) / 2)
 
 
-def _trained(
+def _train(
     config: FraudConfig, frame: pd.DataFrame, held_out: pd.DataFrame | None, folder: Path, epochs: int
 ) -> tuple[model.SubmodelBuilder, training.History]:
-    """Returns the model trained on the learned rows of a table and watched on the judged ones of another."""
+    """Trains on the training rows of a table, with early stopping on the scored rows of `held_out` if given."""
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
-    views = model.SubmodelBuilder(config, learn_facts(config, frame))
-    trainer = views.trainer()
-    batches = _batches(config, views, frame, "learned")
-    validation = None if held_out is None else _batches(config, views, held_out, "judged").evaluation_batches()
-    prepared = time.monotonic() - started
+    builder = model.SubmodelBuilder(config, compute_metadata(config, frame))
+    training_model = builder.training_model()
+    batches = _build_batches(config, builder, frame, "is_training_row")
+    validation = None
+    if held_out is not None:
+        validation = _build_batches(config, builder, held_out, "is_scored_row").evaluation_batches()
+    seconds = time.monotonic() - started
     history = training.fit(
-        trainer,
+        training_model,
         batches,
         validation,
         dataclasses.replace(config.training, epochs=epochs),
         folder,
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
-    history.seconds += prepared
-    return views, history
+    history.seconds += seconds
+    return builder, history
 
 
-def _batches(config: FraudConfig, views: model.SubmodelBuilder, frame: pd.DataFrame, which: str) -> WindowBatches:
-    ledger = build_transaction_index(frame, config.protocol.delay_days)
-    chosen = frame[which].to_numpy()[ledger.order]
-    return WindowBatches(ledger, chosen, config.memory, views, config.training.batch_size, config.training.seed)
+def _build_batches(
+    config: FraudConfig, builder: model.SubmodelBuilder, frame: pd.DataFrame, column: str
+) -> WindowBatches:
+    index = build_transaction_index(frame, config.split.label_delay_days)
+    is_selected = frame[column].to_numpy()[index.order]
+    batch_size, seed = config.training.batch_size, config.training.seed
+    return WindowBatches(index, is_selected, config.features, builder, batch_size, seed)
 
 
-def _finite(value: float, otherwise: float) -> float:
-    return float(value) if np.isfinite(value) else otherwise
+def _finite_or(value: float, default: float) -> float:
+    return float(value) if np.isfinite(value) else default
 
 
 TASK = Task(
@@ -157,16 +162,17 @@ TASK = Task(
     evaluate=evaluate,
     export_spec=serving.export_spec,
     score_file=serving.score_file,
+    read_inputs=serving.read_inputs,
     predict=serving.predict,
     primary_metric="average_precision",
     example_inputs=serving.EXAMPLES,
     limitations=(
-        "It knows the kinds of fraud it was trained on; a new kind looks genuine until labels of it are in the training "
-        "days. Fraud at a terminal taken over within the label delay cannot be seen by anyone. A probability is "
-        "calibrated to the rate of fraud of the validation days: train again when that changes. It gives a reason to "
-        "look into a transaction, not a reason to refuse a person."
+        "The model knows the kinds of fraud in its training data; a new kind looks genuine until the training days contain labels of "
+        "it. No model can detect fraud at a terminal that was compromised within the label delay. Probabilities are calibrated to the "
+        "rate of fraud on the validation days: train again when this rate changes. A high score is a reason to investigate a "
+        "transaction, not a reason to reject a person."
     ),
 )
 
 if __name__ == "__main__":
-    cli.main_of("fraud")
+    cli.train_task("fraud")
