@@ -2,8 +2,9 @@
 
     saved_models/sentiment/1/  2/  3/        the two newest are served: label `canary` is the newest, `stable` the one before
 
-A version is loaded when its folder appears. It is unloaded when two newer versions are available, after its last request. A
-version that cannot be loaded does not change which older versions are served. Versions whose folder was deleted stay available.
+A version is loaded when its folder appears. It is unloaded after its last request, as soon as two newer versions are available or
+its folder was deleted. A version that cannot be loaded does not affect the others. The last available version of a model stays
+loaded even if its folder was deleted.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ def warm_up_record() -> bytes:
     return log.SerializeToString()
 
 
-def test_a_version_stays_available_after_its_folder_is_deleted(repository):
+def test_the_last_version_stays_available_after_its_folder_is_deleted(repository):
     shutil.rmtree(repository.folder / "small" / "1")
     repository.scan()
     assert predict(repository) == 1
