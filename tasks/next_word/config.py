@@ -47,8 +47,7 @@ class TextConfig(Section):
     vocabulary_size: int = 50_000
     """Maximum number of tokens in the vocabulary; the rarest tokens of the training split are left out first."""
     min_count: int = 2
-    """Minimum number of times that a word of the vocabulary occurs in the training split. The other words become the unknown
-    word; a text that marks unknown words itself, as `<unk>`, always uses 1."""
+    """Minimum count of a word in the training split to be in the vocabulary; 1 for a text that marks unknown words as `<unk>`."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "vocabulary_size", "min_count")
