@@ -1,4 +1,4 @@
-"""Interpolated modified Kneser–Ney n-grams (Chen & Goodman, 1999, section 3): a baseline for, and a partner of, an LSTM.
+"""Interpolated modified Kneser–Ney n-grams (Chen & Goodman, 1999, section 3): a baseline, also mixed with an LSTM.
 
 An n-gram is identified by the index of its first n - 1 tokens, an (n-1)-gram, and by its last token id, so that an n-gram of any
 length has a 64-bit key. A context never contains the end of a line, except as its first token: there it marks the beginning
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 UNSEEN = -1
-"""Index of an n-gram that does not occur in training, or that would contain the end of a line after its first token."""
+"""Index of an n-gram that does not occur in training, or that has the end of a line between its first and last token."""
 
 
 @dataclass(frozen=True)
