@@ -1,12 +1,12 @@
-"""Single words cut out of sentences: a corpus of many speakers lends its digits to one of few.
+"""Cuts single words out of sentences, so that a data set with few speakers gets the words of many more.
 
     lstm-suite train speech --data an4/train.csv
     python examples/single_words.py saved_models/speech/1 an4/train.csv fsdd/recordings.zip digits
     lstm-suite train speech --data digits/digits.csv
 
-A recogniser of AN4's sentences finds when each word of the known transcripts is said. The digits among them are cut out, and put
-beside those of the Free Spoken Digit Dataset, which six speakers say one by one. AN4's recordings are in train.zip beside its
-manifest.
+A model of the AN4 sentences finds the time of each word of the known transcripts (forced alignment). The digits are cut out and
+combined with those of the Free Spoken Digit Dataset, which has six speakers. The AN4 recordings are in train.zip, in the folder of
+the manifest.
 """
 
 from __future__ import annotations
@@ -28,138 +28,147 @@ import soundfile
 from shared import keras_file, workflow
 from shared.errors import DataError, SuiteError
 from tasks.speech import audio, data
-from tasks.speech.alignment import Word, words_in_time
-from tasks.speech.config import AudioConfig, SpeechConfig
-from tasks.speech.evaluate import log_probabilities
-from tasks.speech.features import RATE
-from tasks.speech.model import STEP, get_submodels
+from tasks.speech.alignment import Word, align_words
+from tasks.speech.config import ColumnsConfig, SpeechConfig
+from tasks.speech.evaluate import compute_log_probabilities
+from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.model import STEP_LENGTH, get_submodels
 
-NAMES = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
-LATE = 0.08  # seconds from the step that tells a letter to its sound: the model tells early, since it has heard all that follows
-SMOOTH = int(0.08 * RATE)  # samples over which loudness is taken
-REACH = 0.6  # seconds that a word is looked for at most before its first letter, and behind its last
-SILENCE = 36  # decibels below the loudest: what is softer, at both ends, is cut off
-SHORTEST = 0.1  # seconds of a word
+DIGIT_WORDS = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
+SOUND_DELAY = 0.08
+"""Seconds between the step of a character and its sound: a bidirectional model writes characters early, because it has already read
+the rest of the recording."""
+SMOOTHING_LENGTH = int(0.08 * SAMPLE_RATE)  # samples in the window of the power
+MAX_MARGIN = 0.6  # seconds of audio before the first character of a word, and after its last
+TRIM_DECIBELS = 36  # below the maximum; quieter audio at both ends is removed
+MIN_SECONDS = 0.1  # of a word
 
-Digit = tuple[str, str, str, np.ndarray]  # text, speaker, where it is from, samples
+Digit = tuple[str, str, str, np.ndarray]
+"""Text, speaker, source and samples."""
 
 
 def main(version: str, manifest: str, digits: str, folder: str) -> None:
-    """Writes the recordings into a folder that is made when all is well, and `digits.csv` beside them.
+    """Writes the recordings of both data sets to a new folder, with the manifest `digits.csv`.
 
     Args:
-        version: exported by `lstm-suite train speech` on the sentences, of whole utterances.
-        manifest: of the sentences, with the columns file, text and speaker.
+        version: folder of an exported bidirectional model, which was trained on the sentences.
+        manifest: manifest of the sentences, with the columns file, text and speaker.
         digits: .zip file of single digits, with names such as 7_theo_0.flac.
-        folder: where they go.
+        folder: folder for the result; it must not exist.
 
     Raises:
-        SuiteError: one of these cannot be used; nothing is written.
+        SuiteError: one of the inputs cannot be used; the folder is then not created.
     """
     target = Path(folder)
     if target.exists():
-        raise DataError(f"{target}: is there already. Name another folder, or move it away.")
+        raise DataError(f"{target}: the folder already exists. Name another folder, or move it away.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    singles = list(single(digits))
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".digits-") as aside:
-        made = Path(aside) / "digits"
-        made.mkdir()
-        with (made / "digits.csv").open("w", newline="", encoding="utf-8") as listing:
+    single_digits = list(read_single_digits(digits))
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".digits-") as staging:
+        staging_folder = Path(staging) / "digits"
+        staging_folder.mkdir()
+        with (staging_folder / "digits.csv").open("w", newline="", encoding="utf-8") as listing:
             writer = csv.writer(listing, lineterminator="\n")
             writer.writerow(("file", "text", "speaker", "source"))
-            for k, (text, speaker, source, samples) in enumerate(chain(cut(Path(version), manifest), singles)):
-                soundfile.write(made / f"{k:05}.wav", samples, RATE)
+            for k, digit in enumerate(chain(cut_digits(Path(version), manifest), single_digits)):
+                text, speaker, source, samples = digit
+                soundfile.write(staging_folder / f"{k:05}.wav", samples, SAMPLE_RATE)
                 writer.writerow((f"{k:05}.wav", text, speaker, source))
-        made.rename(target)
+        staging_folder.rename(target)
 
 
-def single(digits: str) -> Iterator[Digit]:
+def read_single_digits(digits: str) -> Iterator[Digit]:
     """Yields the recordings of single digits.
 
     Raises:
-        DataError: a name does not begin with one.
+        DataError: a file name does not start with a digit.
     """
-    for row in data.read(SpeechConfig(audio=AudioConfig(names="{text}_{speaker}_{take}")), digits).itertuples():
+    config = SpeechConfig(columns=ColumnsConfig(file_pattern="{text}_{speaker}_{take}"))
+    for row in data.read(config, digits).itertuples():
         if row.text not in {str(k) for k in range(10)}:
-            raise DataError(f"{digits}, {row.name}: expected a digit first, as in 7_theo_0.flac.")
-        yield row.text, row.speaker, row.name, _samples(row)
+            raise DataError(f"{digits}, {row.name}: the file name must start with a digit, as in 7_theo_0.flac.")
+        yield row.text, row.speaker, row.name, _get_samples(row)
 
 
-def cut(version: Path, manifest: str) -> Iterator[Digit]:
-    """Yields the digits of the sentences, each parted from its neighbours where it is quietest between their letters.
+def cut_digits(version: Path, manifest: str) -> Iterator[Digit]:
+    """Yields the digits in the sentences. Each is separated from the neighboring words at the quietest moment between their
+    characters.
 
     Raises:
-        DataError: no digit is said, nobody knows by whom, or the model is another task's or reads forwards alone, and so
-            tells its letters late.
+        DataError: no sentence has a digit, the speakers are unknown, or the model belongs to another task or is unidirectional: such a
+            model writes characters late.
     """
     frame, metadata = data.read(SpeechConfig(), manifest), workflow.load_metadata(version)
     model = keras_file.load(version / "model.keras")
     if metadata.get("task") != "speech" or get_submodels(model).state_size is not None:
-        raise DataError(f"{version}: no recogniser of whole utterances. Train speech by --preset default.")
+        raise DataError(f"{version}: not a bidirectional model of speech. Train one with --preset default.")
     if not frame["speaker"].all():
-        raise DataError(f"{manifest}: does not say who speaks. Add the column speaker.")
-    said = frame[[any(word in NAMES for word in text.upper().split()) for text in frame["text"]]]
-    if said.empty:
-        raise DataError(f"{manifest}: nobody says {', '.join(NAMES)}.")
-    for (_, row), logs in zip(said.iterrows(), log_probabilities(model, said), strict=True):
-        yield from _cut(row, logs, metadata["alphabet"])
+        raise DataError(f"{manifest}: some speakers are unknown. Add the column speaker, and fill it in.")
+    frame = frame[[any(word in DIGIT_WORDS for word in text.upper().split()) for text in frame["text"]]]
+    if frame.empty:
+        raise DataError(f"{manifest}: no sentence has one of the words {', '.join(DIGIT_WORDS)}.")
+    for (_, row), log_probabilities in zip(frame.iterrows(), compute_log_probabilities(model, frame), strict=True):
+        yield from _cut_sentence(row, log_probabilities, metadata["alphabet"])
 
 
-def _cut(row: pd.Series, logs: np.ndarray, alphabet: str) -> Iterator[Digit]:
-    """Yields the digits of one sentence; those that cannot be found are told and left out."""
+def _cut_sentence(row: pd.Series, log_probabilities: np.ndarray, alphabet: str) -> Iterator[Digit]:
+    """Yields the digits of one sentence; digits that are not found are left out with a warning."""
+    logger = logging.getLogger(__name__)
     try:
-        words = words_in_time(logs, row["text"], alphabet)
+        words = align_words(log_probabilities, row["text"], alphabet)
     except ValueError as error:
-        logging.getLogger(__name__).warning("%s is left out: %s", row["name"], error)
+        logger.warning("%s is left out: %s", row["name"], error)
         return
-    samples = _samples(row)
-    loudness = np.convolve(np.square(samples), np.hanning(SMOOTH), "same")
+    samples = _get_samples(row)
+    power = np.convolve(np.square(samples), np.hanning(SMOOTHING_LENGTH), "same")
     for k, word in enumerate(words):
-        if word.text.upper() in NAMES:
-            begin, end = borders(words, k, loudness)
-            part, _ = librosa.effects.trim(samples[begin:end], top_db=SILENCE, frame_length=512, hop_length=160)
-            if len(part) < SHORTEST * RATE:
-                logging.getLogger(__name__).warning("%s of %s is left out: no sound is there.", word, row["name"])
+        if word.text.upper() in DIGIT_WORDS:
+            start, end = word_borders(words, k, power)
+            trimmed, _ = librosa.effects.trim(
+                samples[start:end], top_db=TRIM_DECIBELS, frame_length=512, hop_length=160
+            )
+            if len(trimmed) < MIN_SECONDS * SAMPLE_RATE:
+                logger.warning("%s of %s is left out: there is no sound at its time.", word, row["name"])
                 continue
-            yield str(NAMES.index(word.text.upper())), row["speaker"], f"{row['name']}, word {k + 1}", part
+            yield str(DIGIT_WORDS.index(word.text.upper())), row["speaker"], f"{row['name']}, word {k + 1}", trimmed
 
 
-def borders(words: Sequence[Word], k: int, loudness: np.ndarray) -> tuple[int, int]:
-    """Returns the first sample of a word, and the one behind its last.
+def word_borders(words: Sequence[Word], k: int, power: np.ndarray) -> tuple[int, int]:
+    """Returns the index of the first sample of word k, and the index after its last sample.
 
     Args:
-        words: of the sentence.
-        k: which.
-        loudness: at each sample of the sentence, any unit, `(samples,)`.
+        words: words of the sentence with their times.
+        k: index of the word.
+        power: smoothed power at each sample of the sentence, in any unit, `(samples,)`.
     """
-    begin, end = max(0.0, words[k].start - REACH), words[k].end + REACH
+    start, end = max(0.0, words[k].start - MAX_MARGIN), words[k].end + MAX_MARGIN
     if k > 0:
-        begin = max(begin, _quietest(loudness, words[k - 1].end, words[k].start))
+        start = max(start, _quietest_time(power, words[k - 1].end, words[k].start))
     if k + 1 < len(words):
-        end = min(end, _quietest(loudness, words[k].end, words[k + 1].start))
-    return int(begin * RATE), min(int(end * RATE), len(loudness))
+        end = min(end, _quietest_time(power, words[k].end, words[k + 1].start))
+    return int(start * SAMPLE_RATE), min(int(end * SAMPLE_RATE), len(power))
 
 
-def _quietest(loudness: np.ndarray, before: float, behind: float) -> float:
-    """Returns when it is quietest between the sound of a word's last letter and that of the next one's first, seconds.
+def _quietest_time(power: np.ndarray, previous_end: float, next_start: float) -> float:
+    """Returns the time with the least power between the last sound of a word and the first sound of the next word, in seconds.
 
     Args:
-        loudness: at each sample.
-        before: when the steps of the former end, seconds.
-        behind: when those of the latter begin, seconds.
+        power: smoothed power at each sample.
+        previous_end: end of the steps of the first word, in seconds.
+        next_start: start of the steps of the next word, in seconds.
     """
-    first = min(int((before + LATE) * RATE), len(loudness) - 1)
-    last = max(int((behind + LATE) * RATE), first + STEP)
-    return (first + int(np.argmin(loudness[first:last]))) / RATE
+    first = min(int((previous_end + SOUND_DELAY) * SAMPLE_RATE), len(power) - 1)
+    last = max(int((next_start + SOUND_DELAY) * SAMPLE_RATE), first + STEP_LENGTH)
+    return (first + int(np.argmin(power[first:last]))) / SAMPLE_RATE
 
 
-def _samples(row: Any) -> np.ndarray:
-    return audio.samples_of(audio.opened(row.store), row.start, row.length)
+def _get_samples(row: Any) -> np.ndarray:
+    return audio.get_samples(audio.open_cache(row.cache_file), row.start, row.length)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 5:
-        raise SystemExit("Usage: single_words.py MODEL_VERSION SENTENCES.csv DIGITS.zip FOLDER")
+        raise SystemExit("usage: single_words.py MODEL_VERSION SENTENCES.csv DIGITS.zip FOLDER")
     try:
         main(*sys.argv[1:])
     except SuiteError as error:

@@ -27,7 +27,7 @@ def align_words(log_probabilities: np.ndarray, text: str, alphabet: str) -> list
     """Returns the words of a text with their times on the most probable path.
 
     Args:
-        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        log_probabilities: of the symbols, `(steps, symbols)`; the first one is `BLANK_ID`.
         text: text of the recording, with one space between two words.
         alphabet: characters of the model; the character at index k has the symbol id k + 1.
 
@@ -51,11 +51,11 @@ def align_words(log_probabilities: np.ndarray, text: str, alphabet: str) -> list
 def align_symbols(log_probabilities: np.ndarray, labels: Sequence[int] | np.ndarray) -> np.ndarray:
     """Returns the first and the last step of each symbol on the Viterbi path, int64 `(labels, 2)`.
 
-    The states are those of CTC: the symbols, and a CTC blank before, between and after them. A state may last for several steps; the
-    path may skip the blank between two different symbols (Graves et al., 2006).
+    The states are those of CTC: the symbols, and `BLANK_ID` before, between and after them. A state may last for several steps; the
+    path may skip `BLANK_ID` between two different symbols (Graves et al., 2006).
 
     Args:
-        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        log_probabilities: of the symbols, `(steps, symbols)`; the first one is `BLANK_ID`.
         labels: symbol ids of the text, from 1 on, at least one.
 
     Raises:

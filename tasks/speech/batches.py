@@ -92,7 +92,7 @@ class RecordingBatches:
             return samples
         rng = np.random.default_rng((self.seed, epoch, row))
         labels = self.labels[row]
-        min_steps = len(labels) + int(np.sum(labels[1:] == labels[:-1]))  # CTC needs a blank between equal labels
+        min_steps = len(labels) + int(np.sum(labels[1:] == labels[:-1]))  # CTC puts BLANK_ID between equal labels
         return augment_recording(samples, self.augment, rng, min_steps)
 
 

@@ -1,7 +1,7 @@
 """Prefix beam search with a language model (shallow fusion).
 
-Each prefix of a text has two probabilities, summed over its alignments: one for alignments that end in a CTC blank, one for those
-that end in its last character (Graves & Jaitly, 2014; Hannun et al., 2014). After each complete word, the weighted score of the
+Each prefix of a text has two probabilities, summed over its alignments: one for alignments that end in `BLANK_ID`, one for those that
+end in its last character (Graves & Jaitly, 2014; Hannun et al., 2014). After each complete word, the weighted score of the
 language model is added, and a bonus, because a language model prefers few words. All probabilities are natural logarithms.
 """
 
@@ -67,7 +67,7 @@ class _Prefix:
     words: tuple[str, ...] = ()
     letters: str = ""
     log_blank: float = LOG_ZERO
-    """Log-probability of the alignments that end in a CTC blank."""
+    """Log-probability of the alignments that end in `BLANK_ID`."""
     log_character: float = LOG_ZERO
     """Log-probability of the alignments that end in the last character."""
     last_symbol: int = BLANK_ID
@@ -89,7 +89,7 @@ def beam_search(log_probabilities: np.ndarray, alphabet: str, fusion: Fusion, be
     """Returns the text of a recording with the best score among the prefixes that the beam search keeps.
 
     Args:
-        log_probabilities: of the symbols, `(steps, symbols)`; the CTC blank is the first symbol.
+        log_probabilities: of the symbols, `(steps, symbols)`; the first one is `BLANK_ID`.
         alphabet: characters of the model; the character at index k has the symbol id k + 1.
         fusion: the language model.
         beam_width: maximum number of prefixes that remain after each step.
@@ -126,7 +126,7 @@ def _get_prefix(beam: _Beam, words: tuple[str, ...], letters: str, last_symbol: 
 
 
 def _keep_prefix(prefix: _Prefix, acoustic_score: float, step: np.ndarray, beam: _Beam) -> None:
-    """Adds the alignments that write nothing new at a step: a CTC blank, or the last symbol repeated."""
+    """Adds the alignments that write nothing new at a step: `BLANK_ID`, or the last symbol repeated."""
     same = _get_prefix(beam, prefix.words, prefix.letters, prefix.last_symbol, prefix.language_model_score)
     same.log_blank = float(np.logaddexp(same.log_blank, acoustic_score + step[BLANK_ID]))
     if prefix.last_symbol != BLANK_ID:

@@ -3,8 +3,8 @@
     samples ─ log-mel, 100 per second ─ normalization ─ two convolutions, 25 per second ─ LSTM stack ─ symbol probabilities
 
 Everything before the stack is a function of a window of the samples: step k reads `STEP_WINDOW` samples from `k * STEP_LENGTH` on.
-So a stream needs only the samples that its next steps read, and the LSTM states. The symbols are the CTC blank, with id 0, and the
-characters of the alphabet.
+So a stream needs only the samples that its next steps read, and the LSTM states. The symbols are those of connectionist temporal
+classification (CTC): `BLANK_ID`, which stands for no character, and the characters of the alphabet.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class SubmodelBuilder:
 
     Args:
         config: sizes and regularization.
-        symbols: number of output symbols, the CTC blank included.
+        symbols: number of output symbols, `BLANK_ID` included.
         statistics: mean and standard deviation of each band on the training split, `(2, mel_bands)`; None if each recording is
             normalized by its own statistics.
     """
@@ -174,7 +174,7 @@ def ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count:
     Args:
         labels: symbol ids, int32 `(batch, symbols)`, 0 for padding.
         label_length: number of valid labels, int32 `(batch,)`.
-        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the CTC blank is the first symbol.
+        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the first one is `BLANK_ID`.
         step_count: number of valid steps, int32 `(batch,)`.
     """
     if keras.backend.backend() != "tensorflow":
@@ -182,7 +182,7 @@ def ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count:
     import tensorflow as tf
 
     sparse = tf.sparse.from_dense(labels)
-    sparse = tf.SparseTensor(sparse.indices, sparse.values - 1, sparse.dense_shape)  # here the blank is the last symbol
+    sparse = tf.SparseTensor(sparse.indices, sparse.values - 1, sparse.dense_shape)  # here BLANK_ID is last
     blank_last = tf.concat([log_probabilities[..., 1:], log_probabilities[..., :1]], axis=-1)
     time_major = tf.transpose(blank_last, [1, 0, 2])
     return tf.compat.v1.nn.ctc_loss(sparse, time_major, step_count, ignore_longer_outputs_than_inputs=True)
@@ -195,7 +195,7 @@ def count_character_errors(labels: Any, log_probabilities: Any, step_count: Any)
 
     Args:
         labels: symbol ids, int32 `(batch, symbols)`, 0 for padding.
-        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the CTC blank is the first symbol.
+        log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the first one is `BLANK_ID`.
         step_count: number of valid steps, int32 `(batch,)`.
     """
     import tensorflow as tf

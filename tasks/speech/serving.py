@@ -85,7 +85,7 @@ class GreedyDecoder:
 
     def select_symbols(self, log_probabilities: Any, step_count: Any, previous: Any) -> tuple[Any, Any]:
         """Returns the most probable symbol of each step, int32 `(batch, steps)`, and a mask of those that are written: valid steps
-        whose symbol is neither the CTC blank nor a repetition.
+        whose symbol is neither `BLANK_ID` nor a repetition.
 
         Args:
             log_probabilities: of the symbols, `(batch, steps, symbols)`.

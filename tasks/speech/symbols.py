@@ -1,4 +1,4 @@
-"""Conversion between text and symbol ids: id 0 is the CTC blank (no character), and id k is character k of the alphabet."""
+"""Conversion between text and symbol ids: id 0 stands for no character, and id k for character k of the alphabet, from 1 on."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 SPACE = " "
-BLANK_ID = 0
-"""Symbol id of the CTC blank, which stands for no character (Graves et al., 2006)."""
+BLANK_ID = 0  # the CTC blank, which stands for no character (Graves et al., 2006) - vocabulary: ok
 
 
 def build_alphabet(texts: Iterable[str]) -> str:
@@ -22,7 +21,7 @@ def encode_text(text: str, alphabet: str) -> np.ndarray:
 
 
 def decode_path(symbol_ids: Iterable[int], alphabet: str) -> str:
-    """Returns the text of one symbol id per step: repeated symbols are merged, then CTC blanks are removed."""
+    """Returns the text of one symbol id per step: repeated symbols are merged, then `BLANK_ID` is removed."""
     characters, previous = [], BLANK_ID
     for symbol_id in symbol_ids:
         if symbol_id not in (BLANK_ID, previous):

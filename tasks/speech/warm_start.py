@@ -52,7 +52,7 @@ def warm_start(model: keras.Model, alphabet: str, version: Path) -> None:
 
 
 def _copy_symbols(target: Submodels, source: Submodels, alphabet: str, source_alphabet: str) -> None:
-    """Copies the weights of the output layer for the CTC blank and the characters that both models have."""
+    """Copies the weights of the output layer for `BLANK_ID` and the characters that both models have."""
     source_ids = [BLANK_ID] + [source_alphabet.find(character) + 1 for character in alphabet]
     known_ids = [k for k, source_id in enumerate(source_ids) if source_id or k == BLANK_ID]
     target_layer, source_layer = (submodels.acoustic_model.get_layer(SYMBOLS_LAYER) for submodels in (target, source))

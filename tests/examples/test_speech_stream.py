@@ -1,4 +1,4 @@
-"""The example writes, from a file and from raw samples, what the whole recording gives."""
+"""The example writes the text of the whole recording, from a file and from raw samples."""
 
 from __future__ import annotations
 
@@ -12,34 +12,39 @@ import tensorflow as tf
 from examples import speech_stream
 from shared import export
 from tasks.speech import serving
-from tests.tasks.speech.conftest import ALPHABET, CONFIG, STREAMING, stirred, tone
+from tests.tasks.speech.conftest import ALPHABET, CONFIG, STREAMING, randomized, tone
 
 
-def exported(config, folder):
-    metadata = {"task": "speech", "audio": {}, "alphabet": ALPHABET}
-    return export.publish(serving.export_spec(stirred(config).whole(), metadata), folder)
+def export_version(config, folder):
+    metadata = {"task": "speech", "columns": {}, "alphabet": ALPHABET}
+    return export.publish(serving.export_spec(randomized(config).full_model(), metadata), folder)
 
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory):
-    return exported(STREAMING, tmp_path_factory.mktemp("speech"))
+    return export_version(STREAMING, tmp_path_factory.mktemp("speech"))
 
 
-def test_file_and_raw_samples_give_the_text_of_the_whole(version, tmp_path):
+def test_a_file_and_raw_samples_give_the_text_of_the_whole_recording(version, tmp_path):
     samples = np.round(np.concatenate([tone("cab"), tone("bca")]) * 2**15).astype(np.int16)
-    soundfile.write(tmp_path / "a.wav", samples, speech_stream.RATE)
+    soundfile.write(tmp_path / "a.wav", samples, speech_stream.SAMPLE_RATE)
     signature = tf.saved_model.load(str(version)).signatures["serving_default"]
-    sound = tf.constant(samples[None] / np.float32(2**15), tf.float32)
-    whole = signature(samples=sound, length=tf.constant([len(samples)]))["text"].numpy()[0].decode()
-    assert len(whole) > 3
-    sources = (speech_stream.of_file(str(tmp_path / "a.wav")), speech_stream.of_raw(io.BytesIO(samples.tobytes())))
+    float_samples = tf.constant(samples[None] / np.float32(2**15), tf.float32)
+    outputs = signature(samples=float_samples, length=tf.constant([len(samples)]))
+    whole_text = outputs["text"].numpy()[0].decode()
+    assert len(whole_text) > 3
+    sources = (
+        speech_stream.read_file(str(tmp_path / "a.wav")),
+        speech_stream.read_stream(io.BytesIO(samples.tobytes())),
+    )
     for chunks in sources:
-        pieces = list(speech_stream.said(speech_stream.Listener(str(version)), chunks))
-        assert "".join(pieces) == whole
-        assert pieces[0] != whole
+        transcriber = speech_stream.StreamTranscriber(str(version))
+        texts = list(speech_stream.transcribe_chunks(transcriber, chunks))
+        assert "".join(texts) == whole_text
+        assert texts[0] != whole_text
 
 
-def test_a_model_of_whole_utterances_is_refused(tmp_path):
-    version = exported(CONFIG, tmp_path)
+def test_a_bidirectional_model_is_rejected(tmp_path):
+    version = export_version(CONFIG, tmp_path)
     with pytest.raises(SystemExit, match="--preset streaming"):
-        speech_stream.Listener(str(version))
+        speech_stream.StreamTranscriber(str(version))

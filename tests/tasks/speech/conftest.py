@@ -54,7 +54,7 @@ def randomized(config: SpeechConfig) -> SubmodelBuilder:
             deviation = 0.2 if "recurrent" in weight.path else 1.5 if "kernel" in weight.path else 0.0
             weight.assign(rng.normal(0, 1, weight.shape) * deviation)
     symbols = builder.acoustic_model.get_layer("symbols")
-    symbols.set_weights([4 * symbols.get_weights()[0], np.array([-2.0, 0, 0, 0, 0])])  # fewer CTC blanks
+    symbols.set_weights([4 * symbols.get_weights()[0], np.array([-2.0, 0, 0, 0, 0])])  # fewer BLANK_ID
     return builder
 
 

@@ -1,4 +1,4 @@
-"""Recordings of any kind are read alike; what is none is refused by name."""
+"""Recordings of any format give the same samples; a file that is not audio is rejected by name."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import soundfile
 
 from shared.errors import DataError
 from tasks.speech import audio
-from tasks.speech.features import RATE
+from tasks.speech.features import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
 
 
-def near(found, expected, tolerance=0.02):
-    """Whether two recordings are the same but for the edges, where resampling rings."""
-    size = min(len(found), len(expected))
-    return np.sqrt(np.mean((found[200 : size - 200] - expected[200 : size - 200]) ** 2)) < tolerance
+def is_close(samples, expected, tolerance=0.02):
+    """Returns whether two recordings are equal except at their ends, where resampling causes ripples."""
+    size = min(len(samples), len(expected))
+    return np.sqrt(np.mean((samples[200 : size - 200] - expected[200 : size - 200]) ** 2)) < tolerance
 
 
 @pytest.mark.parametrize(
@@ -33,122 +33,132 @@ def near(found, expected, tolerance=0.02):
     ],
 )
 @pytest.mark.parametrize("rate", [8_000, 16_000, 44_100, 48_000])
-def test_any_format_and_rate_gives_the_same_samples(tmp_path, name, subtype, rate):
+def test_any_format_and_sample_rate_gives_the_same_samples(tmp_path, name, subtype, rate):
     expected = tone("ab")
-    soundfile.write(tmp_path / name, audio_at(expected, rate), rate, subtype=subtype)
-    found = audio.read(tmp_path / name, name)
-    assert found.dtype == np.float32
-    assert abs(len(found) - len(expected)) < (0.1 * RATE if name == "a.mp3" else 10)
-    if name != "a.mp3":  # which is shifted by its own frames
-        assert near(found, expected)
-    assert audio.read((tmp_path / name).read_bytes(), name).shape == found.shape
+    soundfile.write(tmp_path / name, resample(expected, rate), rate, subtype=subtype)
+    samples = audio.read(tmp_path / name, name)
+    assert samples.dtype == np.float32
+    assert abs(len(samples) - len(expected)) < (0.1 * SAMPLE_RATE if name == "a.mp3" else 10)
+    if name != "a.mp3":  # mp3 shifts the samples by some of its frames
+        assert is_close(samples, expected)
+    assert audio.read((tmp_path / name).read_bytes(), name).shape == samples.shape
 
 
-def audio_at(samples, rate):
+def resample(samples, rate):
     import librosa
 
-    return samples if rate == RATE else librosa.resample(samples, orig_sr=RATE, target_sr=rate)
+    return samples if rate == SAMPLE_RATE else librosa.resample(samples, orig_sr=SAMPLE_RATE, target_sr=rate)
 
 
 def test_channels_are_averaged(tmp_path):
-    soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), -tone("a")], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), -tone("a")], axis=1), SAMPLE_RATE, subtype="FLOAT")
     np.testing.assert_allclose(audio.read(tmp_path / "a.wav", "a"), 0, atol=1e-6)
 
 
-def test_clipped_sound_stays_within_one(tmp_path):
-    soundfile.write(tmp_path / "a.wav", 5 * tone("a"), RATE, subtype="FLOAT")
+def test_samples_outside_the_range_are_clipped(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 5 * tone("a"), SAMPLE_RATE, subtype="FLOAT")
     assert np.abs(audio.read(tmp_path / "a.wav", "a")).max() == 1
 
 
 def test_integers_of_any_depth_are_scaled():
-    loud = np.array([0, 2**14, -(2**14)])
-    np.testing.assert_allclose(audio.at_rate(loud.astype(np.int64), RATE, ""), [0, 0.5, -0.5])  # as TFDS has them
-    np.testing.assert_allclose(audio.at_rate(loud.astype(np.int16), RATE, ""), [0, 0.5, -0.5])
-    np.testing.assert_allclose(audio.at_rate(loud.astype(np.int32) * 2**16, RATE, ""), [0, 0.5, -0.5])
-    np.testing.assert_allclose(audio.at_rate(np.array([0, -(2**15)], np.int64), RATE, ""), [0, -1])
-    np.testing.assert_allclose(audio.at_rate(np.array([[2**14, 0]], np.int16), RATE, ""), [0.25])
+    samples = np.array([0, 2**14, -(2**14)])
+    as_in_tfds = samples.astype(np.int64)
+    np.testing.assert_allclose(audio.convert_samples(as_in_tfds, SAMPLE_RATE, ""), [0, 0.5, -0.5])
+    np.testing.assert_allclose(audio.convert_samples(samples.astype(np.int16), SAMPLE_RATE, ""), [0, 0.5, -0.5])
+    int32 = samples.astype(np.int32) * 2**16
+    np.testing.assert_allclose(audio.convert_samples(int32, SAMPLE_RATE, ""), [0, 0.5, -0.5])
+    np.testing.assert_allclose(audio.convert_samples(np.array([0, -(2**15)], np.int64), SAMPLE_RATE, ""), [0, -1])
+    np.testing.assert_allclose(audio.convert_samples(np.array([[2**14, 0]], np.int16), SAMPLE_RATE, ""), [0.25])
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "parts"),
     [
-        (b"hello, this is no sound", ["x.wav, row 3", "cannot be read as sound"]),
-        (b"", ["x.wav, row 3", "cannot be read as sound"]),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", ["x.wav, row 3", "cannot be read as sound"]),
+        (b"hello, this is not audio", ["x.wav, row 3", "cannot be read as audio"]),
+        (b"", ["x.wav, row 3", "cannot be read as audio"]),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", ["x.wav, row 3", "cannot be read as audio"]),
     ],
 )
-def test_what_is_no_sound_is_refused_by_name(content, words):
+def test_a_file_that_is_not_audio_is_rejected_by_name(content, parts):
     with pytest.raises(DataError) as error:
         audio.read(content, "x.wav, row 3")
-    assert all(word in str(error.value) for word in words)
+    assert all(part in str(error.value) for part in parts)
 
 
-def cut_short(path):
-    soundfile.write(path, tone("abc"), RATE)
-    whole = path.read_bytes()
-    return whole[: len(whole) // 2]
+def first_half(path):
+    soundfile.write(path, tone("abc"), SAMPLE_RATE)
+    content = path.read_bytes()
+    return content[: len(content) // 2]
 
 
-def test_of_a_wav_file_cut_short_what_is_there_is_taken(tmp_path):
-    found = audio.read(cut_short(tmp_path / "a.wav"), "a.wav")
-    assert 0.3 * len(tone("abc")) < len(found) < len(tone("abc"))
-    assert near(found, tone("abc"), 0.01)
+def test_a_truncated_wav_file_gives_the_samples_that_it_has(tmp_path):
+    samples = audio.read(first_half(tmp_path / "a.wav"), "a.wav")
+    assert 0.3 * len(tone("abc")) < len(samples) < len(tone("abc"))
+    assert is_close(samples, tone("abc"), 0.01)
 
 
-def test_of_an_mp3_file_cut_short_what_is_there_is_taken(tmp_path):
+def test_a_truncated_mp3_file_gives_the_samples_that_it_has(tmp_path):
     path = tmp_path / "a.mp3"
-    soundfile.write(path, tone("abcabcabc"), RATE)
-    whole = path.read_bytes()
-    found = audio.read(whole[: len(whole) // 2], "a.mp3")
-    assert 0.3 * len(tone("abcabcabc")) < len(found) < 0.8 * len(tone("abcabcabc"))
+    soundfile.write(path, tone("abcabcabc"), SAMPLE_RATE)
+    content = path.read_bytes()
+    samples = audio.read(content[: len(content) // 2], "a.mp3")
+    assert 0.3 * len(tone("abcabcabc")) < len(samples) < 0.8 * len(tone("abcabcabc"))
 
 
-def test_a_flac_file_cut_short_is_refused(tmp_path):
-    with pytest.raises(DataError, match=r"a\.flac: cannot be read as sound"):
-        audio.read(cut_short(tmp_path / "a.flac"), "a.flac")
+def test_a_truncated_flac_file_is_rejected(tmp_path):
+    with pytest.raises(DataError, match=r"a\.flac: cannot be read as audio"):
+        audio.read(first_half(tmp_path / "a.flac"), "a.flac")
 
 
 @pytest.mark.parametrize(
-    ("samples", "words"),
-    [(np.array([0, np.nan]), "no numbers"), (np.array([np.inf]), "no numbers"), (np.zeros(0), "no sound")],
+    ("samples", "message"),
+    [
+        (np.array([0, np.nan]), "NaN or infinite"),
+        (np.array([np.inf]), "NaN or infinite"),
+        (np.zeros(0), "has no samples"),
+    ],
 )
-def test_samples_that_cannot_be_heard_are_refused(samples, words):
-    with pytest.raises(DataError, match=words):
-        audio.at_rate(samples, RATE, "a.wav")
+def test_unusable_samples_are_rejected(samples, message):
+    with pytest.raises(DataError, match=f"a.wav: the recording .*{message}"):
+        audio.convert_samples(samples, SAMPLE_RATE, "a.wav")
 
 
-def test_recordings_of_a_folder_and_of_a_zip_file_are_the_same(tmp_path):
-    inside = tmp_path / "set" / "deep"
-    inside.mkdir(parents=True)
-    soundfile.write(inside / "a.wav", tone("a"), RATE)
-    (tmp_path / "set" / "notes.txt").write_text("no recording")
+def test_a_folder_and_a_zip_file_give_the_same_recordings(tmp_path):
+    subfolder = tmp_path / "set" / "deep"
+    subfolder.mkdir(parents=True)
+    soundfile.write(subfolder / "a.wav", tone("a"), SAMPLE_RATE)
+    (tmp_path / "set" / "notes.txt").write_text("not a recording")
     with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
-        archive.write(inside / "a.wav", "deep/a.wav")
+        archive.write(subfolder / "a.wav", "deep/a.wav")
     folder, archive = audio.Folder(tmp_path / "set"), audio.Folder(tmp_path / "set.zip")
     assert folder.names() == archive.names() == ["deep/a.wav"]
     np.testing.assert_array_equal(folder.read("deep/a.wav", ""), archive.read("deep/a.wav", ""))
-    for one in (folder, archive):
-        with pytest.raises(DataError, match=r"row 2: no recording b\.wav"):
-            one.require("b.wav", "list.csv, row 2")
+    paths = [str(tmp_path / name / "deep" / "a.wav") for name in ("set", "set.zip")]
+    np.testing.assert_array_equal(audio.read_path(paths[0]), audio.read_path(paths[1]))
+    for source in (folder, archive):
+        with pytest.raises(DataError, match=r"row 2: there is no recording b\.wav"):
+            source.require("b.wav", "list.csv, row 2")
+    with pytest.raises(DataError, match=r"b\.wav: there is no recording b\.wav in .*set\.zip"):
+        audio.read_path(str(tmp_path / "set.zip" / "b.wav"))
 
 
-def test_recordings_are_kept_once_and_come_back_to_16_bits(tmp_path):
+def test_recordings_are_cached_once_with_16_bits(tmp_path):
     sounds = [tone("a"), tone("bc")]
-    path, lengths = audio.kept(("key",), iter(sounds), tmp_path)
-    again, _ = audio.kept(("key",), iter([]), tmp_path)
-    assert again == path
+    path, lengths = audio.cache_recordings(("key",), iter(sounds), tmp_path)
+    same_path, _ = audio.cache_recordings(("key",), iter([]), tmp_path)
+    assert same_path == path
     assert lengths.tolist() == [len(sound) for sound in sounds]
-    store = audio.opened(str(path))
-    np.testing.assert_allclose(audio.samples_of(store, lengths[0], lengths[1]), sounds[1], atol=1e-4)
-    other, _ = audio.kept(("other",), iter(sounds[:1]), tmp_path)
-    assert other != path
+    cache = audio.open_cache(str(path))
+    np.testing.assert_allclose(audio.get_samples(cache, lengths[0], lengths[1]), sounds[1], atol=1e-4)
+    other_path, _ = audio.cache_recordings(("other",), iter(sounds[:1]), tmp_path)
+    assert other_path != path
 
 
-def test_what_fails_half_way_is_not_kept(tmp_path):
-    def failing():
+def test_nothing_is_cached_after_an_error(tmp_path):
+    def fail_at_the_second():
         yield tone("a")
-        raise DataError("the second is broken")
+        raise DataError("the second recording is broken")
 
     with pytest.raises(DataError):
-        audio.kept(("key",), failing(), tmp_path)
+        audio.cache_recordings(("key",), fail_at_the_second(), tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -1,8 +1,9 @@
-"""Manifests, folders and archives become splits in which no speaker stands twice."""
+"""Manifests, folders and .zip files become splits that have no speaker in common."""
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import zipfile
 
 import numpy as np
@@ -12,184 +13,241 @@ import soundfile
 
 from shared.errors import DataError
 from tasks.speech import audio, data
-from tasks.speech.config import AudioConfig, SpeechConfig
-from tasks.speech.features import RATE
+from tasks.speech.config import ColumnsConfig, FeaturesConfig, SpeechConfig, SpeechSplitConfig
+from tasks.speech.features import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
 
-LONG = "abc" * 8
+LONG_TEXT = "abc" * 8
 TEXTS = ["a", "ab", "cab", "b", "bc", "c"] * 4
 
 
 @pytest.fixture(autouse=True)
-def kept_here(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "CACHE", tmp_path / "kept")
+def temporary_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "CACHE", tmp_path / "cache")
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """Twenty-four recordings by six speakers, a manifest beside them."""
-    place = tmp_path / "own"
-    place.mkdir()
+    """Twenty-four recordings by six speakers, with a manifest."""
+    folder = tmp_path / "own"
+    folder.mkdir()
     rows = []
     for k, text in enumerate(TEXTS):
-        soundfile.write(place / f"{text}_s{k // 4}_{k}.wav", tone(text, 0.2, k), RATE)
+        soundfile.write(folder / f"{text}_s{k // 4}_{k}.wav", tone(text, 0.2, k), SAMPLE_RATE)
         rows.append({"file": f"{text}_s{k // 4}_{k}.wav", "text": text, "speaker": f"s{k // 4}"})
-    pd.DataFrame(rows).to_csv(place / "list.csv", index=False)
-    return place
+    pd.DataFrame(rows).to_csv(folder / "list.csv", index=False)
+    return folder
 
 
-def config_of(path, **audio_settings):
-    return SpeechConfig(data=str(path), audio=AudioConfig(**audio_settings))
+def make_config(path, recordings=None, file_pattern=None, max_seconds=30.0, **split):
+    return SpeechConfig(
+        data=str(path),
+        recordings=recordings,
+        columns=ColumnsConfig(file_pattern=file_pattern),
+        split=SpeechSplitConfig(**split),
+        features=FeaturesConfig(max_seconds=max_seconds),
+    )
+
+
+def write_zip(path, folder):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.glob("*.wav")):
+            archive.write(file, file.name)
 
 
 def speakers(splits):
     return {name: set(getattr(splits, name)["speaker"]) for name in ("train", "validation", "test")}
 
 
-def test_no_speaker_stands_in_two_splits_and_the_samples_are_the_files(folder):
-    splits = data.load(config_of(folder / "list.csv"))
-    found = speakers(splits)
-    assert found["train"] | found["validation"] | found["test"] == {f"s{k}" for k in range(6)}
-    assert sum(map(len, found.values())) == 6
+def test_the_splits_have_no_speaker_in_common_and_the_samples_of_the_files(folder):
+    splits = data.load(make_config(folder / "list.csv"))
+    by_split = speakers(splits)
+    assert by_split["train"] | by_split["validation"] | by_split["test"] == {f"s{k}" for k in range(6)}
+    assert sum(map(len, by_split.values())) == 6
     row = splits.test.iloc[0]
-    samples = audio.samples_of(audio.opened(row["store"]), row["start"], row["length"])
+    samples = audio.get_samples(audio.open_cache(row["cache_file"]), row["start"], row["length"])
     np.testing.assert_allclose(samples, soundfile.read(folder / row["name"])[0], atol=1e-4)
+    assert re.fullmatch(
+        r"test \d+% held out by speaker; validation \d+% held out by speaker", splits.origin.split_description
+    )
 
 
-def test_a_folder_a_zip_file_and_a_manifest_are_the_same(folder, tmp_path):
-    with zipfile.ZipFile(tmp_path / "own.zip", "w") as archive:
-        for path in folder.glob("*.wav"):
-            archive.write(path, path.name)
-    pattern = "{text}_{speaker}_{take}"
-    by_manifest = data.load(config_of(folder / "list.csv"))
+def test_a_folder_a_zip_file_and_a_manifest_give_the_same_recordings(folder, tmp_path):
+    write_zip(tmp_path / "own.zip", folder)
+    from_manifest = data.load(make_config(folder / "list.csv"))
     for path in (folder, tmp_path / "own.zip"):
-        other = data.load(config_of(path, names=pattern))
+        other = data.load(make_config(path, file_pattern="{text}_{speaker}_{take}"))
         for name in ("train", "validation", "test"):
-            ours, theirs = (getattr(s, name).sort_values("name") for s in (by_manifest, other))
+            ours, theirs = (getattr(s, name).sort_values("name") for s in (from_manifest, other))
             assert set(ours["speaker"]) <= {f"s{k}" for k in range(6)}
             assert set(theirs["text"]) <= set(TEXTS)
         assert len(other.train) + len(other.validation) + len(other.test) == 24
 
 
-def test_texts_may_stand_beside_the_recordings(folder):
+def test_texts_may_be_in_files_beside_the_recordings(folder):
     for path in folder.glob("*.wav"):
         path.with_suffix(".txt").write_text(f" {path.stem.split('_')[0]}\r\n")
     (folder / "list.csv").unlink()
-    frame = data.read(config_of(folder), str(folder))
+    frame = data.read(make_config(folder), str(folder))
     assert sorted(frame["text"]) == sorted(TEXTS)
 
 
 def test_transcripts_of_librispeech_are_read(tmp_path):
-    place = tmp_path / "own" / "84" / "121123"
-    place.mkdir(parents=True)
-    soundfile.write(place / "84-121123-0000.flac", tone("ab"), RATE)
-    (place / "84-121123.trans.txt").write_text("84-121123-0000 GO ON\n")
-    frame = data.read(config_of(tmp_path / "own"), str(tmp_path / "own"))
+    chapter = tmp_path / "own" / "84" / "121123"
+    chapter.mkdir(parents=True)
+    soundfile.write(chapter / "84-121123-0000.flac", tone("ab"), SAMPLE_RATE)
+    (chapter / "84-121123.trans.txt").write_text("84-121123-0000 GO ON\n")
+    frame = data.read(make_config(tmp_path / "own"), str(tmp_path / "own"))
     assert frame[["text", "speaker"]].to_numpy().tolist() == [["GO ON", "84"]]
 
 
-def test_chosen_speakers_judge(folder):
-    splits = data.load(config_of(folder / "list.csv", test_speakers=("s2", "s4")))
+def test_the_test_split_has_the_test_speakers(folder):
+    splits = data.load(make_config(folder / "list.csv", test_speakers=("s2", "s4")))
     assert speakers(splits)["test"] == {"s2", "s4"}
-    with pytest.raises(DataError, match=r"no speaker bob\. There are s0, s1"):
-        data.load(config_of(folder / "list.csv", test_speakers=("bob",)))
+    with pytest.raises(DataError, match=r"there is no speaker bob\. The speakers are s0, s1"):
+        data.load(make_config(folder / "list.csv", test_speakers=("bob",)))
 
 
-def test_chosen_names_judge(folder):
-    splits = data.load(config_of(folder / "list.csv", test_names="*[0-4].wav"))
-    names = set(data.read(config_of(folder / "list.csv"), str(folder / "list.csv"))["name"])
+def test_the_test_split_has_the_files_that_match_the_pattern(folder):
+    splits = data.load(make_config(folder / "list.csv", test_files="*[0-4].wav"))
+    names = set(data.read(make_config(folder / "list.csv"), str(folder / "list.csv"))["name"])
     assert set(splits.test["name"]) == {name for name in names if name[-5] in "01234"}
     assert set(splits.train["name"]) | set(splits.validation["name"]) == names - set(splits.test["name"])
-    for pattern, which in (("x*", "no recording"), ("*", "all recordings")):
-        with pytest.raises(DataError, match=f"takes {which}. One is named .*wav"):
-            data.load(config_of(folder / "list.csv", test_names=pattern))
+    for pattern, selection in (("x*", "no recording"), ("*", "all recordings")):
+        message = f"--split.test-files {re.escape(pattern)} selects {selection}. One file name is .*wav"
+        with pytest.raises(DataError, match=message):
+            data.load(make_config(folder / "list.csv", test_files=pattern))
 
 
-def test_a_test_split_that_is_given_is_not_chosen_again(folder):
+def test_a_test_file_and_an_option_that_selects_the_test_split_exclude_each_other(folder):
     path = str(folder / "list.csv")
-    for choice in ({"test_names": "a*"}, {"test_speakers": ("s1",)}):
-        with pytest.raises(DataError, match="has a test split"):
-            data.load(SpeechConfig(data=path, test_data=path, audio=AudioConfig(**choice)))
+    for selection in ({"test_files": "a*"}, {"test_speakers": ("s1",)}):
+        with pytest.raises(DataError, match=r"there is already a test split\. Remove --split\.test-files"):
+            data.load(SpeechConfig(data=path, test_data=path, split=SpeechSplitConfig(**selection)))
 
 
-def test_recordings_beside_a_manifest_of_the_same_name(folder, tmp_path):
-    with zipfile.ZipFile(tmp_path / "part.zip", "w") as archive:
-        for path in folder.glob("*.wav"):
-            archive.write(path, path.name)
+def test_a_zip_file_with_the_name_of_the_manifest_has_its_recordings(folder, tmp_path):
+    write_zip(tmp_path / "part.zip", folder)
     (tmp_path / "part.csv").write_text((folder / "list.csv").read_text())
-    assert len(data.read(config_of(tmp_path / "part.csv"), str(tmp_path / "part.csv"))) == 24
+    assert len(data.read(make_config(tmp_path / "part.csv"), str(tmp_path / "part.csv"))) == 24
     elsewhere = tmp_path / "elsewhere.csv"
     elsewhere.write_text((folder / "list.csv").read_text())
-    with pytest.raises(DataError, match=r"elsewhere\.csv, row 1: no recording .* --audio\.recordings"):
-        data.read(config_of(elsewhere), str(elsewhere))
-    assert len(data.read(config_of(elsewhere, recordings=str(folder)), str(elsewhere))) == 24
+    with pytest.raises(DataError, match=r"elsewhere\.csv, row 1: there is no recording .* --recordings"):
+        data.read(make_config(elsewhere), str(elsewhere))
+    assert len(data.read(make_config(elsewhere, recordings=str(folder)), str(elsewhere))) == 24
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "parts"),
     [
         (lambda lines: [lines[0], "nowhere.wav,a,s0"], ["row 1", "no recording nowhere.wav"]),
-        (lambda lines: [*lines[:3], "notes.wav,a,s0"], ["row 3", "cannot be read as sound"]),
-        (lambda lines: [*lines[:2], lines[2].replace(",ab,", ", ,")], ["row 2", "says nothing"]),
-        (lambda lines: ["path,said,who", *lines[1:]], ['no column "file"', "--audio.file"]),
+        (lambda lines: [*lines[:3], "notes.wav,a,s0"], ["row 3", "cannot be read as audio"]),
+        (lambda lines: [*lines[:2], lines[2].replace(",ab,", ", ,")], ["row 2", "the text is empty"]),
+        (lambda lines: ["path,words,who", *lines[1:]], ['no column "file"', "--columns.file"]),
     ],
 )
-def test_a_fault_of_a_manifest_is_told_with_its_row(folder, change, words):
-    (folder / "notes.wav").write_text("these are no samples")
+def test_a_problem_of_a_manifest_is_reported_with_its_row(folder, change, parts):
+    (folder / "notes.wav").write_text("this is not audio")
     lines = (folder / "list.csv").read_text().splitlines()
     (folder / "bad.csv").write_text("\n".join(change(lines)) + "\n")
     with pytest.raises(DataError) as error:
-        data.load(config_of(folder / "bad.csv"))
-    assert all(word in str(error.value) for word in words), str(error.value)
+        data.load(make_config(folder / "bad.csv"))
+    assert all(part in str(error.value) for part in parts), str(error.value)
 
 
-def test_a_folder_that_tells_nothing_is_refused_with_what_to_do(folder, tmp_path):
-    with pytest.raises(DataError, match=r"nothing tells what is said in it.*--audio\.names"):
-        data.load(config_of(folder))
-    with pytest.raises(DataError, match=r"is not named as --audio\.names \{text\}-\{take\} says"):
-        data.load(config_of(folder, names="{text}-{take}"))
+def test_a_missing_column_is_named_with_its_option(folder):
+    config = dataclasses.replace(make_config(folder / "list.csv"), columns=ColumnsConfig(speaker="caller"))
+    with pytest.raises(DataError, match=r'no column "caller"\. .*--columns\.speaker'):
+        data.load(config)
+
+
+def test_a_folder_without_texts_is_rejected_with_a_fix(folder, tmp_path):
+    with pytest.raises(DataError, match=r"the text of the recording is unknown.*--columns\.file-pattern"):
+        data.load(make_config(folder))
+    message = r"the file name does not match --columns\.file-pattern \{text\}-\{take\}"
+    with pytest.raises(DataError, match=message):
+        data.load(make_config(folder, file_pattern="{text}-{take}"))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no recording"):
-        data.load(config_of(tmp_path / "empty"))
+    with pytest.raises(DataError, match="there are no recordings"):
+        data.load(make_config(tmp_path / "empty"))
 
 
-def test_recordings_too_long_or_too_short_for_their_text_do_not_train(folder, caplog):
+def test_recordings_that_are_too_long_or_too_short_for_their_text_are_left_out_of_training(folder, caplog):
     lines = (folder / "list.csv").read_text().splitlines()
-    changed = [line.replace(",a,", f",{LONG},") for line in lines]
+    changed = [line.replace(",a,", f",{LONG_TEXT},") for line in lines]
     (folder / "long.csv").write_text("\n".join(changed) + "\n")
-    splits = data.load(config_of(folder / "long.csv", longest=0.55))
-    assert "too short for what is said in them" in caplog.text
-    assert "longer than 0.55 seconds" in caplog.text
+    splits = data.load(make_config(folder / "long.csv", max_seconds=0.55))
+    assert "are too short for their text" in caplog.text
+    assert "are longer than 0.55 seconds" in caplog.text
     assert "cab" not in set(splits.train["text"])
-    assert LONG not in set(splits.train["text"])
+    assert LONG_TEXT not in set(splits.train["text"])
 
 
-def test_a_sign_that_training_never_has_chooses_nothing(folder, caplog):
+def test_validation_recordings_with_characters_that_training_lacks_are_left_out(folder, caplog):
     lines = (folder / "list.csv").read_text().splitlines()
-    given = [lines[0], lines[1].replace(",a,", ",a?,"), lines[2]]
-    (folder / "valid.csv").write_text("\n".join(given) + "\n")
-    config = dataclasses.replace(config_of(folder / "list.csv"), validation_data=str(folder / "valid.csv"))
+    validation = [lines[0], lines[1].replace(",a,", ",a?,"), lines[2]]
+    (folder / "valid.csv").write_text("\n".join(validation) + "\n")
+    config = dataclasses.replace(make_config(folder / "list.csv"), validation_data=str(folder / "valid.csv"))
     assert data.load(config).validation["text"].tolist() == ["ab"]
-    assert "1 recordings of validation are of signs that training never has and are left out: a_s0_0.wav" in caplog.text
+    message = (
+        "recordings of the validation split are left out: 1 have characters that the training split lacks: a_s0_0.wav"
+    )
+    assert message in caplog.text
 
 
-def test_what_judges_is_never_chosen_by_its_text(folder):
+def test_no_test_recording_is_left_out(folder):
     lines = (folder / "list.csv").read_text().splitlines()
-    (folder / "test.csv").write_text("\n".join([lines[0], lines[1].replace(",a,", f",{LONG}?,")]) + "\n")
-    config = dataclasses.replace(config_of(folder / "list.csv", longest=0.7), test_data=str(folder / "test.csv"))
-    assert data.load(config).test["text"].tolist() == [f"{LONG}?"]
+    (folder / "test.csv").write_text("\n".join([lines[0], lines[1].replace(",a,", f",{LONG_TEXT}?,")]) + "\n")
+    config = dataclasses.replace(make_config(folder / "list.csv", max_seconds=0.7), test_data=str(folder / "test.csv"))
+    assert data.load(config).test["text"].tolist() == [f"{LONG_TEXT}?"]
 
 
-def test_too_few_recordings_are_refused(folder):
+def test_too_few_recordings_are_rejected(folder):
     lines = (folder / "list.csv").read_text().splitlines()
     (folder / "one.csv").write_text("\n".join(lines[:2]) + "\n")
     with pytest.raises(DataError, match="too few recordings"):
-        data.load(config_of(folder / "one.csv"))
+        data.load(make_config(folder / "one.csv"))
 
 
-def test_another_sound_is_another_data_set(folder):
-    before = data.load(config_of(folder / "list.csv")).origin.sha256
-    assert data.load(config_of(folder / "list.csv")).origin.sha256 == before
+def test_the_digest_changes_with_the_samples(folder):
+    before = data.load(make_config(folder / "list.csv")).origin.sha256
+    assert data.load(make_config(folder / "list.csv")).origin.sha256 == before
     path = next(folder.glob("*.wav"))
-    soundfile.write(path, tone("c", 0.31), RATE)
-    assert data.load(config_of(folder / "list.csv")).origin.sha256 != before
+    soundfile.write(path, tone("c", 0.31), SAMPLE_RATE)
+    assert data.load(make_config(folder / "list.csv")).origin.sha256 != before
+
+
+def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
+    write_zip(tmp_path / "own.zip", folder)
+    names = pd.read_csv(folder / "list.csv")["file"].tolist()
+    table = pd.DataFrame({"path": names})
+    table.to_csv(folder / "without_texts.tsv", index=False, sep="\t")
+    table.to_csv(folder / "without_texts.txt", index=False, sep="\t")
+    (tmp_path / "paths.txt").write_text("".join(f"{folder / name}\n" for name in names))
+    config = dataclasses.replace(make_config(""), columns=ColumnsConfig(file="path"))
+    paths = [str(folder / name) for name in names]
+    for source in (folder / "without_texts.tsv", folder / "without_texts.txt", tmp_path / "paths.txt"):
+        assert data.list_recordings(config, str(source)) == paths
+    assert data.list_recordings(config, str(folder)) == sorted(paths)
+    from_archive = data.list_recordings(config, str(tmp_path / "own.zip"))
+    assert from_archive == sorted(str(tmp_path / "own.zip" / name) for name in names)
+    np.testing.assert_array_equal(audio.read_path(from_archive[0]), audio.read_path(sorted(paths)[0]))
+    with_archive = dataclasses.replace(config, recordings=str(tmp_path / "own.zip"))
+    assert data.list_recordings(with_archive, str(folder / "without_texts.tsv"))[0] == str(
+        tmp_path / "own.zip" / names[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", "path\nnowhere.wav\n", r'a\.csv: no column "file"\. .*--columns\.file'),
+        ("a.csv", "file\nnowhere.wav\n", r"a\.csv, row 1: there is no recording nowhere\.wav"),
+        ("a.txt", " \n", r"a\.txt: the file has no paths"),
+        ("a.zip", "no archive", r"a\.zip: cannot be read as a \.zip file"),
+    ],
+)
+def test_a_source_without_recordings_is_rejected(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        data.list_recordings(make_config(""), str(tmp_path / name))

@@ -1,4 +1,4 @@
-"""Error rates are those of the field, and a trained model is judged beside its baseline."""
+"""The error rates are those of jiwer, and a trained model is scored beside its baseline."""
 
 from __future__ import annotations
 
@@ -11,82 +11,86 @@ from shared.sources import Origin, Splits
 from tasks.speech import train
 from tasks.speech.config import DecodingConfig
 from tasks.speech.evaluate import (
-    by_speaker,
-    character_errors,
-    chosen_fusion,
-    error_rates,
+    count_character_errors,
+    count_word_errors,
+    decode_greedily,
     evaluate,
-    greedy,
-    word_errors,
-    worst,
+    find_worst,
+    score_texts,
+    tune_fusion,
+    word_error_rate_by_speaker,
 )
 
 
 @pytest.fixture(scope="module")
-def judged(spoken, config, tmp_path_factory):
-    parts = spoken.iloc[:24], spoken.iloc[24:32], spoken.iloc[32:]
-    splits = Splits(
-        *(part.reset_index(drop=True) for part in parts), origin=Origin("tones", "made up", "0", "none", "")
-    )
-    config = dataclasses.replace(config, decoding=DecodingConfig(beam=8, weights=(0.5,), bonuses=(0.0, 1.0)))
+def evaluated(recordings, config, tmp_path_factory):
+    frames = recordings.iloc[:24], recordings.iloc[24:32], recordings.iloc[32:]
+    origin = Origin("tones", "generated", "0", "none", "")
+    splits = Splits(*(frame.reset_index(drop=True) for frame in frames), origin=origin)
+    decoding = DecodingConfig(beam_width=8, language_model_weights=(0.5,), word_bonuses=(0.0, 1.0))
+    config = dataclasses.replace(config, decoding=decoding)
     trained_model = train.train_model(config, splits, tmp_path_factory.mktemp("run"))
     return trained_model, splits, evaluate(trained_model, splits, config)
 
 
-def test_every_model_has_every_score(judged):
-    scores = {(s.model, s.metric): s for s in judged[2].scores}
+def test_every_model_has_every_metric(evaluated):
+    scores = {(s.model, s.metric): s for s in evaluated[2].scores}
     models, metrics = ({key[k] for key in scores} for k in (0, 1))
     assert models == {"exported", "language_model", "dtw_nearest_neighbor"}
     assert metrics == {"word_error_rate", "character_error_rate", "accuracy"}
     assert len(scores) == len(models) * len(metrics)
-    assert scores["dtw_nearest_neighbor", "accuracy"].value >= 0.3  # tones are told apart by their sound
+    assert scores["dtw_nearest_neighbor", "accuracy"].value >= 0.3  # the tones differ enough for the baseline
 
 
-def test_known_words_alone_are_said_where_asked_for(judged, config):
-    trained_model, splits, _ = judged
+def test_a_closed_vocabulary_has_the_words_of_the_training_split(evaluated, config):
+    trained_model, splits, _ = evaluated
     alphabet = trained_model.metadata["alphabet"]
-    taken = {}
-    for words in ("any", "known"):
-        decoding = DecodingConfig(beam=4, weights=(0.5,), bonuses=(0.0,), words=words)
-        taken[words] = chosen_fusion(trained_model.model, splits, dataclasses.replace(config, decoding=decoding), alphabet)
-    assert taken["any"].words is None
-    assert taken["known"].words == {word for text in splits.train["text"] for word in text.split()}
+    fusions = {}
+    for vocabulary in ("open", "closed"):
+        decoding = DecodingConfig(
+            beam_width=4, language_model_weights=(0.5,), word_bonuses=(0.0,), vocabulary=vocabulary
+        )
+        changed = dataclasses.replace(config, decoding=decoding)
+        fusions[vocabulary] = tune_fusion(trained_model.model, splits, changed, alphabet)
+    assert fusions["open"].vocabulary is None
+    assert fusions["closed"].vocabulary == {word for text in splits.train["text"] for word in text.split()}
 
 
-def test_plots_can_be_drawn(judged, tmp_path):
-    assert {"spectrogram.png", "confusion.png"} <= set(judged[2].plots)
-    for name, draw in judged[2].plots.items():
+def test_the_plots_are_written(evaluated, tmp_path):
+    assert {"spectrogram.png", "confusion.png"} <= set(evaluated[2].plots)
+    for name, draw in evaluated[2].plots.items():
         draw(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
 
 
-def test_errors_are_wrong_missing_and_added_words():
-    said = ["go left now", "stop", "a b"]
-    heard = ["go right", "stop please", "a b"]
-    np.testing.assert_array_equal(word_errors(said, heard), [[2, 3], [1, 1], [0, 2]])
-    np.testing.assert_array_equal(character_errors(["abc"], ["axc d"]), [[3, 3]])
-    rates = {score.metric: score.value for score in error_rates("exported", said, heard, ["x", "y", "z"])}
+def test_errors_are_substitutions_deletions_and_insertions():
+    references = ["go left now", "stop", "a b"]
+    hypotheses = ["go right", "stop please", "a b"]
+    np.testing.assert_array_equal(count_word_errors(references, hypotheses), [[2, 3], [1, 1], [0, 2]])
+    np.testing.assert_array_equal(count_character_errors(["abc"], ["axc d"]), [[3, 3]])
+    scores = score_texts("exported", references, hypotheses, ["x", "y", "z"])
+    rates = {score.metric: score.value for score in scores}
     assert rates["word_error_rate"] == pytest.approx(3 / 6)
     assert rates["accuracy"] == pytest.approx(1 / 3)
 
 
-def test_nothing_heard_is_all_words_missing():
-    np.testing.assert_array_equal(word_errors(["a b c"], [""]), [[3, 3]])
+def test_an_empty_hypothesis_deletes_all_words():
+    np.testing.assert_array_equal(count_word_errors(["a b c"], [""]), [[3, 3]])
 
 
-def test_intervals_are_over_speakers():
-    said, heard = ["a"] * 40, ["a"] * 20 + ["b"] * 20
-    apart = error_rates("m", said, heard, [f"s{k // 5}" for k in range(40)])[0]
-    mixed = error_rates("m", said, heard, [f"s{k % 8}" for k in range(40)])[0]
-    assert apart.high - apart.low > 3 * (mixed.high - mixed.low)
+def test_the_intervals_resample_the_speakers():
+    references, hypotheses = ["a"] * 40, ["a"] * 20 + ["b"] * 20
+    separate = score_texts("m", references, hypotheses, [f"s{k // 5}" for k in range(40)])[0]
+    mixed = score_texts("m", references, hypotheses, [f"s{k % 8}" for k in range(40)])[0]
+    assert separate.high - separate.low > 3 * (mixed.high - mixed.low)
 
 
-def test_speakers_and_the_worst_are_told():
-    said, heard = ["a b", "c d", "e"], ["x y", "c d", "f"]
-    assert by_speaker(said, heard, ["u", "u", "v"]) == {"u": 0.5, "v": 1.0}
-    assert [row["recording"] for row in worst(said, heard, ["1", "2", "3"])] == ["1", "3"]
+def test_error_rates_by_speaker_and_the_worst_recordings():
+    references, hypotheses = ["a b", "c d", "e"], ["x y", "c d", "f"]
+    assert word_error_rate_by_speaker(references, hypotheses, ["u", "u", "v"]) == {"u": 0.5, "v": 1.0}
+    assert [row["recording"] for row in find_worst(references, hypotheses, ["1", "2", "3"])] == ["1", "3"]
 
 
-def test_greedy_takes_the_likeliest_symbol_of_each_step():
-    logs = np.log(np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
-    assert greedy(logs, "ab") == "aa"
+def test_greedy_decoding_takes_the_most_probable_symbol_of_each_step():
+    log_probabilities = np.log(np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
+    assert decode_greedily(log_probabilities, "ab") == "aa"

@@ -1,4 +1,4 @@
-"""The features are librosa's."""
+"""The features are equal to those of librosa."""
 
 from __future__ import annotations
 
@@ -7,42 +7,54 @@ import numpy as np
 import pytest
 from keras import ops
 
-from tasks.speech.config import FeatureConfig
-from tasks.speech.features import FLOOR, HOP, RATE, WIDTH, levelled, log_mel, mel_layer
+from tasks.speech.config import FeaturesConfig
+from tasks.speech.features import (
+    FRAME_LENGTH,
+    HOP_LENGTH,
+    POWER_FLOOR,
+    SAMPLE_RATE,
+    log_mel,
+    mel_layer,
+    normalize_rms,
+)
 
 
-@pytest.mark.parametrize("config", [FeatureConfig(), FeatureConfig(mels=40, lowest=50, highest=8000)])
+@pytest.mark.parametrize(
+    "config", [FeaturesConfig(), FeaturesConfig(mel_bands=40, min_frequency=50, max_frequency=8000)]
+)
 def test_log_mel_equals_librosa(config):
     rng = np.random.default_rng(0)
-    time = np.arange(RATE) / RATE
-    samples = (0.4 * np.sin(2 * np.pi * 300 * time * (1 + time)) + rng.normal(0, 0.02, RATE)).astype(np.float32)
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    tone = 0.4 * np.sin(2 * np.pi * 300 * time * (1 + time))
+    samples = (tone + rng.normal(0, 0.02, SAMPLE_RATE)).astype(np.float32)
     expected = librosa.feature.melspectrogram(
-        y=samples, sr=RATE, n_fft=WIDTH, hop_length=HOP, center=False,
-        n_mels=config.mels, fmin=config.lowest, fmax=config.highest,
+        y=samples, sr=SAMPLE_RATE, n_fft=FRAME_LENGTH, hop_length=HOP_LENGTH, center=False,
+        n_mels=config.mel_bands, fmin=config.min_frequency, fmax=config.max_frequency,
     )  # fmt: skip
-    found = ops.convert_to_numpy(log_mel(samples[None], mel_layer(config)))[0]
-    np.testing.assert_allclose(found, np.log(expected + FLOOR).T, atol=1e-4)
+    features = ops.convert_to_numpy(log_mel(samples[None], mel_layer(config)))[0]
+    np.testing.assert_allclose(features, np.log(expected + POWER_FLOOR).T, atol=1e-4)
 
 
-def test_silence_is_a_finite_number():
-    found = ops.convert_to_numpy(log_mel(np.zeros((1, WIDTH), np.float32), mel_layer(FeatureConfig())))
-    np.testing.assert_allclose(found, np.log(FLOOR), rtol=1e-5)
+def test_silence_gives_a_finite_number():
+    silence = np.zeros((1, FRAME_LENGTH), np.float32)
+    features = ops.convert_to_numpy(log_mel(silence, mel_layer(FeaturesConfig())))
+    np.testing.assert_allclose(features, np.log(POWER_FLOOR), rtol=1e-5)
 
 
-def test_levelled_utterances_have_one_loudness_whatever_lies_behind_their_end():
+def test_rms_normalization_removes_gain_and_offset_and_ignores_padding():
     sound = np.random.default_rng(0).normal(0, 1, 700).astype(np.float32)
     rows = np.zeros((3, 1000), np.float32)
     for row, gain, offset in zip(rows[:2], (0.002, 0.4), (0.001, -0.3), strict=True):
         row[:700] = gain * sound + offset
-    found = ops.convert_to_numpy(levelled(rows, np.array([700, 700, 0], np.int32)))
-    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
-    assert found[:, :700].mean() == pytest.approx(0, abs=1e-6)
-    assert not found[:, 700:].any()
-    assert np.sqrt(np.mean(found[0, :700] ** 2)) == pytest.approx(0.1, rel=1e-4)
-    assert not found[2].any()
+    normalized = ops.convert_to_numpy(normalize_rms(rows, np.array([700, 700, 0], np.int32)))
+    np.testing.assert_allclose(normalized[0], normalized[1], atol=1e-5)
+    assert normalized[:, :700].mean() == pytest.approx(0, abs=1e-6)
+    assert not normalized[:, 700:].any()
+    assert np.sqrt(np.mean(normalized[0, :700] ** 2)) == pytest.approx(0.1, rel=1e-4)
+    assert not normalized[2].any()
 
 
-def test_what_is_all_but_silent_is_not_blown_up():
-    faint = np.tile(np.array([1e-6, -1e-6], np.float32), 50)[None]
-    found = ops.convert_to_numpy(levelled(faint, np.array([100], np.int32)))
-    np.testing.assert_allclose(np.abs(found), 1e-3, rtol=1e-4)
+def test_near_silence_is_amplified_only_a_thousandfold():
+    samples = np.tile(np.array([1e-6, -1e-6], np.float32), 50)[None]
+    normalized = ops.convert_to_numpy(normalize_rms(samples, np.array([100], np.int32)))
+    np.testing.assert_allclose(np.abs(normalized), 1e-3, rtol=1e-4)

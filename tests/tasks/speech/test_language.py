@@ -1,4 +1,4 @@
-"""The n-grams' opinion of words."""
+"""Scores of the language models: n-grams and an exported next-word model."""
 
 from __future__ import annotations
 
@@ -9,54 +9,55 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import DataError
-from tasks.speech.language import exported_opinion, ngram_opinion
+from tasks.speech.language import build_ngram_model, load_next_word_model
 
 TEXTS = ["go left", "go right", "go left now", "stop", "stop now"] * 5
 
 
-def test_opinions_of_all_words_and_the_end_sum_to_one():
-    opinion, words = ngram_opinion(TEXTS, 3)
-    assert words == {"go", "left", "right", "now", "stop"}
-    for before in ((), ("go",), ("go", "left"), ("never", "heard")):
-        known = sum(np.exp(opinion(before, word)) for word in [*words, ""])
-        unknown = np.exp(opinion(before, "x")) * 10
+def test_the_probabilities_of_all_words_and_the_end_sum_to_one():
+    score, vocabulary = build_ngram_model(TEXTS, 3)
+    assert vocabulary == {"go", "left", "right", "now", "stop"}
+    for previous_words in ((), ("go",), ("go", "left"), ("unknown", "words")):
+        known = sum(np.exp(score(previous_words, word)) for word in [*vocabulary, ""])
+        unknown = np.exp(score(previous_words, "x")) * 10
         assert known + unknown == pytest.approx(1, abs=1e-6)
 
 
-def test_what_was_said_before_counts():
-    opinion, _ = ngram_opinion(TEXTS, 3)
-    assert opinion(("go",), "left") > opinion(("go",), "right") > opinion(("go",), "stop")
-    assert opinion((), "go") > opinion((), "left")
-    assert opinion(("go", "left"), "") > opinion(("go",), "")
+def test_the_score_of_a_word_depends_on_the_words_before():
+    score, _ = build_ngram_model(TEXTS, 3)
+    assert score(("go",), "left") > score(("go",), "right") > score(("go",), "stop")
+    assert score((), "go") > score((), "left")
+    assert score(("go", "left"), "") > score(("go",), "")
 
 
-def test_a_long_unknown_word_is_less_likely_than_a_short_one():
-    opinion, _ = ngram_opinion(TEXTS, 2)
-    assert opinion((), "xy") > opinion((), "xyz") > opinion((), "xyzxyz")
+def test_a_long_unknown_word_is_less_probable_than_a_short_one():
+    score, _ = build_ngram_model(TEXTS, 2)
+    assert score((), "xy") > score((), "xyz") > score((), "xyzxyz")
 
 
 VOCABULARY = ["<eos>", "go", "left"]
-SHARES = np.array([[0, 1, 2, 5, 2], [0, 4, 2, 2, 2], [0, 1, 1, 3, 5], [0, 1, 7, 1, 1]], np.float32)
-"""Of padding, the unknown word, the end, "go", "left" after the unknown word, the end, "go" and "left", in tenths."""
+TENTHS = np.array([[0, 1, 2, 5, 2], [0, 4, 2, 2, 2], [0, 1, 1, 3, 5], [0, 1, 7, 1, 1]], np.float32)
+"""Probabilities in tenths. Rows: the previous word is unknown, the end, "go" or "left". Columns: padding, the unknown word, the end,
+"go", "left"."""
 
 
-class Bigrams(tf.Module):
-    """What a next-word model exports, as the two words before have it: memory tells how many there were."""
+class BigramModel(tf.Module):
+    """Imitates an exported next-word model. Its state counts the steps."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.table = tf.Variable(np.log(SHARES / 10 + 1e-9))
+        self.table = tf.Variable(np.log(TENTHS / 10 + 1e-9))
 
     @tf.function
-    def step(self, word, memory):
+    def step(self, word, state):
         known = tf.constant(VOCABULARY)
-        number = tf.reduce_sum(tf.cast(word[:, None] == known, tf.int32) * tf.range(1, 4), axis=1)
-        return {"log_probabilities": tf.gather(self.table, number), "state": memory + 1.0}
+        row = tf.reduce_sum(tf.cast(word[:, None] == known, tf.int32) * tf.range(1, 4), axis=1)
+        return {"log_probabilities": tf.gather(self.table, row), "state": state + 1.0}
 
 
 @pytest.fixture
 def exported(tmp_path):
-    module = Bigrams()
+    module = BigramModel()
     spec = (tf.TensorSpec([None], tf.string, name="word"), tf.TensorSpec([None, 2], tf.float32, name="state"))
     tf.saved_model.save(module, str(tmp_path), signatures={"step": module.step.get_concrete_function(*spec)})
     (tmp_path / "task.json").write_text(
@@ -65,28 +66,28 @@ def exported(tmp_path):
     return tmp_path
 
 
-def test_an_exported_next_word_model_has_its_opinion(exported):
-    opinion, words = exported_opinion(exported)
-    assert words == {"go", "left"}
-    assert np.exp(opinion((), "go")) == pytest.approx(0.2, rel=1e-5)
-    assert np.exp(opinion(("go",), "left")) == pytest.approx(0.5, rel=1e-5)
-    assert np.exp(opinion(("go", "left"), "")) == pytest.approx(0.7, rel=1e-5)
-    assert np.exp(opinion(("go",), "far")) == pytest.approx(0.1 / 1000, rel=1e-5)
-    assert np.exp(opinion(("far",), "go")) == pytest.approx(0.5, rel=1e-5)
+def test_the_scores_are_those_of_the_exported_model(exported):
+    score, vocabulary = load_next_word_model(exported)
+    assert vocabulary == {"go", "left"}
+    assert np.exp(score((), "go")) == pytest.approx(0.2, rel=1e-5)
+    assert np.exp(score(("go",), "left")) == pytest.approx(0.5, rel=1e-5)
+    assert np.exp(score(("go", "left"), "")) == pytest.approx(0.7, rel=1e-5)
+    assert np.exp(score(("go",), "far")) == pytest.approx(0.1 / 1000, rel=1e-5)
+    assert np.exp(score(("far",), "go")) == pytest.approx(0.5, rel=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "words"),
+    ("metadata", "message"),
     [
         ({"task": "speech"}, "does not predict words"),
         ({"task": "next_word", "text": {"unit": "character"}}, "does not predict words"),
-        (None, "no exported next-word model"),
+        (None, "not an exported next-word model"),
     ],
 )
-def test_what_is_no_model_of_words_is_refused(exported, metadata, words):
+def test_a_folder_without_a_model_of_words_is_rejected(exported, metadata, message):
     if metadata is None:
         (exported / "task.json").unlink()
     else:
         (exported / "task.json").write_text(json.dumps(metadata))
-    with pytest.raises(DataError, match=words):
-        exported_opinion(exported)
+    with pytest.raises(DataError, match=message):
+        load_next_word_model(exported)

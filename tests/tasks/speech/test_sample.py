@@ -1,4 +1,4 @@
-"""The synthetic sample speaks, in voices that differ."""
+"""The synthetic sample has audible words, in voices that differ."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ import numpy as np
 import pytest
 
 from tasks.speech import audio, sample
-from tasks.speech.features import RATE
+from tasks.speech.features import SAMPLE_RATE
 
 
-def test_words_take_time_and_voices_differ():
-    one, other, high = (
+def test_voices_and_pitches_differ_and_words_take_time():
+    male, female, high = (
         sample.speak("seven", voice, pitch=pitch)
         for voice, pitch in (("en-us+m3", 50), ("en-gb-x-rp+f2", 50), ("en-us+m3", 90))
     )
-    for sound in (one, other, high):
-        assert 0.2 * RATE < len(sound) < 2 * RATE
-        assert 0.02 < np.std(sound) < 0.5
-    assert len(one) != len(other) or not np.allclose(one, other)
-    assert len(one) != len(high) or not np.allclose(one, high, atol=1e-3)
+    for samples in (male, female, high):
+        assert 0.2 * SAMPLE_RATE < len(samples) < 2 * SAMPLE_RATE
+        assert 0.02 < np.std(samples) < 0.5
+    assert len(male) != len(female) or not np.allclose(male, female)
+    assert len(male) != len(high) or not np.allclose(male, high, atol=1e-3)
     assert len(sample.speak("one two three")) > len(sample.speak("one"))
 
 
-def test_the_same_words_are_spoken_alike():
-    one, other = sample.speak("stop"), sample.speak("stop")
-    assert abs(len(one) - len(other)) < 0.01 * RATE  # the library itself varies a little
+def test_the_same_word_has_about_the_same_length():
+    first, second = sample.speak("stop"), sample.speak("stop")
+    assert abs(len(first) - len(second)) < 0.01 * SAMPLE_RATE  # the library varies a little
 
 
-def test_a_voice_that_is_not_there_is_refused():
+def test_an_unknown_voice_is_rejected():
     with pytest.raises(ValueError, match="no voice xx"):
         sample.speak("stop", "xx+yy")
 
 
-def test_whole_voices_are_kept_apart(tmp_path, monkeypatch):
+def test_each_split_has_its_own_voices(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "CACHE", tmp_path)
-    monkeypatch.setattr(sample, "EACH", 2)
-    parts = sample.split()
-    speakers = {name: set(part["speaker"]) for name, part in parts.items()}
-    assert speakers["test"] == set(sample.JUDGING)
-    assert speakers["validation"] == set(sample.CHOOSING)
+    monkeypatch.setattr(sample, "RECORDINGS_PER_VOICE", 2)
+    frames = sample.split()
+    speakers = {name: set(frame["speaker"]) for name, frame in frames.items()}
+    assert speakers["test"] == set(sample.TEST_VOICES)
+    assert speakers["validation"] == set(sample.VALIDATION_VOICES)
     assert not speakers["train"] & (speakers["test"] | speakers["validation"])
-    row = parts["test"].iloc[0]
-    samples = audio.samples_of(audio.opened(row["store"]), row["start"], row["length"])
+    row = frames["test"].iloc[0]
+    samples = audio.get_samples(audio.open_cache(row["cache_file"]), row["start"], row["length"])
     assert np.std(samples) > 0.01

@@ -1,26 +1,26 @@
-"""Characters, numbers, and what steps spell."""
+"""Conversion between text and symbol ids."""
 
 from __future__ import annotations
 
 import pytest
 
-from tasks.speech.symbols import alphabet_of, labels_of, text_of
+from tasks.speech.symbols import build_alphabet, decode_path, encode_text
 
 
-def test_a_text_comes_back_from_its_numbers_with_blanks_between():
-    alphabet = alphabet_of(["see sea", "bee"])
+def test_decoding_restores_an_encoded_text_with_ctc_blanks_between_the_characters():
+    alphabet = build_alphabet(["see sea", "bee"])
     assert alphabet == " abes"
-    numbers = labels_of("see bee", alphabet)
-    spaced = [number for sign in numbers for number in (sign, 0)]
-    assert text_of(spaced, alphabet) == "see bee"
+    symbol_ids = encode_text("see bee", alphabet)
+    path = [value for symbol_id in symbol_ids for value in (symbol_id, 0)]
+    assert decode_path(path, alphabet) == "see bee"
 
 
 @pytest.mark.parametrize(
-    ("steps", "text"), [([], ""), ([0, 0], ""), ([1, 1], "a"), ([1, 0, 1], "aa"), ([1, 2, 2, 1], "aba")]
+    ("path", "text"), [([], ""), ([0, 0], ""), ([1, 1], "a"), ([1, 0, 1], "aa"), ([1, 2, 2, 1], "aba")]
 )
-def test_repetitions_are_one_and_blanks_none(steps, text):
-    assert text_of(steps, "ab") == text
+def test_repeated_symbols_are_merged_and_ctc_blanks_are_removed(path, text):
+    assert decode_path(path, "ab") == text
 
 
-def test_signs_of_no_number_are_left_out():
-    assert labels_of("a?b", "ab").tolist() == [1, 2]
+def test_characters_outside_the_alphabet_are_left_out():
+    assert encode_text("a?b", "ab").tolist() == [1, 2]
