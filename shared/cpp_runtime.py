@@ -31,7 +31,7 @@ TSTRING_BYTES = 24  # sizeof(TF_TString) on 64-bit machines
 
 
 class CppRuntimeError(RuntimeError):
-    """The C++ runtime could not load or run the SavedModel; the message contains the one of TensorFlow, if any."""
+    """The C++ runtime could not load or run the SavedModel; the message includes that of TensorFlow, if any."""
 
 
 class TFOutput(ctypes.Structure):
@@ -151,7 +151,7 @@ def run(saved_model: Path, inputs: Arrays, outputs: Sequence[str]) -> dict[str, 
         Arrays by tensor name; strings are object arrays of bytes.
 
     Raises:
-        CppRuntimeError: the model cannot be loaded or run; the message contains the one of TensorFlow.
+        CppRuntimeError: the model cannot be loaded or run; the message includes that of TensorFlow.
     """
     lib = _library()
     with ExitStack() as stack:  # inputs are created first and freed last, because the session may use their buffers

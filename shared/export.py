@@ -195,12 +195,12 @@ def _verify(export_spec: ExportSpec, folder: Path) -> None:
 @contextlib.contextmanager
 def _full_float32() -> Iterator[None]:
     """Disables TF32, which rounds the factors of float32 products to 10 bits on a GPU: too coarse for the comparison."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    was_enabled = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:
         yield
     finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
+        tf.config.experimental.enable_tensor_float_32_execution(was_enabled)
 
 
 def _require_equal(expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], where: str) -> None:

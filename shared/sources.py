@@ -177,7 +177,7 @@ def read_tfds(
 ) -> tuple[dict[str, pd.DataFrame], Any]:
     """Reads all splits of a TensorFlow data set, after downloading it if necessary.
 
-    The folder is the one of TFDS: the environment variable TFDS_DATA_DIR, or ~/tensorflow_datasets.
+    The folder is the value of the environment variable TFDS_DATA_DIR, by default ~/tensorflow_datasets.
 
     Args:
         name: such as "imdb_reviews" or "glue/sst2:2.0.0".
