@@ -1,1 +1,1 @@
-"""Stock forecasting: an honest distribution of the prices of the coming days."""
+"""Stock: forecasts the distribution of prices on the next trading days."""

@@ -1,4 +1,4 @@
-"""Exponentially weighted moving averages as a linear recurrence, in a stock layer: whole series or one more day alike."""
+"""Exponentially weighted moving averages as a linear recurrence in a stock layer, for whole series and single steps."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 class MovingAverages:
     """Averages of several series at several half-lives: after each step, `a' = d a + (1 - d) x` with `d = 2^(-1/half-life)`.
 
-    They start at 0, so that an average of ones made alike tells by what to divide an average of few days.
+    They start at 0; dividing by the same average of ones corrects the averages of the first days.
 
     Args:
-        series: how many series.
-        half_lives: steps after which a step's weight is half.
-        name: of the layer.
+        series: number of series.
+        half_lives: steps after which the weight of a step is half.
+        name: name of the layer.
     """
 
     def __init__(self, series: int, half_lives: Sequence[float], name: str) -> None:
@@ -30,7 +30,7 @@ class MovingAverages:
             return_sequences=True,
             return_state=True,
             trainable=False,
-            dtype="float32",  # eight bits of a mixed policy lose what an average of sixty days adds up
+            dtype="float32",  # half precision loses the small summands of an average over sixty days
             name=name,
         )
         self.layer.build((None, None, series))
@@ -39,19 +39,19 @@ class MovingAverages:
 
     @property
     def size(self) -> int:
-        """Numbers in the state."""
+        """Size of the state."""
         return self.series * self.count
 
     def __call__(self, values: Any, state: Any, mask: Any) -> tuple[list[Any], Any]:
-        """Averages up to and with each step.
+        """Computes the averages up to and including each step.
 
         Args:
             values: float tensor `(batch, time, series)`.
             state: `(batch, size)`, zeros at the start.
-            mask: boolean `(batch, time)`, True at real steps.
+            mask: boolean `(batch, time)`, False at padding.
 
         Returns:
-            For each series, its averages `(batch, time, half-lives)`; and the state after the last real step.
+            The averages of each series `(batch, time, half-lives)`, and the state after the last step that is not padding.
         """
-        averages, after = self.layer(values, initial_state=state, mask=mask)
-        return [averages[..., k * self.count : (k + 1) * self.count] for k in range(self.series)], after
+        averages, next_state = self.layer(values, initial_state=state, mask=mask)
+        return [averages[..., k * self.count : (k + 1) * self.count] for k in range(self.series)], next_state

@@ -1,4 +1,4 @@
-"""What a forecast of prices has to beat: random walk, drift, EWMA, GARCH(1,1), and gradient boosting of quantiles."""
+"""Baselines: random walk, drift, EWMA, GARCH(1,1), and gradient boosting of quantiles."""
 
 from __future__ import annotations
 
@@ -11,146 +11,156 @@ from arch.utility.exceptions import ConvergenceWarning, DataScaleWarning
 from scipy.stats import norm, t
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from tasks.stock.predictive import Forecast, of_quantiles, standardized
+from tasks.stock.predictive import Forecast, location_scale_forecast, quantile_forecast
 
-DECAY = 0.94  # a day's, of RiskMetrics (J. P. Morgan, 1996), for daily returns
-START = 10  # returns whose mean square the average starts from
-REFIT = 252  # trading days after which GARCH is trained_model anew
-BOOSTED = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
-FEWEST = 100  # returns to fit GARCH to; with fewer its place is taken by EWMA
+DECAY = 0.94  # per day, of RiskMetrics (J. P. Morgan, 1996)
+INITIAL_RETURNS = 10  # their mean square is the initial value of the average
+REFIT_DAYS = 252  # trading days between two fits of GARCH
+BOOSTED_LEVELS = np.array([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975])
+MIN_RETURNS = 100  # for a fit of GARCH; with fewer, EWMA replaces it
 PERCENT = 100.0
 
 
-def moments(
-    close: np.ndarray, first: np.ndarray, asked: np.ndarray, horizons: tuple[int, ...]
+def compute_moments(
+    close: np.ndarray, first: np.ndarray, rows: np.ndarray, horizons: tuple[int, ...]
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Returns location and scale of the log-return by the simple baselines, of what is known at each row's close.
+    """Returns location and scale of the log-return for the simple baselines, from what is known at the close of each row.
 
     Args:
-        close: prices `(rows,)`, one ticker after the other.
-        first: position of the first row of each row's ticker `(rows,)`.
-        asked: rows to forecast, increasing.
+        close: prices `(days,)`, one ticker after the other.
+        first: position of the first row of the ticker of each row `(days,)`.
+        rows: rows to forecast, increasing.
         horizons: trading days ahead.
 
     Returns:
-        For `random_walk` (no drift, the volatility of all days so far), `drift` (their mean besides) and `ewma` (no drift,
-        volatility by RiskMetrics), `location` and `scale` `(asked, horizons)`.
+        `location` and `scale` `(rows, horizons)` for `random_walk` (no drift, volatility of all earlier days), `drift` (with the mean of
+        all earlier days) and `ewma` (no drift, volatility of RiskMetrics).
     """
     span = np.asarray(horizons, np.float64)
-    daily = {name: np.full(len(asked), np.nan) for name in ("mean", "deviation", "ewma")}
-    for begin in np.unique(first[asked]):
-        mine = np.flatnonzero(first[asked] == begin)
-        last = asked[mine]
+    daily = {name: np.full(len(rows), np.nan) for name in ("mean", "deviation", "ewma")}
+    for begin in np.unique(first[rows]):
+        selected = np.flatnonzero(first[rows] == begin)
+        last = rows[selected]
         change = np.diff(np.log(close[begin : last.max() + 1].astype(np.float64)))
         days = np.arange(1, len(change) + 1)
         mean = np.cumsum(change) / days
         deviation = np.sqrt(np.maximum(np.cumsum(change**2) / days, 1e-12))
         smooth = np.empty(len(change))
-        level = np.mean(change[:START] ** 2)
+        level = np.mean(change[:INITIAL_RETURNS] ** 2)
         for k, value in enumerate(change):
             level = DECAY * level + (1 - DECAY) * value * value
             smooth[k] = level
-        place = last - begin - 1  # the newest change known
-        daily["mean"][mine], daily["deviation"][mine] = mean[place], deviation[place]
-        daily["ewma"][mine] = np.sqrt(np.maximum(smooth[place], 1e-12))
-    none, root = np.zeros((len(asked), len(span))), np.sqrt(span)
+        position = last - begin - 1  # the newest known change
+        daily["mean"][selected], daily["deviation"][selected] = mean[position], deviation[position]
+        daily["ewma"][selected] = np.sqrt(np.maximum(smooth[position], 1e-12))
+    zero, root = np.zeros((len(rows), len(span))), np.sqrt(span)
     return {
-        "random_walk": {"location": none, "scale": daily["deviation"][:, None] * root},
+        "random_walk": {"location": zero, "scale": daily["deviation"][:, None] * root},
         "drift": {"location": daily["mean"][:, None] * span, "scale": daily["deviation"][:, None] * root},
-        "ewma": {"location": none, "scale": daily["ewma"][:, None] * root},
+        "ewma": {"location": zero, "scale": daily["ewma"][:, None] * root},
     }
 
 
-def garch(
-    close: np.ndarray, first: np.ndarray, asked: np.ndarray, horizons: tuple[int, ...], returns: np.ndarray, shape: str
+def garch_forecast(
+    close: np.ndarray,
+    first: np.ndarray,
+    rows: np.ndarray,
+    horizons: tuple[int, ...],
+    returns: np.ndarray,
+    innovations: str,
 ) -> Forecast:
-    """Returns the forecasts of a GARCH(1,1) of each ticker (Bollerslev, 1986), trained_model anew after every 252 trading days.
+    """Returns the forecasts of a GARCH(1,1) model of each ticker (Bollerslev, 1986), fitted again every 252 trading days.
 
-    The variance of h days is the sum of the forecast daily variances; the mean is left at 0.
+    The variance over h days is the sum of the forecast daily variances; the mean is 0.
 
     Args:
-        close: as for `moments`, and so `first`, `asked` and `horizons`.
-        returns: what came to pass `(asked, horizons)`.
-        shape: "normal", or "t" for Student's, whose degrees of freedom are trained_model too.
+        close: as in `compute_moments`, like `first`, `rows` and `horizons`.
+        returns: outcomes `(rows, horizons)`.
+        innovations: "normal", or "t" for Student's t, whose degrees of freedom are fitted too.
     """
-    scale = np.full((len(asked), len(horizons)), np.nan)
-    freedom = np.full(len(asked), np.inf)
+    scale = np.full((len(rows), len(horizons)), np.nan)
+    degrees_of_freedom = np.full(len(rows), np.inf)
     ahead = np.asarray(horizons) - 1
-    for begin in np.unique(first[asked]):
-        mine = np.flatnonzero(first[asked] == begin)
-        last = asked[mine]
+    for begin in np.unique(first[rows]):
+        selected = np.flatnonzero(first[rows] == begin)
+        last = rows[selected]
         change = PERCENT * np.diff(np.log(close[begin : last.max() + 1].astype(np.float64)))
-        for part in range(0, len(mine), REFIT):
-            chosen = mine[part : part + REFIT]
-            place = asked[chosen] - begin - 1
-            if place[0] + 1 < FEWEST:
+        for part in range(0, len(selected), REFIT_DAYS):
+            block = selected[part : part + REFIT_DAYS]
+            position = rows[block] - begin - 1
+            if position[0] + 1 < MIN_RETURNS:
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 warnings.simplefilter("ignore", DataScaleWarning)
-                model = arch_model(change[: place[-1] + 1], mean="Zero", vol="GARCH", p=1, q=1, dist=shape)
-                trained_model = model.fit(last_obs=int(place[0]) + 1, disp="off", show_warning=False)
-                found = trained_model.forecast(horizon=int(ahead.max()) + 1, start=int(place[0]), reindex=False)
-            total = np.cumsum(found.variance.to_numpy(), axis=1)[place - place[0]]
-            scale[chosen] = np.sqrt(total[:, ahead]) / PERCENT
-            if shape == "t":
-                freedom[chosen] = trained_model.params["nu"]
+                model = arch_model(change[: position[-1] + 1], mean="Zero", vol="GARCH", p=1, q=1, dist=innovations)
+                fit = model.fit(last_obs=int(position[0]) + 1, disp="off", show_warning=False)
+                forecast = fit.forecast(horizon=int(ahead.max()) + 1, start=int(position[0]), reindex=False)
+            total = np.cumsum(forecast.variance.to_numpy(), axis=1)[position - position[0]]
+            scale[block] = np.sqrt(total[:, ahead]) / PERCENT
+            if innovations == "t":
+                degrees_of_freedom[block] = fit.params["nu"]
     missing = np.isnan(scale[:, 0])
     if missing.any():
-        scale[missing] = moments(close, first, asked[missing], horizons)["ewma"]["scale"]
-    none = np.zeros_like(scale)
-    if shape == "normal":
-        return standardized(none, scale, returns, norm)
-    return _students(none, scale, freedom, returns)
+        scale[missing] = compute_moments(close, first, rows[missing], horizons)["ewma"]["scale"]
+    zero = np.zeros_like(scale)
+    if innovations == "normal":
+        return location_scale_forecast(zero, scale, returns, norm)
+    return _student_forecast(zero, scale, degrees_of_freedom, returns)
 
 
-def _students(location: np.ndarray, scale: np.ndarray, freedom: np.ndarray, returns: np.ndarray) -> Forecast:
-    """Returns Student's t forecasts of deviation `scale`, rows of like degrees of freedom together."""
-    quantiles, density, rise = None, np.empty_like(scale), np.empty_like(scale)
-    for degrees in np.unique(freedom):
-        rows = freedom == degrees
+def _student_forecast(
+    location: np.ndarray, scale: np.ndarray, degrees_of_freedom: np.ndarray, returns: np.ndarray
+) -> Forecast:
+    """Returns Student's t forecasts with standard deviation `scale`; rows with equal degrees of freedom are computed together."""
+    quantiles, density, up_probability = None, np.empty_like(scale), np.empty_like(scale)
+    for degrees in np.unique(degrees_of_freedom):
+        rows = degrees_of_freedom == degrees
         unit = np.sqrt((degrees - 2) / degrees) if np.isfinite(degrees) else 1.0
-        shape = t(degrees) if np.isfinite(degrees) else norm
-        part = standardized(location[rows], scale[rows] * unit, returns[rows], shape)
+        distribution = t(degrees) if np.isfinite(degrees) else norm
+        part = location_scale_forecast(location[rows], scale[rows] * unit, returns[rows], distribution)
         if quantiles is None:
             quantiles = np.empty((len(scale), *part.quantiles.shape[1:]), np.float32)
-        quantiles[rows], density[rows], rise[rows] = part.quantiles, part.log_density, part.rise
+        quantiles[rows], density[rows] = part.quantiles, part.log_density
+        up_probability[rows] = part.up_probability
     assert quantiles is not None
-    return Forecast(quantiles, density, rise)
+    return Forecast(quantiles, density, up_probability)
 
 
-def boosted_quantiles(
+def fit_gradient_boosting(
     features: np.ndarray, units: np.ndarray, returns: np.ndarray, seed: int
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], Forecast]:
-    """Learns one gradient boosting a quantile and horizon, on the LSTM's own input features.
+    """Fits one gradient-boosting model per quantile and horizon on the input features of the LSTM.
 
     Args:
         features: `(rows, features)`.
-        units: by which returns are measured, `(rows, horizons)`.
-        returns: what came to pass `(rows, horizons)`.
-        seed: of the boosting.
+        units: scale of the returns, `(rows, horizons)`.
+        returns: outcomes `(rows, horizons)`.
+        seed: random seed.
 
     Returns:
-        What forecasts other rows from the same three.
+        Function that forecasts other rows from the same three arrays.
     """
     models = []
     for k in range(returns.shape[1]):
-        known = np.isfinite(returns[:, k])
-        for level in BOOSTED:
+        is_known = np.isfinite(returns[:, k])
+        for level in BOOSTED_LEVELS:
             model = HistGradientBoostingRegressor(
                 loss="quantile", quantile=level, learning_rate=0.1, max_iter=60, max_leaf_nodes=15,
                 min_samples_leaf=200, random_state=seed,
             )  # fmt: skip
-            model.fit(features[known], returns[known, k] / units[known, k])
+            model.fit(features[is_known], returns[is_known, k] / units[is_known, k])
             models.append(model)
 
     def forecast(features: np.ndarray, units: np.ndarray, returns: np.ndarray) -> Forecast:
         values = np.stack([model.predict(features) for model in models], axis=1)
-        return of_quantiles(BOOSTED, values.reshape(*units.shape, len(BOOSTED)) * units[..., None], returns)
+        return quantile_forecast(
+            BOOSTED_LEVELS, values.reshape(*units.shape, len(BOOSTED_LEVELS)) * units[..., None], returns
+        )
 
     return forecast
 
 
-def simple(moments_of: Mapping[str, Mapping[str, np.ndarray]], returns: np.ndarray) -> dict[str, Forecast]:
-    """Returns the normal forecasts of `moments`."""
-    return {name: standardized(m["location"], m["scale"], returns, norm) for name, m in moments_of.items()}
+def simple_forecasts(moments: Mapping[str, Mapping[str, np.ndarray]], returns: np.ndarray) -> dict[str, Forecast]:
+    """Returns the normal forecasts for the result of `compute_moments`."""
+    return {name: location_scale_forecast(m["location"], m["scale"], returns, norm) for name, m in moments.items()}

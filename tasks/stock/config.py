@@ -4,156 +4,209 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import ClassVar, Literal
 
-from shared.config import LSTMConfig, TaskConfig, TrainingConfig, require_at_least, require_fraction
+from shared.config import (
+    LSTMConfig,
+    Section,
+    SplitConfig,
+    TaskConfig,
+    TrainingConfig,
+    option,
+    require_at_least,
+    require_fraction,
+)
 
-SUMMARY = "Daily prices in, the distribution of the prices 1, 5 and 20 trading days ahead out."
+SUMMARY = "Forecasts the distribution of prices 1, 5 and 20 trading days ahead from daily prices."
+INPUT = "daily prices"
+OUTPUT = "distribution of the prices 1, 5 and 20 trading days ahead"
+EXAMPLE_DATA = "yahoo:AAPL,MSFT"
 
 
 @dataclass(frozen=True)
-class TableConfig:
-    """What a file looks like."""
+class ColumnsConfig(Section):
+    """Layout of a file and names of its columns; only the close is required."""
+
+    SECTION: ClassVar[str] = "columns"
 
     layout: Literal["long", "wide"] = "long"
-    """long: a row for each ticker and day; wide: a row for each day, and in each column the closing prices of one ticker."""
+    """long: one row per ticker and day; wide: one row per day, and one column of closing prices per ticker."""
     ticker: str | None = "Ticker"
-    """Column of the ticker in a long table; None where the file holds but one."""
-    date: str | None = "Date"
-    """Column of the day, such as 2016-01-29; None takes the rows for consecutive days."""
-    date_format: str | None = None
-    """Such as %d.%m.%Y where days are not written in the ISO form."""
+    """Column with the ticker in a long table; `None` if the file has only one."""
+    time: str | None = "Date"
+    """Column with the time or date."""
+    time_format: str | None = None
+    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
     open: str = "Open"
-    """Column of the first price of the day; a file may do without."""
+    """Column with the first price of the day."""
     high: str = "High"
-    """Column of the highest price; a file may do without."""
+    """Column with the highest price of the day."""
     low: str = "Low"
-    """Column of the lowest price; a file may do without."""
+    """Column with the lowest price of the day."""
     close: str = "Close"
-    """Column of the last price."""
+    """Column with the last price of the day."""
     volume: str = "Volume"
-    """Column of the shares traded; a file may do without."""
+    """Column with the number of shares traded."""
     adjusted_close: str = "Adj Close"
-    """Column of the last price adjusted for splits and dividends; where there is one, all prices are adjusted alike."""
-    period: str = "10y"
-    """How far back to ask Yahoo Finance, such as 2y, 10y or max."""
+    """Column with the last price adjusted for splits and dividends; if it exists, all prices are adjusted in proportion."""
 
     def __post_init__(self) -> None:
-        names = (self.open, self.high, self.low, self.close, self.volume, self.adjusted_close, self.ticker, self.date)
-        named = [name for name in names if name]
-        twice = {name for name in named if named.count(name) > 1}
-        if twice:
-            raise ValueError(f"Each column has one meaning. Received: {', '.join(sorted(twice))} twice")
-
-
-@dataclass(frozen=True)
-class ForecastConfig:
-    """What is forecast, and from how many days."""
-
-    horizons: tuple[int, ...] = (1, 5, 20)
-    """Trading days ahead, increasing."""
-    quantiles: tuple[float, ...] = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-    """Levels that are served, increasing, in (0, 1)."""
-    history: int = 128
-    """Days that lead up to a window in training, and are asked for at least when a forecast is judged."""
-    window: int = 64
-    """Days of one training example whose forecasts count."""
-    fewest: int = 20
-    """Days that a ticker must have before a forecast of it is judged or learned from."""
-    half_lives: tuple[float, ...] = (1.0, 3.0, 8.0, 20.0, 60.0)
-    """Days after which a day's weight in the moving averages is half."""
-    hidden_units: int = 64
-    """Units of the layer between the LSTM and the distribution."""
-    dropout: float = 0.2
-    """Share of these set to zero in training, in [0, 1)."""
-    middle: Literal["drift", "still", "reversion"] = "drift"
-    """drift: the distribution's middle moves with time, the same for all days; still: it stays at the last price, and what is
-    above mirrors what is below; reversion: it hangs, besides, on how far the price lies from its moving averages."""
-
-    def __post_init__(self) -> None:
-        require_at_least(self, 1, "history", "window", "fewest", "hidden_units")
-        require_fraction(self, "dropout")
-        for name in ("horizons", "quantiles", "half_lives"):
-            values = getattr(self, name)
-            if not values or min(values) <= 0 or list(values) != sorted(set(values)):
-                raise ValueError(f"Expected `{name}` positive and increasing. Received: {name}={values}")
-        if max(self.quantiles) >= 1:
-            raise ValueError(f"Expected `quantiles` in (0, 1). Received: quantiles={self.quantiles}")
-
-
-@dataclass(frozen=True)
-class ProtocolConfig:
-    """Which days train, which choose, and which judge, by the day that is forecast."""
-
-    validation_from: date | None = None
-    """First day that chooses the epoch and calibrates; by default, what `validation_fraction` gives."""
-    test_from: date | None = None
-    """First day that judges; by default, the last `test_fraction` of the days."""
-    test_until: date | None = None
-    """Last day that judges; by default, the last of all."""
-    train_from: date | None = None
-    """First day that trains; by default, the first of all. Days before it are read as history."""
-    paths: tuple[int, ...] = ()
-    """Days of the ways whose mean squared error is judged too, each at most the longest horizon."""
-
-    def __post_init__(self) -> None:
-        given = (self.train_from, self.validation_from, self.test_from, self.test_until)
-        days = [day for day in given if day is not None]
-        if days != sorted(days):
+        columns = (self.open, self.high, self.low, self.close, self.volume, self.adjusted_close, self.ticker, self.time)
+        names = [name for name in columns if name]
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
             raise ValueError(
-                "Expected train_from, validation_from, test_from and test_until in this order. Received: "
-                + ", ".join(str(day) for day in days)
+                f"Options of --columns must name different columns. Received twice: {', '.join(duplicates)}"
             )
 
 
 @dataclass(frozen=True)
-class DirectionConfig:
-    """Which days count when rise and fall of the next day are judged; a benchmark may leave small moves out."""
+class StockSplitConfig(SplitConfig):
+    """How the days are divided, by the day that is forecast; a given first day replaces the fraction."""
 
-    rise: float = 0.0
-    """A relative change of the close above this is a rise."""
-    fall: float = 0.0
-    """A relative change below minus this is a fall."""
+    training_from: date | None = None
+    """First day of the training split, such as 2018-07-25."""
+    validation_from: date | None = None
+    """First day of the validation split, such as 2018-07-25."""
+    test_from: date | None = None
+    """First day of the test split, such as 2018-07-25."""
+    test_until: date | None = None
+    """Last day of the test split, such as 2018-07-25."""
 
     def __post_init__(self) -> None:
-        require_fraction(self, "rise", "fall")
+        super().__post_init__()
+        days = {
+            option(self, name): getattr(self, name)
+            for name in ("training_from", "validation_from", "test_from", "test_until")
+            if getattr(self, name) is not None
+        }
+        if list(days.values()) != sorted(days.values()):
+            values = ", ".join(f"{name} {day}" for name, day in days.items())
+            raise ValueError(f"The days must be in this order: {', '.join(days)}. Received: {values}")
+
+
+@dataclass(frozen=True)
+class FeaturesConfig(Section):
+    """What the model reads for each day."""
+
+    SECTION: ClassVar[str] = "features"
+
+    burn_in: int = 128
+    """Time steps before each training window that set the initial LSTM state; they add nothing to the loss."""
+    window_length: int = 64
+    """Maximum number of time steps per training window that count in the loss."""
+    min_history: int = 20
+    """Days that a ticker must have before a forecast of it is trained or scored."""
+    half_lives: tuple[float, ...] = (1.0, 3.0, 8.0, 20.0, 60.0)
+    """Half-lives of the moving averages, in days, increasing."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "burn_in", "window_length", "min_history")
+        _require_increasing(self, "half_lives")
+
+
+@dataclass(frozen=True)
+class ForecastConfig(Section):
+    """What the model predicts."""
+
+    SECTION: ClassVar[str] = "forecast"
+
+    horizons: tuple[int, ...] = (1, 5, 20)
+    """Trading days ahead, increasing."""
+    quantiles: tuple[float, ...] = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+    """Levels of the exported quantiles, increasing, in (0, 1)."""
+    location: Literal["drift", "fixed", "reversion"] = "drift"
+    """drift: the location changes with the horizon, equally on all days; fixed: it stays at the last price, without skew; reversion:
+    it also depends on the distance of the price from its moving averages."""
+
+    def __post_init__(self) -> None:
+        _require_increasing(self, "horizons", "quantiles")
+        if max(self.quantiles) >= 1:
+            raise ValueError(f"{option(self, 'quantiles')} must be in (0, 1). Received: {self.quantiles}")
+
+
+@dataclass(frozen=True)
+class ModelConfig(Section):
+    """The network between the LSTM stack and the distribution."""
+
+    SECTION: ClassVar[str] = "model"
+
+    hidden_units: int = 64
+    """Units of the hidden layer between the LSTM and the outputs."""
+    hidden_dropout: float = 0.2
+    """Dropout rate of the hidden layer, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "hidden_units")
+        require_fraction(self, "hidden_dropout")
+
+
+@dataclass(frozen=True)
+class EvaluationConfig(Section):
+    """Which days and moves the report scores."""
+
+    SECTION: ClassVar[str] = "evaluation"
+
+    trajectory_days: tuple[int, ...] = ()
+    """Lengths of price trajectories, in days, whose mean squared error is also reported; at most the longest horizon."""
+    up_threshold: float = 0.0
+    """Relative change of the close above which a day counts as up, in [0, 1); a benchmark may ignore small moves."""
+    down_threshold: float = 0.0
+    """Relative change of the close, with opposite sign, below which a day counts as down, in [0, 1)."""
+
+    def __post_init__(self) -> None:
+        require_fraction(self, "up_threshold", "down_threshold")
 
 
 @dataclass(frozen=True)
 class StockConfig(TaskConfig):
     """Settings of the stock task."""
 
-    table: TableConfig = field(default_factory=TableConfig)
+    yahoo_period: str = "10y"
+    """Period to download from Yahoo Finance, such as 2y, 10y or max."""
+    columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    split: StockSplitConfig = field(default_factory=StockSplitConfig)
+    features: FeaturesConfig = field(default_factory=FeaturesConfig)
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
-    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
-    direction: DirectionConfig = field(default_factory=DirectionConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.lstm.bidirectional:
-            raise ValueError("A forecast sees the past alone. Received: bidirectional=True")
-        if self.protocol.paths and not 1 <= min(self.protocol.paths) <= max(self.protocol.paths) <= max(
-            self.forecast.horizons
-        ):
+            raise ValueError("--lstm.bidirectional is not possible: a forecast must not read later days.")
+        days, max_horizon = self.evaluation.trajectory_days, max(self.forecast.horizons)
+        if days and not 1 <= min(days) <= max(days) <= max_horizon:
             raise ValueError(
-                "Expected `paths` from 1 to the longest of `horizons`. Received: "
-                f"paths={self.protocol.paths}, horizons={self.forecast.horizons}"
+                f"{option(self.evaluation, 'trajectory_days')} must be from 1 to the longest of "
+                f"{option(self.forecast, 'horizons')}, {max_horizon}. Received: {' '.join(map(str, days))}"
             )
+
+
+def _require_increasing(config: Section, *names: str) -> None:
+    for name in names:
+        values = getattr(config, name)
+        if not values or min(values) <= 0 or list(values) != sorted(set(values)):
+            received = " ".join(map(str, values)) or "nothing"
+            raise ValueError(f"{option(config, name)} must be positive and increasing. Received: {received}")
 
 
 PRESETS = {
     "sample": StockConfig(
+        data="sample",
+        model=ModelConfig(hidden_units=16),
         lstm=LSTMConfig(units=(16,)),
         training=TrainingConfig(epochs=6, batch_size=32, learning_rate=5e-3, patience=3),
-        forecast=ForecastConfig(hidden_units=16),
     ),
     "default": StockConfig(
         lstm=LSTMConfig(units=(32,)),
         training=TrainingConfig(epochs=15, batch_size=16, learning_rate=1e-3, patience=4),
     ),
     "large": StockConfig(
+        features=FeaturesConfig(burn_in=256, window_length=128),
+        model=ModelConfig(hidden_units=128),
         lstm=LSTMConfig(units=(128, 128), dropout=0.2, residual=True),
         training=TrainingConfig(epochs=30, batch_size=64, learning_rate=1e-3, patience=5),
-        forecast=ForecastConfig(history=256, window=128, hidden_units=128),
     ),
 }

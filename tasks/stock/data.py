@@ -1,4 +1,4 @@
-"""Daily prices from any source, and which days train, which choose, and which judge."""
+"""Reads daily prices from any source and divides them by days into training, validation and test split."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shared import sources
+from shared.config import option
 from shared.errors import DataError
 from shared.sources import Origin, Splits
 from tasks.stock import prices, sample, yahoo
@@ -15,107 +16,104 @@ from tasks.stock.config import StockConfig
 
 
 def load(config: StockConfig) -> Splits:
-    """Reads the prices and parts them by the day that is forecast.
+    """Reads the prices and divides them by the day that is forecast.
 
     Returns:
-        Splits whose tables hold all rows from the beginning to the split's last day, since a forecast reads what came
-        before, sorted by ticker and day: columns `ticker`, `day`, `open`, `high`, `low`, `close`, `volume` and `judged`,
-        True on the days that are forecast. A forecast of more days than are left to the split's end counts nowhere: no
-        price of validation is an answer in training.
+        Splits whose tables hold all rows from the start of the data to the last day of the split, because a forecast reads earlier days,
+        sorted by ticker and day. Columns: `ticker`, `day`, `open`, `high`, `low`, `close`, `volume` and `is_scored_row`, True on the
+        days that are forecast. A forecast whose horizon ends after its split does not count: no price of the validation split is an
+        outcome in training.
 
     Raises:
-        DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split holds too few days.
+        DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split has too few days.
     """
-    for name in ("validation_data", "test_data", "group_column"):
-        if value := getattr(config, name):
-            raise DataError(
-                f"--{name.replace('_', '-')} {value}: the stock task splits one file by days; see "
-                "--protocol.validation-from and --protocol.test-from. Leave it out."
-            )
     frame, origin = read_all(config)
-    return _by_days(frame, config, origin)
+    return _split_by_days(frame, config, origin)
 
 
-def boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic, np.generic, np.generic]:
-    """Returns the first day of validation, the first and the last of test.
+def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic, np.generic, np.generic]:
+    """Returns the first day of the validation split, and the first and the last day of the test split.
 
     Args:
-        days: all days that occur, increasing.
-        config: the task's settings.
+        days: all days of the data, increasing.
+        config: settings of the task.
+
+    Raises:
+        DataError: `--split` names a day, but the data have no dates, or end before it.
     """
-    protocol = config.protocol
-    dated = np.issubdtype(days.dtype, np.datetime64)
-    if not dated and any((protocol.train_from, protocol.validation_from, protocol.test_from, protocol.test_until)):
-        raise DataError(f"{config.data}: has no dates, so --protocol days cannot be found in it. Use the fractions.")
-    until = _day(protocol.test_until, days) if protocol.test_until else days[-1]
+    split = config.split
+    has_dates = np.issubdtype(days.dtype, np.datetime64)
+    if not has_dates and any((split.training_from, split.validation_from, split.test_from, split.test_until)):
+        raise DataError(
+            f"{config.data}: the data have no dates, so --split cannot name a day. Use --split.test-fraction and "
+            "--split.validation-fraction."
+        )
+    until = _as_day(split.test_until, days) if split.test_until else days[-1]
     days = days[days <= until]
     if not len(days):
-        raise DataError(f"{config.data}: has no day up to --protocol.test-until {protocol.test_until}.")
-    count = len(days)
-    test = _day(protocol.test_from, days) if protocol.test_from else days[-max(1, round(count * config.test_fraction))]
-    before = days[days < test]
-    if protocol.validation_from:
-        validation = _day(protocol.validation_from, days)
+        raise DataError(f"{config.data}: there is no day up to --split.test-until {split.test_until}.")
+    test = _as_day(split.test_from, days) if split.test_from else days[-max(1, round(len(days) * split.test_fraction))]
+    earlier = days[days < test]
+    if split.validation_from:
+        validation = _as_day(split.validation_from, days)
     else:
-        kept = max(1, round(len(before) * config.validation_fraction))
-        validation = before[-kept] if len(before) >= kept else test
+        count = max(1, round(len(earlier) * split.validation_fraction))
+        validation = earlier[-count] if len(earlier) >= count else test
     return validation, test, until
 
 
 def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
-    """Reads the prices of any source, sorted by ticker and day, and tells where they come from (see `load`)."""
+    """Reads the prices of any source, sorted by ticker and day, and describes the source (see `load`)."""
     source = config.data
     if source == "sample":
-        frame, name, licence = prices.tidy(sample.prices(), config, source), "sample", sample.LICENCE
+        frame, name, licence = prices.convert(sample.prices(), config, source), "sample", sample.LICENCE
         location, digest = sample.LOCATION, sources.sha256_records(frame)
     elif source.startswith(yahoo.PREFIX):
-        frame = prices.tidy(yahoo.download(source, config.table.period), config, source)
+        frame = prices.convert(yahoo.download(source, config.yahoo_period), config, source)
         name, licence = "yahoo", "Yahoo's terms of use: for your own use"
-        location, digest = f"Yahoo Finance, {config.table.period}", sources.sha256_records(frame)
+        location, digest = f"Yahoo Finance, {config.yahoo_period}", sources.sha256_records(frame)
     elif sources.is_path(source):
         frame, licence = prices.read(config, source), sources.USER_FILE_LICENCE
         name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
         digest = sources.sha256(source)
     else:
-        table = config.table
-        wanted = {column: column for column in (table.ticker, table.date, table.close) if column}
-        tables, info = sources.read_tfds(source, wanted)
-        frame = prices.tidy(pd.concat(tables.values(), ignore_index=True), config, source)
+        names = [name for name in ("ticker", "time", "close") if getattr(config.columns, name)]
+        options = {getattr(config.columns, name): option(config.columns, name) for name in names}
+        tables, info = sources.read_tfds(source, {column: column for column in options}, options)
+        frame = prices.convert(pd.concat(tables.values(), ignore_index=True), config, source)
         name, licence = info.name, info.redistribution_info.license or "not stated"
         location, digest = info.full_name, sources.sha256_records(frame)
     return frame, Origin(name, location, digest, licence, split_description="")
 
 
-def _by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
+def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
     days = np.unique(frame["day"].to_numpy())
-    validation, test, until = boundaries(days, config)
-    start = _day(config.protocol.train_from, days) if config.protocol.train_from else days[0]
+    validation, test, until = split_boundaries(days, config)
+    start = _as_day(config.split.training_from, days) if config.split.training_from else days[0]
     spans = {"train": (start, validation), "validation": (validation, test), "test": (test, None)}
     splits, sizes = {}, {}
     for name, (begin, end) in spans.items():
-        part = frame[frame["day"] < end] if end is not None else frame[frame["day"] <= until]
-        splits[name] = part.assign(judged=part["day"] >= begin).reset_index(drop=True)
-        sizes[name] = int(splits[name]["judged"].sum())
-        found = len(np.unique(part["day"].to_numpy()[part["day"] >= begin]))
-        needed = max(config.forecast.horizons) + (config.forecast.fewest if name == "train" else 0)
-        if found < needed:
+        table = frame[frame["day"] < end] if end is not None else frame[frame["day"] <= until]
+        splits[name] = table.assign(is_scored_row=table["day"] >= begin).reset_index(drop=True)
+        sizes[name] = int(splits[name]["is_scored_row"].sum())
+        count = len(np.unique(table["day"].to_numpy()[table["day"] >= begin]))
+        needed = max(config.forecast.horizons) + (config.features.min_history if name == "train" else 0)
+        if count < needed:
             raise DataError(
-                f"{config.data}: {found} days of {name} are too few, {needed} are needed. Give more days, or move "
-                "--protocol.train-from, --protocol.validation-from and --protocol.test-from, or forecast fewer with "
-                "--forecast.horizons."
+                f"{config.data}: the {name} split has {count} days; {needed} are needed. Use more days, or change "
+                "--split.training-from, --split.validation-from and --split.test-from, or use shorter --forecast.horizons."
             )
-    how = (
-        f"by the day that is forecast: training from {_text(start)}, validation from {_text(validation)}, test from {_text(test)} to {_text(until)}; "
-        "no forecast reaches over the end of its split"
+    description = (
+        f"by the day that is forecast: training from {_format_day(start)}, validation from {_format_day(validation)}, test from "
+        f"{_format_day(test)} to {_format_day(until)}; no forecast extends beyond the end of its split"
     )
-    return Splits(
-        **splits, origin=Origin(origin.name, origin.location, origin.sha256, origin.licence, how), sizes=sizes
-    )
+    origin = Origin(origin.name, origin.location, origin.sha256, origin.licence, description)
+    return Splits(**splits, origin=origin, sizes=sizes)
 
 
-def _day(value: object, days: np.ndarray) -> np.generic:
+def _as_day(value: object, days: np.ndarray) -> np.generic:
     return np.datetime64(str(value)).astype(days.dtype)
 
 
-def _text(day: np.generic) -> str:
+def _format_day(day: np.generic) -> str:
     return str(day)[:10]

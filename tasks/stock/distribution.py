@@ -1,12 +1,11 @@
-"""The sinh-arcsinh distribution: where it lies, how wide it is, how lopsided, how heavy its tails; all in closed form.
+"""The sinh-arcsinh distribution: location, scale, skew and tail weight, all in closed form.
 
 Jones & Pewsey (2009), "Sinh-arcsinh distributions", Biometrika 96: with Z standard normal,
 
     X = location + scale * tail * sinh((asinh(Z) + skew) / tail)
 
-The factor `tail` before the sinh keeps the slope at the middle, so that `scale` means the same for every tail. A tail of 1
-and a skew of 0 give the normal distribution; a smaller tail is heavier. All functions take and return what `keras.ops`
-does; the arguments broadcast.
+The factor `tail` before the sinh keeps the slope at the median, so that `scale` means the same for every tail. A tail of 1 and a skew of
+0 give the normal distribution; a smaller tail is heavier. All functions take and return tensors of `keras.ops`; the arguments broadcast.
 """
 
 from __future__ import annotations
@@ -18,18 +17,18 @@ import numpy as np
 from keras import ops
 
 HALF_LOG_TWO_PI = 0.5 * float(np.log(2 * np.pi))
-FARTHEST = 30.0  # of a standard normal number; beyond, its square loses its meaning in float32
+MAX_Z_SCORE = 30.0  # the square of a larger z-score is not accurate in float32
 
 
 @dataclass(frozen=True)
 class SinhArcsinh:
-    """A distribution, or an array of them.
+    """A distribution, or an array of distributions.
 
     Attributes:
-        location: median where the skew is 0, any number.
-        scale: above 0.
-        skew: below 0, the longer tail is the lower one.
-        tail: above 0; below 1, tails are heavier than the normal distribution's.
+        location: the median, if the skew is 0.
+        scale: greater than 0.
+        skew: with a negative skew, the lower tail is longer.
+        tail: greater than 0; below 1, the tails are heavier than those of the normal distribution.
     """
 
     location: Any
@@ -37,21 +36,21 @@ class SinhArcsinh:
     skew: Any
     tail: Any
 
-    def from_normal(self, normal: Any) -> Any:
-        """Returns where the standard normal quantile `normal` lies in this distribution."""
-        return self.location + self.scale * self.tail * ops.sinh((ops.arcsinh(normal) + self.skew) / self.tail)
+    def from_z_score(self, z_score: Any) -> Any:
+        """Returns the value of this distribution at a z-score."""
+        return self.location + self.scale * self.tail * ops.sinh((ops.arcsinh(z_score) + self.skew) / self.tail)
 
-    def to_normal(self, value: Any) -> Any:
-        """Returns the standard normal quantile at which `value` lies, cut at ±30; the inverse of `from_normal`."""
+    def to_z_score(self, value: Any) -> Any:
+        """Returns the z-score of a value, clipped at ±30; the inverse of `from_z_score`."""
         inner = self._inner(value)[0]
-        return ops.clip(ops.sinh(inner), -FARTHEST, FARTHEST)
+        return ops.clip(ops.sinh(inner), -MAX_Z_SCORE, MAX_Z_SCORE)
 
     def log_density(self, value: Any) -> Any:
         """Returns the natural logarithm of the density at `value`."""
         inner, standard = self._inner(value)
-        normal = ops.clip(ops.sinh(inner), -FARTHEST, FARTHEST)
+        z_score = ops.clip(ops.sinh(inner), -MAX_Z_SCORE, MAX_Z_SCORE)
         slope = ops.log(ops.cosh(inner)) - 0.5 * ops.log1p(ops.square(standard / self.tail)) - ops.log(self.scale)
-        return slope - HALF_LOG_TWO_PI - 0.5 * ops.square(normal)
+        return slope - HALF_LOG_TWO_PI - 0.5 * ops.square(z_score)
 
     def _inner(self, value: Any) -> tuple[Any, Any]:
         standard = (value - self.location) / self.scale
@@ -60,5 +59,5 @@ class SinhArcsinh:
 
 
 def log_score(value: Any, distribution: SinhArcsinh) -> Any:
-    """Returns minus the log density of `value`, in nats: less is better."""
+    """Returns the negative log density of `value`, in nats; lower is better."""
     return -distribution.log_density(value)

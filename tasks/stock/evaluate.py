@@ -1,4 +1,4 @@
-"""The stock model on the test days, beside random walk, drift, EWMA, GARCH(1,1) and gradient boosting of quantiles."""
+"""Scores the stock model on the test days, beside random walk, drift, EWMA, GARCH(1,1) and gradient boosting of quantiles."""
 
 from __future__ import annotations
 
@@ -15,239 +15,269 @@ import pandas as pd
 from shared.evaluation import Score
 from shared.sources import Splits
 from shared.task import Evaluation, TrainedModel
-from tasks.stock import backtest, baselines, paths, plots
-from tasks.stock.batches import Panel, WindowBatches, forecasts, inputs_of, open_panel
-from tasks.stock.calibration import at_levels, calibrate
+from tasks.stock import backtest, baselines, plots
+from tasks.stock.batches import Panel, WindowBatches, build_panel, compute_features, predict_parameters
+from tasks.stock.calibration import calibrate, z_scores_at_levels
 from tasks.stock.config import StockConfig
-from tasks.stock.model import Submodels, distribution_of, get_submodels, trainer_of
-from tasks.stock.predictive import Forecast, Scored, joined, of_quantiles, scored_of
-from tasks.stock.recalibration import answers_of, walk_forward
-from tasks.stock.scores import below, summary
+from tasks.stock.model import Submodels, build_distribution, build_parameter_model, get_submodels
+from tasks.stock.predictive import Forecast, ScoredForecast, concatenate_scored, quantile_forecast, score_forecast
+from tasks.stock.recalibration import compute_outcomes, walk_forward
+from tasks.stock.scores import crps_difference, summarize_scores
+from tasks.stock.trajectories import score_trajectories
 
-BOOSTED_ROWS = 60_000  # rows that train the gradient boosting, the newest
-ROWS = 20_000  # forecasts whose quantiles are in memory at once, about
-Maker = Callable[[slice], dict[str, Forecast]]
-"""What forecasts some of the rows asked for: whole tickers."""
+MAX_BOOSTING_ROWS = 60_000  # the newest training rows for gradient boosting
+ROWS_PER_BLOCK = 20_000  # approximate number of forecasts whose quantiles are in memory at once
+OWN_MODELS = ("exported", "recalibrated")
+
+Forecaster = Callable[[slice], dict[str, Forecast]]
+"""Function that forecasts some of the rows, which hold whole tickers."""
 
 
 def evaluate(trained_model: TrainedModel, splits: Splits, config: StockConfig) -> Evaluation:
-    """Scores the exported model and the baselines on the judged days of the test split by the same metrics.
+    """Scores the exported model and the baselines on the scored rows of the test split by the same metrics.
 
     Args:
-        trained_model: from `tasks.stock.train.fit`.
+        trained_model: from `tasks.stock.train.train_model`.
         splits: from `tasks.stock.data.load`.
-        config: the run's settings.
+        config: settings of the run.
     """
-    horizons, parts = config.forecast.horizons, get_submodels(trained_model.model)
-    panel = open_panel(splits.test, config.forecast)
-    asked = np.flatnonzero(panel.chosen)
-    returns, days = panel.returns[asked].astype(np.float64), panel.day[asked]
-    parameters = forecasts(trainer_of(parts), WindowBatches(panel, config.forecast))
-    normals = np.asarray(trained_model.metadata["normals"])
-    makers: dict[str, Maker] = {
-        "exported": lambda rows: {"exported": exported(parameters[rows], returns[rows], normals)}
+    horizons, submodels = config.forecast.horizons, get_submodels(trained_model.model)
+    panel = build_panel(splits.test, config)
+    rows = np.flatnonzero(panel.has_outcome)
+    returns, days = panel.returns[rows].astype(np.float64), panel.day[rows]
+    parameters = predict_parameters(build_parameter_model(submodels), WindowBatches(panel, config.features))
+    z_scores = np.asarray(trained_model.metadata["z_scores"])
+    forecasters: dict[str, Forecaster] = {
+        "exported": lambda block: {"exported": calibrated_forecast(parameters[block], returns[block], z_scores)}
     }
-    makers["recalibrated"] = _recalibrated(trained_model, panel, parameters, returns, splits, config)
-    makers |= _baselines(parts, panel, asked, returns, splits, config)
-    scored, minutes = _scored(makers, _blocks(panel.first[asked]), returns)
-    scales = naive_scales(splits.train, panel, asked, horizons)
+    forecasters["recalibrated"] = _recalibrated(trained_model, panel, parameters, returns, splits, config)
+    forecasters |= _baselines(submodels, panel, rows, returns, splits, config)
+    scored, minutes = _score_forecasters(forecasters, _split_into_blocks(panel.first[rows]), returns)
+    scales = naive_scales(splits.train, panel, rows, horizons)
     scores: list[Score] = []
     for name in scored:
-        scores += summary(name, scored, returns, days, scales, horizons, config.direction)
-    scores += paths.scores(splits, asked, scored["exported"].median, horizons, config.protocol.paths)
-    tickers = pd.factorize(panel.ticker[asked])[0]
-    most = np.flatnonzero(tickers == np.argmax(np.bincount(tickers)))
-    shown = int(most[max(0, len(most) - 1 - max(horizons))])
-    first = panel.first[asked[shown]]
-    fan = exported(parameters[[shown]], returns[[shown]], normals).quantiles[0]
+        scores += summarize_scores(name, scored, returns, days, scales, horizons, config.evaluation)
+    medians, trajectory_days = scored["exported"].median, config.evaluation.trajectory_days
+    scores += score_trajectories(splits, rows, medians, horizons, trajectory_days)
+    tickers = pd.factorize(panel.ticker[rows])[0]
     return Evaluation(
         scores,
         output_description=(
             f"`price_quantiles` are the levels {', '.join(map(str, config.forecast.quantiles))} of the close "
-            f"{', '.join(map(str, horizons))} trading days ahead; `expected_volatility` is the standard deviation of the "
-            "log-return over that time; `up_probability` that of a higher close."
+            f"{', '.join(map(str, horizons))} trading days ahead. `expected_volatility` is the standard deviation of the "
+            "log-return over this time, and `up_probability` the probability of a higher close."
         ),
         notes={
-            "minutes of the baselines": {
-                name: spent for name, spent in minutes.items() if name not in ("exported", "recalibrated")
+            "minutes per baseline": {name: value for name, value in minutes.items() if name not in OWN_MODELS},
+            "CRPS relative to each baseline, in %": {
+                name: crps_difference(scored, name, days, horizons) for name in scored if name not in OWN_MODELS
             },
-            "CRPS beside each baseline, in %": {
-                name: below(scored, name, days, horizons) for name in scored if name not in ("exported", "recalibrated")
-            },
-            "coverage by year": {
-                name: coverage_by_year(scored[name].scores, days, horizons) for name in ("exported", "recalibrated")
-            },
-            "backtest": backtest.compare(scored["exported"].rise[:, 0], returns[:, 0], days, tickers),
+            "coverage by year": {name: coverage_by_year(scored[name].scores, days, horizons) for name in OWN_MODELS},
+            "backtest": backtest.compare_portfolios(
+                scored["exported"].up_probability[:, 0], returns[:, 0], days, tickers
+            ),
         },
         plots={
-            "fan.png": partial(
-                plots.fan, panel.fields["close"][panel.first == first], asked[shown] - first, fan, horizons
-            ),
+            "fan.png": _fan_plot(panel, rows, tickers, parameters, returns, z_scores, horizons),
             "calibration.png": partial(plots.calibration, scored, returns, horizons),
             "walk_forward.png": partial(plots.walk_forward, scored, days, horizons),
         },
     )
 
 
-def _scored(
-    makers: Mapping[str, Maker], blocks: list[slice], returns: np.ndarray
-) -> tuple[dict[str, Scored], dict[str, float]]:
-    """Returns what each maker's forecasts of all blocks of rows are worth, and its minutes."""
-    scored: dict[str, Scored] = {}
-    minutes = {}
-    for name, make in makers.items():
-        started = time.monotonic()
-        found = [{name: scored_of(f, returns[rows]) for name, f in make(rows).items()} for rows in blocks]
-        scored |= {name: joined([part[name] for part in found]) for name in found[0]}
-        minutes[name] = (time.monotonic() - started) / 60
-    return scored, minutes
-
-
-def exported(parameters: np.ndarray, returns: np.ndarray, normals: np.ndarray) -> Forecast:
+def calibrated_forecast(parameters: np.ndarray, returns: np.ndarray, z_scores: np.ndarray) -> Forecast:
     """Returns the calibrated forecast of the model.
 
     Args:
-        parameters: `tasks.stock.model.PARAMETERS` after each row's day, `(rows, horizons, 5)`.
-        returns: what came to pass `(rows, horizons)`.
-        normals: from `tasks.stock.calibration.normals_of`.
+        parameters: `tasks.stock.model.PARAMETERS` after the day of each row, `(rows, horizons, 5)`.
+        returns: outcomes `(rows, horizons)`.
+        z_scores: from `tasks.stock.calibration.conformal_z_scores`.
     """
-    narrow, wide = distribution_of(parameters.astype(np.float64)), distribution_of(parameters[..., None, :])
-    numbers = np.asarray(narrow.to_normal(returns), np.float64)
-    density, _ = calibrate(np.asarray(narrow.log_density(returns), np.float64), numbers, normals)
-    quantiles = np.asarray(wide.from_normal(at_levels(normals).astype(np.float32)))
+    at_outcome = build_distribution(parameters.astype(np.float64))
+    at_levels = build_distribution(parameters[..., None, :])
+    outcomes = np.asarray(at_outcome.to_z_score(returns), np.float64)
+    density, _ = calibrate(np.asarray(at_outcome.log_density(returns), np.float64), outcomes, z_scores)
+    quantiles = np.asarray(at_levels.from_z_score(z_scores_at_levels(z_scores).astype(np.float32)))
     return Forecast(quantiles, density, 1 / (1 + np.exp(-parameters[..., 4].astype(np.float64))))
 
 
-def scores_of_answers(
-    panel: Panel, answer: Mapping[str, np.ndarray], metadata: Mapping[str, Any], config: StockConfig
+def score_predictions(
+    panel: Panel, predictions: Mapping[str, np.ndarray], metadata: Mapping[str, Any], config: StockConfig
 ) -> list[Score]:
-    """Returns the scores of an exported model's answers to the chosen rows of a panel.
+    """Returns the scores of an exported model's predictions for the rows of a panel with an outcome.
 
-    With no training days at hand, the scale of the MASE is the mean absolute log-return of these very rows.
+    There are no training days, so the scale of the MASE is the mean absolute log-return of these rows.
     """
-    asked = np.flatnonzero(panel.chosen)
-    returns, close, horizons = panel.returns[asked].astype(np.float64), panel.fields["close"], config.forecast.horizons
-    quantiles = np.log(answer["price_quantiles"].astype(np.float64) / close[asked, None, None])
-    own = of_quantiles(np.asarray(metadata["forecast"]["quantiles"]), quantiles, returns)
-    own = Forecast(own.quantiles, own.log_density, answer["up_probability"])
-    naive = baselines.simple(baselines.moments(close, panel.first, asked, horizons), returns)["random_walk"]
-    scored = {"exported": scored_of(own, returns), "random_walk": scored_of(naive, returns)}
+    rows = np.flatnonzero(panel.has_outcome)
+    returns, close, horizons = panel.returns[rows].astype(np.float64), panel.fields["close"], config.forecast.horizons
+    quantiles = np.log(predictions["price_quantiles"].astype(np.float64) / close[rows, None, None])
+    forecast = quantile_forecast(np.asarray(metadata["forecast"]["quantiles"]), quantiles, returns)
+    forecast = Forecast(forecast.quantiles, forecast.log_density, predictions["up_probability"])
+    moments = baselines.compute_moments(close, panel.first, rows, horizons)
+    naive = baselines.simple_forecasts(moments, returns)["random_walk"]
+    scored = {"exported": score_forecast(forecast, returns), "random_walk": score_forecast(naive, returns)}
     scales = np.broadcast_to(np.nanmean(np.abs(returns), axis=0), returns.shape)
-    return summary("exported", scored, returns, panel.day[asked], scales, horizons, config.direction)
+    return summarize_scores("exported", scored, returns, panel.day[rows], scales, horizons, config.evaluation)
 
 
-def naive_scales(train: pd.DataFrame, panel: Panel, asked: np.ndarray, horizons: tuple[int, ...]) -> np.ndarray:
-    """Returns what divides an absolute error in the MASE: of each row's ticker, the mean absolute log-return over the horizon
-    on its training days, which is the error of a forecast of no change there; `(rows, horizons)`. A ticker without
-    training days takes the mean of all.
+def naive_scales(train: pd.DataFrame, panel: Panel, rows: np.ndarray, horizons: tuple[int, ...]) -> np.ndarray:
+    """Returns the divisors of absolute errors in the MASE, `(rows, horizons)`.
+
+    They are the mean absolute log-return of the row's ticker over the horizon on its training days, the error of a forecast of no
+    change. A ticker without training days has the mean of all tickers.
     """
-    table = pd.DataFrame({"ticker": train["ticker"], "log": np.log(train["close"]).where(train["judged"])})
-    scales = np.empty((len(asked), len(horizons)))
+    log_close = np.log(train["close"]).where(train["is_scored_row"])
+    table = pd.DataFrame({"ticker": train["ticker"], "log": log_close})
+    scales = np.empty((len(rows), len(horizons)))
     for k, horizon in enumerate(horizons):
         change = (table.groupby("ticker")["log"].shift(-horizon) - table["log"]).abs()
         mean = change.groupby(table["ticker"]).mean()
-        scales[:, k] = pd.Series(panel.ticker[asked]).map(mean).fillna(mean.mean()).to_numpy()
+        scales[:, k] = pd.Series(panel.ticker[rows]).map(mean).fillna(mean.mean()).to_numpy()
     return scales
 
 
 def coverage_by_year(
-    scored: Mapping[str, np.ndarray], days: np.ndarray, horizons: tuple[int, ...], fewest: int = 20
+    scores: Mapping[str, np.ndarray], days: np.ndarray, horizons: tuple[int, ...], min_days: int = 20
 ) -> dict[str, Any]:
-    """Returns the share of answers inside the intervals, by the year of the day forecast from, of years with enough days."""
+    """Returns the coverage of the intervals by the year of the forecast, for years with at least `min_days` days."""
     if not np.issubdtype(days.dtype, np.datetime64):
         return {}
     years = days.astype("datetime64[Y]").astype(str)
-    found = {}
+    result = {}
     for year in np.unique(years):
         rows = years == year
         for name in ("coverage_80", "coverage_95"):
             for k, horizon in enumerate(horizons):
-                inside = scored[name][rows, k]
-                if len(np.unique(days[rows][np.isfinite(inside)])) >= fewest:
-                    found[f"{year} {name} {horizon}d"] = float(np.nanmean(inside))
-    return found
+                is_inside = scores[name][rows, k]
+                if len(np.unique(days[rows][np.isfinite(is_inside)])) >= min_days:
+                    result[f"{year} {name} {horizon}d"] = float(np.nanmean(is_inside))
+    return result
 
 
-def _blocks(first: np.ndarray) -> list[slice]:
-    """Returns slices of whole tickers with about `ROWS` rows each, so that many tickers take no more memory than some.
+def _fan_plot(
+    panel: Panel,
+    rows: np.ndarray,
+    tickers: np.ndarray,
+    parameters: np.ndarray,
+    returns: np.ndarray,
+    z_scores: np.ndarray,
+    horizons: tuple[int, ...],
+) -> Callable[..., None]:
+    """Returns a function that draws the last complete forecast of the ticker with the most rows."""
+    ticker_rows = np.flatnonzero(tickers == np.argmax(np.bincount(tickers)))
+    row = int(ticker_rows[max(0, len(ticker_rows) - 1 - max(horizons))])
+    first = panel.first[rows[row]]
+    quantiles = calibrated_forecast(parameters[[row]], returns[[row]], z_scores).quantiles[0]
+    close = panel.fields["close"][panel.first == first]
+    return partial(plots.fan, close, rows[row] - first, quantiles, horizons)
+
+
+def _score_forecasters(
+    forecasters: Mapping[str, Forecaster], blocks: list[slice], returns: np.ndarray
+) -> tuple[dict[str, ScoredForecast], dict[str, float]]:
+    """Returns the scored forecasts of all blocks of rows by name, and the minutes of each forecaster."""
+    scored: dict[str, ScoredForecast] = {}
+    minutes = {}
+    for name, forecast in forecasters.items():
+        started = time.monotonic()
+        parts = [{key: score_forecast(f, returns[block]) for key, f in forecast(block).items()} for block in blocks]
+        scored |= {key: concatenate_scored([part[key] for part in parts]) for key in parts[0]}
+        minutes[name] = (time.monotonic() - started) / 60
+    return scored, minutes
+
+
+def _split_into_blocks(first: np.ndarray) -> list[slice]:
+    """Returns slices of whole tickers with about `ROWS_PER_BLOCK` rows each, so that memory does not grow with the tickers.
 
     Args:
-        first: a number of each row's ticker, one ticker after the other.
+        first: id of the ticker of each row, one ticker after the other.
     """
     starts = np.flatnonzero(np.r_[True, first[1:] != first[:-1]])
     ends = np.r_[starts[1:], len(first)]
-    _, last = np.unique(ends // ROWS, return_index=True)
-    cuts = np.unique(np.r_[0, ends[last], len(first)])
-    return [slice(int(begin), int(end)) for begin, end in pairwise(cuts)]
+    _, last = np.unique(ends // ROWS_PER_BLOCK, return_index=True)
+    boundaries = np.unique(np.r_[0, ends[last], len(first)])
+    return [slice(int(begin), int(end)) for begin, end in pairwise(boundaries)]
 
 
 def _recalibrated(
-    trained_model: TrainedModel, panel: Panel, parameters: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
-) -> Maker:
-    """Returns what forecasts rows by the exported model, calibrated anew as the test days pass."""
-    parts, before = get_submodels(trained_model.model), open_panel(splits.validation, config.forecast)
-    learned = answers_of(before, forecasts(trainer_of(parts), WindowBatches(before, config.forecast)), config.forecast)
-    start = np.asarray(trained_model.metadata["normals"])
-    periods = list(walk_forward(learned, answers_of(panel, parameters, config.forecast), start))
-    normals = np.stack([normals for _, normals in periods])
+    trained_model: TrainedModel,
+    panel: Panel,
+    parameters: np.ndarray,
+    returns: np.ndarray,
+    splits: Splits,
+    config: StockConfig,
+) -> Forecaster:
+    """Returns the forecaster of the exported model whose calibration is updated during the test days."""
+    submodels, validation = get_submodels(trained_model.model), build_panel(splits.validation, config)
+    horizons = config.forecast.horizons
+    validation_parameters = predict_parameters(
+        build_parameter_model(submodels), WindowBatches(validation, config.features)
+    )
+    earlier = compute_outcomes(validation, validation_parameters, horizons)
+    initial = np.asarray(trained_model.metadata["z_scores"])
+    periods = list(walk_forward(earlier, compute_outcomes(panel, parameters, horizons), initial))
+    z_scores = np.stack([period_z_scores for _, period_z_scores in periods])
     period = np.empty(len(returns), np.int64)
     for k, (rows, _) in enumerate(periods):
         period[rows] = k
 
-    def make(rows: slice) -> dict[str, Forecast]:
-        kinds = period[rows]
-        order = np.argsort(kinds, kind="stable")
-        mine, came = parameters[rows][order], returns[rows][order]
-        cuts = np.flatnonzero(np.diff(kinds[order])) + 1
-        found = [
-            exported(p, r, normals[k[0]])
-            for p, r, k in zip(*(np.split(values, cuts) for values in (mine, came, kinds[order])), strict=True)
+    def forecast(block: slice) -> dict[str, Forecast]:
+        periods_of_rows = period[block]
+        order = np.argsort(periods_of_rows, kind="stable")
+        arrays = parameters[block][order], returns[block][order], periods_of_rows[order]
+        boundaries = np.flatnonzero(np.diff(periods_of_rows[order])) + 1
+        forecasts = [
+            calibrated_forecast(p, r, z_scores[k[0]])
+            for p, r, k in zip(*(np.split(values, boundaries) for values in arrays), strict=True)
         ]
-        back = np.argsort(order)
-        names = ("quantiles", "log_density", "rise")
-        return {"recalibrated": Forecast(*(np.concatenate([getattr(f, name) for f in found])[back] for name in names))}
+        restored = np.argsort(order)
+        names = ("quantiles", "log_density", "up_probability")
+        joined = (np.concatenate([getattr(f, name) for f in forecasts])[restored] for name in names)
+        return {"recalibrated": Forecast(*joined)}
 
-    return make
+    return forecast
 
 
 def _baselines(
-    parts: Submodels, panel: Panel, asked: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
-) -> dict[str, Maker]:
-    """Returns functions that make the baselines' forecasts of some of the rows, each of what was known on the day."""
+    submodels: Submodels, panel: Panel, rows: np.ndarray, returns: np.ndarray, splits: Splits, config: StockConfig
+) -> dict[str, Forecaster]:
+    """Returns the forecasters of the baselines; each forecast uses what was known on its day."""
     close, horizons = panel.fields["close"], config.forecast.horizons
 
-    def simple(rows: slice) -> dict[str, Forecast]:
-        return baselines.simple(baselines.moments(close, panel.first, asked[rows], horizons), returns[rows])
+    def simple(block: slice) -> dict[str, Forecast]:
+        moments = baselines.compute_moments(close, panel.first, rows[block], horizons)
+        return baselines.simple_forecasts(moments, returns[block])
 
-    def garch(rows: slice) -> dict[str, Forecast]:
+    def garch(block: slice) -> dict[str, Forecast]:
         return {
-            name: baselines.garch(close, panel.first, asked[rows], horizons, returns[rows], shape)
-            for name, shape in (("garch", "normal"), ("garch_t", "t"))
+            name: baselines.garch_forecast(close, panel.first, rows[block], horizons, returns[block], innovations)
+            for name, innovations in (("garch", "normal"), ("garch_t", "t"))
         }
 
-    return {"simple": simple, "garch": garch, "gradient_boosting": _boosted(parts, panel, splits, config)}
+    boosting = _gradient_boosting(submodels, panel, splits, config)
+    return {"simple": simple, "garch": garch, "gradient_boosting": boosting}
 
 
-def _boosted(parts: Submodels, panel: Panel, splits: Splits, config: StockConfig) -> Maker:
-    """Returns what forecasts rows by gradient boosting, which learns when it is first asked."""
-    root = np.sqrt(config.forecast.horizons)
+def _gradient_boosting(submodels: Submodels, panel: Panel, splits: Splits, config: StockConfig) -> Forecaster:
+    """Returns the forecaster of gradient boosting, which is fitted at its first call."""
+    roots = np.sqrt(config.forecast.horizons)
 
-    def table(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        features, unit = inputs_of(parts, WindowBatches(panel, config.forecast), config.lstm.units[-1])
-        return features, unit[:, None] * root, panel.returns[panel.chosen].astype(np.float64)
+    def arrays(panel: Panel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features, scale = compute_features(submodels, WindowBatches(panel, config.features), config.lstm.units[-1])
+        return features, scale[:, None] * roots, panel.returns[panel.has_outcome].astype(np.float64)
 
     @cache
-    def learned() -> tuple[Callable[..., Forecast], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        learn = open_panel(splits.train, config.forecast)
-        whole = np.isfinite(learn.returns).all(axis=1)
-        rows = np.flatnonzero(whole if whole.any() else learn.chosen)
-        kept = np.zeros((len(learn.first), 1), bool)
-        kept[rows[np.argsort(learn.day[rows], kind="stable")][-BOOSTED_ROWS:]] = True
-        learn = dataclasses.replace(learn, returns=np.where(kept, learn.returns, np.float32(np.nan)))
-        return baselines.boosted_quantiles(*table(learn), config.training.seed), table(panel)
+    def fit() -> tuple[Callable[..., Forecast], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        train = build_panel(splits.train, config)
+        is_complete = np.isfinite(train.returns).all(axis=1)
+        rows = np.flatnonzero(is_complete if is_complete.any() else train.has_outcome)
+        is_used = np.zeros((len(train.first), 1), bool)
+        is_used[rows[np.argsort(train.day[rows], kind="stable")][-MAX_BOOSTING_ROWS:]] = True
+        train = dataclasses.replace(train, returns=np.where(is_used, train.returns, np.float32(np.nan)))
+        return baselines.fit_gradient_boosting(*arrays(train), config.training.seed), arrays(panel)
 
-    def make(rows: slice) -> dict[str, Forecast]:
-        forecast, asked = learned()
-        return {"gradient_boosting": forecast(*(values[rows] for values in asked))}
+    def forecast(block: slice) -> dict[str, Forecast]:
+        model, test_arrays = fit()
+        return {"gradient_boosting": model(*(values[block] for values in test_arrays))}
 
-    return make
+    return forecast

@@ -1,7 +1,7 @@
-"""The stock model: scale-free features in the graph, the shared stack over the days, a distribution for each horizon.
+"""The stock model: scale-free features in the graph, the LSTM stack over the days, a distribution for each horizon.
 
-Everything a day's forecast needs of the past is a state of fixed size: the last close, the moving averages, and the
-states of the LSTM. So one more day costs the same however long the history, and equals the whole series' answer.
+The state has a fixed size: the number of days, the last close, the moving averages, and the LSTM states. One more day therefore costs
+the same after any history, and gives the same result as the whole series.
 """
 
 from __future__ import annotations
@@ -16,134 +16,136 @@ from keras import ops
 
 from shared.lstm import LSTMStack, gather_last_step
 from tasks.stock.averages import MovingAverages
-from tasks.stock.config import ForecastConfig, StockConfig
+from tasks.stock.config import StockConfig
 from tasks.stock.distribution import SinhArcsinh
 
 FIELDS = ("open", "high", "low", "close", "volume")
-PARAMETERS = ("location", "scale", "skew", "tail", "rise")
-STATISTICS = 2  # of the memory: days seen, last close
-SERIES = 7
-REFERENCE = 20.0  # half-life, in days, of the volatility by which returns are measured
-FLOOR = 1e-4  # of a daily volatility: a price that stands still has one too
-TYPICAL = 0.015  # daily volatility of a large stock: where its logarithm is 0
-LONG = 100.0  # days after which a history is not told from a longer one; training sees such
+PARAMETERS = ("location", "scale", "skew", "tail", "up_logit")
+STATISTICS = 2  # in the state: number of days, last close
+SERIES = 7  # series with moving averages
+REFERENCE_HALF_LIFE = 20.0  # days, of the volatility that scales the returns
+MIN_VOLATILITY = 1e-4  # daily; a constant price has this volatility
+TYPICAL_VOLATILITY = 0.015  # daily, of a large stock; its logarithm becomes 0
+MAX_HISTORY = 100.0  # days; longer histories look the same to the model
 
 
 @dataclass(frozen=True)
 class Submodels:
-    """The trained parts of a model (see `SubmodelBuilder`), by which it is judged, served and taken day by day."""
+    """Trained submodels (see `SubmodelBuilder`) for scoring, serving and single steps."""
 
     days: keras.Model
     head: keras.Model
 
     @property
     def state_size(self) -> int:
-        """Numbers in a ticker's memory."""
+        """Size of the state of a ticker."""
         return int(self.days.input["state"].shape[-1])
 
 
 def get_submodels(model: keras.Model) -> Submodels:
-    """Returns the parts of a model that `SubmodelBuilder.whole` made, also of one that was loaded."""
+    """Returns the submodels of a model from `build_full_model`, also after loading."""
     return Submodels(model.get_layer("days"), model.get_layer("head"))
 
 
-def trainer_of(parts: Submodels) -> keras.Model:
-    """Returns a model from windows, `FIELDS` `(batch, time)` and `length` `(batch,)`, to `PARAMETERS` after each day,
-    `(batch, time, horizons, 5)`."""
+def build_parameter_model(submodels: Submodels) -> keras.Model:
+    """Returns a model from windows, `FIELDS` `(batch, time)` and `length` `(batch,)`, to `PARAMETERS` after each day, `(batch, time,
+    horizons, 5)`."""
     inputs = _inputs()
-    return keras.Model(inputs, _parameters(parts, inputs), name="trainer")
+    return keras.Model(inputs, _parameters(submodels, inputs), name="parameter_model")
 
 
-def whole_of(parts: Submodels, normals: np.ndarray) -> keras.Model:
-    """Returns the model of `model.keras`: whole series to price quantiles `(batch, horizons, quantiles)`.
+def build_full_model(submodels: Submodels, z_scores: np.ndarray) -> keras.Model:
+    """Returns the model of `model.keras`: from whole series to price quantiles `(batch, horizons, quantiles)`.
 
     Args:
-        parts: trained.
-        normals: for each horizon and quantile, the standard normal number at which it lies, `(horizons, quantiles)`.
+        submodels: the trained submodels.
+        z_scores: calibrated z-score of each horizon and quantile, `(horizons, quantiles)`.
     """
     inputs = _inputs()
-    parameters = _parameters(parts, inputs)
+    parameters = _parameters(submodels, inputs)
     mask = _mask(inputs["length"], inputs["close"])
-    flat = keras.layers.Reshape((-1, len(normals) * len(PARAMETERS)))(parameters)
-    last = ops.reshape(gather_last_step(flat, mask), (-1, len(normals), len(PARAMETERS)))
+    flat = keras.layers.Reshape((-1, len(z_scores) * len(PARAMETERS)))(parameters)
+    last = ops.reshape(gather_last_step(flat, mask), (-1, len(z_scores), len(PARAMETERS)))
     close = gather_last_step(ops.expand_dims(inputs["close"], -1), mask)
-    return keras.Model(inputs, price_quantiles(last, close, normals), name="stock")
+    return keras.Model(inputs, price_quantiles(last, close, z_scores), name="stock")
 
 
 class SubmodelBuilder:
-    """The model's parts, which share their weights in training, in serving and day by day.
+    """Builds the submodels; training, serving and single steps share their weights.
 
     Args:
-        config: sizes and regularisation.
+        config: settings of the task.
 
     Attributes:
-        days: from fields `(batch, time)`, `length` `(batch,)` and `memory` `(batch, state_size)` to `hidden`
-            `(batch, time, features)`, `scale` `(batch, time)`, the daily volatility by the moving averages, and the memory
-            after the last day.
-        head: from `hidden` and `scale` to `PARAMETERS` `(batch, time, horizons, 5)`: those of the log-return's
-            distribution, and the logit of a rise.
+        days: from fields `(batch, time)`, `length` `(batch,)` and `state` `(batch, state_size)` to `hidden` `(batch, time, features)`,
+            `scale` `(batch, time)`, the daily volatility from the moving averages, and the state after the last day.
+        head: from `hidden` and `scale` to `PARAMETERS` `(batch, time, horizons, 5)`: four parameters of the distribution of the
+            log-return, and the logit of a higher close.
+        submodels: both of them.
     """
 
     def __init__(self, config: StockConfig) -> None:
         self.config = config
-        self.averages = MovingAverages(SERIES, config.forecast.half_lives, name="averages")
+        self.averages = MovingAverages(SERIES, config.features.half_lives, name="averages")
         self.state_size = STATISTICS + self.averages.size + 2 * sum(config.lstm.units)
-        self.days = self._days()
-        self.head = self._head()
-        self.parts = Submodels(self.days, self.head)
+        self.days = self._build_days()
+        self.head = self._build_head()
+        self.submodels = Submodels(self.days, self.head)
 
-    def whole(self, normals: np.ndarray) -> keras.Model:
-        """Returns `whole_of` its parts."""
-        return whole_of(self.parts, normals)
+    def full_model(self, z_scores: np.ndarray) -> keras.Model:
+        """Returns `build_full_model` of the submodels."""
+        return build_full_model(self.submodels, z_scores)
 
-    def _days(self) -> keras.Model:
-        inputs, memory = _inputs(), keras.Input((self.state_size,), name="state")
+    def _build_days(self) -> keras.Model:
+        inputs, state = _inputs(), keras.Input((self.state_size,), name="state")
         mask = _mask(inputs["length"], inputs["close"])
-        day = _day(inputs, mask, memory[:, 0:1], memory[:, 1:2])
+        day = _day_values(inputs, mask, state[:, 0:1], state[:, 1:2])
         split = STATISTICS + self.averages.size
-        averages, averaged = self.averages(day["series"], memory[:, STATISTICS:split], mask)
-        features, scale = _features(day, averages, self.config.forecast)
+        averages, averages_state = self.averages(day["series"], state[:, STATISTICS:split], mask)
+        features, scale = _features(day, averages, self.config)
         stack = LSTMStack(self.config.lstm)
-        hidden, left = stack.sequence_with_states(features, stack.unpack_states(memory[:, split:]), mask)
-        last = gather_last_step(ops.expand_dims(day["close"], -1), mask)
-        seen = memory[:, 0:1] + ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
+        lstm_state = stack.unpack_states(state[:, split:])
+        hidden, next_lstm_state = stack.sequence_with_states(features, lstm_state, mask)
+        last_close = gather_last_step(ops.expand_dims(day["close"], -1), mask)
+        days_seen = state[:, 0:1] + ops.sum(ops.cast(mask, "float32"), axis=1, keepdims=True)
+        next_state = [days_seen, last_close, averages_state, stack.pack_states(next_lstm_state)]
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
             "scale": scale,
-            "state": ops.concatenate([seen, last, averaged, stack.pack_states(left)], axis=-1),
+            "state": ops.concatenate(next_state, axis=-1),
         }
-        return keras.Model({**inputs, "state": memory}, outputs, name="days")
+        return keras.Model({**inputs, "state": state}, outputs, name="days")
 
-    def _head(self) -> keras.Model:
-        forecast = self.config.forecast
+    def _build_head(self) -> keras.Model:
+        forecast, model = self.config.forecast, self.config.model
         horizons = np.asarray(forecast.horizons, np.float32)
         hidden = keras.Input((None, self.days.output["hidden"].shape[-1]), name="hidden")
         scale = keras.Input((None,), name="scale")
-        inner = keras.layers.Dense(forecast.hidden_units, "silu", name="head_hidden")(hidden)
-        inner = keras.layers.Dropout(forecast.dropout, name="head_dropout")(inner)
+        inner = keras.layers.Dense(model.hidden_units, "silu", name="head_hidden")(hidden)
+        inner = keras.layers.Dropout(model.hidden_dropout, name="head_dropout")(inner)
         small = keras.initializers.RandomNormal(stddev=0.01)
-        width = keras.layers.Dense(len(horizons), kernel_initializer=small, name="head_scale")(inner)
-        rise = keras.layers.Dense(len(horizons), kernel_initializer=small, name="head_rise")(inner)
-        # The same for all days: of a year's direction and lopsidedness, the next year knows little.
-        start = keras.initializers.Constant([0.0, 0.0, -0.9] * len(horizons))  # tails of daily returns, about
-        always = keras.layers.Dense(3 * len(horizons), bias_initializer=start, name="head_shape")
-        always = always(ops.zeros_like(inner[..., :1]))
-        shape = keras.layers.Reshape((-1, len(horizons), 3))(always)
+        log_scale = keras.layers.Dense(len(horizons), kernel_initializer=small, name="head_scale")(inner)
+        up_logit = keras.layers.Dense(len(horizons), kernel_initializer=small, name="head_up")(inner)
+        # Equal on all days, because trend and skew of one year say little about the next.
+        bias = keras.initializers.Constant([0.0, 0.0, -0.9] * len(horizons))  # typical tail weight of daily returns
+        constant = keras.layers.Dense(3 * len(horizons), bias_initializer=bias, name="head_shape")
+        constant = constant(ops.zeros_like(inner[..., :1]))
+        shape = keras.layers.Reshape((-1, len(horizons), 3))(constant)
         unit = ops.stack([scale * float(np.sqrt(h)) for h in horizons], axis=-1)  # (batch, time, horizons)
         location, skew = 0.1 * unit * shape[..., 0], 0.3 * shape[..., 1]
-        if forecast.middle == "still":
+        if forecast.location == "fixed":
             location, skew = ops.zeros_like(location), ops.zeros_like(skew)
-        if forecast.middle == "reversion":
-            back = keras.layers.Dense(
+        if forecast.location == "reversion":
+            reversion = keras.layers.Dense(
                 len(horizons), use_bias=False, kernel_initializer="zeros", dtype="float32", name="head_reversion"
             )
-            location += back(hidden[..., -len(forecast.half_lives) :])
+            location += reversion(hidden[..., -len(self.config.features.half_lives) :])
         parameters = [
             location,
-            unit * ops.exp(ops.clip(width, -4.0, 4.0)),
+            unit * ops.exp(ops.clip(log_scale, -4.0, 4.0)),
             skew,
-            0.4 + ops.softplus(shape[..., 2]),  # 0.4 to no limit; at first 0.74
-            rise,
+            0.4 + ops.softplus(shape[..., 2]),  # above 0.4; initially 0.74
+            up_logit,
         ]
         return keras.Model([hidden, scale], ops.stack(parameters, axis=-1), name="head")
 
@@ -154,105 +156,116 @@ def _inputs() -> dict[str, Any]:
     return {**fields, "length": keras.Input((), dtype="int32", name="length")}
 
 
-def _parameters(parts: Submodels, inputs: Mapping[str, Any]) -> Any:
-    """Returns `PARAMETERS` after each day of series without a past, `(batch, time, horizons, 5)`."""
-    nothing = ops.zeros_like(ops.expand_dims(ops.cast(inputs["length"], "float32"), -1))
-    after = parts.days({**inputs, "state": ops.repeat(nothing, parts.state_size, axis=1)})
-    return parts.head([after["hidden"], after["scale"]])
+def _parameters(submodels: Submodels, inputs: Mapping[str, Any]) -> Any:
+    """Returns `PARAMETERS` after each day of series that start with a zero state, `(batch, time, horizons, 5)`."""
+    zero = ops.zeros_like(ops.expand_dims(ops.cast(inputs["length"], "float32"), -1))
+    outputs = submodels.days({**inputs, "state": ops.repeat(zero, submodels.state_size, axis=1)})
+    return submodels.head([outputs["hidden"], outputs["scale"]])
 
 
-def distribution_of(parameters: Any) -> SinhArcsinh:
-    """Returns the distribution of log-returns by `PARAMETERS` `(..., 5)`."""
+def build_distribution(parameters: Any) -> SinhArcsinh:
+    """Returns the distribution of log-returns with `PARAMETERS` `(..., 5)`."""
     return SinhArcsinh(*(parameters[..., k] for k in range(4)))
 
 
-def price_quantiles(parameters: Any, close: Any, normals: np.ndarray) -> Any:
-    """Returns prices `(batch, horizons, quantiles)` of `parameters` `(batch, horizons, 5)` and the last close `(batch, 1)`."""
-    wide = distribution_of(parameters[..., None, :])
-    return ops.expand_dims(close, -1) * ops.exp(wide.from_normal(ops.convert_to_tensor(normals, "float32")))
+def price_quantiles(parameters: Any, close: Any, z_scores: np.ndarray) -> Any:
+    """Returns prices `(batch, horizons, quantiles)` from `parameters` `(batch, horizons, 5)` and the last close `(batch, 1)`."""
+    distribution = build_distribution(parameters[..., None, :])
+    log_returns = distribution.from_z_score(ops.convert_to_tensor(z_scores, "float32"))
+    return ops.expand_dims(close, -1) * ops.exp(log_returns)
 
 
 def _mask(length: Any, like: Any) -> Any:
-    """Returns which of the steps of `like` `(batch, time)` are real."""
+    """Returns True for the steps of `like` `(batch, time)` that are not padding."""
     steps = ops.cumsum(ops.ones_like(like), axis=1)  # 1, 2, 3 …
     return steps <= ops.expand_dims(ops.cast(length, "float32"), -1)
 
 
-def _day(fields: Mapping[str, Any], mask: Any, seen: Any, last: Any) -> dict[str, Any]:
-    """Returns what each day says by itself and beside the close before it, `(batch, time)` each.
+def _day_values(fields: Mapping[str, Any], mask: Any, days_seen: Any, last_close: Any) -> dict[str, Any]:
+    """Returns values of each day, alone and compared with the previous close, `(batch, time)` each.
 
-    A missing open is the close before, a missing high or low the higher or lower of open and close; what is 0 or less is
-    missing too.
+    A missing open is the previous close; a missing high or low is the higher or lower of open and close. Values of 0 or less count
+    as missing.
     """
-    real = ops.cast(mask, "float32")
-    close = ops.where(mask, fields["close"], ops.ones_like(real))
-    number = seen + ops.cumsum(real, axis=1)
-    follows = real * ops.cast(number > 1.5, "float32")  # the first day of all has no return
-    before = ops.concatenate([last, close[:, :-1]], axis=1)
-    before = ops.where(follows > 0, before, close)
-    opening = _known(fields["open"], mask, before)
-    high = ops.maximum(_known(fields["high"], mask, close), ops.maximum(opening, close))
-    low = ops.minimum(_known(fields["low"], mask, close), ops.minimum(opening, close))
-    change = ops.log(close / before)
-    night, session, span = ops.log(opening / before), ops.log(close / opening), ops.log(high / low)
-    ranged = 0.5 * ops.square(span) - (2 * float(np.log(2)) - 1) * ops.square(session)  # Garman & Klass (1980)
-    seen_range = ops.logical_and(fields["high"] > 0, fields["low"] > 0)
-    variance = ops.where(seen_range, ops.square(night) + ops.maximum(ranged, 0.0), ops.square(change))
-    volume = _known(fields["volume"], mask, ops.zeros_like(close))
-    traded = ops.cast(volume > 0, "float32")
-    volume = ops.log(ops.where(volume > 0, volume, ops.ones_like(volume))) * traded
+    is_real = ops.cast(mask, "float32")
+    close = ops.where(mask, fields["close"], ops.ones_like(is_real))
+    number = days_seen + ops.cumsum(is_real, axis=1)
+    has_return = is_real * ops.cast(number > 1.5, "float32")  # the first day of a series has no return
+    previous = ops.concatenate([last_close, close[:, :-1]], axis=1)
+    previous = ops.where(has_return > 0, previous, close)
+    opening = _positive_or(fields["open"], mask, previous)
+    high = ops.maximum(_positive_or(fields["high"], mask, close), ops.maximum(opening, close))
+    low = ops.minimum(_positive_or(fields["low"], mask, close), ops.minimum(opening, close))
+    change = ops.log(close / previous)
+    overnight, session, log_range = ops.log(opening / previous), ops.log(close / opening), ops.log(high / low)
+    range_variance = 0.5 * ops.square(log_range) - (2 * float(np.log(2)) - 1) * ops.square(
+        session
+    )  # Garman & Klass, 1980
+    has_range = ops.logical_and(fields["high"] > 0, fields["low"] > 0)
+    variance = ops.where(has_range, ops.square(overnight) + ops.maximum(range_variance, 0.0), ops.square(change))
+    volume = _positive_or(fields["volume"], mask, ops.zeros_like(close))
+    has_volume = ops.cast(volume > 0, "float32")
+    volume = ops.log(ops.where(volume > 0, volume, ops.ones_like(volume))) * has_volume
     squared = ops.square(change)
-    falls = squared * ops.cast(change < 0, "float32")
-    series = [ops.ones_like(change), change, squared, variance, falls]
-    series = ops.stack([*(value * follows for value in series), volume, traded], axis=-1)
+    squared_down = squared * ops.cast(change < 0, "float32")
+    series = [ops.ones_like(change), change, squared, variance, squared_down]
+    series = ops.stack([*(value * has_return for value in series), volume, has_volume], axis=-1)
     return {
         "close": close,
         "number": number,
         "series": series,
         "change": change,
-        "night": night,
+        "overnight": overnight,
         "session": session,
-        "span": span,
+        "range": log_range,
         "variance": variance,
         "volume": volume,
-        "traded": traded,
+        "has_volume": has_volume,
     }
 
 
-def _features(day: Mapping[str, Any], averages: list[Any], forecast: ForecastConfig) -> tuple[Any, Any]:
-    """Returns features `(batch, time, features)` that no unit of price or volume changes, and the daily volatility.
+def _features(day: Mapping[str, Any], averages: list[Any], config: StockConfig) -> tuple[Any, Any]:
+    """Returns features `(batch, time, features)` that do not depend on the unit of prices or volumes, and the daily volatility.
 
-    Where the middle may revert, the last are the logarithms of the close over its moving averages, one each half-life.
+    With `reversion`, the last features are the logarithms of the close divided by its moving averages, one per half-life.
     """
-    half_lives = forecast.half_lives
-    weight, change, squared, variance, falls, volume, traded = averages  # (batch, time, half-lives) each
+    half_lives = config.features.half_lives
+    weight, change, squared, variance, squared_down, volume, has_volume = averages  # (batch, time, half-lives) each
     decay = 0.5 ** (1 / np.asarray(half_lives))
-    away = change * ops.convert_to_tensor((decay / (1 - decay)).astype(np.float32))
+    distance = change * ops.convert_to_tensor((decay / (1 - decay)).astype(np.float32))
     weight = ops.maximum(weight, 1e-6)
-    squared, variance, falls, change = squared / weight, variance / weight, falls / weight, change / weight
-    reference = int(np.argmin([abs(np.log(half_life / REFERENCE)) for half_life in half_lives]))
-    level = 0.5 * (squared + variance)[..., reference] + FLOOR**2
+    squared, variance, squared_down, change = (
+        squared / weight,
+        variance / weight,
+        squared_down / weight,
+        change / weight,
+    )
+    reference = int(np.argmin([abs(np.log(half_life / REFERENCE_HALF_LIFE)) for half_life in half_lives]))
+    level = 0.5 * (squared + variance)[..., reference] + MIN_VOLATILITY**2
     scale = ops.sqrt(level)
-    wide, wide_scale = ops.expand_dims(level, -1), ops.expand_dims(scale, -1)
-    lives = np.sqrt(np.asarray(half_lives, np.float32))
+    level_column, scale_column = ops.expand_dims(level, -1), ops.expand_dims(scale, -1)
+    roots = np.sqrt(np.asarray(half_lives, np.float32))
     slow = [k for k, half_life in enumerate(half_lives) if half_life > 2]
-    usual = volume / ops.maximum(traded, 1e-6)
+    usual_volume = volume / ops.maximum(has_volume, 1e-6)
     single = [
-        *(ops.clip(day[name] / scale, -8.0, 8.0) / 2 for name in ("change", "night", "session", "span")),
+        *(ops.clip(day[name] / scale, -8.0, 8.0) / 2 for name in ("change", "overnight", "session", "range")),
         _log_ratio(day["variance"], level),
-        ops.log(scale / TYPICAL),
-        ops.minimum(day["number"] / LONG, 1.0),
-        day["traded"],
+        ops.log(scale / TYPICAL_VOLATILITY),
+        ops.minimum(day["number"] / MAX_HISTORY, 1.0),
+        day["has_volume"],
     ]
     several = [
-        _log_ratio(squared, wide),
-        _log_ratio(variance, wide),
-        ops.clip(change / wide_scale * ops.convert_to_tensor(lives), -8.0, 8.0) / 2,
-        falls / (squared + FLOOR**2) - 0.5,
-        *(ops.clip(day["volume"] - usual[..., k], -4.0, 4.0)[..., None] * day["traded"][..., None] for k in slow),
+        _log_ratio(squared, level_column),
+        _log_ratio(variance, level_column),
+        ops.clip(change / scale_column * ops.convert_to_tensor(roots), -8.0, 8.0) / 2,
+        squared_down / (squared + MIN_VOLATILITY**2) - 0.5,
+        *(
+            ops.clip(day["volume"] - usual_volume[..., k], -4.0, 4.0)[..., None] * day["has_volume"][..., None]
+            for k in slow
+        ),
     ]
-    if forecast.middle == "reversion":
-        several.append(away)
+    if config.forecast.location == "reversion":
+        several.append(distance)
     return ops.concatenate([ops.stack(single, axis=-1), *several], axis=-1), scale
 
 
@@ -261,6 +274,6 @@ def _log_ratio(variance: Any, level: Any) -> Any:
     return 0.5 * ops.log(variance / level + 0.01)
 
 
-def _known(values: Any, mask: Any, otherwise: Any) -> Any:
-    """Returns the values where they are above 0, which what is not a number is not, and `otherwise` elsewhere."""
-    return ops.where(ops.logical_and(mask, values > 0), values, otherwise)
+def _positive_or(values: Any, mask: Any, default: Any) -> Any:
+    """Returns the values where they are greater than 0 and not NaN, and `default` elsewhere."""
+    return ops.where(ops.logical_and(mask, values > 0), values, default)

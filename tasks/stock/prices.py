@@ -1,4 +1,4 @@
-"""A user's table of prices brought to one form: a row for each ticker and day, prices adjusted, days increasing."""
+"""Converts a user's table of prices: one row per ticker and day, adjusted prices, increasing days."""
 
 from __future__ import annotations
 
@@ -9,182 +9,218 @@ import pandas as pd
 
 from shared import sources
 from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.config import option
 from shared.errors import DataError
-from tasks.stock.config import StockConfig, TableConfig
+from tasks.stock.config import ColumnsConfig, StockConfig
 from tasks.stock.model import FIELDS
 
 PRICES = ("open", "high", "low", "close")
-ONE_TICKER = "series"
+SINGLE_TICKER = "series"
 ROW = "row of the file"
-JUMP = 0.4  # a change from one close to the next by more than this share looks like a split that was not adjusted for
-OFFSET = r"(?<=:\d\d)\s*(?:Z|[+-]\d\d:?\d\d)$"  # from UTC, behind a time of day
-LISTED = 5  # jumps named one by one
+MAX_CHANGE = 0.4  # a larger relative change between two closes looks like a split without adjustment
+UTC_OFFSET = r"(?<=:\d\d)\s*(?:Z|[+-]\d\d:?\d\d)$"  # after a time of day
+MAX_LISTED = 5  # changes that are listed one by one
 
 
 def read(config: StockConfig, source: str) -> pd.DataFrame:
-    """Reads a file into the columns `ticker` (str), `day` (datetime64, or a row number where there are no dates) and
-    `FIELDS` (float64, not a number where not known), sorted by ticker and day.
+    """Reads a file into the columns `ticker` (str), `day` (datetime64, or a row number without dates) and `FIELDS` (float64, NaN if
+    unknown), sorted by ticker and day.
 
-    Rows may come in any order. An empty close drops the row; other empty cells, and prices of 0 or less in them, are not
-    known. A ticker that cannot be used (a close of 0 or less, one price throughout, too few days) is left out with a
-    warning by name.
+    Rows may be in any order. A row with an empty close is dropped; other empty cells, and other prices of 0 or less, are unknown. A
+    ticker that cannot be used (a close of 0 or less, a constant price, too few days) is dropped with a warning that names it.
 
     Raises:
-        DataError: a cell is of the wrong kind, a day occurs twice, or no ticker can be used.
+        DataError: a cell has the wrong type, a day occurs twice, or no ticker can be used.
     """
-    table = config.table
-    if table.layout == "wide":
-        return tidy(_read_wide(table, source), config, source)
-    columns = [name for name in (table.ticker, table.date, table.close) if name]
-    others = (table.open, table.high, table.low, table.volume, table.adjusted_close)
+    return convert(read_rows(config, source), config, source)
+
+
+def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
+    """Reads a file as one row per ticker and day, under the names of the columns in the file.
+
+    Raises:
+        DataError: the file cannot be read, or a column is missing.
+    """
+    columns = config.columns
+    if columns.layout == "wide":
+        return _read_wide(columns, source)
+    required = {
+        getattr(columns, name): option(columns, name) for name in ("ticker", "time", "close") if getattr(columns, name)
+    }
+    optional = (columns.open, columns.high, columns.low, columns.volume, columns.adjusted_close)
     try:
-        frame = sources.read_table(source, columns, optional=others)
+        return sources.read_table(source, list(required), optional, required)
     except DataError as error:
         if "no column" in str(error):
             raise DataError(
-                f"{error} A file of one ticker: add --table.ticker None; a column for each ticker: --table.layout wide."
+                f"{error} For a file of one ticker, add --columns.ticker None; for one column per ticker, add --columns.layout wide."
             ) from error
         raise
-    return tidy(frame, config, source)
 
 
-def tidy(frame: pd.DataFrame, config: StockConfig, source: str, whole: bool = True) -> pd.DataFrame:
-    """Gives the user's columns their names and types here, and refuses what cannot be used (see `read`).
+def convert(frame: pd.DataFrame, config: StockConfig, source: str, drops_unusable: bool = True) -> pd.DataFrame:
+    """Converts the user's columns to the names and types that `read` describes.
 
-    With `whole` False every row has to be usable, be there ever so few, and its number in the file, from 1, is kept in the
-    column `ROW`.
+    With `drops_unusable` False, every row must be usable, even if there are few, and the column `ROW` holds its row number, from 1.
+
+    Raises:
+        DataError: as in `read`.
     """
-    table = config.table
-    tidied = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    ticker = _ticker_column(table)
-    tidied["ticker"] = parse_identifiers(frame[ticker], source) if ticker else ONE_TICKER
-    tidied["day"] = _days(frame, table, source)
-    names = {"open": table.open, "high": table.high, "low": table.low, "close": table.close, "volume": table.volume}
+    columns = config.columns
+    result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
+    ticker = ticker_column(columns)
+    result["ticker"] = parse_identifiers(frame[ticker], source) if ticker else SINGLE_TICKER
+    result["day"] = _parse_days(frame, columns, source)
     for name in FIELDS:
-        tidied[name] = parse_numbers(frame[names[name]], source, True) if names[name] in frame else np.nan
-    if table.adjusted_close in frame:
-        adjusted = parse_numbers(frame[table.adjusted_close], source, True)
-        ratio = np.where(
-            (adjusted > 0) & (tidied["close"] > 0), adjusted / tidied["close"].where(tidied["close"] != 0), 1.0
-        )
-        for name in PRICES:
-            tidied[name] *= ratio
-        unknown = np.isnan(adjusted) & tidied["close"].notna()
-        raise_where_empty(unknown, frame[table.adjusted_close], source, f'"{table.close}" has a price there. Fill it in or drop the row.')
-        tidied.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
-    tidied[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(tidied) + 1)
-    twice = tidied.duplicated(["ticker", "day"]).to_numpy()
-    if twice.any():
-        row = int(np.argmax(twice))
-        day, ticker = str(tidied["day"].iloc[row])[:10], tidied["ticker"].iloc[row]
-        raise DataError(f"{source}, row {row + 1}: {ticker} has {day} twice. Keep one of the rows.")
-    tidied = _forget_impossible(tidied, table, source)
-    if not whole:
-        close = frame[table.close]
-        raise_where_empty(tidied["close"].isna(), close, source)
-        raise_where(tidied["close"] <= 0, close, source, "expected a price greater than 0")
-        return tidied.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
-    tidied = tidied[tidied["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
-    usable = _usable(tidied, config, source).drop(columns=ROW)
-    _warn_of_jumps(usable, source)
-    return usable
+        column = getattr(columns, name)
+        result[name] = parse_numbers(frame[column], source, allow_empty=True) if column in frame else np.nan
+    if columns.adjusted_close in frame:
+        _adjust_prices(result, frame, columns, source)
+    result[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(result) + 1)
+    _raise_for_duplicates(result, source)
+    result = _clear_impossible_values(result, columns, source)
+    if not drops_unusable:
+        close = frame[columns.close]
+        raise_where_empty(result["close"].isna(), close, source)
+        raise_where(result["close"] <= 0, close, source, "expected a price greater than 0")
+        return result.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
+    result = result[result["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
+    result = _drop_unusable_tickers(result, config, source).drop(columns=ROW)
+    _warn_about_jumps(result, source)
+    return result
 
 
-def _read_wide(table: TableConfig, source: str) -> pd.DataFrame:
-    """Returns a wide table as a long one."""
-    frame = sources.read_all(source, headerless=table.date is None)
-    if table.date is not None and table.date not in frame:
-        raise DataError(
-            f'{source}: no column "{table.date}". It has {", ".join(frame.columns[:10])}; name yours with --table.date, '
-            "or give --table.date None for a file of bare numbers."
-        )
-    rows = np.arange(1, len(frame) + 1)
-    days = frame.pop(table.date) if table.date is not None else None
-    long = []
-    for name, values in frame.items():
-        one = {_ticker_column(table): name, table.close: parse_numbers(values, source, True), ROW: rows}
-        long.append(pd.DataFrame(one if days is None else {**one, table.date: days}))
-    return pd.concat(long, ignore_index=True)
+def find_jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """Returns ticker, day and relative change of each close that differs by more than 40 % from the previous one."""
+    change = frame["close"] / frame.groupby("ticker")["close"].shift() - 1
+    rows = np.flatnonzero(change.abs() > MAX_CHANGE)
+    return [(str(frame["ticker"].iloc[k]), str(frame["day"].iloc[k])[:10], float(change.iloc[k])) for k in rows]
 
 
-def _ticker_column(table: TableConfig) -> str | None:
-    return table.ticker or ("Ticker" if table.layout == "wide" else None)
+def ticker_column(columns: ColumnsConfig) -> str | None:
+    """Returns the column with the ticker; a wide table gets one."""
+    return columns.ticker or ("Ticker" if columns.layout == "wide" else None)
 
 
-def _days(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.Series | np.ndarray:
-    if table.date is None:
-        ticker = _ticker_column(table)
-        return frame.groupby(ticker, sort=False).cumcount().to_numpy() if ticker else np.arange(len(frame))
-    values = frame[table.date]
+def parse_days(values: pd.Series, source: str, time_format: str | None) -> pd.Series:
+    """Returns days, datetime64, from dates or from text; a time of day and a time zone are removed without conversion.
+
+    Raises:
+        DataError: a cell is empty or has another format.
+    """
     if pd.api.types.is_datetime64_any_dtype(values):
         raise_where_empty(values.isna(), values, source)
         parsed = values.dt.tz_localize(None) if values.dt.tz is not None else values
     else:
         text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
         raise_where_empty(text == "", values, source)
-        text = text.str.replace(OFFSET, "", regex=True)  # the day is that of the exchange
-        parsed = pd.to_datetime(text, errors="coerce", format=table.date_format or "ISO8601")
-    how = f"expected a day in the format {table.date_format}" if table.date_format else "expected a day such as 2016-01-29"
-    raise_where(parsed.isna(), values, source, f"{how}. Name the format of your days, for example --table.date-format %d/%m/%Y")
-    return parsed.dt.normalize().astype("datetime64[s]").to_numpy()
+        text = text.str.replace(UTC_OFFSET, "", regex=True)  # the day is that of the exchange
+        parsed = pd.to_datetime(text, errors="coerce", format=time_format or "ISO8601")
+    expected = f"expected a day in the format {time_format}" if time_format else "expected a day such as 2016-01-29"
+    hint = "Name the format of your days, for example --columns.time-format %d/%m/%Y"
+    raise_where(parsed.isna(), values, source, f"{expected}. {hint}")
+    return parsed.dt.normalize().astype("datetime64[s]")
 
 
-def _usable(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
-    """Leaves out the tickers that cannot be used, each with a warning."""
-    fewest = config.forecast.fewest + max(config.forecast.horizons)
-    reasons: dict[str, str] = {}
+def _read_wide(columns: ColumnsConfig, source: str) -> pd.DataFrame:
+    """Returns a wide table as a long one."""
+    frame = sources.read_all(source, headerless=columns.time is None)
+    if columns.time is not None and columns.time not in frame:
+        names = ", ".join(frame.columns[:10])
+        raise DataError(
+            f'{source}: no column "{columns.time}". The columns are {names}. Name the right one with --columns.time, or add '
+            "--columns.time None for a file without dates."
+        )
+    rows = np.arange(1, len(frame) + 1)
+    days = frame.pop(columns.time) if columns.time is not None else None
+    tables = []
+    for name, values in frame.items():
+        table = {
+            ticker_column(columns): name,
+            columns.close: parse_numbers(values, source, allow_empty=True),
+            ROW: rows,
+        }
+        tables.append(pd.DataFrame(table if days is None else {**table, columns.time: days}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _parse_days(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.Series | np.ndarray:
+    if columns.time is None:
+        ticker = ticker_column(columns)
+        return frame.groupby(ticker, sort=False).cumcount().to_numpy() if ticker else np.arange(len(frame))
+    return parse_days(frame[columns.time], source, columns.time_format).to_numpy()
+
+
+def _adjust_prices(result: pd.DataFrame, frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> None:
+    """Multiplies the prices by adjusted close / close, in place."""
+    adjusted = parse_numbers(frame[columns.adjusted_close], source, allow_empty=True)
+    close = result["close"]
+    ratio = np.where((adjusted > 0) & (close > 0), adjusted / close.where(close != 0), 1.0)
+    for name in PRICES:
+        result[name] *= ratio
+    is_missing = np.isnan(adjusted) & result["close"].notna()
+    hint = f'"{columns.close}" has a price there. Fill it in or drop the row.'
+    raise_where_empty(is_missing, frame[columns.adjusted_close], source, hint)
+    result.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
+
+
+def _raise_for_duplicates(frame: pd.DataFrame, source: str) -> None:
+    is_duplicate = frame.duplicated(["ticker", "day"]).to_numpy()
+    if is_duplicate.any():
+        row = int(np.argmax(is_duplicate))
+        day, ticker = str(frame["day"].iloc[row])[:10], frame["ticker"].iloc[row]
+        raise DataError(f"{source}, row {row + 1}: {ticker} has a second row for {day}. Keep one of the rows.")
+
+
+def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
+    """Drops the tickers that cannot be used, each with a warning."""
+    min_days = config.features.min_history + max(config.forecast.horizons)
+    problems: dict[str, str] = {}
     for ticker, rows in frame.groupby("ticker", sort=False):
-        reason = _fault(rows, config.table, fewest)
-        if reason:
-            reasons[str(ticker)] = reason
-    if len(reasons) == frame["ticker"].nunique():
-        first = next(iter(reasons.items()), ("", "no row has a close"))
-        raise DataError(f"{source}: no ticker can be used. {first[0]}: {first[1]}.")
-    for ticker, reason in reasons.items():
-        logging.getLogger(__name__).warning("%s: %s is left out: %s.", source, ticker, reason)
-    return frame[~frame["ticker"].isin(set(reasons))].reset_index(drop=True)
+        problem = _find_problem(rows, config.columns, min_days)
+        if problem:
+            problems[str(ticker)] = problem
+    if len(problems) == frame["ticker"].nunique():
+        ticker, problem = next(iter(problems.items()), ("all rows", "no row has a close"))
+        raise DataError(f"{source}: no ticker can be used. {ticker}: {problem}.")
+    for ticker, problem in problems.items():
+        logging.getLogger(__name__).warning("%s: %s is dropped: %s.", source, ticker, problem)
+    return frame[~frame["ticker"].isin(set(problems))].reset_index(drop=True)
 
 
-def _fault(rows: pd.DataFrame, table: TableConfig, fewest: int) -> str | None:
-    """Returns what is wrong with one ticker's rows, if anything is."""
-    wrong = rows["close"] <= 0
-    if wrong.any():
-        first = rows[wrong].iloc[0]
-        return f'row {first[ROW]}: column "{table.close}" is {first["close"]:g}, expected more than 0'
-    if len(rows) < fewest:
-        return f"{len(rows)} days are too few, {fewest} are needed"
+def _find_problem(rows: pd.DataFrame, columns: ColumnsConfig, min_days: int) -> str | None:
+    """Returns a description of the problem with the rows of one ticker, or None."""
+    is_invalid = rows["close"] <= 0
+    if is_invalid.any():
+        first = rows[is_invalid].iloc[0]
+        return f'row {first[ROW]}: column "{columns.close}" is {first["close"]:g}, expected a price greater than 0'
+    if len(rows) < min_days:
+        return f"{len(rows)} days are too few; {min_days} are needed"
     if rows["close"].nunique() == 1:
-        return f"the close is {rows['close'].iloc[0]:g} on every day: there is nothing to forecast"
+        return f"the close is {rows['close'].iloc[0]:g} on every day, so there is nothing to forecast"
     return None
 
 
-def _forget_impossible(frame: pd.DataFrame, table: TableConfig, source: str) -> pd.DataFrame:
-    """Turns opens, highs and lows of 0 or less, and volumes below 0, into what is not known, with a warning."""
+def _clear_impossible_values(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
+    """Replaces opens, highs and lows of 0 or less, and negative volumes, with NaN, with a warning."""
     for name in ("open", "high", "low", "volume"):
-        wrong = frame[name] < 0 if name == "volume" else frame[name] <= 0
-        if wrong.any():
-            first = frame[wrong].iloc[0]
+        is_impossible = frame[name] < 0 if name == "volume" else frame[name] <= 0
+        if is_impossible.any():
+            first = frame[is_impossible].iloc[0]
             logging.getLogger(__name__).warning(
-                '%s, row %d: column "%s" of %s is %g; this and %d more like it count as not known.',
-                source, first[ROW], getattr(table, name), first["ticker"], first[name], wrong.sum() - 1,
+                '%s, row %d: column "%s" of %s is %g. This value and %d similar ones are treated as unknown.',
+                source, first[ROW], getattr(columns, name), first["ticker"], first[name], is_impossible.sum() - 1,
             )  # fmt: skip
-            frame.loc[wrong, name] = np.nan
+            frame.loc[is_impossible, name] = np.nan
     return frame
 
 
-def _warn_of_jumps(frame: pd.DataFrame, source: str) -> None:
-    found = jumps(frame)
-    for name, day, change in found[:LISTED]:
+def _warn_about_jumps(frame: pd.DataFrame, source: str) -> None:
+    jumps = find_jumps(frame)
+    for name, day, change in jumps[:MAX_LISTED]:
         logging.getLogger(__name__).warning(
-            "%s: %s changes by %+.0f %% on %s. If that was a split, adjust the prices before it, or give an adjusted close.",
+            "%s: %s changes by %+.0f %% on %s. If this was a split, adjust the earlier prices, or add a column with adjusted closes.",
             source, name, 100 * change, day,
         )  # fmt: skip
-    if len(found) > LISTED:
-        logging.getLogger(__name__).warning("%s: %d more changes like these.", source, len(found) - LISTED)
-
-
-def jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """Returns ticker, day and relative change of each close that lies more than 40 % from the one before."""
-    change = frame["close"] / frame.groupby("ticker")["close"].shift() - 1
-    found = np.flatnonzero(change.abs() > JUMP)
-    return [(str(frame["ticker"].iloc[k]), str(frame["day"].iloc[k])[:10], float(change.iloc[k])) for k in found]
+    if len(jumps) > MAX_LISTED:
+        logging.getLogger(__name__).warning("%s: %d more changes of this size.", source, len(jumps) - MAX_LISTED)

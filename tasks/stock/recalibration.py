@@ -1,7 +1,7 @@
-"""Calibration that follows the market: by what the model said of the last trading year and what came of it.
+"""Calibration on the outcomes of the last trading year, without training.
 
-The widths that a validation year asked for need not be those of a year long after it. Answers come in every day, and each
-tells how wide the forecast should have been; nothing has to be trained for that.
+The scale that a validation year needs may be wrong a year later. Every day brings new outcomes, and each shows how wide its forecast
+should have been.
 """
 
 from __future__ import annotations
@@ -17,148 +17,157 @@ from scipy.stats import norm
 
 from shared.errors import DataError
 from tasks.stock import data, serving
-from tasks.stock.batches import Panel, WindowBatches, forecasts, open_panel
-from tasks.stock.calibration import FEWEST, between, normals_of
-from tasks.stock.config import ForecastConfig, StockConfig
-from tasks.stock.model import distribution_of, get_submodels, trainer_of, whole_of
+from tasks.stock.batches import Panel, WindowBatches, build_panel, predict_parameters
+from tasks.stock.calibration import MIN_OUTCOMES, conformal_z_scores, interpolate_z_scores
+from tasks.stock.config import StockConfig
+from tasks.stock.model import build_distribution, build_full_model, build_parameter_model, get_submodels
 
-RECENT = 250  # trading days, about a year, whose answers count
-REFRESH = 20  # trading days from one calibration to the next
-LIMITS = norm.ppf([0.9])  # of the 80 % interval
+CALIBRATION_DAYS = 250  # trading days, about a year, whose outcomes count
+UPDATE_DAYS = 20  # trading days between two calibrations
+INTERVAL_END = norm.ppf([0.9])  # upper end of the 80 % interval
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What came of the forecasts of a model that is not calibrated."""
+class Outcomes:
+    """Outcomes of the forecasts of a model without calibration."""
 
-    numbers: np.ndarray
-    """Where the returns lay, as standard normal quantiles of their forecasts, `(rows, horizons)`; not numbers where there is
-    no answer."""
+    z_scores: np.ndarray
+    """z-scores of the returns in their forecasts, `(rows, horizons)`; NaN without an outcome."""
     day: np.ndarray
-    """Of the forecast, `(rows,)`."""
-    known: np.ndarray
-    """Day at whose close the answer was known, `(rows, horizons)`; means nothing where there is none."""
+    """Day of each forecast, `(rows,)`."""
+    known_day: np.ndarray
+    """Day at whose close the outcome was known, `(rows, horizons)`; undefined without an outcome."""
 
 
-def answers_of(panel: Panel, parameters: np.ndarray, forecast: ForecastConfig) -> Answers:
-    """Returns what came of the forecasts of a panel's chosen rows.
+def compute_outcomes(panel: Panel, parameters: np.ndarray, horizons: tuple[int, ...]) -> Outcomes:
+    """Returns the outcomes of the forecasts for the rows of a panel that have one.
 
     Args:
         panel: the days.
-        parameters: `tasks.stock.model.PARAMETERS` after each, `(chosen, horizons, 5)`.
-        forecast: has the horizons.
+        parameters: `tasks.stock.model.PARAMETERS` after each row, `(rows, horizons, 5)`.
+        horizons: trading days ahead.
     """
-    asked = np.flatnonzero(panel.chosen)
-    distribution = distribution_of(parameters.astype(np.float64))
-    numbers = np.asarray(distribution.to_normal(panel.returns[asked].astype(np.float64)), np.float64)
-    later = asked[:, None] + np.asarray(forecast.horizons)
-    return Answers(numbers, panel.day[asked], panel.day[np.minimum(later, len(panel.day) - 1)])
+    rows = np.flatnonzero(panel.has_outcome)
+    distribution = build_distribution(parameters.astype(np.float64))
+    z_scores = np.asarray(distribution.to_z_score(panel.returns[rows].astype(np.float64)), np.float64)
+    later = rows[:, None] + np.asarray(horizons)
+    return Outcomes(z_scores, panel.day[rows], panel.day[np.minimum(later, len(panel.day) - 1)])
 
 
-def recent_normals(
-    answers: Answers, calendar: np.ndarray, today: int, otherwise: np.ndarray | None = None
+def recent_z_scores(
+    outcomes: Outcomes, calendar: np.ndarray, today: int, default: np.ndarray | None = None
 ) -> np.ndarray:
-    """Returns the calibrated normal numbers by the answers known on a day, of the `RECENT` trading days up to it.
+    """Returns the calibrated z-scores from the outcomes of the `CALIBRATION_DAYS` trading days up to a day.
 
     Args:
-        answers: of any days; those that were not known yet are not looked at.
+        outcomes: outcomes of any days; those that were not yet known are ignored.
         calendar: trading days, increasing.
-        today: position of the day in it.
-        otherwise: the calibration of a horizon with too few of them (see `normals_of`).
+        today: position of the day in the calendar.
+        default: result for a horizon with too few outcomes (see `conformal_z_scores`).
     """
-    known = np.searchsorted(calendar, answers.known)
-    counted = (known <= today) & (known > today - RECENT)
-    return normals_of(np.where(counted, answers.numbers, np.nan), otherwise)
+    known = np.searchsorted(calendar, outcomes.known_day)
+    is_recent = (known <= today) & (known > today - CALIBRATION_DAYS)
+    return conformal_z_scores(np.where(is_recent, outcomes.z_scores, np.nan), default)
 
 
 def walk_forward(
-    before: Answers, test: Answers, normals: np.ndarray | None = None
+    validation: Outcomes, test: Outcomes, z_scores: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Returns rows of the test days and the calibration they were forecast with, anew every `REFRESH` trading days.
+    """Yields rows of the test days with their calibration, which is updated every `UPDATE_DAYS` trading days.
 
     Args:
-        before: of the validation days.
-        test: of the test days.
-        normals: the calibration to begin with; it stands until there are answers enough.
+        validation: outcomes of the validation days.
+        test: outcomes of the test days.
+        z_scores: initial calibration; it stays until there are enough outcomes.
     """
-    calendar = np.unique(np.concatenate([part.ravel() for a in (before, test) for part in (a.day, a.known)]))
-    both = Answers(
-        *(np.concatenate([getattr(a, name) for a in (before, test)]) for name in ("numbers", "day", "known"))
+    days = [part.ravel() for outcomes in (validation, test) for part in (outcomes.day, outcomes.known_day)]
+    calendar = np.unique(np.concatenate(days))
+    both = Outcomes(
+        *(
+            np.concatenate([getattr(outcomes, name) for outcomes in (validation, test)])
+            for name in ("z_scores", "day", "known_day")
+        )
     )
     day = np.searchsorted(calendar, test.day)
-    days = np.unique(day)
-    for start in range(0, len(days), REFRESH):
-        rows = np.flatnonzero(np.isin(day, days[start : start + REFRESH]))
-        normals = recent_normals(both, calendar, int(days[start]), normals)
-        yield rows, normals
+    test_days = np.unique(day)
+    for start in range(0, len(test_days), UPDATE_DAYS):
+        rows = np.flatnonzero(np.isin(day, test_days[start : start + UPDATE_DAYS]))
+        z_scores = recent_z_scores(both, calendar, int(test_days[start]), z_scores)
+        yield rows, z_scores
 
 
 def recalibrate(
     config: StockConfig, model: keras.Model, metadata: dict[str, Any]
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
-    """Returns a trained model calibrated anew by prices, its metadata, and what changed; its weights stay as they are.
+    """Returns a trained model with a calibration on newer prices, its metadata, and a description of the change.
 
-    Forecasts count that were made after the training days, with as many days before them as in training, and whose answer
-    came in over the last `RECENT` trading days.
+    The weights stay unchanged. A forecast counts if it was made after the training days, has as many days before it as in training, and
+    its outcome is from the last `CALIBRATION_DAYS` trading days.
 
     Args:
-        config: the command line's settings: `data` holds prices up to today; the form of the table is the model's where nothing
-            else is said, the forecast the model's.
-        model: as `tasks.stock.model.whole_of` made it.
-        metadata: beside it.
+        config: configuration whose `data` are prices up to today; fields with default values are taken from the model.
+        model: from `tasks.stock.model.build_full_model`.
+        metadata: metadata of the model.
 
     Raises:
-        DataError: the prices cannot be used, are no newer than the training, or hold fewer answers than a calibration takes.
+        DataError: the prices cannot be used, are not newer than the calibration of the model, or have too few outcomes.
     """
-    config = serving.settings_of(config, metadata)
+    config = serving.with_trained_settings(config, metadata)
     frame, _ = data.read_all(config)
-    panel = open_panel(frame.assign(judged=True), config.forecast)
+    panel = build_panel(frame.assign(is_scored_row=True), config)
     calendar = np.unique(panel.day)
     _require_newer(calendar[-1], metadata, config)
-    parts = get_submodels(model)
-    answers = answers_of(panel, forecasts(trainer_of(parts), WindowBatches(panel, config.forecast)), config.forecast)
-    counted, counts = _counted(answers, panel, calendar, metadata, config)
-    if counts.min() < FEWEST:
+    submodels = get_submodels(model)
+    parameters = predict_parameters(build_parameter_model(submodels), WindowBatches(panel, config.features))
+    outcomes = compute_outcomes(panel, parameters, config.forecast.horizons)
+    z_scores, counts = _select_outcomes(outcomes, panel, calendar, metadata, config)
+    if counts.min() < MIN_OUTCOMES:
         horizon = config.forecast.horizons[int(np.argmin(counts))]
         raise DataError(
-            f"{config.data}: {counts.min()} forecasts of {horizon} trading days count; a calibration takes {FEWEST}. They must be "
-            f"made after the days of training, up to {metadata.get('trained_until', 'none')}, have {config.forecast.history} days "
-            f"before them, and have their answer in the last {RECENT} days. Give a longer file, or more tickers."
+            f"{config.data}: a calibration needs {MIN_OUTCOMES} forecasts of {horizon} trading days. Received: {counts.min()}. "
+            f"A forecast counts if it was made after the training days, up to {metadata.get('trained_until', 'none')}, has "
+            f"{config.features.burn_in} days before it, and its outcome is from the last {CALIBRATION_DAYS} trading days. Use a "
+            "longer file, or more tickers."
         )
-    before = np.asarray(metadata["normals"])
-    normals = recent_normals(dataclasses.replace(answers, numbers=counted), calendar, len(calendar) - 1)
-    served = serving.served_normals(normals, config.forecast.quantiles)
-    wider = [between(new, LIMITS)[0] / between(old, LIMITS)[0] for new, old in zip(normals, before, strict=True)]
-    told = {
-        "prices until": str(calendar[-1])[:10],
+    before = np.asarray(metadata["z_scores"])
+    selected = dataclasses.replace(outcomes, z_scores=z_scores)
+    calibrated = recent_z_scores(selected, calendar, len(calendar) - 1)
+    exported = serving.exported_z_scores(calibrated, config.forecast.quantiles)
+    ratios = [
+        interpolate_z_scores(new, INTERVAL_END)[0] / interpolate_z_scores(old, INTERVAL_END)[0]
+        for new, old in zip(calibrated, before, strict=True)
+    ]
+    last_day = str(calendar[-1])[:10]
+    changes = {
+        "prices until": last_day,
         **{
-            f"{horizon} trading days": f"{count:,} answers; 80 % interval {100 * change - 100:+.1f} % wide"
-            for horizon, count, change in zip(config.forecast.horizons, counts, wider, strict=True)
+            f"{horizon} trading days": f"{count:,} outcomes; width of the 80 % interval {100 * ratio - 100:+.1f} %"
+            for horizon, count, ratio in zip(config.forecast.horizons, counts, ratios, strict=True)
         },
     }
-    new_facts = {**metadata, "normals": normals.tolist(), "calibrated_until": str(calendar[-1])[:10]}
-    return whole_of(parts, served), new_facts, told
+    new_metadata = {**metadata, "z_scores": calibrated.tolist(), "calibrated_until": last_day}
+    return build_full_model(submodels, exported), new_metadata, changes
 
 
 def _require_newer(last: np.generic, metadata: dict[str, Any], config: StockConfig) -> None:
-    """Raises a `DataError` where prices end before those that the model was calibrated by; days without dates tell nothing."""
+    """Raises a `DataError` if the prices end before those of the last calibration; rows without dates are not checked."""
     until = metadata.get("calibrated_until")
     if until is not None and isinstance(last, np.datetime64) and str(last)[:10] < until:
         raise DataError(
-            f"{config.data}: ends on {str(last)[:10]}; the model was calibrated by prices until {until}. Give newer ones."
+            f"{config.data}: the prices end on {str(last)[:10]}, but the model was calibrated on prices until {until}. Use newer "
+            "prices."
         )
 
 
-def _counted(
-    answers: Answers, panel: Panel, calendar: np.ndarray, metadata: dict[str, Any], config: StockConfig
+def _select_outcomes(
+    outcomes: Outcomes, panel: Panel, calendar: np.ndarray, metadata: dict[str, Any], config: StockConfig
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the numbers of the forecasts that a calibration may count, others not being numbers, and how many of each
-    horizon are recent."""
-    asked = np.flatnonzero(panel.chosen)
-    warm = asked - panel.first[asked] >= config.forecast.history - 1
-    trained = metadata.get("trained_until")
-    if trained is not None and np.issubdtype(calendar.dtype, np.datetime64):
-        warm &= answers.day > np.datetime64(trained)
-    counted = np.where(warm[:, None], answers.numbers, np.nan)
-    recent = np.searchsorted(calendar, answers.known) > len(calendar) - 1 - RECENT
-    return counted, (recent & np.isfinite(counted)).sum(axis=0)
+    """Returns the z-scores of the forecasts that count, NaN for others, and the number of recent ones of each horizon."""
+    rows = np.flatnonzero(panel.has_outcome)
+    counts_for_calibration = rows - panel.first[rows] >= config.features.burn_in - 1
+    trained_until = metadata.get("trained_until")
+    if trained_until is not None and np.issubdtype(calendar.dtype, np.datetime64):
+        counts_for_calibration &= outcomes.day > np.datetime64(trained_until)
+    z_scores = np.where(counts_for_calibration[:, None], outcomes.z_scores, np.nan)
+    is_recent = np.searchsorted(calendar, outcomes.known_day) > len(calendar) - 1 - CALIBRATION_DAYS
+    return z_scores, (is_recent & np.isfinite(z_scores)).sum(axis=0)

@@ -1,4 +1,4 @@
-"""The stock model's signatures, and how a user's rows become requests."""
+"""Signatures of the stock model, and the conversion of tables and input lines to requests."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from scipy.stats import norm
 
@@ -19,14 +20,14 @@ from shared.pipelines import gather_padded, padded_indices
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Predictor
 from tasks.stock import prices
-from tasks.stock.batches import Panel, open_panel
-from tasks.stock.calibration import between
-from tasks.stock.config import ForecastConfig, StockConfig
-from tasks.stock.model import FIELDS, distribution_of, get_submodels, price_quantiles
+from tasks.stock.batches import Panel, build_panel
+from tasks.stock.calibration import interpolate_z_scores
+from tasks.stock.config import FeaturesConfig, ForecastConfig, StockConfig
+from tasks.stock.model import FIELDS, build_distribution, get_submodels, price_quantiles
 
-DAYS = 40  # of the example
-ROWS = 1024  # forecasts asked for at once, so that a long file needs no more memory than a short one
-NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # for means over a standard normal number
+EXAMPLE_DAYS = 40
+ROWS_PER_CALL = 1024  # forecasts per call, so that memory does not grow with the file
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # Gauss-Hermite quadrature over a standard normal variable
 EXAMPLES = tuple(
     json.dumps(
         {
@@ -39,72 +40,74 @@ EXAMPLES = tuple(
             "Volume": 1_000_000 + 1_000 * k,
         }
     )
-    for k in range(DAYS)
+    for k in range(EXAMPLE_DAYS)
 )
 
 
-def export_spec(forecaster: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
-    """Gives the Keras model its signatures.
+def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
+    """Builds the signatures of the Keras model.
 
-    `serving_default` takes the last days of tickers, one a row: `open`, `high`, `low`, `close` and `volume` float32
-    `(tickers, days)`, oldest first, in any unit, adjusted for splits; not a number where not known, but for the close;
-    and `length` int32 `(tickers,)`, how many days are real, padding on the right. It returns `price_quantiles` float32
-    `(tickers, horizons, quantiles)` in the unit of the close, `expected_volatility` `(tickers, horizons)`, the standard
-    deviation of the log-return over the horizon, `up_probability` alike, and `memory` `(tickers, numbers)`.
+    `serving_default` forecasts from the last days of tickers, one ticker per row. Inputs: `open`, `high`, `low`, `close` and `volume`
+    float32 `(tickers, days)`, oldest first, in any unit, adjusted for splits, NaN if unknown, except for the close; and `length` int32
+    `(tickers,)`, the number of days before the padding on the right. Outputs: `price_quantiles` float32 `(tickers, horizons, quantiles)`
+    in the unit of the close, `expected_volatility` `(tickers, horizons)`, the standard deviation of the log-return over the horizon,
+    `up_probability` of the same shape, and `state` `(tickers, state size)`.
 
-    `step` takes one more day of each ticker, the same fields `(tickers,)`, and the memory after the day before, zeros at
-    the beginning; it returns the same.
+    `step` takes one more day of each ticker. Inputs: the same fields `(tickers,)` and the state after the previous day, zeros at the
+    start. Outputs: the same as above.
     """
-    parts = get_submodels(forecaster)
-    normals = np.asarray(metadata["normals"])
-    served = served_normals(normals, metadata["forecast"]["quantiles"])
-    nodes = tf.constant(served_normals(normals, norm.cdf(NODES)), tf.float32)
+    submodels = get_submodels(model)
+    z_scores = np.asarray(metadata["z_scores"])
+    exported = exported_z_scores(z_scores, metadata["forecast"]["quantiles"])
+    nodes = tf.constant(exported_z_scores(z_scores, norm.cdf(NODES)), tf.float32)
     weights = tf.constant(WEIGHTS / WEIGHTS.sum(), tf.float32)
 
-    def answers(after: Mapping[str, Any], last: Any, close: Any) -> dict[str, Any]:
+    def outputs(after: Mapping[str, Any], last: Any, close: Any) -> dict[str, Any]:
         hidden, scale, close = (
             tf.gather(x, last, axis=1, batch_dims=1)[:, None] for x in (after["hidden"], after["scale"], close)
         )
-        parameters = parts.head([hidden, scale])[:, 0]
-        wide = distribution_of(parameters[..., None, :])
-        values = wide.from_normal(nodes)
+        parameters = submodels.head([hidden, scale])[:, 0]
+        values = build_distribution(parameters[..., None, :]).from_z_score(nodes)
         mean = tf.reduce_sum(values * weights, axis=-1, keepdims=True)
         variance = tf.reduce_sum(tf.square(values - mean) * weights, axis=-1)
         return {
-            "price_quantiles": price_quantiles(parameters, close, served),
+            "price_quantiles": price_quantiles(parameters, close, exported),
             "expected_volatility": tf.sqrt(variance),
             "up_probability": tf.sigmoid(parameters[..., 4]),
             "state": after["state"],
         }
 
-    def whole(**fields: Any) -> dict[str, Any]:
+    def forecast_series(**fields: Any) -> dict[str, Any]:
         length = fields["length"]
-        memory = tf.zeros((tf.shape(length)[0], parts.state_size))
-        after = parts.days({**fields, "state": memory})
-        return answers(after, tf.maximum(length - 1, 0), fields["close"])
+        state = tf.zeros((tf.shape(length)[0], submodels.state_size))
+        after = submodels.days({**fields, "state": state})
+        return outputs(after, tf.maximum(length - 1, 0), fields["close"])
 
     def step(**fields: Any) -> dict[str, Any]:
-        memory = fields.pop("state")
+        state = fields.pop("state")
         single = {name: value[:, None] for name, value in fields.items()}
         length = tf.ones_like(fields["close"], tf.int32)
-        after = parts.days({**single, "length": length, "state": memory})
-        return answers(after, length - 1, single["close"])
+        after = submodels.days({**single, "length": length, "state": state})
+        return outputs(after, length - 1, single["close"])
 
-    request = sample_request()
+    request = example_request()
     first = {name: request[name][:, 0] for name in FIELDS}
-    first["state"] = np.zeros((len(request["length"]), parts.state_size), np.float32)
-    signatures = {"serving_default": make_signature(whole, request), "step": make_signature(step, first, fixed=("state",))}
-    return ExportSpec(forecaster, signatures, metadata)
+    first["state"] = np.zeros((len(request["length"]), submodels.state_size), np.float32)
+    signatures = {
+        "serving_default": make_signature(forecast_series, request),
+        "step": make_signature(step, first, fixed=("state",)),
+    }
+    return ExportSpec(model, signatures, metadata)
 
 
-def served_normals(normals: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Returns the calibrated normal numbers of the levels, `(horizons, levels)` (see `tasks.stock.calibration`)."""
-    return np.stack([between(knots, norm.ppf(levels)) for knots in normals])
+def exported_z_scores(z_scores: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Returns the calibrated z-scores of the levels, `(horizons, levels)` (see `tasks.stock.calibration`)."""
+    return np.stack([interpolate_z_scores(knots, norm.ppf(levels)) for knots in z_scores])
 
 
-def sample_request() -> dict[str, np.ndarray]:
-    """Returns two tickers, one of 40 days and one of 25 without range and volume."""
-    days = np.arange(DAYS)
+def example_request() -> dict[str, np.ndarray]:
+    """Returns two tickers, one with 40 days, and one with 25 days without range and volume."""
+    days = np.arange(EXAMPLE_DAYS)
     close = np.stack([1 + 0.02 * np.sin(1.7 * days), 0.2 + 0.003 * np.cos(2.3 * days)]).astype(np.float32)
     request = {
         "open": close * 1.001,
@@ -113,81 +116,113 @@ def sample_request() -> dict[str, np.ndarray]:
         "close": close,
         "volume": 100 + days * close,
     }
-    length = np.array([DAYS, 25], np.int32)
-    real = days < length[:, None]
-    request = {name: np.where(real, value, 0).astype(np.float32) for name, value in request.items()}
+    length = np.array([EXAMPLE_DAYS, 25], np.int32)
+    is_real = days < length[:, None]
+    request = {name: np.where(is_real, value, 0).astype(np.float32) for name, value in request.items()}
     for name in ("open", "high", "low", "volume"):
         request[name][1, :25] = np.nan
     return {**request, "length": length}
 
 
-def answered(panel: Panel, asked: np.ndarray, days: int, call: Predictor) -> dict[str, np.ndarray]:
-    """Returns an exported model's answers after the days asked for, each from at most so many days up to it.
+def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor) -> dict[str, np.ndarray]:
+    """Returns the predictions of an exported model after each of the given rows, from at most `days` days up to the row.
 
     Args:
         panel: the days of all tickers.
-        asked: positions of rows.
-        days: most days of a request.
-        call: the exported model.
+        rows: positions of rows.
+        days: maximum number of days in a request.
+        predictor: the exported model.
     """
-    parts = []
-    for start in range(0, len(asked), ROWS):
-        rows = asked[start : start + ROWS]
-        begin = np.maximum(panel.first[rows], rows - days + 1)
-        places, real = padded_indices(begin, rows - begin + 1)
-        request = {name: gather_padded(panel.fields[name], places) for name in FIELDS}
-        parts.append(call({**request, "length": real.sum(axis=1).astype(np.int32)}))
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    batches = []
+    for start in range(0, len(rows), ROWS_PER_CALL):
+        last = rows[start : start + ROWS_PER_CALL]
+        begin = np.maximum(panel.first[last], last - days + 1)
+        indices, is_real = padded_indices(begin, last - begin + 1)
+        request = {name: gather_padded(panel.fields[name], indices) for name in FIELDS}
+        batches.append(predictor({**request, "length": is_real.sum(axis=1).astype(np.int32)}))
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def score_file(config: StockConfig, source: str, metadata: dict[str, Any], call: Predictor) -> list[evaluation.Score]:
-    """Scores an exported model on a file of prices, each day forecast from the days before it.
+def score_file(
+    config: StockConfig, source: str, metadata: dict[str, Any], predictor: Predictor
+) -> list[evaluation.Score]:
+    """Scores an exported model on a file of prices; each day is forecast from the days before it.
 
     Raises:
         DataError: the file cannot be used.
     """
-    from tasks.stock.evaluate import scores_of_answers
+    from tasks.stock.evaluate import score_predictions
 
-    config = settings_of(config, metadata)
-    panel = open_panel(prices.read(config, source).assign(judged=True), config.forecast)
-    days = config.forecast.history + config.forecast.window
-    return scores_of_answers(panel, answered(panel, np.flatnonzero(panel.chosen), days, call), metadata, config)
+    config = with_trained_settings(config, metadata)
+    panel = build_panel(prices.read(config, source).assign(is_scored_row=True), config)
+    rows = np.flatnonzero(panel.has_outcome)
+    predictions = predict_rows(panel, rows, _request_days(config), predictor)
+    return score_predictions(panel, predictions, metadata, config)
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], call: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns an exported model's forecasts after each of the days given, one JSON object a line, by the user's columns;
-    `median` is the middle one of the price quantiles.
-
-    The lines are read together: those of one ticker are its history.
+def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+    """Reads days from a file as JSON objects under the column names of the trained model; rows without a close are dropped.
 
     Raises:
-        DataError: a line is no JSON object, or lacks a column, or a value cannot be used.
+        DataError: the file cannot be read, a column is missing, or a day has the wrong format.
     """
-    config = settings_of(StockConfig(), metadata)
-    table = config.table
-    wanted = [name for name in (table.ticker, table.date, table.close) if name]
-    frame = prices.tidy(parse_json_lines(lines, wanted), config, "input", whole=False)
-    panel = open_panel(frame.assign(judged=True), config.forecast)
-    forecast = config.forecast
-    found = answered(panel, np.arange(len(frame)), forecast.history + forecast.window, call)
-    del found["state"]
+    config = with_trained_settings(config, metadata)
+    columns, trained = config.columns, metadata["columns"]
+    frame = prices.read_rows(config, source)
+    if columns.time:
+        days = prices.parse_days(frame[columns.time], source, columns.time_format)
+        frame[columns.time] = days.dt.strftime(trained["time_format"] or "%Y-%m-%d")
+    names = {getattr(columns, name): trained[name] for name in (*FIELDS, "adjusted_close", "time")}
+    names |= {prices.ticker_column(columns): trained["ticker"] or "Ticker"}
+    frame = frame.rename(columns={old: new for old, new in names.items() if old and new})
+    close = frame[trained["close"]]
+    is_empty = close.isna() | (close.astype(str).str.strip() == "")
+    return [json.dumps(row, ensure_ascii=False, default=str) for row in _records(frame[~is_empty])]
+
+
+def predict(lines: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the forecasts of an exported model after each of the given days, one JSON object per line with the user's column names.
+
+    All lines are read together: the lines of one ticker are its history. `median` is the middle one of the price quantiles.
+
+    Raises:
+        DataError: a line is not a JSON object, lacks a column, or has an invalid value.
+    """
+    config = with_trained_settings(StockConfig(), metadata)
+    columns = config.columns
+    required = [name for name in (columns.ticker, columns.time, columns.close) if name]
+    frame = prices.convert(parse_json_lines(lines, required), config, "input", drops_unusable=False)
+    panel = build_panel(frame.assign(is_scored_row=True), config)
+    predictions = predict_rows(panel, np.arange(len(frame)), _request_days(config), predictor)
+    del predictions["state"]
     levels = np.asarray(config.forecast.quantiles)
-    found["median"] = found["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
+    predictions["median"] = predictions["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
     order = frame[prices.ROW].to_numpy() - 1
-    return {name: _back(values, order) for name, values in found.items()}
+    return {name: _restore_order(values, order) for name, values in predictions.items()}
 
 
-def settings_of(config: StockConfig, metadata: Mapping[str, Any]) -> StockConfig:
-    """Returns the configuration with the table, the moves and the forecast of the trained model, unless others were asked for."""
+def with_trained_settings(config: StockConfig, metadata: Mapping[str, Any]) -> StockConfig:
+    """Returns the configuration with the settings of the trained model, except for columns that were given."""
     return dataclasses.replace(
         config,
-        table=with_trained_defaults(config.table, metadata["table"]),
-        direction=with_trained_defaults(config.direction, metadata["direction"]),
+        columns=with_trained_defaults(config.columns, metadata["columns"]),
+        evaluation=with_trained_defaults(config.evaluation, {**metadata["evaluation"], "trajectory_days": ()}),
+        features=with_trained_defaults(FeaturesConfig(), metadata["features"]),
         forecast=with_trained_defaults(ForecastConfig(), metadata["forecast"]),
     )
 
 
-def _back(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    placed = np.empty_like(values)
-    placed[order] = values
-    return placed
+def _request_days(config: StockConfig) -> int:
+    return config.features.burn_in + config.features.window_length
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Returns the rows as dictionaries without the row number and without missing values."""
+    rows = frame.drop(columns=prices.ROW, errors="ignore").astype(object).to_dict("records")
+    return [{name: value for name, value in row.items() if not pd.isna(value)} for row in rows]
+
+
+def _restore_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
+    restored = np.empty_like(values)
+    restored[order] = values
+    return restored

@@ -1,4 +1,4 @@
-"""Trains the stock task: `python -m tasks.stock.train` is `lstm-suite train stock`."""
+"""Trains the stock task: `python -m tasks.stock.train` is the same as `lstm-suite train stock`."""
 
 from __future__ import annotations
 
@@ -15,83 +15,84 @@ from shared import cli, training
 from shared.sources import Splits
 from shared.task import Task, TrainedModel
 from tasks.stock import data, model, serving
-from tasks.stock.batches import WindowBatches, forecasts, open_panel
-from tasks.stock.calibration import normals_of
+from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
+from tasks.stock.calibration import conformal_z_scores
 from tasks.stock.config import StockConfig
 from tasks.stock.distribution import log_score
 from tasks.stock.evaluate import evaluate
 from tasks.stock.recalibration import recalibrate
 
-RISE_WEIGHT = 0.5  # of the log loss of rise or fall, beside the log score
+DIRECTION_WEIGHT = 0.5  # weight of the log loss of the direction, relative to the log score
 
 
 def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Trains one model over all tickers, and calibrates its distributions on validation.
+    """Trains one model for all tickers, and calibrates its distributions on the validation split.
 
     Args:
-        config: settings.
-        splits: from `tasks.stock.data.load`; the test split is not looked at.
-        folder: for logs and checkpoints.
+        config: settings of the run.
+        splits: from `tasks.stock.data.load`; the test split is not used.
+        folder: folder for logs and checkpoints.
     """
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
-    panels = {name: open_panel(getattr(splits, name), config.forecast) for name in ("train", "validation")}
+    train, validation = (build_panel(frame, config) for frame in (splits.train, splits.validation))
+    batch_size, seed = config.training.batch_size, config.training.seed
     with training.precision(config.training.precision):
-        views = model.SubmodelBuilder(config)
-        trainer = model.trainer_of(views.parts)
-    prepared = time.monotonic() - started
+        builder = model.SubmodelBuilder(config)
+        parameter_model = model.build_parameter_model(builder.submodels)
+    validation_batches = WindowBatches(validation, config.features, batch_size, seed)
+    seconds = time.monotonic() - started
     history = training.fit(
-        trainer,
-        WindowBatches(panels["train"], config.forecast, config.training.batch_size, config.training.seed),
-        WindowBatches(panels["validation"], config.forecast, config.training.batch_size, config.training.seed).evaluation_batches(),
+        parameter_model,
+        WindowBatches(train, config.features, batch_size, seed),
+        validation_batches.evaluation_batches(),
         config.training,
         folder,
         loss=loss,
     )
     started = time.monotonic()
     if config.training.precision != "float32":
-        trained, views = trainer, model.SubmodelBuilder(config)
-        trainer = training.rebuild_in_float32(trained, lambda: model.trainer_of(views.parts))
-    panel = panels["validation"]
-    asked = np.flatnonzero(panel.chosen)
-    batches = WindowBatches(panel, config.forecast, config.training.batch_size, config.training.seed)
-    distribution = model.distribution_of(forecasts(trainer, batches))
-    normals = normals_of(np.asarray(distribution.to_normal(panel.returns[asked]), np.float64))
-    history.seconds += prepared + time.monotonic() - started
+        trained, builder = parameter_model, model.SubmodelBuilder(config)
+        parameter_model = training.rebuild_in_float32(trained, lambda: model.build_parameter_model(builder.submodels))
+    distribution = model.build_distribution(predict_parameters(parameter_model, validation_batches))
+    returns = validation.returns[validation.has_outcome]
+    z_scores = conformal_z_scores(np.asarray(distribution.to_z_score(returns), np.float64))
+    history.seconds += seconds + time.monotonic() - started
     metadata = {
         "task": "stock",
-        "table": dataclasses.asdict(config.table),
+        "columns": dataclasses.asdict(config.columns),
+        "features": dataclasses.asdict(config.features),
         "forecast": dataclasses.asdict(config.forecast),
-        "direction": dataclasses.asdict(config.direction),
-        "normals": normals.tolist(),
-        "trained_until": str(panels["train"].day.max())[:10],
-        "calibrated_until": str(panel.day.max())[:10],
+        "evaluation": dataclasses.asdict(config.evaluation),
+        "z_scores": z_scores.tolist(),
+        "trained_until": str(train.day.max())[:10],
+        "calibrated_until": str(validation.day.max())[:10],
     }
     return TrainedModel(
-        model=views.whole(serving.served_normals(normals, config.forecast.quantiles)),
+        model=builder.full_model(serving.exported_z_scores(z_scores, config.forecast.quantiles)),
         metadata=metadata,
         history=history,
-        components={"recalibrated": None},  # made when the answers are there, in `evaluate`
-        notes={"normal numbers of the calibrated quantiles": normals.round(3).tolist()},
+        components={"recalibrated": None},  # `evaluate` creates it, because it needs the outcomes of the test days
+        notes={"calibrated z-scores of the quantiles": z_scores.round(3).tolist()},
     )
 
 
 def loss(returns: Any, parameters: Any) -> Any:
-    """Returns the log score and the log loss of rise or fall, `(batch, time)`; means over a batch are those over its answers.
+    """Returns log score plus weighted log loss of the direction, `(batch, time)`; the mean over a batch is that over its outcomes.
 
     Args:
-        returns: log-returns `(batch, time, horizons)`, not numbers where there is no answer.
+        returns: log-returns `(batch, time, horizons)`; NaN without an outcome.
         parameters: `tasks.stock.model.PARAMETERS` `(batch, time, horizons, 5)`.
     """
-    known = ops.logical_not(ops.isnan(returns))
-    answers = ops.where(known, returns, ops.zeros_like(returns))
-    score = log_score(answers, model.distribution_of(parameters))
+    is_known = ops.logical_not(ops.isnan(returns))
+    outcomes = ops.where(is_known, returns, ops.zeros_like(returns))
+    score = log_score(outcomes, model.build_distribution(parameters))
     logits = parameters[..., 4]
-    rise = ops.cast(answers > 0, logits.dtype)
-    doubt = ops.softplus(logits) - rise * logits
-    real = ops.cast(known, logits.dtype)
-    share = ops.maximum(ops.mean(real), 1e-6)
-    return ops.mean((score + RISE_WEIGHT * doubt) * real, axis=-1) / share
+    is_up = ops.cast(outcomes > 0, logits.dtype)
+    direction_loss = ops.softplus(logits) - is_up * logits
+    weight = ops.cast(is_known, logits.dtype)
+    fraction = ops.maximum(ops.mean(weight), 1e-6)
+    return ops.mean((score + DIRECTION_WEIGHT * direction_loss) * weight, axis=-1) / fraction
 
 
 TASK = Task(
@@ -101,17 +102,18 @@ TASK = Task(
     evaluate=evaluate,
     export_spec=serving.export_spec,
     score_file=serving.score_file,
+    read_inputs=serving.read_inputs,
     predict=serving.predict,
     primary_metric="crps_skill",
     recalibrate=recalibrate,
     example_inputs=serving.EXAMPLES,
     limitations=(
-        "Not investment advice. It forecasts how far a price may move; where to, nobody knows well enough to live on, and "
-        "this model does not either: see the accuracy of the direction and its interval. It has seen the days it was "
-        "trained on: a calm market's model is too sure of itself in a crash, until it is calibrated or trained again. Prices must be "
-        "adjusted for splits, days be trading days, and at least twenty of them."
+        "Not investment advice. The model forecasts how far a price may move, not in which direction: see the accuracy of the "
+        "direction and its interval. It knows only its training days: a model from a calm market gives too narrow intervals in a "
+        "crash, until it is recalibrated or trained again. Prices must be adjusted for splits, and a series must have at least "
+        "twenty trading days."
     ),
 )
 
 if __name__ == "__main__":
-    cli.main_of("stock")
+    cli.train_task("stock")
