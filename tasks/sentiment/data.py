@@ -208,7 +208,7 @@ def _without_overlap(train: pd.DataFrame, validation: pd.DataFrame, test: pd.Dat
         validation = validation[~validation[column].isin(test[column])]
         train = train[~train[column].isin(test[column]) & ~train[column].isin(validation[column])]
     origin = dataclasses.replace(
-        origin, split_description=f"{origin.split_description}; duplicates removed from the earlier split"
+        origin, split_description=f"{origin.split_description}; overlapping rows removed from the earlier split"
     )
     train, validation, test = (frame[["text", "label"]].reset_index(drop=True) for frame in (train, validation, test))
     return Splits(train, validation, test, origin)
