@@ -53,7 +53,7 @@ class Target:
 
 
 Key = tuple[Target, str | None]
-"""Key of the request queue: target and signature name; None if the name is in a body that is not parsed yet."""
+"""Key of the request queue: target and signature name. The name is None as long as the body is not parsed."""
 
 
 def create_app(service: Service, workers: ThreadPoolExecutor) -> Starlette:
