@@ -70,7 +70,7 @@ def serve(arguments: argparse.Namespace) -> None:
         with suppress_native_stderr():
             from shared.serving.server import Server, Settings
     except ModuleNotFoundError as error:
-        raise SuiteError(f"serve: {error.name} is not installed. Run: pip install 'lstm-suite[serving]'") from error
+        raise SuiteError(f"serve: {error.name} is not installed. Run: pip install -e '.[serving]'") from error
 
     server = Server(Settings(models, arguments.host, arguments.port, arguments.grpc_port))
     print_line(

@@ -123,7 +123,7 @@ def augment_recording(
         samples = soxr.resample(samples, SAMPLE_RATE * speed, SAMPLE_RATE)
     if augment.equalizer:
         samples = equalize(samples, augment.equalizer, rng)
-    samples = samples * 10 ** (rng.uniform(-augment.volume, augment.volume) / 20)
+    samples = samples * 10 ** (rng.uniform(-augment.volume_range, augment.volume_range) / 20)
     if rng.random() < augment.noise_rate:
         power = np.mean(np.square(samples)) + 1e-10
         snr = rng.uniform(augment.min_snr, augment.min_snr + SNR_RANGE)

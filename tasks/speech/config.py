@@ -111,7 +111,7 @@ class AugmentConfig(Section):
 
     speed: float = 0.2
     """Maximum relative change of the speed, in [0, 1); the pitch changes with it (Ko et al., 2015)."""
-    volume: float = 6.0
+    volume_range: float = 6.0
     """Maximum change of the volume, up or down, in decibels."""
     noise_rate: float = 0.4
     """Fraction of the recordings to which noise is added, in [0, 1)."""
@@ -135,7 +135,7 @@ class AugmentConfig(Section):
         require_at_least(
             self,
             0,
-            *("volume", "equalizer", "time_masks", "time_mask_width", "frequency_masks", "frequency_mask_width"),
+            *("volume_range", "equalizer", "time_masks", "time_mask_width", "frequency_masks", "frequency_mask_width"),
         )
 
 
@@ -174,7 +174,7 @@ class DecodingConfig(Section):
 
     language_model: str | None = None
     """Folder of an exported version of the next_word task; without it, n-grams of the training transcripts are used."""
-    ngram_order: int = 3
+    language_model_order: int = 3
     """Maximum number of words in an n-gram, at least 1."""
     beam_width: int = 32
     """Maximum number of prefixes that the beam search keeps after each step."""
@@ -188,7 +188,7 @@ class DecodingConfig(Section):
     the two with fewer errors on the validation split."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "ngram_order", "beam_width")
+        require_at_least(self, 1, "language_model_order", "beam_width")
         for name in ("language_model_weights", "word_bonuses"):
             if not getattr(self, name):
                 raise ValueError(f"{option(self, name)} must have at least one value. Received: nothing")

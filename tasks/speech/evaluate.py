@@ -123,7 +123,7 @@ def tune_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphab
     if decoding.language_model:
         score, known_words = load_next_word_model(Path(decoding.language_model).expanduser())
     else:
-        score, known_words = build_ngram_model(splits.train["text"].tolist(), decoding.ngram_order)
+        score, known_words = build_ngram_model(splits.train["text"].tolist(), decoding.language_model_order)
     vocabularies: dict[str, list[frozenset[str] | None]] = {
         "open": [None],
         "closed": [known_words],

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from shared import workflow
-from shared.config import SECTIONS, TrainingConfig
+from shared.config import SECTIONS
 from shared.errors import SuiteError
 from shared.task import (
     list_task_names,
@@ -27,7 +27,10 @@ def test_the_same_run_uses_the_same_folder_and_a_different_run_another(tmp_path,
     assert run_folder(tmp_path) == first
     assert run_folder(tmp_path, dataclasses.replace(CONFIG, output="elsewhere")) == first
     assert run_folder(tmp_path, data="b") != first
-    assert run_folder(tmp_path, dataclasses.replace(CONFIG, training=TrainingConfig(seed=2))) != first
+    assert (
+        run_folder(tmp_path, dataclasses.replace(CONFIG, training=dataclasses.replace(CONFIG.training, seed=2)))
+        != first
+    )
     monkeypatch.setattr(workflow, "_code_digests", lambda task: ["changed"])
     assert run_folder(tmp_path) != first
 

@@ -32,10 +32,10 @@ def test_a_preset_supplies_the_defaults(words):
 
 
 def test_an_option_changes_one_field_of_a_section():
-    config, _ = parse(["--training.epochs", "7", "--lstm.units", "8", "4"], with_training=True)
+    config, _ = parse(["--training.epochs", "7", "--lstm.units", "8"], with_training=True)
     default = task.load_presets("sentiment")["default"]
     assert config.training == dataclasses.replace(default.training, epochs=7)
-    assert config.lstm.units == (8, 4)
+    assert config.lstm.units == (8,)
 
 
 @pytest.mark.parametrize(

@@ -59,17 +59,17 @@ def test_evaluation_batches_are_sorted_by_length_and_not_augmented(recordings):
 def test_augmentation_stays_within_its_limits():
     samples = tone("abc")
     rng = np.random.default_rng(0)
-    disabled = AugmentConfig(speed=0, volume=0, noise_rate=0)
+    disabled = AugmentConfig(speed=0, volume_range=0, noise_rate=0)
     np.testing.assert_allclose(augment_recording(samples, disabled, rng), samples, atol=1e-6)
     speeds = []
     for _ in range(50):
-        augmented = augment_recording(samples, AugmentConfig(speed=0.2, volume=6, noise_rate=0.5), rng)
+        augmented = augment_recording(samples, AugmentConfig(speed=0.2, volume_range=6, noise_rate=0.5), rng)
         speeds.append(len(samples) / len(augmented))
         assert augmented.dtype == np.float32
         assert np.abs(augmented).max() <= 1
     assert 0.799 < min(speeds) < 0.85
     assert 1.15 < max(speeds) < 1.201
-    only_volume = AugmentConfig(speed=0, volume=6, noise_rate=0)
+    only_volume = AugmentConfig(speed=0, volume_range=6, noise_rate=0)
     gains = [np.std(augment_recording(samples, only_volume, rng)) / np.std(samples) for _ in range(50)]
     assert 0.5 < min(gains) < 0.7
     assert 1.5 < max(gains) < 2.0
@@ -77,7 +77,7 @@ def test_augmentation_stays_within_its_limits():
 
 def test_noise_has_the_requested_signal_to_noise_ratio():
     samples = tone("abc")
-    augment = AugmentConfig(speed=0, volume=0, noise_rate=0.999, min_snr=10)
+    augment = AugmentConfig(speed=0, volume_range=0, noise_rate=0.999, min_snr=10)
     ratios = []
     for seed in range(60):
         augmented = augment_recording(samples, augment, np.random.default_rng(seed))
@@ -113,10 +113,10 @@ def test_the_order_of_the_random_numbers_is_fixed():
     scaled = samples * 10 ** (volume / 20)
     noise = noise - noise.mean()
     factor = np.mean(scaled**2) / np.mean(noise**2) * 10 ** (-(10 + 30 * ratio) / 10)
-    augment = AugmentConfig(speed=0, volume=6, noise_rate=0.999, min_snr=10)
+    augment = AugmentConfig(speed=0, volume_range=6, noise_rate=0.999, min_snr=10)
     augmented = augment_recording(samples, augment, np.random.default_rng(4))
     np.testing.assert_allclose(augmented, scaled + noise * np.sqrt(factor), atol=1e-5)
-    equalizer = AugmentConfig(speed=0, volume=0, noise_rate=0, equalizer=6)
+    equalizer = AugmentConfig(speed=0, volume_range=0, noise_rate=0, equalizer=6)
     equalized = augment_recording(samples, equalizer, np.random.default_rng(4))
     assert np.abs(equalized - samples).max() > 0.01
 
