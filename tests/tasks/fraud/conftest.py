@@ -1,4 +1,4 @@
-"""A little world of cards and terminals, and an untrained model of it, for the fraud task's tests."""
+"""A small table of transactions, and an untrained model for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from shared.config import LSTMConfig
 from tasks.fraud import data, sample
-from tasks.fraud.config import FraudConfig, MemoryConfig
+from tasks.fraud.config import FeaturesConfig, FraudConfig, ModelConfig
 from tasks.fraud.model import SubmodelBuilder
 
 DAY = 86_400
@@ -17,14 +17,15 @@ DAY = 86_400
 @pytest.fixture
 def config() -> FraudConfig:
     return FraudConfig(
+        features=FeaturesConfig(burn_in=4, window_length=3, terminal_history_length=4),
+        model=ModelConfig(terminal_units=(3,), hidden_units=6),
         lstm=LSTMConfig(units=(5, 4)),
-        memory=MemoryConfig(history=4, window=3, reports=4, terminal_units=(3,), hidden_units=6),
     )
 
 
 @pytest.fixture
 def frame() -> pd.DataFrame:
-    """A hundred transactions of six cards at four terminals in forty days, a third of them fraud, in time order."""
+    """100 transactions of six cards at four terminals in forty days, a third of them fraud, in time order."""
     rng = np.random.default_rng(0)
     return pd.DataFrame(
         {
@@ -43,7 +44,7 @@ def metadata() -> dict:
         "amount_scale": 40.0,
         "amount_edges": [50.0, 90.0],
         "fraud_rate": 0.3,
-        "delay_days": 7,
+        "label_delay_days": 7,
         "numeric": {},
         "categorical": {},
         "terminal": True,
@@ -51,7 +52,7 @@ def metadata() -> dict:
 
 
 @pytest.fixture
-def views(config, metadata) -> SubmodelBuilder:
+def builder(config, metadata) -> SubmodelBuilder:
     import keras
 
     keras.utils.set_random_seed(3)
@@ -61,4 +62,4 @@ def views(config, metadata) -> SubmodelBuilder:
 @pytest.fixture(scope="session")
 def simulated() -> pd.DataFrame:
     """The embedded sample, as the task reads it."""
-    return data.tidy(sample.generate(sample.SAMPLE, 1), FraudConfig(), "sample")
+    return data.convert(sample.generate(sample.SAMPLE, 1), FraudConfig(), "sample")

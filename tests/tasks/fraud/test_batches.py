@@ -1,4 +1,4 @@
-"""Windows cover what trains, in an order of their own each epoch, and say what the whole history says."""
+"""Windows cover the training rows, in a new order in each epoch, and score like the whole history."""
 
 from __future__ import annotations
 
@@ -7,101 +7,98 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.fraud.batches import WindowBatches, cut_windows, score
-from tasks.fraud.serving import histories
+from tasks.fraud.batches import WindowBatches, compute_logits, cut_windows
+from tasks.fraud.serving import build_request
 from tasks.fraud.transaction_index import build_transaction_index
 
 
 @pytest.fixture
-def ledger(frame):
+def index(frame):
     return build_transaction_index(frame, 7)
 
 
 @pytest.fixture
-def batches(ledger, config, views):
-    views.trainer()
-    chosen = ledger.fields["time"] > np.median(ledger.fields["time"])
-    return WindowBatches(ledger, chosen, config.memory, views, batch_size=4, seed=1)
+def batches(index, config, builder):
+    builder.training_model()
+    is_selected = index.fields["time"] > np.median(index.fields["time"])
+    return WindowBatches(index, is_selected, config.features, builder, batch_size=4, seed=1)
 
 
-def test_windows_hold_every_chosen_row_once_and_never_two_cards(ledger):
-    chosen = ledger.fields["time"] > np.median(ledger.fields["time"])
-    starts, ends = cut_windows(ledger.first, chosen, 3)
+def test_windows_contain_every_selected_row_once_and_rows_of_one_card_only(index):
+    is_selected = index.fields["time"] > np.median(index.fields["time"])
+    starts, ends = cut_windows(index.first, is_selected, 3)
     rows = np.concatenate([np.arange(a, b) for a, b in zip(starts, ends, strict=True)])
-    np.testing.assert_array_equal(rows, np.flatnonzero(chosen))
+    np.testing.assert_array_equal(rows, np.flatnonzero(is_selected))
     assert (ends - starts).max() <= 3
-    np.testing.assert_array_equal(ledger.first[starts], ledger.first[ends - 1])
+    np.testing.assert_array_equal(index.first[starts], index.first[ends - 1])
 
 
-def test_every_epoch_holds_all_labels_once_in_another_order(batches):
-    def labels(first):
+def test_every_epoch_contains_all_labels_once_in_a_different_order(batches):
+    def collect_labels(epoch):
         parts = []
-        for inputs, label, weight in batches.epochs(first).take(batches.steps):
-            real = weight.numpy() > 0
-            parts.append(
-                np.stack(
-                    [inputs["time"].numpy()[:, -1].repeat(real.shape[1])[real.ravel()], label.numpy()[..., 0][real]]
-                )
-            )
+        for inputs, label, weight in batches.epochs(epoch).take(batches.steps):
+            is_real = weight.numpy() > 0
+            last_time = inputs["time"].numpy()[:, -1].repeat(is_real.shape[1])[is_real.ravel()]
+            parts.append(np.stack([last_time, label.numpy()[..., 0][is_real]]))
             assert weight.numpy().mean() == pytest.approx(1.0, rel=1e-5)
         return np.concatenate(parts, axis=1)
 
-    first, again, second = labels(0), labels(0), labels(1)
-    np.testing.assert_array_equal(first, again)
+    first, repeated, second = collect_labels(0), collect_labels(0), collect_labels(1)
+    np.testing.assert_array_equal(first, repeated)
     assert not np.array_equal(first, second)
     assert sorted(first[1]) == sorted(second[1])
     assert first.shape[1] == (batches.ends - batches.starts).sum()
 
 
-def test_a_window_with_all_its_history_scores_as_the_whole_history_does(ledger, config, views):
-    """The state that a long enough stretch leaves is the state carried from the first transaction."""
-    trainer = views.trainer()
-    memory = dataclasses.replace(config.memory, history=1000)
-    chosen = np.ones(len(ledger.fraud), bool)
-    windows = WindowBatches(ledger, chosen, memory, views, batch_size=3, seed=0)
-    expected = score(views.parts, ledger, chosen)
-    of_time = dict(
-        zip(zip(ledger.fields["time"].tolist(), ledger.fields["amount"].tolist(), strict=True), expected, strict=True)
-    )
-    seen = 0
+def test_a_window_with_complete_burn_in_scores_like_the_whole_history(index, config, builder):
+    """The state after a long enough burn-in equals the state carried from the first transaction."""
+    training_model = builder.training_model()
+    features = dataclasses.replace(config.features, burn_in=1000)
+    is_selected = np.ones(len(index.fraud), bool)
+    windows = WindowBatches(index, is_selected, features, builder, batch_size=3, seed=0)
+    logits_of_rows = compute_logits(builder.submodels, index, is_selected)
+    keys = zip(index.fields["time"].tolist(), index.fields["amount"].tolist(), strict=True)
+    expected = dict(zip(keys, logits_of_rows, strict=True))
+    count = 0
     for inputs, _, weight in windows.evaluation_batches():
-        logits = trainer(inputs).numpy()[..., 0]
+        logits = training_model(inputs).numpy()[..., 0]
         position = inputs["position"].numpy()
         for row, step in np.argwhere(weight.numpy() > 0):
-            place = position[row, step]
-            key = (int(inputs["time"][row, place]), float(inputs["amount"][row, place]))
-            assert logits[row, step] == pytest.approx(of_time[key], abs=1e-5)
-            seen += 1
-    assert seen == len(ledger.fraud)
+            column = position[row, step]
+            key = (int(inputs["time"][row, column]), float(inputs["amount"][row, column]))
+            assert logits[row, step] == pytest.approx(expected[key], abs=1e-5)
+            count += 1
+    assert count == len(index.fraud)
 
 
-def test_scores_of_a_ledger_are_those_of_the_served_model(ledger, config, views):
-    whole = views.whole((1.0, 0.0))
-    cards = np.unique(ledger.first)
-    request = histories(ledger, cards, config.memory.reports, terminal=True)
-    probabilities = whole(request).numpy()
-    real = np.arange(probabilities.shape[1]) < request["length"][:, None]
-    logits = score(views.parts, ledger, np.ones(len(ledger.fraud), bool))
-    np.testing.assert_allclose(probabilities[real], 1 / (1 + np.exp(-logits)), atol=1e-5)
+def test_the_logits_of_an_index_equal_those_of_the_exported_model(index, config, builder):
+    full_model = builder.full_model((1.0, 0.0))
+    cards = np.unique(index.first)
+    request = build_request(index, cards, config.features.terminal_history_length, has_terminals=True)
+    probabilities = full_model(request).numpy()
+    is_real = np.arange(probabilities.shape[1]) < request["length"][:, None]
+    logits = compute_logits(builder.submodels, index, np.ones(len(index.fraud), bool))
+    np.testing.assert_allclose(probabilities[is_real], 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 
-def test_no_score_changes_when_the_future_or_undelayed_labels_do(frame, views):
+def test_later_transactions_and_labels_within_the_delay_do_not_change_scores(frame, builder):
     cut = frame["time"].iloc[70]
     changed = frame.copy()
     changed.loc[changed["time"] > cut, "amount"] *= 9
-    late = changed["time"] > cut - 7 * 86_400
-    changed.loc[late, "fraud"] = 1 - changed.loc[late, "fraud"]
-    answers = []
+    is_late = changed["time"] > cut - 7 * 86_400
+    changed.loc[is_late, "fraud"] = 1 - changed.loc[is_late, "fraud"]
+    logits = []
     for table in (frame, changed):
-        ledger = build_transaction_index(table, 7)
-        answers.append(score(views.parts, ledger, ledger.fields["time"] <= cut))
-    np.testing.assert_array_equal(answers[0], answers[1])
+        index = build_transaction_index(table, 7)
+        logits.append(compute_logits(builder.submodels, index, index.fields["time"] <= cut))
+    np.testing.assert_array_equal(logits[0], logits[1])
 
 
-def test_known_labels_of_the_terminal_do_change_scores(frame, views):
-    """The counterpart of the test above: it would pass if labels were never looked at."""
+def test_known_labels_of_the_terminal_change_scores(frame, builder):
+    """The counterpart of the test above, which would also pass if the model ignored all labels."""
     changed = frame.assign(fraud=np.where(frame.index < 30, 1 - frame["fraud"], frame["fraud"]).astype(np.int8))
-    answers = [
-        score(views.parts, ledger := build_transaction_index(table, 7), ledger.fields["time"] > 0) for table in (frame, changed)
-    ]
-    assert np.abs(answers[0] - answers[1]).max() > 1e-4
+    logits = []
+    for table in (frame, changed):
+        index = build_transaction_index(table, 7)
+        logits.append(compute_logits(builder.submodels, index, index.fields["time"] > 0))
+    assert np.abs(logits[0] - logits[1]).max() > 1e-4

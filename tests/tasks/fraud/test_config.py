@@ -1,4 +1,4 @@
-"""Settings that cannot be meant are refused where they are made."""
+"""Invalid options are rejected when the configuration is built."""
 
 from __future__ import annotations
 
@@ -8,29 +8,38 @@ from datetime import date
 import pytest
 
 from shared.config import LSTMConfig, as_dict
-from tasks.fraud.config import PRESETS, AlertsConfig, ColumnsConfig, FraudConfig, MemoryConfig, ProtocolConfig
+from tasks.fraud.config import (
+    PRESETS,
+    ColumnsConfig,
+    EvaluationConfig,
+    FeaturesConfig,
+    FraudConfig,
+    FraudSplitConfig,
+    ModelConfig,
+)
 
 
 @pytest.mark.parametrize(
-    ("build", "complaint"),
+    ("build", "message"),
     [
-        (lambda: FraudConfig(lstm=LSTMConfig(bidirectional=True)), "as it comes"),
-        (lambda: ProtocolConfig(training_days=0), "training_days"),
-        (lambda: ProtocolConfig(delay_days=0), "delay_days"),  # a transaction would know its own label
-        (lambda: ColumnsConfig(numeric=("TX_AMOUNT",)), "TX_AMOUNT twice"),
-        (lambda: ColumnsConfig(card="account", categorical=("card",)), "rename the column"),
-        (lambda: ColumnsConfig(numeric=("a/b",)), "rename the column"),
-        (lambda: MemoryConfig(reports=0), "reports"),
-        (lambda: MemoryConfig(dropout=1.0), "dropout"),
-        (lambda: AlertsConfig(per_day=0), "per_day"),
+        (lambda: FraudConfig(lstm=LSTMConfig(bidirectional=True)), "scored before later ones are known"),
+        (lambda: FraudSplitConfig(training_days=0), "--split.training-days"),
+        (lambda: FraudSplitConfig(label_delay_days=0), "--split.label-delay-days"),  # 0: a row would know its own label
+        (lambda: ColumnsConfig(numeric=("TX_AMOUNT",)), "Received twice: TX_AMOUNT"),
+        (lambda: ColumnsConfig(card="account", categorical=("card",)), "Rename the column"),
+        (lambda: ColumnsConfig(numeric=("a/b",)), "Rename the column"),
+        (lambda: FeaturesConfig(terminal_history_length=0), "--features.terminal-history-length"),
+        (lambda: ModelConfig(hidden_dropout=1.0), "--model.hidden-dropout"),
+        (lambda: EvaluationConfig(alerts_per_day=0), "--evaluation.alerts-per-day"),
     ],
 )
-def test_a_setting_out_of_range_is_refused(build, complaint):
-    with pytest.raises(ValueError, match=complaint):
+def test_an_invalid_option_is_rejected_with_its_name(build, message):
+    with pytest.raises(ValueError, match=message):
         build()
 
 
-def test_every_preset_can_be_saved_with_its_model():
+def test_every_preset_can_be_saved_as_json():
     for config in PRESETS.values():
-        assert json.loads(json.dumps(as_dict(config)))["state"]["reports"] == config.memory.reports
-    assert as_dict(ProtocolConfig(first_day=date(2018, 7, 25)))["first_day"] == "2018-07-25"
+        saved = json.loads(json.dumps(as_dict(config)))
+        assert saved["features"]["terminal_history_length"] == config.features.terminal_history_length
+    assert as_dict(FraudSplitConfig(training_from=date(2018, 7, 25)))["training_from"] == "2018-07-25"

@@ -1,50 +1,53 @@
-"""What drove a score: the input that was moved is the one that is named."""
+"""Attributions name the input that was changed."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from tasks.fraud.batches import joined, views_of
-from tasks.fraud.explain import drivers, groups_of
+from tasks.fraud.batches import compute_components, join_logits
+from tasks.fraud.explain import TERMINAL_HISTORY, attributions, feature_groups
 from tasks.fraud.model import SubmodelBuilder
 from tasks.fraud.transaction_index import build_transaction_index
 
 
 @pytest.fixture
-def seen(views, frame):
-    ledger = build_transaction_index(frame, 7)
-    return views_of(views.parts, ledger, np.ones(len(frame), bool))
+def components(builder, frame):
+    index = build_transaction_index(frame, 7)
+    return compute_components(builder.submodels, index, np.ones(len(frame), bool))
 
 
-def test_the_groups_are_all_of_hidden_and_none_twice(views, metadata, seen):
-    columns = np.concatenate([np.arange(seen[0].shape[1])[part] for part in groups_of(views.parts, metadata).values()])
-    np.testing.assert_array_equal(np.sort(columns), np.arange(seen[0].shape[1]))
+def test_the_groups_contain_each_column_of_hidden_once(builder, metadata, components):
+    size = components[0].shape[1]
+    groups = feature_groups(builder.submodels, metadata).values()
+    columns = np.concatenate([np.arange(size)[group] for group in groups])
+    np.testing.assert_array_equal(np.sort(columns), np.arange(size))
 
 
-def test_an_input_at_its_mean_drove_nothing(views, metadata, seen):
-    hidden, terminal = (np.repeat(value.mean(axis=0, keepdims=True), 5, axis=0) for value in seen)
-    for rises in drivers(views.parts, metadata, hidden, terminal).values():
-        np.testing.assert_allclose(rises, 0, atol=1e-5)
+def test_an_input_at_its_mean_has_no_attribution(builder, metadata, components):
+    hidden, terminal = (np.repeat(value.mean(axis=0, keepdims=True), 5, axis=0) for value in components)
+    for values in attributions(builder.submodels, metadata, hidden, terminal).values():
+        np.testing.assert_allclose(values, 0, atol=1e-5)
 
 
-def test_only_the_group_that_was_moved_is_named(views, metadata, seen):
-    hidden, terminal = (np.repeat(value.mean(axis=0, keepdims=True), 50, axis=0) for value in seen)
-    amount = groups_of(views.parts, metadata)["amount"]
+def test_only_the_changed_group_has_an_attribution(builder, metadata, components):
+    hidden, terminal = (np.repeat(value.mean(axis=0, keepdims=True), 50, axis=0) for value in components)
+    amount = feature_groups(builder.submodels, metadata)["amount"]
     hidden[0, amount] += 3.0
-    found = drivers(views.parts, metadata, hidden, terminal)
-    expected = joined(views.parts, hidden, terminal)
-    assert abs(found["amount"][0]) > 0.1 * abs(expected[0] - expected[1]) > 0
-    for name, rises in found.items():
+    result = attributions(builder.submodels, metadata, hidden, terminal)
+    logits = join_logits(builder.submodels, hidden, terminal)
+    assert abs(result["amount"][0]) > 0.1 * abs(logits[0] - logits[1]) > 0
+    for name, values in result.items():
         if name != "amount":
-            assert abs(rises[0]) < 1e-3
+            assert abs(values[0]) < 1e-3
 
 
-def test_further_columns_have_a_group_and_a_missing_terminal_none(config, metadata, frame):
+def test_further_columns_are_a_group_and_a_model_without_terminals_has_none_for_them(config, metadata, frame):
     metadata |= {"numeric": {"age": (40.0, 10.0)}, "categorical": {"country": ["at", "de"]}, "terminal": False}
-    views = SubmodelBuilder(config, metadata)
+    builder = SubmodelBuilder(config, metadata)
     frame = frame.drop(columns="terminal").assign(age=np.float32(30), country="at")
-    seen = views_of(views.parts, build_transaction_index(frame, 7), np.ones(len(frame), bool))
-    found = drivers(views.parts, metadata, *seen)
-    assert "further columns" in found
-    assert "what is confirmed of the terminal" not in found
+    index = build_transaction_index(frame, 7)
+    components = compute_components(builder.submodels, index, np.ones(len(frame), bool))
+    result = attributions(builder.submodels, metadata, *components)
+    assert "further columns" in result
+    assert TERMINAL_HISTORY not in result

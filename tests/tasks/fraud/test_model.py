@@ -1,4 +1,4 @@
-"""The two views and what joins them."""
+"""The submodels of card and terminal, and the noisy-OR that joins them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import keras
 import numpy as np
 import pytest
 
-from tasks.fraud.model import SubmodelBuilder, either
+from tasks.fraud.model import SubmodelBuilder, noisy_or
 
 
-def test_either_is_the_odds_that_at_least_one_of_two_happens():
+def test_noisy_or_is_the_log_odds_that_at_least_one_of_two_events_happens():
     first, second = np.meshgrid(np.linspace(-8, 8, 9), np.linspace(-8, 8, 9))
     p, q = (1 / (1 + np.exp(-x)) for x in (first, second))
-    both = 1 - (1 - p) * (1 - q)
-    odds = keras.ops.convert_to_numpy(either(first.astype("float32"), second.astype("float32")))
-    np.testing.assert_allclose(1 / (1 + np.exp(-odds)), both, atol=1e-6)
+    expected = 1 - (1 - p) * (1 - q)
+    log_odds = keras.ops.convert_to_numpy(noisy_or(first.astype("float32"), second.astype("float32")))
+    np.testing.assert_allclose(1 / (1 + np.exp(-log_odds)), expected, atol=1e-6)
 
 
-def request(count: int, **changes) -> dict:
+def build_inputs(count: int, **changes) -> dict:
+    """Returns the inputs of the full model for one card with `count` transactions."""
     fields = {
         "time": np.arange(count)[None] * 5000 + 1_530_000_000,
         "amount": np.linspace(10, 90, count, dtype=np.float32)[None],
@@ -29,48 +30,52 @@ def request(count: int, **changes) -> dict:
     return fields | changes
 
 
-def test_a_score_does_not_hang_on_padding(views):
-    whole = views.whole((1.0, 0.0))
-    alone = whole(request(5)).numpy()
+def test_padding_does_not_change_scores(builder):
+    full_model = builder.full_model((1.0, 0.0))
+    expected = full_model(build_inputs(5)).numpy()
     padded = {
         name: value if name == "length" else np.pad(value, [(0, 0), (0, 3)] + [(0, 0)] * (value.ndim - 2))
-        for name, value in request(5).items()
+        for name, value in build_inputs(5).items()
     }
-    np.testing.assert_allclose(whole(padded).numpy()[:, :5], alone, atol=1e-6)
+    np.testing.assert_allclose(full_model(padded).numpy()[:, :5], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("amount", [0.0, -50.0, 1e9])
-def test_amounts_of_any_size_give_a_probability(views, amount):
-    answer = views.whole((1.0, 0.0))(request(3, amount=np.array([[20.0, amount, 30.0]], np.float32))).numpy()
-    assert ((answer >= 0) & (answer <= 1)).all()
+def test_any_amount_gives_a_probability(builder, amount):
+    inputs = build_inputs(3, amount=np.array([[20.0, amount, 30.0]], np.float32))
+    probabilities = builder.full_model((1.0, 0.0))(inputs).numpy()
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
 
-def test_a_jump_at_a_learned_edge_is_seen(views):
-    """Amounts just below and above an edge differ by far more than two amounts on one side."""
-    whole = views.whole((1.0, 0.0))
-    of = [whole(request(1, amount=np.array([[a]], np.float32))).numpy()[0, 0] for a in (49.8, 49.9, 50.1)]
-    assert abs(of[2] - of[1]) > 10 * abs(of[1] - of[0])
+def test_the_score_jumps_at_an_amount_edge(builder):
+    """Two amounts on different sides of an edge have scores that differ much more than two amounts on the same side."""
+    full_model = builder.full_model((1.0, 0.0))
+    scores = [
+        full_model(build_inputs(1, amount=np.array([[amount]], np.float32))).numpy()[0, 0]
+        for amount in (49.8, 49.9, 50.1)
+    ]
+    assert abs(scores[2] - scores[1]) > 10 * abs(scores[1] - scores[0])
 
 
-def test_further_columns_missing_numbers_count_as_the_mean_and_new_categories_as_one(config, metadata):
+def test_a_missing_number_counts_as_the_mean_and_all_unknown_categories_as_one(config, metadata):
     metadata |= {"numeric": {"age": (40.0, 10.0)}, "categorical": {"country": ["at", "de"]}}
-    whole = SubmodelBuilder(config, metadata).whole((1.0, 0.0))
+    full_model = SubmodelBuilder(config, metadata).full_model((1.0, 0.0))
 
-    def answer(age: float, country: str) -> float:
+    def score(age: float, country: str) -> float:
         columns = {"age": np.full((1, 2), age, np.float32), "country": keras.ops.convert_to_tensor([[country] * 2])}
-        tensors = {name: keras.ops.convert_to_tensor(value) for name, value in request(2, **columns).items()}
-        return whole(tensors).numpy()[0, 1]
+        inputs = {name: keras.ops.convert_to_tensor(value) for name, value in build_inputs(2, **columns).items()}
+        return full_model(inputs).numpy()[0, 1]
 
-    assert answer(np.nan, "at") == pytest.approx(answer(40.0, "at"), abs=1e-7)
-    assert answer(70.0, "at") != pytest.approx(answer(40.0, "at"), abs=1e-7)
-    assert answer(40.0, "xx") == pytest.approx(answer(40.0, "never seen"), abs=1e-7)
-    assert answer(40.0, "xx") != pytest.approx(answer(40.0, "at"), abs=1e-7)
+    assert score(np.nan, "at") == pytest.approx(score(40.0, "at"), abs=1e-7)
+    assert score(70.0, "at") != pytest.approx(score(40.0, "at"), abs=1e-7)
+    assert score(40.0, "xx") == pytest.approx(score(40.0, "unknown"), abs=1e-7)
+    assert score(40.0, "xx") != pytest.approx(score(40.0, "at"), abs=1e-7)
 
 
-def test_without_terminals_there_is_no_terminals_view(config, metadata):
-    views = SubmodelBuilder(config, metadata | {"terminal": False})
-    whole = views.whole((1.0, 0.0))
-    assert views.terminal is None
-    assert {tensor.name for tensor in whole.inputs} == {"time", "amount", "length"}
-    fields = {name: value for name, value in request(3).items() if not name.startswith("terminal")}
-    assert whole(fields).shape == (1, 3)
+def test_a_model_without_terminals_has_no_terminal_submodel(config, metadata):
+    builder = SubmodelBuilder(config, metadata | {"terminal": False})
+    full_model = builder.full_model((1.0, 0.0))
+    assert builder.terminal is None
+    assert {tensor.name for tensor in full_model.inputs} == {"time", "amount", "length"}
+    fields = {name: value for name, value in build_inputs(3).items() if not name.startswith("terminal")}
+    assert full_model(fields).shape == (1, 3)
