@@ -112,6 +112,13 @@ def required_columns(config: FraudConfig) -> list[str]:
     return [*_source_columns(config).values(), *config.columns.numeric, *config.columns.categorical]
 
 
+def column_options(config: FraudConfig) -> dict[str, str]:
+    """Returns the option that sets each column, by the name of the column."""
+    options = {column: option(config.columns, name) for name, column in _source_columns(config).items()}
+    options |= dict.fromkeys(config.columns.numeric, option(config.columns, "numeric"))
+    return options | dict.fromkeys(config.columns.categorical, option(config.columns, "categorical"))
+
+
 def is_compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int) -> np.ndarray:
     """Returns True for rows of cards with a known fraud: on or after day `since`, and more than `delay` days before the row."""
     fraud = (frame["fraud"].to_numpy() == 1) & (day >= since)
@@ -151,7 +158,7 @@ def parse_seconds(values: pd.Series, source: str, time_format: str | None) -> np
 def _read_columns(config: FraudConfig, source: str, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
     terminal = config.columns.terminal
     try:
-        return sources.read_table(source, columns, optional, _column_options(config))
+        return sources.read_table(source, columns, optional, column_options(config))
     except DataError as error:
         if terminal and f'no column "{terminal}"' in str(error):
             raise DataError(f"{error} If your data have no terminals, add --columns.terminal None.") from error
@@ -173,7 +180,7 @@ def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
         licence = sources.USER_FILE_LICENCE
     else:
         columns = {column: column for column in required_columns(config)}
-        tables, info = sources.read_tfds(source, columns, _column_options(config))
+        tables, info = sources.read_tfds(source, columns, column_options(config))
         frame = convert(pd.concat(tables.values(), ignore_index=True), config, source)
         name, location = info.name, info.full_name
         licence = info.redistribution_info.license or "not stated"
@@ -192,7 +199,7 @@ def _download_openml(name: str, config: FraudConfig) -> pd.DataFrame:
         raise DataError(
             f"{OPENML}{name}: the download from OpenML failed ({reason}). Check the name and the network, or use a file."
         ) from error
-    sources.require_columns(f"{OPENML}{name}", frame.columns, required_columns(config), _column_options(config))
+    sources.require_columns(f"{OPENML}{name}", frame.columns, required_columns(config), column_options(config))
     return frame
 
 
@@ -269,13 +276,6 @@ def _source_columns(config: FraudConfig) -> dict[str, str]:
     names = {"card": columns.card, "terminal": columns.terminal, "time": columns.time, "amount": columns.amount}
     names["label"] = columns.label
     return {name: column for name, column in names.items() if column}
-
-
-def _column_options(config: FraudConfig) -> dict[str, str]:
-    """Returns the option that sets each column, by the name of the column."""
-    options = {column: option(config.columns, name) for name, column in _source_columns(config).items()}
-    options |= dict.fromkeys(config.columns.numeric, option(config.columns, "numeric"))
-    return options | dict.fromkeys(config.columns.categorical, option(config.columns, "categorical"))
 
 
 def _parse_labels(values: pd.Series, source: str) -> np.ndarray:

@@ -97,7 +97,7 @@ def stream_batches(config: FraudConfig, source: str, size: int) -> tf.data.Datas
         raise DataError(f"{path}: cannot be read as a stream ({reason}). Convert it to a Parquet file.") from error
     label = config.columns.label
     names = [name for name in data.required_columns(config) if name != label or name in schema.names]
-    sources.require_columns(str(path), schema.names, names)
+    sources.require_columns(str(path), schema.names, names, data.column_options(config))
 
     def read_batches() -> Iterator[dict[str, np.ndarray]]:
         for number, part in enumerate(pq.ParquetFile(path).iter_batches(size, columns=names)):

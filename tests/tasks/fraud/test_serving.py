@@ -110,7 +110,9 @@ def test_a_label_tells_of_the_terminal_once_the_delay_is_over(served, metadata):
 def test_a_file_of_labelled_transactions_is_judged_by_the_models_own_columns(served, metadata, frame, tmp_path):
     names = {"terminal": "shop", "time": "when", "amount": "euro"}
     frame.sample(frac=1, random_state=0).rename(columns=names).to_csv(tmp_path / "a.csv", index=False)
-    scores = {s.metric: s.value for s in serving.score_file(FraudConfig(), str(tmp_path / "a.csv"), metadata, call(served))}
+    scores = {
+        s.metric: s.value for s in serving.score_file(FraudConfig(), str(tmp_path / "a.csv"), metadata, call(served))
+    }
     answer = serving.answered(frame, metadata, call(served))["fraud_probability"]
     assert scores["average_precision"] == pytest.approx(average_precision_score(frame["fraud"], answer), abs=1e-6)
     assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
