@@ -1,4 +1,4 @@
-"""One transaction at a time is the same as the whole history, and lines of JSON find their way in and out."""
+"""`step` over a history equals `serving_default`, and input lines and files are converted to requests."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from sklearn.metrics import average_precision_score
 
 from shared.errors import DataError
 from tasks.fraud import serving
-from tasks.fraud.config import FraudConfig
-from tasks.fraud.transaction_index import UNKNOWN, build_transaction_index
+from tasks.fraud.config import ColumnsConfig, FraudConfig
+from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
+
+COLUMN_NAMES = {"terminal": "shop", "time": "when", "amount": "euro"}
 
 
 @pytest.fixture
-def served(views, metadata):
+def spec(builder, metadata):
     metadata |= {
         "task": "fraud",
         "threshold": 0.4,
-        "reports": views.config.memory.reports,
+        "terminal_history_length": builder.config.features.terminal_history_length,
         "alerts_per_day": 3,
         "columns": {
             "card": "card",
             "time": "when",
+            "time_format": None,
             "amount": "euro",
             "label": "fraud",
             "terminal": "shop",
@@ -32,105 +35,145 @@ def served(views, metadata):
             "categorical": [],
         },
     }
-    return serving.export_spec(views.whole((1.1, -0.2)), metadata)
+    return serving.export_spec(builder.full_model((1.1, -0.2)), metadata)
 
 
-def call(served, name="serving_default"):
-    def answer(request):
+def make_predictor(spec, name="serving_default"):
+    def predictor(request):
         tensors = {key: tf.constant(value) for key, value in request.items()}
-        return {key: np.asarray(value) for key, value in served.signatures[name].function(**tensors).items()}
+        return {key: np.asarray(value) for key, value in spec.signatures[name].function(**tensors).items()}
 
-    return answer
+    return predictor
 
 
-def test_step_over_a_cards_history_equals_serving_default(served, frame):
-    ledger = build_transaction_index(frame, 7)
-    cards = np.unique(ledger.first)
-    request = serving.histories(ledger, cards, 4, terminal=True)
-    whole, step = call(served)(request), call(served, "step")
+def test_step_over_the_history_of_a_card_equals_serving_default(spec, frame):
+    index = build_transaction_index(frame, 7)
+    cards = np.unique(index.first)
+    request = serving.build_request(index, cards, 4, has_terminals=True)
+    expected, step = make_predictor(spec)(request), make_predictor(spec, "step")
     length = request.pop("length")
     state = {
         "card_state": np.zeros((len(cards), 3 + 2 * 9), np.float32),
         "card_time": np.zeros(len(cards), np.int64),
     }
     for k in range(length.max()):
-        answer = step({**{name: value[:, k] for name, value in request.items()}, **state})
+        outputs = step({**{name: value[:, k] for name, value in request.items()}, **state})
         real = k < length
-        np.testing.assert_allclose(answer["fraud_probability"][real], whole["fraud_probability"][real, k], atol=1e-5)
-        np.testing.assert_array_equal(answer["alert"][real], whole["alert"][real, k])
-        state = {name: answer[name] for name in state}
+        probabilities = outputs["fraud_probability"][real]
+        np.testing.assert_allclose(probabilities, expected["fraud_probability"][real, k], atol=1e-5)
+        np.testing.assert_array_equal(outputs["alert"][real], expected["alert"][real, k])
+        state = {name: outputs[name] for name in state}
     assert length.max() > 10
 
 
-def test_padding_is_no_alert_and_alerts_begin_at_the_threshold(served, frame):
-    ledger = build_transaction_index(frame, 7)
-    request = serving.histories(ledger, np.unique(ledger.first), 4, terminal=True)
-    answer = call(served)(request)
-    real = np.arange(answer["alert"].shape[1]) < request["length"][:, None]
-    assert not answer["alert"][~real].any()
-    assert (answer["fraud_probability"][~real] == 0).all()
-    np.testing.assert_array_equal(answer["alert"][real], answer["fraud_probability"][real] >= 0.4)
+def test_padding_gives_no_alerts_and_alerts_begin_at_the_threshold(spec, frame):
+    index = build_transaction_index(frame, 7)
+    request = serving.build_request(index, np.unique(index.first), 4, has_terminals=True)
+    outputs = make_predictor(spec)(request)
+    is_real = np.arange(outputs["alert"].shape[1]) < request["length"][:, None]
+    assert not outputs["alert"][~is_real].any()
+    assert (outputs["fraud_probability"][~is_real] == 0).all()
+    np.testing.assert_array_equal(outputs["alert"][is_real], outputs["fraud_probability"][is_real] >= 0.4)
 
 
-def test_a_terminals_reports_may_come_in_any_order_and_number():
-    fraud = np.array([[UNKNOWN, 1, 0, UNKNOWN, 1, 0]], np.int32)
+def test_the_history_of_a_terminal_can_have_any_order_and_length():
+    fraud = np.array([[UNKNOWN_LABEL, 1, 0, UNKNOWN_LABEL, 1, 0]], np.int32)
     time = np.array([[0, 50, 10, 99, 30, 20]], np.int64)
     fields = {"terminal_time": time, "terminal_amount": time.astype(np.float32), "terminal_fraud": fraud}
     fields = {name: tf.constant(value) for name, value in fields.items()}
-    three, six = ({k: v.numpy() for k, v in serving.newest(fields, n).items()} for n in (3, 6))
+    three, six = ({k: v.numpy() for k, v in serving.newest_entries(fields, n).items()} for n in (3, 6))
     np.testing.assert_array_equal(three["terminal_time"], [[20, 30, 50]])
     np.testing.assert_array_equal(three["terminal_fraud"], [[0, 1, 1]])
     np.testing.assert_array_equal(six["terminal_time"][0, :4], [10, 20, 30, 50])
-    np.testing.assert_array_equal(six["terminal_fraud"][0, 4:], [UNKNOWN, UNKNOWN])
+    np.testing.assert_array_equal(six["terminal_fraud"][0, 4:], [UNKNOWN_LABEL, UNKNOWN_LABEL])
 
 
-def line(**changes) -> str:
+def make_line(**changes) -> str:
     return json.dumps({"card": "a", "shop": "x", "when": "2020-01-01 10:00:00", "euro": 20.0} | changes)
 
 
-def test_lines_are_answered_in_their_order_each_with_what_came_before_it(served, metadata):
-    early, late = line(), line(when="2020-01-03 10:00:00", euro=60.0)
-    answer = serving.predict([late, early], metadata, call(served))["fraud_probability"]
-    other = serving.predict([early, late], metadata, call(served))["fraud_probability"]
-    np.testing.assert_allclose(answer, other[::-1], atol=1e-7)
-    alone = serving.predict([late], metadata, call(served))["fraud_probability"]
-    assert abs(alone[0] - answer[0]) > 1e-6
+def predict(lines, metadata, spec):
+    return serving.predict(lines, metadata, make_predictor(spec))["fraud_probability"]
 
 
-def test_a_label_tells_of_the_terminal_once_the_delay_is_over(served, metadata):
-    def last(label, when):
-        lines = [line(card="b", fraud=label), line(when=when)]
-        return serving.predict(lines, metadata, call(served))["fraud_probability"][1]
-
-    assert last(1, "2020-01-08 09:59:00") == pytest.approx(last(0, "2020-01-08 09:59:00"), abs=1e-7)
-    assert last(1, "2020-01-08 10:00:00") != pytest.approx(last(0, "2020-01-08 10:00:00"), abs=1e-7)
-    assert last(None, "2020-01-08 10:00:00") != pytest.approx(last(0, "2020-01-08 10:00:00"), abs=1e-7)
+def test_predictions_have_the_order_of_the_lines_and_use_earlier_lines(spec, metadata):
+    early, late = make_line(), make_line(when="2020-01-03 10:00:00", euro=60.0)
+    probabilities = predict([late, early], metadata, spec)
+    np.testing.assert_allclose(probabilities, predict([early, late], metadata, spec)[::-1], atol=1e-7)
+    alone = predict([late], metadata, spec)
+    assert abs(alone[0] - probabilities[0]) > 1e-6
 
 
-def test_a_file_of_labelled_transactions_is_judged_by_the_models_own_columns(served, metadata, frame, tmp_path):
-    names = {"terminal": "shop", "time": "when", "amount": "euro"}
-    frame.sample(frac=1, random_state=0).rename(columns=names).to_csv(tmp_path / "a.csv", index=False)
-    scores = {
-        s.metric: s.value for s in serving.score_file(FraudConfig(), str(tmp_path / "a.csv"), metadata, call(served))
-    }
-    answer = serving.answered(frame, metadata, call(served))["fraud_probability"]
-    assert scores["average_precision"] == pytest.approx(average_precision_score(frame["fraud"], answer), abs=1e-6)
+def test_a_label_is_used_after_the_delay_and_not_before(spec, metadata):
+    def predict_last(label, when):
+        return predict([make_line(card="b", fraud=label), make_line(when=when)], metadata, spec)[1]
+
+    before, after = "2020-01-08 09:59:00", "2020-01-08 10:00:00"
+    assert predict_last(1, before) == pytest.approx(predict_last(0, before), abs=1e-7)
+    assert predict_last(1, after) != pytest.approx(predict_last(0, after), abs=1e-7)
+    assert predict_last(None, after) != pytest.approx(predict_last(0, after), abs=1e-7)
+
+
+def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, metadata, frame, tmp_path):
+    predictor = make_predictor(spec)
+    renamed = frame.sample(frac=1, random_state=0).rename(columns=COLUMN_NAMES)
+    renamed.to_csv(tmp_path / "a.csv", index=False)
+    result = serving.score_file(FraudConfig(), str(tmp_path / "a.csv"), metadata, predictor)
+    scores = {s.metric: s.value for s in result}
+    probabilities = serving.predict_rows(frame, metadata, predictor)["fraud_probability"]
+    expected = average_precision_score(frame["fraud"], probabilities)
+    assert scores["average_precision"] == pytest.approx(expected, abs=1e-6)
     assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
-    frame.assign(fraud=0).rename(columns=names).to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(DataError, match="holds but one class"):
-        serving.score_file(FraudConfig(), str(tmp_path / "b.csv"), metadata, call(served))
+    renamed.assign(fraud=0).to_csv(tmp_path / "b.csv", index=False)
+    with pytest.raises(DataError, match="only one class"):
+        serving.score_file(FraudConfig(), str(tmp_path / "b.csv"), metadata, predictor)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_a_file_is_predicted_like_its_rows(spec, metadata, frame, tmp_path, suffix, has_labels):
+    path = str(tmp_path / f"transactions.{suffix}")
+    rows = frame.rename(columns=COLUMN_NAMES).drop(columns=[] if has_labels else ["fraud"])
+    if suffix == "csv":
+        rows.to_csv(path, index=False)
+    elif suffix == "jsonl":
+        rows.to_json(path, orient="records", lines=True)
+    else:
+        rows.to_parquet(path)
+    lines = serving.read_inputs(FraudConfig(), path, metadata)
+    labels = frame["fraud"] if has_labels else np.int8(UNKNOWN_LABEL)
+    expected = serving.predict_rows(frame.assign(fraud=labels), metadata, make_predictor(spec))
+    np.testing.assert_allclose(predict(lines, metadata, spec), expected["fraud_probability"], atol=1e-6)
+
+
+def test_a_file_with_other_columns_is_read_with_the_options_of_the_user(metadata, spec, tmp_path):
+    (tmp_path / "payments.csv").write_text(
+        "account;booked;sum;shop\n7;01.03.2025 00:10;355,40;x\n8;02.03.2025 00:10;;x\n"
+    )
+    columns = ColumnsConfig(card="account", time="booked", amount="sum", time_format="%d.%m.%Y %H:%M")
+    lines = serving.read_inputs(FraudConfig(columns=columns), str(tmp_path / "payments.csv"), metadata)
+    assert json.loads(lines[0]) == {"card": "7", "shop": "x", "when": "2025-03-01 00:10:00", "euro": "355,40"}
+    assert len(predict(lines[:1], metadata, spec)) == 1
+    with pytest.raises(DataError, match='row 2: column "euro" is empty'):
+        predict(lines, metadata, spec)
+
+
+def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).drop(columns="euro").to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(DataError, match=r'no column "euro".*--columns\.amount'):
+        serving.read_inputs(FraudConfig(), str(tmp_path / "a.csv"), metadata)
 
 
 @pytest.mark.parametrize(
-    ("text", "complaint"),
+    ("text", "message"),
     [
         ("no json", 'line 2: "no json" is not JSON'),
         ("[1]", 'line 2: no "card"'),
         ('{"card": "a"}', 'line 2: no "shop"'),
-        (line(euro="much"), "row 2: .* expected a finite number"),
-        (line(when="soon"), "row 2: .* expected a time such as"),
+        (make_line(euro="much"), "row 2: .* expected a finite number"),
+        (make_line(when="soon"), "row 2: .* expected a time such as"),
     ],
 )
-def test_a_line_that_cannot_be_used_is_told(served, metadata, text, complaint):
-    with pytest.raises(DataError, match=complaint):
-        serving.predict([line(), text], metadata, call(served))
+def test_an_invalid_line_raises_an_error_with_its_number(spec, metadata, text, message):
+    with pytest.raises(DataError, match=message):
+        predict([make_line(), text], metadata, spec)

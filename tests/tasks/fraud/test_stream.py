@@ -100,7 +100,7 @@ def test_a_file_in_another_format_or_without_a_column_raises_an_error(config, tm
     with pytest.raises(DataError, match="Convert it to a Parquet file"):
         stream_batches(config, str(tmp_path / "a.parquet"), 10)
     pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "b.parquet")
-    with pytest.raises(DataError, match='no column "CUSTOMER_ID".*--columns.card'):
+    with pytest.raises(DataError, match=r'no column "CUSTOMER_ID".*--columns\.card'):
         stream_batches(config, str(tmp_path / "b.parquet"), 10)
 
 
