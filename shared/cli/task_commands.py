@@ -173,15 +173,15 @@ def _published_command(name: str, preset: str, words: Sequence[str]) -> str:
 
 def _without_preset(words: Sequence[str]) -> list[str]:
     """Returns the words without `--preset` and its value, and without `--json`."""
-    kept, skip = [], False
+    remaining, is_value = [], False
     for word in words:
-        if skip or word == "--json" or word.startswith("--preset="):
-            skip = False
+        if is_value or word == "--json" or word.startswith("--preset="):
+            is_value = False
         elif word == "--preset":
-            skip = True
+            is_value = True
         else:
-            kept.append(word)
-    return kept
+            remaining.append(word)
+    return remaining
 
 
 def _lines_of_stdin() -> list[str]:
