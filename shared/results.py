@@ -262,7 +262,8 @@ def summary_table(rows: Mapping[str, Sequence[Row]]) -> str:
     """
     lines = [SUMMARY_HEADER]
     for name, own in rows.items():
-        metric, data_sets = task.load_task(name).primary_metric, set()
+        metric = task.load_task(name).primary_metric
+        data_sets: set[str] = set()
         link, *description = f"[{name.replace('_', ' ')}](tasks/{name}/README.md)", *task.load_input_and_output(name)
         for row in own:
             if row["model"] != "exported" or row["metric"] != metric or row["dataset"] in data_sets:

@@ -10,6 +10,7 @@ import pytest
 
 from shared import cli
 from tests.test_readme_commands import COMMAND, ROOT, split_command
+from tests.test_task_readmes import matches, parse_transcript, run_command
 from tests.user_files import PEOPLE, WORDS
 
 TESTED_IN = {
@@ -96,6 +97,15 @@ def test_commands_for_exported_models_run(trained, tmp_path, monkeypatch, capfd)
     output = capfd.readouterr().out
     assert any(label in output for label in labels)
     assert (tmp_path / "serving" / "compose.yaml").is_file()
+
+
+def test_the_transcript_of_check_is_what_the_command_prints(tmp_path, monkeypatch, capfd):
+    enter_checkout(tmp_path, monkeypatch)
+    transcript = dict(parse_transcript((ROOT / "README.md").read_text(encoding="utf-8")))
+    command = "lstm-suite check sentiment --preset sample"
+    status, output = run_command(command, capfd)
+    assert status == 0
+    assert matches(output, transcript[command]), "\n".join(output)
 
 
 def test_every_command_is_tested():
