@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from shared.report import Run
 
 
+LINE_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+"""Characters that some programs take for the end of a line; JSON does not escape them."""
+
+
 def print_json(value: Any) -> None:
     """Prints a value as one line of JSON, in UTF-8; NaN and infinity become null."""
     from shared.json_values import json_ready
 
-    print_line(json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False))
+    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False)
+    print_line(text.translate(LINE_SEPARATORS))
 
 
 def print_run(run: Run, version: Path, as_json: bool) -> None:

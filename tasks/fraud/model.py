@@ -24,7 +24,7 @@ from tasks.fraud.config import FraudConfig
 
 DAY, WEEK, HOUR = 86_400, 7 * 86_400, 3_600  # seconds
 MONTH = 30.0  # days
-HISTORY_SPANS = (1, 7, 30)  # days over which the labelled history of a terminal is counted
+HISTORY_SPANS = (1, 7, 30)  # days before the label delay; one count and one fraud rate for each
 AMOUNT_FEATURES, TIME_FEATURES = 6, 5  # without the steps at the amount edges
 NEVER = 90.0  # days; stands for the time since an event that has not happened
 STATISTICS = 3  # of a card: count, sum and sum of squares of its amounts, in units of the mean of the training split

@@ -44,7 +44,7 @@ def test_a_new_task_passes_the_contract_test(checkout):
     assert "Exported and verified" in output
     run(checkout, *command, "results", "--add", f"saved_models/{NAME}/1")
     assert f"lstm-suite train {NAME} --preset sample" in (checkout / "tasks" / NAME / "results.json").read_text()
-    assert "| **exported** |" in (checkout / "tasks" / NAME / "README.md").read_text()
+    assert "| exported | **" in (checkout / "tasks" / NAME / "README.md").read_text()
     assert f"](tasks/{NAME}/README.md)" in (checkout / "README.md").read_text()
     assert "open" in run(checkout, *command, "predict", NAME, "close look open")
     output = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", NAME)

@@ -137,7 +137,7 @@ def test_list_shows_tasks_presets_and_newest_versions(sentiment, capsys, tmp_pat
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "sentiment" in line]
     assert "sample default large" in line
     assert sentiment.version.name in line.split("│")[-2]
-    assert main(["list", "--output", str(tmp_path)]) == 0
+    assert main(["list", "--models", str(tmp_path)]) == 0
     assert "none yet" in capsys.readouterr().out
 
 
@@ -452,7 +452,7 @@ def test_a_broken_keras_file_is_an_error_and_nothing_is_published(sentiment, err
     }
     path = write("model.keras", broken[damage])
     write("task.json", (sentiment.version / "task.json").read_bytes())
-    assert f"{path}: cannot be opened" in error_line(
+    assert f"{path}: cannot be loaded as a Keras model" in error_line(
         "export", "sentiment", "--keras-file", path, "--models", tmp_path / "new"
     )
     assert not list(tmp_path.glob("new/sentiment/*"))
