@@ -38,6 +38,12 @@ class CommandOption:
 PRESET = CommandOption(str, "default", "Name of the preset that supplies the defaults.")
 JSON = CommandOption(Annotated[bool, tyro.conf.FlagCreatePairsOff], False, "Print JSON instead of a table.")
 MODELS = CommandOption(str, "saved_models", "Folder with the exported models, one folder per task.")
+DATA_HELP = {
+    "evaluate": "File of labelled records; required.",
+    "predict": "File of inputs; without it, the inputs are arguments or lines of standard input.",
+    "recalibrate": "File or other source of newer records; required.",
+}
+"""Help of `--data` for commands that take only some of the sources of `train`."""
 VERSION = CommandOption(int | None, None, "Version of the exported model; by default the newest.")
 
 
@@ -71,8 +77,9 @@ def parse_options(
     if preset not in presets:
         raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
     default = presets[preset]
-    kind = _options_type(type(default), default, command_options, with_training)
-    summary = f"{task.load_summary(task_name)}"
+    data_help = DATA_HELP.get(command, "")
+    kind = _options_type(type(default), default, command_options, with_training, data_help)
+    summary = task.load_summary(task_name)
     if "preset" in command_options:
         summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}{usage}", summary, task_name)
@@ -111,7 +118,11 @@ def split_inputs(
 
 
 def _options_type(
-    config_type: type, default: TaskConfig, command_options: Mapping[str, CommandOption], with_training: bool
+    config_type: type,
+    default: TaskConfig,
+    command_options: Mapping[str, CommandOption],
+    with_training: bool,
+    data_help: str,
 ) -> type:
     """Returns a dataclass with the accepted fields of a configuration and the options of a command."""
     hints = typing.get_type_hints(config_type)
@@ -121,6 +132,8 @@ def _options_type(
         hint = hints[f.name]
         if not with_training and f.name in TRAINING_ONLY:
             hint = Annotated[hint, tyro.conf.Suppress, tyro.conf.Fixed]
+        elif not with_training and f.name == "data":
+            hint = Annotated[hint, tyro.conf.arg(help=data_help)]
         fields.append((f.name, hint, dataclasses.field(default=value)))
     for name, option in command_options.items():
         hint = Annotated[option.type, tyro.conf.arg(help=option.help)]
