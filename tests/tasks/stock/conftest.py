@@ -1,4 +1,4 @@
-"""A little market of random walks, and an untrained model of it, for the stock task's tests."""
+"""A small market of random walks and an untrained model, for the tests of the stock task."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import pytest
 
 from shared.config import LSTMConfig, TrainingConfig
 from tasks.stock import model
-from tasks.stock.config import ForecastConfig, StockConfig
+from tasks.stock.config import FeaturesConfig, ForecastConfig, ModelConfig, StockConfig
 
 
 @pytest.fixture
 def config() -> StockConfig:
     return StockConfig(
+        features=FeaturesConfig(burn_in=12, window_length=8, min_history=6, half_lives=(1.0, 5.0, 20.0)),
+        forecast=ForecastConfig(horizons=(1, 3)),
+        model=ModelConfig(hidden_units=6),
         lstm=LSTMConfig(units=(5, 4)),
         training=TrainingConfig(epochs=2, batch_size=8, learning_rate=1e-2),
-        forecast=ForecastConfig(
-            horizons=(1, 3), history=12, window=8, fewest=6, half_lives=(1.0, 5.0, 20.0), hidden_units=6
-        ),
     )
 
 
 @pytest.fixture
 def market() -> pd.DataFrame:
-    """Three tickers of 90, 60 and 90 days, as `tasks.stock.prices.read` returns them, sorted; one lists late."""
+    """Three tickers of 90, 60 and 90 days in the form of `tasks.stock.prices.read`; the second is listed 30 days later."""
     rng = np.random.default_rng(0)
     tables = []
     for name, start, count, deviation in (("AAA", 0, 90, 0.01), ("BBB", 30, 60, 0.03), ("CCC", 0, 90, 0.02)):
@@ -45,12 +45,12 @@ def market() -> pd.DataFrame:
 
 
 @pytest.fixture
-def views(config) -> model.SubmodelBuilder:
-    """An untrained model, its head stirred so that days differ."""
+def builder(config) -> model.SubmodelBuilder:
+    """An untrained model with large random weights in the head, so that forecasts differ from day to day."""
     keras.utils.set_random_seed(0)
-    views = model.SubmodelBuilder(config)
+    builder = model.SubmodelBuilder(config)
     rng = np.random.default_rng(0)
-    for name in ("head_scale", "head_rise"):
-        layer = views.head.get_layer(name)
+    for name in ("head_scale", "head_up"):
+        layer = builder.head.get_layer(name)
         layer.set_weights([rng.normal(0, 0.3, weight.shape) for weight in layer.get_weights()])
-    return views
+    return builder

@@ -1,4 +1,4 @@
-"""Settings that cannot work are refused, with what was received."""
+"""Validation of the settings."""
 
 from __future__ import annotations
 
@@ -7,26 +7,37 @@ from datetime import date
 import pytest
 
 from shared.config import LSTMConfig
-from tasks.stock.config import DirectionConfig, ForecastConfig, ProtocolConfig, StockConfig, TableConfig
+from tasks.stock.config import (
+    ColumnsConfig,
+    EvaluationConfig,
+    FeaturesConfig,
+    ForecastConfig,
+    StockConfig,
+    StockSplitConfig,
+)
 
 
 @pytest.mark.parametrize(
-    ("kind", "values"),
+    ("section", "values"),
     [
         (ForecastConfig, {"horizons": (5, 1)}),
         (ForecastConfig, {"horizons": (0, 1)}),
         (ForecastConfig, {"quantiles": (0.1, 1.0)}),
-        (ForecastConfig, {"history": 0}),
-        (ForecastConfig, {"half_lives": ()}),
-        (DirectionConfig, {"rise": -0.1}),
-        (TableConfig, {"open": "Close"}),
-        (ProtocolConfig, {"validation_from": date(2020, 1, 2), "test_from": date(2020, 1, 1)}),
-        (ProtocolConfig, {"train_from": date(2020, 1, 2), "validation_from": date(2020, 1, 1)}),
-        (StockConfig, {"lstm": LSTMConfig(bidirectional=True)}),
-        (StockConfig, {"protocol": ProtocolConfig(paths=(21,))}),
-        (StockConfig, {"protocol": ProtocolConfig(paths=(0,))}),
+        (FeaturesConfig, {"burn_in": 0}),
+        (FeaturesConfig, {"half_lives": ()}),
+        (EvaluationConfig, {"up_threshold": -0.1}),
+        (ColumnsConfig, {"open": "Close"}),
+        (StockSplitConfig, {"validation_from": date(2020, 1, 2), "test_from": date(2020, 1, 1)}),
+        (StockSplitConfig, {"training_from": date(2020, 1, 2), "validation_from": date(2020, 1, 1)}),
+        (StockConfig, {"evaluation": EvaluationConfig(trajectory_days=(21,))}),
+        (StockConfig, {"evaluation": EvaluationConfig(trajectory_days=(0,))}),
     ],
 )
-def test_what_cannot_be_is_refused(kind, values):
+def test_an_invalid_setting_raises_an_error_with_the_received_value(section, values):
     with pytest.raises(ValueError, match="Received"):
-        kind(**values)
+        section(**values)
+
+
+def test_a_bidirectional_lstm_raises_an_error():
+    with pytest.raises(ValueError, match=r"--lstm\.bidirectional is not possible"):
+        StockConfig(lstm=LSTMConfig(bidirectional=True))

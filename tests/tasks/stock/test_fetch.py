@@ -1,4 +1,4 @@
-"""yfinance's answers, by recorded shapes: what it gives, and what it raises."""
+"""Download with yfinance: recorded responses and errors."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from yfinance.exceptions import YFInvalidPeriodError, YFPricesMissingError, YFRa
 from tasks.stock import fetch
 
 
-def recorded(days: int = 30) -> pd.DataFrame:
-    """What `Ticker.history(auto_adjust=True, actions=False)` returns: days of the exchange's time zone, float columns."""
+def recorded_prices(days: int = 30) -> pd.DataFrame:
+    """Returns a table in the form of `Ticker.history(auto_adjust=True, actions=False)`: days in the time zone of the exchange."""
     index = pd.date_range("2024-01-02", periods=days, freq="B", tz="America/New_York", name="Date")
     close = 180 + np.arange(days, dtype=float)
     columns = {
@@ -26,9 +26,9 @@ def recorded(days: int = 30) -> pd.DataFrame:
 
 
 @pytest.fixture
-def answers(monkeypatch):
-    """A list that the stand-in for Yahoo works off: tables to give and errors to raise."""
-    given: list = []
+def responses(monkeypatch):
+    """The responses of a fake Yahoo Finance, in order: tables to return and errors to raise."""
+    queue: list = []
 
     class Ticker:
         def __init__(self, name: str) -> None:
@@ -36,38 +36,38 @@ def answers(monkeypatch):
 
         def history(self, **options: object) -> pd.DataFrame:
             assert options["auto_adjust"] is True
-            answer = given.pop(0)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+            response = queue.pop(0)
+            if isinstance(response, Exception):
+                raise response
+            return response
 
     monkeypatch.setattr(yfinance, "Ticker", Ticker)
-    return given
+    return queue
 
 
-def test_days_lose_their_time_zone_and_stay_the_exchanges_days(answers, tmp_path):
-    answers.append(recorded())
+def test_days_lose_their_time_zone_without_conversion(responses, tmp_path):
+    responses.append(recorded_prices())
     assert fetch.main("AAPL", "2y", str(tmp_path / "a.parquet")) == 0
-    found = pd.read_parquet(tmp_path / "a.parquet")
-    assert list(found.columns) == ["Date", "Open", "High", "Low", "Close", "Volume"]
-    assert str(found["Date"].iloc[0])[:19] == "2024-01-02 00:00:00"
-    assert len(found) == 30
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    assert list(frame.columns) == ["Date", "Open", "High", "Low", "Close", "Volume"]
+    assert str(frame["Date"].iloc[0])[:19] == "2024-01-02 00:00:00"
+    assert len(frame) == 30
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("queue", "status"),
     [
-        ([YFPricesMissingError("X", "(period=2y)")], fetch.UNKNOWN),
-        ([YFInvalidPeriodError("X", "7w", ["1y", "2y"])], fetch.UNKNOWN),
-        ([YFTzMissingError("X"), YFPricesMissingError("X", "")], fetch.UNKNOWN),
-        ([YFTzMissingError("X"), OSError("no route to host")], fetch.NO_ANSWER),
-        ([YFRateLimitError()], fetch.NO_ANSWER),
-        ([recorded(0)], fetch.UNKNOWN),
-        ([recorded().drop(columns="Close")], fetch.UNKNOWN),
+        ([YFPricesMissingError("X", "(period=2y)")], fetch.NOT_FOUND),
+        ([YFInvalidPeriodError("X", "7w", ["1y", "2y"])], fetch.NOT_FOUND),
+        ([YFTzMissingError("X"), YFPricesMissingError("X", "")], fetch.NOT_FOUND),
+        ([YFTzMissingError("X"), OSError("no route to host")], fetch.NO_RESPONSE),
+        ([YFRateLimitError()], fetch.NO_RESPONSE),
+        ([recorded_prices(0)], fetch.NOT_FOUND),
+        ([recorded_prices().drop(columns="Close")], fetch.NOT_FOUND),
     ],
 )
-def test_what_it_raises_is_told_apart(answers, tmp_path, capsys, given, status):
-    answers += given
+def test_the_exit_status_distinguishes_errors(responses, tmp_path, capsys, queue, status):
+    responses += queue
     assert fetch.main("X", "2y", str(tmp_path / "x.parquet")) == status
     assert capsys.readouterr().err.strip()
     assert not (tmp_path / "x.parquet").exists()
