@@ -86,8 +86,8 @@ def _make_batches(
         return ContiguousBatches(stream, batch_size, length, seed)
     except ValueError as error:
         raise DataError(
-            f"{config.data}: the {name} split must have more than {batch_size * length:,} {config.text.unit}s, the batch size times the segment length. Received: "
-            f"{len(stream)}. Add text, or lower {option(config.training, 'batch_size')} or "
+            f"{config.data}: the {name} split must have more than {batch_size * length:,} {config.text.unit}s, the batch size "
+            f"times the segment length. Received: {len(stream)}. Add text, or lower {option(config.training, 'batch_size')} or "
             f"{option(config.model, 'bptt_length')}."
         ) from error
 

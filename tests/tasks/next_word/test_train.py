@@ -78,5 +78,5 @@ def test_a_text_without_repeated_words_raises_an_error_with_the_option(config, t
 
 
 def test_a_text_shorter_than_a_batch_raises_an_error_with_the_options(config, tmp_path):
-    with pytest.raises(DataError, match=r"more than 2 x 4 words.*--training\.batch-size.*--model\.bptt-length"):
+    with pytest.raises(DataError, match=r"more than 8 words.*--training\.batch-size.*--model\.bptt-length"):
         train.train_model(config, make_splits(["a b"] * 4), tmp_path)
