@@ -1,4 +1,4 @@
-"""Signatures by the state and without, and answers to a user's lines."""
+"""Signatures with and without state, and predictions for a user's lines and files."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from shared.errors import DataError
 from tasks.stock import serving
-from tasks.stock.batches import WindowBatches, forecasts, open_panel
-from tasks.stock.calibration import NORMAL_KNOTS
-from tasks.stock.config import DirectionConfig, StockConfig
-from tasks.stock.evaluate import exported
-from tasks.stock.model import FIELDS, trainer_of
+from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
+from tasks.stock.calibration import KNOT_Z_SCORES
+from tasks.stock.config import ColumnsConfig, EvaluationConfig, StockConfig
+from tasks.stock.evaluate import calibrated_forecast
+from tasks.stock.model import FIELDS, build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
 
@@ -23,112 +23,142 @@ def metadata(config):
     import dataclasses
 
     return {
-        "table": dataclasses.asdict(config.table),
+        "columns": dataclasses.asdict(config.columns),
+        "features": dataclasses.asdict(config.features),
         "forecast": dataclasses.asdict(config.forecast),
-        "direction": {"rise": 0.002, "fall": 0.001},
-        "normals": np.tile(1.2 * NORMAL_KNOTS, (2, 1)).tolist(),
+        "evaluation": {"trajectory_days": [], "up_threshold": 0.002, "down_threshold": 0.001},
+        "z_scores": np.tile(1.2 * KNOT_Z_SCORES, (2, 1)).tolist(),
     }
 
 
 @pytest.fixture
-def signatures(views, config, metadata):
-    normals = np.asarray(metadata["normals"])
-    return serving.export_spec(views.whole(serving.served_normals(normals, config.forecast.quantiles)), metadata).signatures
+def signatures(builder, config, metadata):
+    z_scores = serving.exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
+    return serving.export_spec(builder.full_model(z_scores), metadata).signatures
 
 
-def request_of(market, ticker="AAA"):
+def build_request(market, ticker="AAA"):
     rows = market[market["ticker"] == ticker]
     fields = {name: tf.constant(rows[name].to_numpy(np.float32)[None]) for name in FIELDS}
     return {**fields, "length": tf.constant([len(rows)], tf.int32)}
 
 
-def test_days_one_by_one_answer_as_all_at_once(signatures, market):
-    request = request_of(market)
-    memory = tf.constant(signatures["step"].example_request["state"][:1])
+def test_single_days_equal_the_whole_series(signatures, market):
+    request = build_request(market)
+    state = tf.constant(signatures["step"].example_request["state"][:1])
     for day in range(90):
-        after = signatures["step"].function(**{name: request[name][:, day] for name in FIELDS}, memory=memory)
-        memory = after["state"]
+        outputs = signatures["step"].function(**{name: request[name][:, day] for name in FIELDS}, state=state)
+        state = outputs["state"]
         if day in (0, 20, 89):
-            part = {name: request[name][:, : day + 1] for name in FIELDS}
-            whole = signatures["serving_default"].function(**part, length=tf.constant([day + 1]))
+            fields = {name: request[name][:, : day + 1] for name in FIELDS}
+            whole = signatures["serving_default"].function(**fields, length=tf.constant([day + 1]))
             for name, values in whole.items():
-                np.testing.assert_allclose(after[name], values, rtol=1e-5, atol=1e-5)
+                np.testing.assert_allclose(outputs[name], values, rtol=1e-5, atol=1e-5)
 
 
-def test_quantiles_are_prices_in_order_and_those_of_the_evaluation(signatures, market, views, metadata, config):
-    request = request_of(market)
-    answer = signatures["serving_default"].function(**request)
-    quantiles = answer["price_quantiles"].numpy()[0]
+def test_quantiles_are_increasing_prices_and_equal_those_of_the_evaluation(
+    signatures, market, builder, metadata, config
+):
+    request = build_request(market)
+    outputs = signatures["serving_default"].function(**request)
+    quantiles = outputs["price_quantiles"].numpy()[0]
     assert (np.diff(quantiles, axis=-1) > 0).all()
-    parameters = np.asarray(trainer_of(views.parts)({n: v.numpy() for n, v in request.items()}))[:, -1]
-    judged = exported(parameters, np.zeros((1, 2)), np.asarray(metadata["normals"])).quantiles[0]
+    parameters = np.asarray(build_parameter_model(builder.submodels)({n: v.numpy() for n, v in request.items()}))[:, -1]
+    z_scores = np.asarray(metadata["z_scores"])
+    forecast = calibrated_forecast(parameters, np.zeros((1, 2)), z_scores).quantiles[0]
     close = float(request["close"][0, -1])
     for k, level in enumerate(config.forecast.quantiles):
-        expected = close * np.exp(judged[:, np.argmin(np.abs(LEVELS - level))])
+        expected = close * np.exp(forecast[:, np.argmin(np.abs(LEVELS - level))])
         np.testing.assert_allclose(quantiles[:, k], expected, rtol=1e-4)
-    spread = (judged[:, -20] - judged[:, 19]) / 2 / 1.2816
-    np.testing.assert_allclose(answer["expected_volatility"][0], spread, rtol=0.35)
+    spread = (forecast[:, -20] - forecast[:, 19]) / 2 / 1.2816
+    np.testing.assert_allclose(outputs["expected_volatility"][0], spread, rtol=0.35)
 
 
-def test_the_keras_model_gives_the_same_quantiles(signatures, market, views, config, metadata):
-    request = request_of(market)
-    whole = views.whole(serving.served_normals(np.asarray(metadata["normals"]), config.forecast.quantiles))
+def test_the_keras_model_gives_the_same_quantiles(signatures, market, builder, config, metadata):
+    request = build_request(market)
+    z_scores = serving.exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
+    model = builder.full_model(z_scores)
     expected = signatures["serving_default"].function(**request)["price_quantiles"]
-    np.testing.assert_allclose(whole(request), expected, rtol=1e-5)
+    np.testing.assert_allclose(model(request), expected, rtol=1e-5)
 
 
 @pytest.fixture
-def call(signatures):
-    def answer(request):
-        found = signatures["serving_default"].function(**{k: tf.constant(v) for k, v in request.items()})
-        return {name: value.numpy() for name, value in found.items()}
+def predictor(signatures):
+    def predict(request):
+        outputs = signatures["serving_default"].function(**{k: tf.constant(v) for k, v in request.items()})
+        return {name: value.numpy() for name, value in outputs.items()}
 
-    return answer
+    return predict
 
 
-def test_lines_are_answered_in_their_order_by_the_days_up_to_each(metadata, call, market):
+def test_predictions_keep_the_order_of_the_lines_and_use_the_days_up_to_each(metadata, predictor, market):
     lines = list(serving.EXAMPLES)
-    found = serving.predict(lines, metadata, call)
-    assert found["price_quantiles"].shape == (len(lines), 2, 7)
-    assert set(found) == {"price_quantiles", "expected_volatility", "up_probability", "median"}
-    backwards = serving.predict(lines[::-1], metadata, call)
-    np.testing.assert_allclose(backwards["up_probability"][::-1], found["up_probability"], atol=1e-6)
-    fewer = serving.predict(lines[:-5], metadata, call)
-    np.testing.assert_allclose(fewer["price_quantiles"], found["price_quantiles"][:-5], rtol=1e-5)
+    predictions = serving.predict(lines, metadata, predictor)
+    assert predictions["price_quantiles"].shape == (len(lines), 2, 7)
+    assert set(predictions) == {"price_quantiles", "expected_volatility", "up_probability", "median"}
+    backwards = serving.predict(lines[::-1], metadata, predictor)
+    np.testing.assert_allclose(backwards["up_probability"][::-1], predictions["up_probability"], atol=1e-6)
+    fewer = serving.predict(lines[:-5], metadata, predictor)
+    np.testing.assert_allclose(fewer["price_quantiles"], predictions["price_quantiles"][:-5], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("line", "complaint"),
+    ("line", "message"),
     [
         ("no json", "line 2.*not JSON"),
         ('{"Ticker": "A"}', 'line 2: no "Date"'),
-        ('{"Ticker": "A", "Date": "2020-01-01", "Close": -1}', "more than 0"),
+        ('{"Ticker": "A", "Date": "2020-01-01", "Close": -1}', "greater than 0"),
     ],
 )
-def test_a_bad_line_is_named(metadata, call, line, complaint):
+def test_an_invalid_line_raises_an_error_that_names_it(metadata, predictor, line, message):
     good = json.dumps({"Ticker": "A", "Date": "2020-01-02", "Close": 3.0})
-    with pytest.raises(DataError, match=complaint):
-        serving.predict([good, line], metadata, call)
+    with pytest.raises(DataError, match=message):
+        serving.predict([good, line], metadata, predictor)
 
 
-def test_a_file_is_judged_through_the_exported_model(metadata, call, market, tmp_path, config, views):
+def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor, market, tmp_path, config, builder):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
-    scores = serving.score_file(StockConfig(), str(tmp_path / "new.csv"), metadata, call)
+    scores = serving.score_file(StockConfig(), str(tmp_path / "new.csv"), metadata, predictor)
     assert {score.model for score in scores} == {"exported"}
-    found = {score.metric: score for score in scores}
-    panel = open_panel(market.assign(judged=True), config.forecast)
-    asked = np.flatnonzero(panel.chosen)
-    returns = panel.returns[asked].astype(np.float64)
-    parameters = forecasts(trainer_of(views.parts), WindowBatches(panel, config.forecast))
-    own = row_scores(exported(parameters, returns, np.asarray(metadata["normals"])), returns)
+    by_metric = {score.metric: score for score in scores}
+    panel = build_panel(market.assign(is_scored_row=True), config)
+    returns = panel.returns[panel.has_outcome].astype(np.float64)
+    parameter_model = build_parameter_model(builder.submodels)
+    parameters = predict_parameters(parameter_model, WindowBatches(panel, config.features))
+    forecast = calibrated_forecast(parameters, returns, np.asarray(metadata["z_scores"]))
+    expected_scores = row_scores(forecast, returns)
     for k, horizon in enumerate(config.forecast.horizons):
         for metric, tolerance in (("crps", 0.05), ("coverage_80", 0.03)):
-            expected = np.nanmean(own[metric][:, k])
-            assert found[f"{metric}_{horizon}d"].value == pytest.approx(expected, rel=tolerance)
+            expected = np.nanmean(expected_scores[metric][:, k])
+            assert by_metric[f"{metric}_{horizon}d"].value == pytest.approx(expected, rel=tolerance)
 
 
-def test_the_moves_that_count_are_those_of_the_training(metadata):
-    assert serving.settings_of(StockConfig(), metadata).direction == DirectionConfig(0.002, 0.001)
-    asked = StockConfig(direction=DirectionConfig(0.01, 0.01))
-    assert serving.settings_of(asked, metadata).direction == asked.direction
+def test_the_thresholds_of_the_direction_are_those_of_the_training(metadata):
+    assert serving.with_trained_settings(StockConfig(), metadata).evaluation == EvaluationConfig((), 0.002, 0.001)
+    config = StockConfig(evaluation=EvaluationConfig((), 0.01, 0.01))
+    assert serving.with_trained_settings(config, metadata).evaluation == config.evaluation
+
+
+def test_the_inputs_of_a_file_equal_lines_with_the_columns_of_the_model(metadata, predictor, tmp_path):
+    days = [f"{day:02}.03.2024" for day in range(1, 31)]
+    rows = "".join(f"OAK;{day};{100 + k},5\n" for k, day in enumerate(days))
+    (tmp_path / "quotes.csv").write_text(f"Kuerzel;Datum;Schluss\n{rows}OAK;31.03.2024;\n")
+    columns = ColumnsConfig(ticker="Kuerzel", time="Datum", time_format="%d.%m.%Y", close="Schluss")
+    lines = serving.read_inputs(StockConfig(columns=columns), str(tmp_path / "quotes.csv"), metadata)
+    assert json.loads(lines[0]) == {"Ticker": "OAK", "Date": "2024-03-01", "Close": "100,5"}
+    assert len(lines) == 30
+    plain = [json.dumps({"Ticker": "OAK", "Date": f"2024-03-{k + 1:02}", "Close": 100.5 + k}) for k in range(30)]
+    predictions, expected = (serving.predict(inputs, metadata, predictor) for inputs in (lines, plain))
+    np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
+
+
+def test_a_wide_file_gives_one_line_per_ticker_and_day(metadata, tmp_path):
+    (tmp_path / "wide.csv").write_text("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,\n")
+    config = StockConfig(columns=ColumnsConfig(layout="wide"))
+    lines = serving.read_inputs(config, str(tmp_path / "wide.csv"), metadata)
+    assert [(row["Ticker"], row["Date"], row["Close"]) for row in map(json.loads, lines)] == [
+        ("A", "2024-03-01", 1.0),
+        ("A", "2024-03-04", 3.0),
+        ("B", "2024-03-01", 2.0),
+    ]

@@ -1,4 +1,4 @@
-"""Training in mixed precision ends in a model of float32 that forecasts as one trained in float32 does."""
+"""Training in mixed precision gives a float32 model whose forecasts resemble those of float32 training."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ import pytest
 
 from shared.sources import Origin, Splits
 from tasks.stock import train
-from tasks.stock.batches import WindowBatches, forecasts, open_panel
-from tasks.stock.model import distribution_of, get_submodels, trainer_of
+from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
+from tasks.stock.model import build_distribution, build_parameter_model, get_submodels
 
 
 @pytest.fixture
 def splits(market) -> Splits:
     days = np.unique(market["day"])
-    parts = {}
+    splits = {}
     for name, (begin, end) in {"train": (0, 55), "validation": (55, 75), "test": (75, 90)}.items():
-        part = market[market["day"] <= days[end - 1]]
-        parts[name] = part.assign(judged=part["day"] >= days[begin]).reset_index(drop=True)
-    return Splits(**parts, origin=Origin("walks", "", "", "", ""))
+        rows = market[market["day"] <= days[end - 1]]
+        splits[name] = rows.assign(is_scored_row=rows["day"] >= days[begin]).reset_index(drop=True)
+    return Splits(**splits, origin=Origin("walks", "", "", "", ""))
 
 
-def trained(config, splits, folder) -> tuple[np.ndarray, np.ndarray, set[str]]:
-    """Returns how wide the forecasts are, the weights that make them so, and the weights' kinds."""
+def train_and_forecast(config, splits, folder) -> tuple[np.ndarray, np.ndarray, set[str]]:
+    """Returns the width of the forecasts, the weights of the scale, and the dtypes of all weights."""
     trained_model = train.train_model(config, splits, folder)
-    parts = get_submodels(trained_model.model)
-    panel = open_panel(splits.test, config.forecast)
-    found = distribution_of(forecasts(trainer_of(parts), WindowBatches(panel, config.forecast)))
-    width = np.asarray(found.from_normal(1.0)) - np.asarray(found.from_normal(-1.0))
-    kinds = {weight.dtype for weight in trained_model.model.weights}
-    return width, parts.head.get_layer("head_scale").get_weights()[0], kinds
+    submodels = get_submodels(trained_model.model)
+    panel = build_panel(splits.test, config)
+    batches = WindowBatches(panel, config.features)
+    distribution = build_distribution(predict_parameters(build_parameter_model(submodels), batches))
+    width = np.asarray(distribution.from_z_score(1.0)) - np.asarray(distribution.from_z_score(-1.0))
+    dtypes = {weight.dtype for weight in trained_model.model.weights}
+    return width, submodels.head.get_layer("head_scale").get_weights()[0], dtypes
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_exports_what_it_trained_in_float32(config, splits, tmp_path, precision):
+def test_mixed_precision_exports_a_similar_float32_model(config, splits, tmp_path, precision):
     config = replace(config, training=replace(config.training, epochs=4, patience=4))
-    width, weights, _ = trained(config, splits, tmp_path / "plain")
-    _, fresh, _ = trained(replace(config, training=replace(config.training, learning_rate=1e-9)), splits, tmp_path / "fresh")
+    width, weights, _ = train_and_forecast(config, splits, tmp_path / "plain")
+    untrained = replace(config, training=replace(config.training, learning_rate=1e-9))
+    _, initial_weights, _ = train_and_forecast(untrained, splits, tmp_path / "untrained")
     mixed = replace(config, training=replace(config.training, precision=precision))
-    found, learned, kinds = trained(mixed, splits, tmp_path / "mixed")
-    assert kinds == {"float32"}
-    np.testing.assert_allclose(found, width, rtol=0.1)
-    assert np.linalg.norm(learned - weights) < 0.5 * np.linalg.norm(fresh - weights)
+    mixed_width, mixed_weights, dtypes = train_and_forecast(mixed, splits, tmp_path / "mixed")
+    assert dtypes == {"float32"}
+    np.testing.assert_allclose(mixed_width, width, rtol=0.1)
+    assert np.linalg.norm(mixed_weights - weights) < 0.5 * np.linalg.norm(initial_weights - weights)
