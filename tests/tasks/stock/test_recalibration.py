@@ -1,4 +1,4 @@
-"""Calibration by recent answers: what was not known on the day is not used, and an exported model takes it up."""
+"""Calibration on recent outcomes: later outcomes are never used, and an exported version gets the new calibration."""
 
 from __future__ import annotations
 
@@ -13,88 +13,104 @@ from shared import export, workflow
 from shared.cli import main
 from shared.errors import DataError, ExportError
 from tasks.stock import recalibration
-from tasks.stock.batches import WindowBatches, forecasts, open_panel
-from tasks.stock.calibration import NORMAL_KNOTS, between
+from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
+from tasks.stock.calibration import KNOT_Z_SCORES, interpolate_z_scores
 from tasks.stock.config import StockConfig
-from tasks.stock.model import FIELDS, trainer_of
-from tasks.stock.recalibration import RECENT, REFRESH, Answers, answers_of, recalibrate, recent_normals, walk_forward
-from tasks.stock.serving import EXAMPLES, export_spec, served_normals
+from tasks.stock.model import FIELDS, build_parameter_model
+from tasks.stock.recalibration import (
+    CALIBRATION_DAYS,
+    UPDATE_DAYS,
+    Outcomes,
+    compute_outcomes,
+    recalibrate,
+    recent_z_scores,
+    walk_forward,
+)
+from tasks.stock.serving import EXAMPLES, export_spec, exported_z_scores
 from tasks.stock.train import TASK
 
 
-def answers(days, scale, tickers=20, horizon=1, seed=0):
-    """Answers of so many tickers on days counted from 0, spread by `scale` of each day."""
+def generate_outcomes(days, scale, tickers=20, horizon=1, seed=0):
+    """Returns outcomes of several tickers on days counted from 0, with the standard deviation `scale` of each day."""
     rng = np.random.default_rng(seed)
     day = np.tile(days, tickers)
-    return Answers((rng.normal(size=len(day)) * np.tile(scale, tickers))[:, None], day, (day + horizon)[:, None])
+    return Outcomes((rng.normal(size=len(day)) * np.tile(scale, tickers))[:, None], day, (day + horizon)[:, None])
 
 
-def spread(normals):
-    """How wide the calibrated 80 % interval is beside a standard normal one."""
-    return between(normals, norm.ppf([0.9]))[0] / norm.ppf(0.9)
+def relative_width(z_scores):
+    """Returns the width of the calibrated 80 % interval relative to a standard normal one."""
+    return interpolate_z_scores(z_scores, norm.ppf([0.9]))[0] / norm.ppf(0.9)
 
 
-def test_the_calibration_is_that_of_the_last_year_alone():
+def test_the_calibration_uses_only_the_last_year():
     days = np.arange(900)
-    calm_then_wild = answers(days, np.where(days < 500, 0.5, 2.0))
+    outcomes = generate_outcomes(days, np.where(days < 500, 0.5, 2.0))
     calendar = np.arange(901)
-    assert spread(recent_normals(calm_then_wild, calendar, 500)[0]) == pytest.approx(0.5, rel=0.05)
-    assert spread(recent_normals(calm_then_wild, calendar, 500 + RECENT)[0]) == pytest.approx(2.0, rel=0.05)
+    assert relative_width(recent_z_scores(outcomes, calendar, 500)[0]) == pytest.approx(0.5, rel=0.05)
+    assert relative_width(recent_z_scores(outcomes, calendar, 500 + CALIBRATION_DAYS)[0]) == pytest.approx(
+        2.0, rel=0.05
+    )
 
 
-def test_an_answer_not_known_yet_changes_nothing():
+def test_an_outcome_that_is_not_yet_known_changes_nothing():
     days = np.arange(400)
-    some = answers(days, np.ones(400), horizon=20)
+    outcomes = generate_outcomes(days, np.ones(400), horizon=20)
     today = 300
-    other = np.where(some.known > today, 99.0, some.numbers)
+    other = np.where(outcomes.known_day > today, 99.0, outcomes.z_scores)
     np.testing.assert_array_equal(
-        recent_normals(some, np.arange(420), today),
-        recent_normals(dataclasses.replace(some, numbers=other), np.arange(420), today),
+        recent_z_scores(outcomes, np.arange(420), today),
+        recent_z_scores(dataclasses.replace(outcomes, z_scores=other), np.arange(420), today),
     )
-    last = np.where(some.known == today, 99.0, some.numbers)
+    last = np.where(outcomes.known_day == today, 99.0, outcomes.z_scores)
     assert not np.array_equal(
-        recent_normals(some, np.arange(420), today),
-        recent_normals(dataclasses.replace(some, numbers=last), np.arange(420), today),
+        recent_z_scores(outcomes, np.arange(420), today),
+        recent_z_scores(dataclasses.replace(outcomes, z_scores=last), np.arange(420), today),
     )
 
 
-def test_walking_forward_follows_a_change_and_no_day_is_calibrated_by_what_came_after():
-    before, test = answers(np.arange(250), np.ones(250)), answers(np.arange(250, 850), np.full(600, 2.0), seed=1)
+def test_walk_forward_follows_a_change_and_never_uses_later_outcomes():
+    before = generate_outcomes(np.arange(250), np.ones(250))
+    test = generate_outcomes(np.arange(250, 850), np.full(600, 2.0), seed=1)
     periods = list(walk_forward(before, test))
     assert sorted(np.concatenate([rows for rows, _ in periods])) == list(range(len(test.day)))
-    assert all(np.ptp(test.day[rows]) < REFRESH for rows, _ in periods)
-    assert spread(periods[0][1][0]) == pytest.approx(1.0, rel=0.05)
-    assert spread(periods[-1][1][0]) == pytest.approx(2.0, rel=0.05)
-    inside = np.concatenate(
-        [np.abs(test.numbers[rows, 0]) <= between(normals[0], norm.ppf([0.9]))[0] for rows, normals in periods[13:]]
+    assert all(np.ptp(test.day[rows]) < UPDATE_DAYS for rows, _ in periods)
+    assert relative_width(periods[0][1][0]) == pytest.approx(1.0, rel=0.05)
+    assert relative_width(periods[-1][1][0]) == pytest.approx(2.0, rel=0.05)
+    is_inside = np.concatenate(
+        [
+            np.abs(test.z_scores[rows, 0]) <= interpolate_z_scores(z_scores[0], norm.ppf([0.9]))[0]
+            for rows, z_scores in periods[13:]
+        ]
     )
-    assert inside.mean() == pytest.approx(0.8, abs=0.02)
-    for number, (rows, normals) in enumerate(periods):
+    assert is_inside.mean() == pytest.approx(0.8, abs=0.02)
+    for number, (rows, z_scores) in enumerate(periods):
         first = test.day[rows].min()
-        future = np.where(test.known > first, 99.0, test.numbers)
-        again = list(walk_forward(before, dataclasses.replace(test, numbers=future)))[number]
-        np.testing.assert_array_equal(again[1], normals)
+        future = np.where(test.known_day > first, 99.0, test.z_scores)
+        again = list(walk_forward(before, dataclasses.replace(test, z_scores=future)))[number]
+        np.testing.assert_array_equal(again[1], z_scores)
 
 
-def test_an_answer_is_known_on_the_tickers_own_day(market, views, config):
-    panel = open_panel(market.assign(judged=True), config.forecast)
-    parameters = forecasts(trainer_of(views.parts), WindowBatches(panel, config.forecast))
-    found = answers_of(panel, parameters, config.forecast)
-    asked = np.flatnonzero(panel.chosen)
+def test_an_outcome_is_known_on_a_day_of_its_own_ticker(market, builder, config):
+    panel = build_panel(market.assign(is_scored_row=True), config)
+    parameter_model = build_parameter_model(builder.submodels)
+    parameters = predict_parameters(parameter_model, WindowBatches(panel, config.features))
+    outcomes = compute_outcomes(panel, parameters, config.forecast.horizons)
+    rows = np.flatnonzero(panel.has_outcome)
     for k, horizon in enumerate(config.forecast.horizons):
-        real = np.isfinite(found.numbers[:, k])
-        np.testing.assert_array_equal(real, np.isfinite(panel.returns[asked, k]))
-        np.testing.assert_array_equal(found.known[real, k], panel.day[asked[real] + horizon])
+        is_known = np.isfinite(outcomes.z_scores[:, k])
+        np.testing.assert_array_equal(is_known, np.isfinite(panel.returns[rows, k]))
+        np.testing.assert_array_equal(outcomes.known_day[is_known, k], panel.day[rows[is_known] + horizon])
 
 
 @pytest.fixture
 def metadata(config):
     return {
         "task": "stock",
-        "table": dataclasses.asdict(config.table),
+        "columns": dataclasses.asdict(config.columns),
+        "features": dataclasses.asdict(config.features),
         "forecast": dataclasses.asdict(config.forecast),
-        "direction": dataclasses.asdict(config.direction),
-        "normals": np.tile(NORMAL_KNOTS, (2, 1)).tolist(),
+        "evaluation": dataclasses.asdict(config.evaluation),
+        "z_scores": np.tile(KNOT_Z_SCORES, (2, 1)).tolist(),
     }
 
 
@@ -106,43 +122,46 @@ def file(market, tmp_path):
     return path
 
 
-def test_a_model_read_from_its_file_takes_up_a_new_calibration_and_keeps_its_weights(
-    views, config, metadata, file, market, tmp_path, monkeypatch
+def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
+    builder, config, metadata, file, market, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(recalibration, "FEWEST", 100)
-    views.whole(served_normals(np.asarray(metadata["normals"]), config.forecast.quantiles)).save(tmp_path / "a.keras")
+    monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 100)
+    z_scores = exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
+    builder.full_model(z_scores).save(tmp_path / "a.keras")
     old = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    new, known, told = recalibrate(StockConfig(data=str(file)), old, metadata)
-    assert known["calibrated_until"] == told["prices until"] == "2020-03-30"
+    new, new_metadata, changes = recalibrate(StockConfig(data=str(file)), old, metadata)
+    assert new_metadata["calibrated_until"] == changes["prices until"] == "2020-03-30"
     new.save(tmp_path / "b.keras")
     new = keras.models.load_model(tmp_path / "b.keras", compile=False)
     rows = market[market["ticker"] == "AAA"]
     request = {name: rows[name].to_numpy(np.float32)[None] for name in FIELDS} | {"length": np.array([90], np.int32)}
     before, after = (np.log(m(request).numpy()[0]) for m in (old, new))
-    served = served_normals(np.asarray(known["normals"]), config.forecast.quantiles)
-    assert not np.allclose(served[0], norm.ppf(config.forecast.quantiles), atol=0.05)
-    back = np.interp(after[0], before[0], norm.ppf(config.forecast.quantiles))  # straight enough between two quantiles
-    inner = np.abs(served[0]) < 1.9
-    np.testing.assert_allclose(back[inner], served[0][inner], atol=0.1)
-    again, twice, _ = recalibrate(StockConfig(data=str(file)), new, known)
-    assert twice == known  # from the model's own forecasts, not from calibrated ones
+    exported = exported_z_scores(np.asarray(new_metadata["z_scores"]), config.forecast.quantiles)
+    assert not np.allclose(exported[0], norm.ppf(config.forecast.quantiles), atol=0.05)
+    restored = np.interp(
+        after[0], before[0], norm.ppf(config.forecast.quantiles)
+    )  # almost linear between two quantiles
+    inner = np.abs(exported[0]) < 1.9
+    np.testing.assert_allclose(restored[inner], exported[0][inner], atol=0.1)
+    again, repeated_metadata, _ = recalibrate(StockConfig(data=str(file)), new, new_metadata)
+    assert repeated_metadata == new_metadata  # it uses the forecasts before calibration
     np.testing.assert_allclose(again(request), new(request), rtol=1e-6)
 
 
-def test_a_version_is_renewed_as_the_next_one_and_itself_stays_as_it_was(
-    whole, metadata, file, tmp_path, monkeypatch, capsys
+def test_recalibration_publishes_a_new_version_and_keeps_the_old_one(
+    full_model, metadata, file, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(recalibration, "FEWEST", 100)
+    monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 100)
     folder = tmp_path / "models" / "stock"
-    add_report = lambda aside: (aside / "card.md").write_text("the card")  # noqa: E731
-    first = export.publish(export_spec(whole, metadata), folder, add_report)
+    add_report = lambda staging: (staging / "card.md").write_text("the card")  # noqa: E731
+    first = export.publish(export_spec(full_model, metadata), folder, add_report)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
-    arguments = ["recalibrate", "stock", "--data", str(file), "--output", str(tmp_path / "models")]
+    arguments = ["recalibrate", "stock", "--data", str(file), "--models", str(tmp_path / "models")]
     assert main(arguments) == 0
     second = export.latest_version(folder)
     assert second.name == "2"
     card = (second / "card.md").read_text()
-    assert card.startswith("> Calibrated anew by")
+    assert card.startswith("> Recalibrated on")
     assert "prices until: 2020-03-30" in card
     assert card.endswith("the card")
     assert workflow.load_metadata(second)["calibrated_until"] == "2020-03-30"
@@ -151,7 +170,7 @@ def test_a_version_is_renewed_as_the_next_one_and_itself_stays_as_it_was(
     assert not np.allclose(old, new, rtol=1e-4)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
-        patch.setattr(export, "verify", lambda export_spec, aside: _fail())
+        patch.setattr(export, "verify", lambda export_spec, staging: _fail())
         assert main(arguments) == 2
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == after
     file.write_text("Ticker,Date,Close\n")
@@ -165,36 +184,40 @@ def _fail():
 
 
 @pytest.fixture
-def whole(views, config, metadata):
-    return views.whole(served_normals(np.asarray(metadata["normals"]), config.forecast.quantiles))
+def full_model(builder, config, metadata):
+    z_scores = exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
+    return builder.full_model(z_scores)
 
 
-def test_too_few_answers_are_refused_with_what_is_missing(whole, metadata, file):
+def test_too_few_outcomes_raise_an_error_that_says_what_is_missing(full_model, metadata, file):
     market = file.read_text().splitlines()
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
-    with pytest.raises(DataError, match=r"76 forecasts of 3 trading days count; a calibration takes 200"):
-        recalibrate(StockConfig(data=str(file)), whole, metadata)
+    with pytest.raises(DataError, match=r"needs 200 forecasts of 3 trading days\. Received: 76\."):
+        recalibrate(StockConfig(data=str(file)), full_model, metadata)
 
 
-def test_days_of_training_do_not_count(whole, metadata, file, monkeypatch):
-    """What was learned from says nothing of what comes: its answers are too good."""
-    monkeypatch.setattr(recalibration, "FEWEST", 10)
-    monkeypatch.setattr("tasks.stock.calibration.FEWEST", 10)
-    _, all_days, _ = recalibrate(StockConfig(data=str(file)), whole, metadata)
-    _, later, told = recalibrate(StockConfig(data=str(file)), whole, {**metadata, "trained_until": "2020-03-10"})
-    assert later["normals"] != all_days["normals"]
-    assert told["1 trading days"].startswith(f"{3 * 19:,} answers")  # 11 to 29 March, three tickers
-    with pytest.raises(DataError, match="after the days of training, up to 2020-03-29"):
-        recalibrate(StockConfig(data=str(file)), whole, {**metadata, "trained_until": "2020-03-29"})
+def test_training_days_do_not_count(full_model, metadata, file, monkeypatch):
+    """The outcomes of training days are too good."""
+    monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 10)
+    monkeypatch.setattr("tasks.stock.calibration.MIN_OUTCOMES", 10)
+    _, all_days, _ = recalibrate(StockConfig(data=str(file)), full_model, metadata)
+    _, later, changes = recalibrate(
+        StockConfig(data=str(file)), full_model, {**metadata, "trained_until": "2020-03-10"}
+    )
+    assert later["z_scores"] != all_days["z_scores"]
+    assert changes["1 trading days"].startswith(f"{3 * 19:,} outcomes")  # 11 to 29 March, three tickers
+    with pytest.raises(DataError, match="after the training days, up to 2020-03-29"):
+        recalibrate(StockConfig(data=str(file)), full_model, {**metadata, "trained_until": "2020-03-29"})
 
 
-def test_prices_older_than_the_calibration_are_refused(whole, metadata, file):
-    with pytest.raises(DataError, match=r"ends on 2020-03-30; the model was calibrated by prices until 2020-04-01"):
-        recalibrate(StockConfig(data=str(file)), whole, {**metadata, "calibrated_until": "2020-04-01"})
+def test_prices_older_than_the_calibration_raise_an_error(full_model, metadata, file):
+    with pytest.raises(DataError, match=r"end on 2020-03-30, but the model was calibrated on prices until 2020-04-01"):
+        recalibrate(StockConfig(data=str(file)), full_model, {**metadata, "calibrated_until": "2020-04-01"})
 
 
-def test_with_few_answers_the_calibration_stays_as_it_was():
-    own = 1.3 * np.tile(NORMAL_KNOTS, (1, 1))
-    few, test = answers(np.arange(5), np.ones(5)), answers(np.arange(5, 20), np.ones(15), tickers=1)
-    for _, normals in walk_forward(few, test, own):
-        np.testing.assert_array_equal(normals, own)
+def test_with_few_outcomes_the_calibration_does_not_change():
+    initial = 1.3 * np.tile(KNOT_Z_SCORES, (1, 1))
+    few = generate_outcomes(np.arange(5), np.ones(5))
+    test = generate_outcomes(np.arange(5, 20), np.ones(15), tickers=1)
+    for _, z_scores in walk_forward(few, test, initial):
+        np.testing.assert_array_equal(z_scores, initial)
