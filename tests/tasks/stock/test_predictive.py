@@ -61,7 +61,7 @@ def test_concatenated_parts_equal_the_whole():
         np.testing.assert_array_equal(parts.scores[name], value)
     np.testing.assert_array_equal(parts.count_below, whole.count_below)
     np.testing.assert_array_equal(parts.median, whole.median)
-    assert whole.count_below[1, -1] <= 27  # unknown outcomes are not counted
+    assert whole.count_below[1, -1] <= 27  # unknown outcomes add no count
     assert whole.median.base is None  # a view would keep the quantiles of all levels in memory
 
 
