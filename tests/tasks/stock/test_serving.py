@@ -153,7 +153,7 @@ def test_the_inputs_of_a_file_equal_lines_with_the_columns_of_the_model(metadata
     np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
 
 
-def test_a_wide_file_gives_one_line_per_ticker_and_day(metadata, tmp_path):
+def test_a_wide_file_gives_one_line_per_ticker_and_day(metadata, predictor, tmp_path):
     (tmp_path / "wide.csv").write_text("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,\n")
     config = StockConfig(columns=ColumnsConfig(layout="wide"))
     lines = serving.read_inputs(config, str(tmp_path / "wide.csv"), metadata)
@@ -162,3 +162,5 @@ def test_a_wide_file_gives_one_line_per_ticker_and_day(metadata, tmp_path):
         ("A", "2024-03-04", 3.0),
         ("B", "2024-03-01", 2.0),
     ]
+    predictions = serving.predict(lines, metadata, predictor)
+    assert predictions["price_quantiles"].shape == (3, 2, 7)
