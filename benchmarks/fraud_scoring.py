@@ -20,7 +20,7 @@ import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.machine import describe_machine, peak_memory_mib
-from shared import workflow
+from shared.versions import load_metadata
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.features import feature_table
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="Parquet file in time order with the columns of the Handbook")
     arguments = parser.parse_args()
     print(describe_machine("tensorflow", "keras", "scikit-learn"))
-    metadata = workflow.load_metadata(arguments.version)
+    metadata = load_metadata(arguments.version)
     model = tf.saved_model.load(str(arguments.version))
     step = model.signatures["step"]
     state_size = step.structured_input_signature[1]["card_state"].shape[1]

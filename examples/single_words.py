@@ -25,8 +25,9 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from shared import keras_file, workflow
+from shared import keras_file
 from shared.errors import DataError, SuiteError
+from shared.versions import load_metadata
 from tasks.speech import audio, data
 from tasks.speech.alignment import Word, align_words
 from tasks.speech.config import ColumnsConfig, SpeechConfig
@@ -98,7 +99,7 @@ def cut_digits(version: Path, manifest: str) -> Iterator[Digit]:
         DataError: no sentence has a digit, the speakers are unknown, or the model belongs to another task or is unidirectional: such a
             model writes characters late.
     """
-    frame, metadata = data.read(SpeechConfig(), manifest), workflow.load_metadata(version)
+    frame, metadata = data.read(SpeechConfig(), manifest), load_metadata(version)
     model = keras_file.load(version / "model.keras")
     if metadata.get("task") != "speech" or get_submodels(model).state_size is not None:
         raise DataError(f"{version}: not a bidirectional model of speech. Train one with --preset default.")

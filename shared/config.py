@@ -199,18 +199,18 @@ def require_fraction(config: Any, *names: str) -> None:
             raise ValueError(f"{option(config, name)} must be in [0, 1). Received: {value}")
 
 
-def with_trained_defaults(config: T, trained: Mapping[str, Any]) -> T:
-    """Returns a section in which each field that has its default value is replaced with the value of the trained model.
+def restored(section: T, trained: Mapping[str, Any]) -> T:
+    """Returns a section with the values that it had in training.
 
     Args:
-        config: a section of options as the user gave it.
-        trained: the fields of the same section as JSON-ready values, from the metadata of the model.
+        section: a section of options.
+        trained: the fields of the same section as JSON-ready values, from the metadata of a model.
+
+    Raises:
+        TypeError: the section has no such field.
     """
-    defaults = type(config)()
-    values = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
-    changed = {name: value for name, value in values.items() if value != getattr(defaults, name)}
-    restored = {name: tuple(value) if isinstance(value, list) else value for name, value in trained.items()}
-    return type(config)(**{**restored, **changed})
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in trained.items()}
+    return dataclasses.replace(section, **values)
 
 
 def as_dict(config: Any) -> dict[str, Any]:

@@ -33,9 +33,9 @@ from shared.errors import ExportError
 from shared.lstm import disable_cudnn
 from shared.signatures import has_uniform_rows
 from shared.task import ExportSpec, Signature
+from shared.versions import list_versions
 
 TOLERANCE = 1e-5
-VERSION_NAME = re.compile("0|[1-9][0-9]{0,18}")
 COPIED_FILES = ("model.keras", "task.json", "card.md", "metrics.json", "report.html", "request.json", "plots")
 STAGING_PREFIX = ".incomplete-"
 STAGING_MAX_AGE = 24 * 3600
@@ -100,47 +100,6 @@ def error_hint(error: OSError | tf.errors.OpError) -> str:
     if getattr(error, "errno", None) in codes or any(os.strerror(code) in str(error) for code in codes):
         return f"the disk is full ({text}). Free some space and run the command again"
     return f"{text}. Check the folder and its permissions"
-
-
-def list_versions(folder: Path) -> list[Path]:
-    """Returns the folders of the published versions, oldest first; as in TensorFlow Serving, their names are plain numbers."""
-    if not folder.is_dir():
-        return []
-    versions = [
-        path
-        for path in folder.iterdir()
-        if path.is_dir() and VERSION_NAME.fullmatch(path.name) and int(path.name) < 2**63
-    ]
-    return sorted(versions, key=lambda path: int(path.name))
-
-
-def latest_version(folder: Path) -> Path:
-    """Returns the folder of the newest version.
-
-    Raises:
-        ExportError: the task has no version.
-    """
-    versions = list_versions(folder)
-    if not versions:
-        raise ExportError(
-            f"{folder}: no exported version. Train one first, for example: lstm-suite train {folder.name}"
-        )
-    return versions[-1]
-
-
-def find_version(folder: Path, number: int | None) -> Path:
-    """Returns the folder of a version by its number; None means the newest.
-
-    Raises:
-        ExportError: there is no such version.
-    """
-    if number is None:
-        return latest_version(folder)
-    path = folder / str(number)
-    if path not in list_versions(folder):
-        versions = ", ".join(version.name for version in list_versions(folder)) or "none"
-        raise ExportError(f"{folder}: no version {number}. The versions are: {versions}.")
-    return path
 
 
 def write(export_spec: ExportSpec, folder: Path) -> None:

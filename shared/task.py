@@ -6,6 +6,7 @@ and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config import TaskConfig
-from shared.errors import SuiteError
+from shared.config import SECTIONS, TaskConfig, restored
+from shared.errors import ExportError, SuiteError
 
 if TYPE_CHECKING:  # the command line reads presets before anything heavy is imported
     import numpy as np
@@ -79,6 +80,21 @@ class ExportSpec:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """Inputs of a prediction, in the order of the user."""
+
+    texts: Sequence[str]
+    """One string per input, which is printed beside its prediction."""
+    records: Any
+    """What `Task.predict` takes, such as a list of texts or a table."""
+
+
+def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any]) -> Inputs:
+    """Returns lines that the model takes as they are."""
+    return Inputs(lines, lines)
+
+
+@dataclass(frozen=True)
 class Task:
     """A task of the suite."""
 
@@ -92,18 +108,20 @@ class Task:
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
     """Builds the signatures from the Keras model and its metadata."""
     score_file: Callable[[Any, str, dict[str, Any], Predictor], list[Score]]
-    """Scores an exported model on a file of labelled records, from its metadata and its predictions."""
-    read_inputs: Callable[[Any, str, dict[str, Any]], Sequence[str]]
-    """Reads the inputs of `predict` from a file, one string per record, with the columns of the configuration or, where these have
-    their defaults, of the model's metadata."""
-    predict: Callable[[Sequence[str], dict[str, Any], Predictor], Mapping[str, np.ndarray]]
-    """Computes the predictions of an exported model for inputs: outputs by name, one value or row per input."""
+    """Scores an exported model on a file of labelled records, from the configuration of the model with the columns of the file, the
+    metadata, and the predictions."""
+    read_inputs: Callable[[Any, str, dict[str, Any]], Inputs]
+    """Reads the inputs of `predict` from a file, with the columns of the configuration."""
+    predict: Callable[[Any, dict[str, Any], Predictor], Mapping[str, np.ndarray]]
+    """Computes the predictions of an exported model for `Inputs.records`: outputs by name, one value or row per input."""
     primary_metric: str
     """Name of the most important metric."""
     example_inputs: Sequence[str]
     """Inputs for a demonstration."""
     limitations: str
     """What the model is not suitable for; the model card prints it."""
+    parse_inputs: Callable[[Any, Sequence[str], dict[str, Any]], Inputs] = text_inputs
+    """Converts lines that the user typed to the inputs of `predict`, with the columns of the configuration."""
     evaluation_signature: str = "serving_default"
     """Signature that `score_file` calls."""
     recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
@@ -122,6 +140,23 @@ def list_task_names() -> list[str]:
 def load_presets(name: str) -> Mapping[str, TaskConfig]:
     """Returns the configurations of a task by preset name, without importing TensorFlow."""
     return _import_module(name, "config").PRESETS
+
+
+def trained_config(metadata: Mapping[str, Any]) -> TaskConfig:
+    """Returns the default configuration of a task with the sections that the metadata of a model hold, such as its columns.
+
+    Raises:
+        ExportError: the metadata are of another version of the suite.
+    """
+    config = load_presets(metadata["task"])["default"]
+    names = [name for name in SECTIONS if name in metadata and hasattr(config, name)]
+    try:
+        sections = {name: restored(getattr(config, name), metadata[name]) for name in names}
+        return dataclasses.replace(config, **sections)
+    except (TypeError, ValueError) as error:
+        raise ExportError(
+            f"task.json of the model cannot be used: {error}. Another version of the suite wrote it; train the model again."
+        ) from error
 
 
 def load_summary(name: str) -> str:

@@ -16,7 +16,8 @@ from shared import export, keras_file, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
-from shared.task import Predictor, Task
+from shared.task import Inputs, Predictor, Task, trained_config
+from shared.versions import find_version, load_metadata
 
 REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
@@ -52,8 +53,14 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
     return version, run
 
 
-def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]:
+def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list[Score]:
     """Scores an exported version on a file of labelled records, through its SavedModel.
+
+    Args:
+        task: the task.
+        config: the configuration of the version (see `shared.task.trained_config`), with the columns of the file.
+        version: folder of the version.
+        source: path of the file.
 
     Raises:
         SuiteError: the file cannot be used, or has a label that the model does not know.
@@ -61,10 +68,16 @@ def evaluate(task: Task, config: Any, version: Path, source: str) -> list[Score]
     return task.score_file(config, source, load_metadata(version), load_predictor(version, task.evaluation_signature))
 
 
-def predict(task: Task, version: Path, inputs: Sequence[str]) -> list[dict[str, Any]]:
+def predict(task: Task, version: Path, inputs: Inputs) -> list[dict[str, Any]]:
     """Returns the predictions of an exported version for each input, as JSON-ready values by output name."""
-    outputs = task.predict(inputs, load_metadata(version), load_predictor(version))
-    return [{name: _plain_value(values[k]) for name, values in outputs.items()} for k in range(len(inputs))]
+    outputs = task.predict(inputs.records, load_metadata(version), load_predictor(version))
+    return [{name: _plain_value(values[k]) for name, values in outputs.items()} for k in range(len(inputs.texts))]
+
+
+def predict_lines(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns the predictions of an exported version for lines with the columns of its training (see `predict`)."""
+    metadata = load_metadata(version)
+    return predict(task, version, task.parse_inputs(trained_config(metadata), lines, metadata))
 
 
 def re_export(task: Task, source: Path, folder: Path) -> Path:
@@ -94,7 +107,7 @@ def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None
 
     Args:
         task: the task.
-        config: configuration whose `data` are newer than the training data; fields with default values are taken from the model.
+        config: configuration of the version (see `shared.task.trained_config`) whose `data` are newer than the training data.
         folder: folder with the exported models, one folder per task.
         number: version to calibrate; None for the newest.
 
@@ -106,7 +119,7 @@ def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None
     """
     if task.recalibrate is None:
         raise SuiteError(f"{task.name}: this task has no recalibration. Train it again on newer data.")
-    version = export.find_version(folder / task.name, number)
+    version = find_version(folder / task.name, number)
     model, metadata, changes = task.recalibrate(
         config, keras_file.load(version / "model.keras"), load_metadata(version)
     )
@@ -124,19 +137,6 @@ def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None
             (staging / "metrics.json").write_text(text + "\n", encoding="utf-8")
 
     return export.publish(task.export_spec(model, metadata), version.parent, add_report), changes
-
-
-def load_metadata(version: Path) -> dict[str, Any]:
-    """Returns the metadata of a version, which decoding needs.
-
-    Raises:
-        ExportError: `task.json` is missing or broken.
-    """
-    path = version / "task.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExportError(f"{path}: missing or broken. Use a folder that `lstm-suite train` wrote.") from error
 
 
 def load_predictor(version: Path, name: str = "serving_default", batch_size: int = 64) -> Predictor:

@@ -14,10 +14,10 @@ from typing import Any
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from shared import export
 from shared.errors import SuiteError
 from shared.serving.repository import CANARY, MAX_SERVED_VERSIONS, STABLE
 from shared.serving.service import METRICS_PATH
+from shared.versions import list_versions
 
 CONFIG_FOLDER, MODELS_FOLDER = "/config", "/models"  # inside the container
 SERVER_FILES = ("models.config", "batching.config", "monitoring.config")
@@ -86,7 +86,7 @@ def build_model_config(models: Path, base_path: str = MODELS_FOLDER) -> Any:
     config = model_server_config_pb2.ModelServerConfig()
     folders = sorted(path for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
     for folder in folders:
-        versions = [int(path.name) for path in export.list_versions(folder)][-MAX_SERVED_VERSIONS:]
+        versions = [int(path.name) for path in list_versions(folder)][-MAX_SERVED_VERSIONS:]
         if not versions:
             continue
         model = config.model_config_list.config.add(

@@ -13,7 +13,7 @@ import logging
 import threading
 from pathlib import Path
 
-from shared import export
+from shared import versions
 from shared.serving.batching import Batching
 from shared.serving.errors import INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE, ServingError
 from shared.serving.models import AVAILABLE, END, LOADING, START, ModelVersion
@@ -110,7 +110,7 @@ class Repository:
         """Loads new versions and unloads old ones."""
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else []:
             try:
-                folders = {int(folder.name): folder for folder in export.list_versions(path)}
+                folders = {int(folder.name): folder for folder in versions.list_versions(path)}
                 if folders:
                     self._scan_model(path.name, folders)
             except OSError as error:  # the folder is unreadable or was just deleted; continue with the others

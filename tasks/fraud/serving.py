@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,13 +13,13 @@ import tensorflow as tf
 
 from shared import evaluation
 from shared.columns import parse_json_lines
-from shared.config import with_trained_defaults
+from shared.config import option
 from shared.errors import DataError
 from shared.pipelines import gather_padded, padded_indices
 from shared.signatures import make_signature
-from shared.task import ExportSpec, Predictor
+from shared.task import ExportSpec, Inputs, Predictor
 from tasks.fraud import data
-from tasks.fraud.config import FraudConfig, FraudSplitConfig
+from tasks.fraud.config import FraudConfig
 from tasks.fraud.evaluate import build_metrics, label_groups
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
@@ -187,7 +186,7 @@ def score_file(
     Raises:
         DataError: the file cannot be used, or has only one class.
     """
-    frame = data.read(_with_trained_settings(config, metadata), source)
+    frame = _with_model_names(data.read(config, source), config, metadata)
     if frame["fraud"].nunique() < 2:
         raise DataError(f"{source}: there is only one class. The evaluation needs fraud and genuine transactions.")
     labels, cards, days = label_groups(frame)
@@ -195,43 +194,34 @@ def score_file(
     return evaluation.score("exported", labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
 
 
-def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> list[str]:
-    """Reads transactions from a file as JSON objects under the column names of the trained model.
+def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+    """Reads the transactions of a file for `predict`; they are read together, so that the rows of one card are its history.
 
-    Labels are optional; a known label is part of the history of its terminal after the label delay.
+    A label is optional; a known one becomes part of the history of its terminal after the label delay.
 
     Raises:
-        DataError: the file cannot be read, or a column is missing.
+        DataError: the file cannot be read, a column is missing, or a row has an invalid value.
     """
-    config = _with_trained_settings(config, metadata)
     frame = data.read_unlabelled(config, source)
-    trained = metadata["columns"]
-    names = {
-        getattr(config.columns, name): trained[name]
-        for name in ("card", "terminal", "time", "amount", "label")
-        if getattr(config.columns, name) and trained[name]
-    }
-    names |= dict(zip(config.columns.numeric, trained["numeric"], strict=False))
-    names |= dict(zip(config.columns.categorical, trained["categorical"], strict=False))
-    seconds = data.parse_seconds(frame[config.columns.time], source, config.columns.time_format)
-    times = pd.Series(pd.to_datetime(seconds, unit="s"), frame.index)
-    frame[config.columns.time] = times.dt.strftime(trained["time_format"] or "%Y-%m-%d %H:%M:%S")
-    return frame.rename(columns=names).astype(object).apply(_to_json, axis=1).tolist()
+    records = data.convert(frame, config, source, is_labelled=False)
+    texts = frame.astype(object).apply(_to_json, axis=1).tolist()
+    return Inputs(texts, _with_model_names(records, config, metadata))
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the predictions of an exported model for transactions, one JSON object per line with the user's column names.
-
-    All lines are read together: the lines of one card are its history. A label is optional; it becomes part of the history of its
-    terminal after the label delay.
+def parse_inputs(config: FraudConfig, lines: Sequence[str], metadata: dict[str, Any]) -> Inputs:
+    """Converts lines, each a JSON object with the columns of one transaction, like the rows of a file (see `read_inputs`).
 
     Raises:
         DataError: a line is not a JSON object, lacks a column, or has an invalid value.
     """
-    config = _with_trained_settings(FraudConfig(), metadata)
     columns = [column for column in data.required_columns(config) if column != config.columns.label]
-    frame = data.convert(parse_json_lines(lines, columns), config, "input", is_labelled=False)
-    return predict_rows(frame, metadata, predictor)
+    records = data.convert(parse_json_lines(lines, columns), config, "input", is_labelled=False)
+    return Inputs(lines, _with_model_names(records, config, metadata))
+
+
+def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the predictions of an exported model for transactions, in their order."""
+    return predict_rows(records, metadata, predictor)
 
 
 def _to_json(row: pd.Series) -> str:
@@ -239,10 +229,19 @@ def _to_json(row: pd.Series) -> str:
     return json.dumps(values, ensure_ascii=False, default=str)
 
 
-def _with_trained_settings(config: FraudConfig, metadata: Mapping[str, Any]) -> FraudConfig:
-    """Returns the configuration with the columns and the label delay of the trained model, except for columns that were given."""
-    return dataclasses.replace(
-        config,
-        columns=with_trained_defaults(config.columns, metadata["columns"]),
-        split=FraudSplitConfig(label_delay_days=metadata["label_delay_days"]),
-    )
+def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mapping[str, Any]) -> pd.DataFrame:
+    """Returns a converted table whose further columns have the names of the training; the options name them in the same order.
+
+    Raises:
+        DataError: the options name more or fewer columns than the model has.
+    """
+    names: dict[str, str] = {}
+    for field in ("numeric", "categorical"):
+        given, trained = getattr(config.columns, field), metadata["columns"][field]
+        if len(given) != len(trained):
+            raise DataError(
+                f"{option(config.columns, field)} must name the columns of the model in the same order: "
+                f"{' '.join(trained) or 'none'}. Received: {' '.join(given) or 'none'}"
+            )
+        names |= dict(zip(given, trained, strict=True))
+    return frame.rename(columns=names)

@@ -163,6 +163,7 @@ TASK = Task(
     export_spec=serving.export_spec,
     score_file=serving.score_file,
     read_inputs=serving.read_inputs,
+    parse_inputs=serving.parse_inputs,
     predict=serving.predict,
     primary_metric="average_precision",
     example_inputs=serving.EXAMPLES,

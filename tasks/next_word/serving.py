@@ -9,12 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.config import with_trained_defaults
 from shared.errors import DataError
 from shared.evaluation import Score
 from shared.pipelines import padded_indices
 from shared.signatures import make_signature
-from shared.task import ExportSpec, Predictor
+from shared.task import ExportSpec, Inputs, Predictor
 from tasks.next_word import data, sampling, tokenization
 from tasks.next_word.config import ColumnsConfig, NextWordConfig, TextConfig
 from tasks.next_word.model import Submodels, get_submodels
@@ -207,10 +206,8 @@ def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], pr
     """
     from tasks.next_word.evaluate import perplexity_scores
 
-    if config.evaluation.dynamic:
-        raise DataError("--evaluation.dynamic applies only to train. Remove the option.")
     text = TextConfig(**metadata["text"])
-    frame, _ = data.read_texts(_trained_columns(config, metadata), source)
+    frame, _ = data.read_texts(config.columns, source)
     stream = tokenization.encode_stream(frame["text"].tolist(), metadata["vocabulary"], text)[1:]
     unknown = tokenization.SPECIAL_TOKENS["character"][0]  # no vocabulary contains it
     tokens = np.array(["", unknown, "\n", *metadata["vocabulary"][1:]], object)  # as they are written in a text
@@ -227,14 +224,15 @@ def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], pr
     return perplexity_scores("exported", "perplexity", np.exp(np.concatenate(rows).astype(np.float64)), text.unit)
 
 
-def read_inputs(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+def read_inputs(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> Inputs:
     """Reads the inputs of `predict`: the lines of a text file, the files of a folder, or the text column of a table.
 
     Raises:
         DataError: the file cannot be used.
     """
-    frame, _ = data.read_texts(_trained_columns(config, metadata), source)
-    return frame["text"].tolist()
+    frame, _ = data.read_texts(config.columns, source)
+    texts = frame["text"].tolist()
+    return Inputs(texts, texts)
 
 
 def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
@@ -244,7 +242,3 @@ def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor
     outputs = predictor({"text": encoded, "k": np.full(len(texts), k, np.int32)})
     words = [[word.decode() for word in row] for row in outputs["words"]]
     return {"words": np.array(words), "probabilities": outputs["probabilities"]}
-
-
-def _trained_columns(config: NextWordConfig, metadata: dict[str, Any]) -> ColumnsConfig:
-    return with_trained_defaults(config.columns, metadata["columns"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +11,8 @@ import tensorflow as tf
 
 from shared import evaluation
 from shared.classes import classification_outputs, known_class_ids
-from shared.config import with_trained_defaults
 from shared.signatures import make_signature
-from shared.task import ExportSpec, Predictor
+from shared.task import ExportSpec, Inputs, Predictor
 from shared.text import separate_words
 from tasks.sentiment import data
 from tasks.sentiment.config import SentimentConfig
@@ -50,19 +48,20 @@ def score_file(
     Raises:
         DataError: the file cannot be used, or has a label that the model does not know.
     """
-    frame = data.read_records(_with_trained_columns(config, metadata), source)
+    frame = data.read_records(config, source)
     labels = known_class_ids(frame["label"], metadata["labels"], source)
     outputs = predictor(make_request(frame["text"].tolist()))
     return evaluation.score("exported", labels, outputs["probabilities"], evaluation.CLASSIFICATION_METRICS)
 
 
-def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> Inputs:
     """Reads the texts of a file for `predict`; labels are not needed.
 
     Raises:
         DataError: the file cannot be used.
     """
-    return data.read_texts(_with_trained_columns(config, metadata).columns, source)
+    texts = data.read_texts(config.columns, source)
+    return Inputs(texts, texts)
 
 
 def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, Any]:
@@ -73,7 +72,3 @@ def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor
 def make_request(texts: Sequence[str]) -> dict[str, np.ndarray]:
     """Returns a request to `serving_default`; surrogate escapes become the bytes that they stand for."""
     return {"text": np.array([text.encode("utf-8", errors="surrogateescape") for text in texts], dtype=object)}
-
-
-def _with_trained_columns(config: SentimentConfig, metadata: dict[str, Any]) -> SentimentConfig:
-    return dataclasses.replace(config, columns=with_trained_defaults(config.columns, metadata["columns"]))

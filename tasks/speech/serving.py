@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,10 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.config import with_trained_defaults
 from shared.evaluation import Score
 from shared.signatures import make_signature
-from shared.task import ExportSpec, Predictor
+from shared.task import ExportSpec, Inputs, Predictor
 from tasks.speech import audio, data
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
@@ -258,13 +256,14 @@ def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
             start = end
 
 
-def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> list[str]:
+def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> Inputs:
     """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.data.list_recordings`).
 
     Raises:
         DataError: the source cannot be used.
     """
-    return data.list_recordings(_with_trained_columns(config, metadata), source)
+    paths = data.list_recordings(config, source)
+    return Inputs(paths, paths)
 
 
 def predict(paths: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
@@ -290,12 +289,8 @@ def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], pred
     """
     from tasks.speech.evaluate import score_texts
 
-    frame = data.read(_with_trained_columns(config, metadata), source)
+    frame = data.read(config, source)
     caches = {path: audio.open_cache(path) for path in frame["cache_file"].unique()}
     recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in frame.itertuples()]
     hypotheses = [result["text"] for result in predict_recordings(predictor, recordings)]
     return score_texts("exported", frame["text"].tolist(), hypotheses, frame["speaker"].tolist())
-
-
-def _with_trained_columns(config: SpeechConfig, metadata: dict[str, Any]) -> SpeechConfig:
-    return dataclasses.replace(config, columns=with_trained_defaults(config.columns, metadata["columns"]))

@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared import keras_file, workflow
+from shared import keras_file
 from shared.errors import DataError
+from shared.versions import load_metadata
 from tasks.speech.model import Submodels, get_submodels
 from tasks.speech.symbols import BLANK_ID
 
@@ -30,7 +31,7 @@ def warm_start(model: keras.Model, alphabet: str, version: Path) -> None:
         ExportError: the folder is not an exported version.
         DataError: the version belongs to another task, or has other mel bands or sizes.
     """
-    metadata = workflow.load_metadata(version)
+    metadata = load_metadata(version)
     if metadata.get("task") != "speech":
         raise DataError(
             f"{version}: a model of the task {metadata.get('task')}. --training.warm-start needs a version of speech."

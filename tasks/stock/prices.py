@@ -17,6 +17,7 @@ from tasks.stock.model import FIELDS
 PRICES = ("open", "high", "low", "close")
 SINGLE_TICKER = "series"
 ROW = "row of the file"
+POSITION = "position among the rows"
 MAX_CHANGE = 0.4  # a larger relative change between two closes looks like a split without adjustment
 UTC_OFFSET = r"(?<=:\d\d)\s*(?:Z|[+-]\d\d:?\d\d)$"  # after a time of day
 MAX_LISTED = 5  # changes that are listed one by one
@@ -58,36 +59,31 @@ def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
         raise
 
 
-def convert(frame: pd.DataFrame, config: StockConfig, source: str, drops_unusable: bool = True) -> pd.DataFrame:
-    """Converts the user's columns to the names and types that `read` describes.
-
-    With `drops_unusable` False, every row must be usable, even if there are few, and the column `ROW` holds its row number, from 1.
+def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
+    """Converts the user's columns to the names and types that `read` describes, and drops rows and tickers that cannot be used.
 
     Raises:
         DataError: as in `read`.
     """
-    columns = config.columns
-    result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    ticker = ticker_column(columns)
-    result["ticker"] = parse_identifiers(frame[ticker], source) if ticker else SINGLE_TICKER
-    result["day"] = _parse_days(frame, columns, source)
-    for name in FIELDS:
-        column = getattr(columns, name)
-        result[name] = parse_numbers(frame[column], source, allow_empty=True) if column in frame else np.nan
-    if columns.adjusted_close in frame:
-        _adjust_prices(result, frame, columns, source)
-    result[ROW] = frame[ROW].to_numpy() if ROW in frame else np.arange(1, len(result) + 1)
-    _raise_for_duplicates(result, source)
-    result = _clear_impossible_values(result, columns, source)
-    if not drops_unusable:
-        close = frame[columns.close]
-        raise_where_empty(result["close"].isna(), close, source)
-        raise_where(result["close"] <= 0, close, source, "expected a price greater than 0")
-        return result.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
-    result = result[result["close"].notna()].sort_values(["ticker", "day"], kind="stable", ignore_index=True)
-    result = _drop_unusable_tickers(result, config, source).drop(columns=ROW)
+    result = _convert_columns(frame, config.columns, source)
+    result = _sort(result[result["close"].notna()])
+    result = _drop_unusable_tickers(result, config, source).drop(columns=[ROW, POSITION])
     _warn_about_jumps(result, source)
     return result
+
+
+def convert_all(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
+    """Converts all rows, even if there are few, like `convert`; an empty close is NaN.
+
+    The column `POSITION` holds the position of each row in `frame`.
+
+    Raises:
+        DataError: as in `read`, or a close is 0 or less.
+    """
+    result = _convert_columns(frame, config.columns, source)
+    problem = "expected a price greater than 0"
+    raise_where(result["close"] <= 0, frame[config.columns.close], source, problem)
+    return _sort(result)
 
 
 def find_jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
@@ -142,6 +138,27 @@ def _read_wide(columns: ColumnsConfig, source: str) -> pd.DataFrame:
         }
         tables.append(pd.DataFrame(table if days is None else {**table, columns.time: days}))
     return pd.concat(tables, ignore_index=True)
+
+
+def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
+    """Returns the columns that `read` describes, `ROW` and `POSITION`, in the order of `frame`."""
+    result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
+    ticker = ticker_column(columns)
+    result["ticker"] = parse_identifiers(frame[ticker], source) if ticker else SINGLE_TICKER
+    result["day"] = _parse_days(frame, columns, source)
+    for name in FIELDS:
+        column = getattr(columns, name)
+        result[name] = parse_numbers(frame[column], source, allow_empty=True) if column in frame else np.nan
+    if columns.adjusted_close in frame:
+        _adjust_prices(result, frame, columns, source)
+    result[POSITION] = np.arange(len(result))
+    result[ROW] = frame[ROW].to_numpy() if ROW in frame else result[POSITION] + 1
+    _raise_for_duplicates(result, source)
+    return _clear_impossible_values(result, columns, source)
+
+
+def _sort(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.sort_values(["ticker", "day"], kind="stable", ignore_index=True)
 
 
 def _parse_days(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.Series | np.ndarray:

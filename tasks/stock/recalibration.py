@@ -105,14 +105,13 @@ def recalibrate(
     its outcome is from the last `CALIBRATION_DAYS` trading days.
 
     Args:
-        config: configuration whose `data` are prices up to today; fields with default values are taken from the model.
+        config: configuration of the model (see `shared.task.trained_config`) whose `data` are prices up to today.
         model: from `tasks.stock.model.build_full_model`.
         metadata: metadata of the model.
 
     Raises:
         DataError: the prices cannot be used, are not newer than the calibration of the model, or have too few outcomes.
     """
-    config = serving.with_trained_settings(config, metadata)
     frame, _ = data.read_all(config)
     panel = build_panel(frame.assign(is_scored_row=True), config)
     calendar = np.unique(panel.day)

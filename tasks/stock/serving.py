@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import keras
 import numpy as np
@@ -14,15 +13,15 @@ import tensorflow as tf
 from scipy.stats import norm
 
 from shared import evaluation
-from shared.columns import parse_json_lines
-from shared.config import with_trained_defaults
+from shared.columns import parse_json_lines, raise_where_empty
+from shared.errors import DataError
 from shared.pipelines import gather_padded, padded_indices
 from shared.signatures import make_signature
-from shared.task import ExportSpec, Predictor
+from shared.task import ExportSpec, Inputs, Predictor, trained_config
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
-from tasks.stock.config import FeaturesConfig, ForecastConfig, StockConfig
+from tasks.stock.config import StockConfig
 from tasks.stock.model import FIELDS, build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
@@ -153,76 +152,64 @@ def score_file(
     """
     from tasks.stock.evaluate import score_predictions
 
-    config = with_trained_settings(config, metadata)
     panel = build_panel(prices.read(config, source).assign(is_scored_row=True), config)
     rows = np.flatnonzero(panel.has_outcome)
     predictions = predict_rows(panel, rows, _request_days(config), predictor)
     return score_predictions(panel, predictions, metadata, config)
 
 
-def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> list[str]:
-    """Reads days from a file as JSON objects under the column names of the trained model; rows without a close are dropped.
+def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+    """Reads the days of a file for `predict`; they are read together, so that the rows of one ticker are its history.
+
+    A row without a close gets no forecast.
 
     Raises:
-        DataError: the file cannot be read, a column is missing, or a day has the wrong format.
+        DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
-    config = with_trained_settings(config, metadata)
-    columns, trained = config.columns, metadata["columns"]
     frame = prices.read_rows(config, source)
-    if columns.time:
-        days = prices.parse_days(frame[columns.time], source, columns.time_format)
-        frame[columns.time] = days.dt.strftime(trained["time_format"] or "%Y-%m-%d")
-    names = {getattr(columns, name): trained[name] for name in (*FIELDS, "adjusted_close", "time")}
-    names |= {prices.ticker_column(columns): trained["ticker"] or "Ticker"}
-    frame = frame.rename(columns={old: new for old, new in names.items() if old and new})
-    close = frame[trained["close"]]
-    is_empty = close.isna() | (close.astype(str).str.strip() == "")
-    return [json.dumps(row, ensure_ascii=False, default=str) for row in _records(frame[~is_empty])]
+    records = prices.convert_all(frame, config, source)
+    records = records[records["close"].notna()].reset_index(drop=True)
+    if records.empty:
+        raise DataError(f'{source}: no row has a value in column "{config.columns.close}".')
+    texts = [json.dumps(row, ensure_ascii=False, default=str) for row in _rows(frame)]
+    return Inputs([texts[k] for k in np.sort(records[prices.POSITION])], records)
 
 
-def predict(lines: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the forecasts of an exported model after each of the given days, one JSON object per line with the user's column names.
-
-    All lines are read together: the lines of one ticker are its history. `median` is the middle one of the price quantiles.
+def parse_inputs(config: StockConfig, lines: Sequence[str], metadata: dict[str, Any]) -> Inputs:
+    """Converts lines, each a JSON object with the columns of one ticker and day, like the rows of a file (see `read_inputs`).
 
     Raises:
-        DataError: a line is not a JSON object, lacks a column, or has an invalid value.
+        DataError: a line is not a JSON object, lacks a column, or has an invalid value; the close is required.
     """
-    config = with_trained_settings(StockConfig(), metadata)
     columns = config.columns
     required = [name for name in (columns.ticker, columns.time, columns.close) if name]
-    frame = prices.convert(parse_json_lines(lines, required), config, "input", drops_unusable=False)
-    panel = build_panel(frame.assign(is_scored_row=True), config)
-    predictions = predict_rows(panel, np.arange(len(frame)), _request_days(config), predictor)
+    frame = parse_json_lines(lines, required)
+    records = prices.convert_all(frame, config, "input")
+    is_empty = records.set_index(prices.POSITION)["close"].sort_index().isna()
+    raise_where_empty(is_empty, frame[columns.close], "input")
+    return Inputs(lines, records)
+
+
+def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+    """Returns the forecasts of an exported model after each day, in the order of the user.
+
+    `median` is the middle one of the price quantiles.
+    """
+    config = cast("StockConfig", trained_config(metadata))
+    panel = build_panel(records.assign(is_scored_row=True), config)
+    predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
     del predictions["state"]
     levels = np.asarray(config.forecast.quantiles)
     predictions["median"] = predictions["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
-    order = frame[prices.ROW].to_numpy() - 1
-    return {name: _restore_order(values, order) for name, values in predictions.items()}
-
-
-def with_trained_settings(config: StockConfig, metadata: Mapping[str, Any]) -> StockConfig:
-    """Returns the configuration with the settings of the trained model, except for columns that were given."""
-    return dataclasses.replace(
-        config,
-        columns=with_trained_defaults(config.columns, metadata["columns"]),
-        evaluation=with_trained_defaults(config.evaluation, {**metadata["evaluation"], "trajectory_days": ()}),
-        features=with_trained_defaults(FeaturesConfig(), metadata["features"]),
-        forecast=with_trained_defaults(ForecastConfig(), metadata["forecast"]),
-    )
+    order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
+    return {name: values[order] for name, values in predictions.items()}
 
 
 def _request_days(config: StockConfig) -> int:
     return config.features.burn_in + config.features.window_length
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Returns the rows as dictionaries without the row number and without missing values."""
     rows = frame.drop(columns=prices.ROW, errors="ignore").astype(object).to_dict("records")
     return [{name: value for name, value in row.items() if not pd.isna(value)} for row in rows]
-
-
-def _restore_order(values: np.ndarray, order: np.ndarray) -> np.ndarray:
-    restored = np.empty_like(values)
-    restored[order] = values
-    return restored

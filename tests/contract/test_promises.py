@@ -263,7 +263,7 @@ def test_the_copy_in_the_folder_of_the_task_can_be_exported_with_its_report(trai
 def test_versions_are_numbered_and_only_plain_numbers_are_versions(trained, tmp_path):
     for name in ("3", "03", "12", "runs", ".incomplete-x", "4.tmp"):
         (tmp_path / name).mkdir()
-    assert [path.name for path in export.list_versions(tmp_path)] == ["3", "12"]
+    assert [path.name for path in list_versions(tmp_path)] == ["3", "12"]
     assert export.publish(build_export_spec(trained), tmp_path).name == "13"
 
 

@@ -158,15 +158,15 @@ def test_recalibration_publishes_a_new_version_and_keeps_the_old_one(
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     arguments = ["recalibrate", "stock", "--data", str(file), "--models", str(tmp_path / "models")]
     assert main(arguments) == 0
-    second = export.latest_version(folder)
+    second = find_version(folder)
     assert second.name == "2"
     card = (second / "card.md").read_text()
     assert card.startswith("> Recalibrated on")
     assert "prices until: 2020-03-30" in card
     assert card.endswith("the card")
-    assert workflow.load_metadata(second)["calibrated_until"] == "2020-03-30"
+    assert load_metadata(second)["calibrated_until"] == "2020-03-30"
     assert "80 % interval" in capsys.readouterr().out
-    old, new = (workflow.predict(TASK, version, EXAMPLES)[-1]["price_quantiles"] for version in (first, second))
+    old, new = (workflow.predict_lines(TASK, version, EXAMPLES)[-1]["price_quantiles"] for version in (first, second))
     assert not np.allclose(old, new, rtol=1e-4)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
@@ -175,7 +175,7 @@ def test_recalibration_publishes_a_new_version_and_keeps_the_old_one(
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == after
     file.write_text("Ticker,Date,Close\n")
     assert main(arguments) == 2
-    assert export.list_versions(folder) == [first, second]
+    assert list_versions(folder) == [first, second]
     assert {path: path.read_bytes() for path in first.rglob("*") if path.is_file()} == before
 
 
