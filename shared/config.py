@@ -199,7 +199,7 @@ def require_fraction(config: Any, *names: str) -> None:
             raise ValueError(f"{option(config, name)} must be in [0, 1). Received: {value}")
 
 
-def restored(section: T, trained: Mapping[str, Any]) -> T:
+def restore_section(section: T, trained: Mapping[str, Any]) -> T:
     """Returns a section with the values that it had in training.
 
     Args:

@@ -7,14 +7,14 @@ and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
 from __future__ import annotations
 
 import dataclasses
-import importlib
+import importlib.util
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config import SECTIONS, TaskConfig, restored
+from shared.config import SECTIONS, TaskConfig, restore_section
 from shared.errors import ExportError, SuiteError
 
 if TYPE_CHECKING:  # the command line reads presets before anything heavy is imported
@@ -151,12 +151,22 @@ def trained_config(metadata: Mapping[str, Any]) -> TaskConfig:
     config = load_presets(metadata["task"])["default"]
     names = [name for name in SECTIONS if name in metadata and hasattr(config, name)]
     try:
-        sections = {name: restored(getattr(config, name), metadata[name]) for name in names}
+        sections = {name: restore_section(getattr(config, name), metadata[name]) for name in names}
         return dataclasses.replace(config, **sections)
     except (TypeError, ValueError) as error:
         raise ExportError(
             f"task.json of the model cannot be used: {error}. Another version of the suite wrote it; train the model again."
         ) from error
+
+
+def has_recalibration(name: str) -> bool:
+    """Returns True if a task can calibrate a model on newer data: its folder then has `recalibration.py`.
+
+    Raises:
+        SuiteError: there is no such task.
+    """
+    load_presets(name)  # reports an unknown name
+    return importlib.util.find_spec(f"tasks.{name}.recalibration") is not None
 
 
 def load_summary(name: str) -> str:

@@ -48,14 +48,22 @@ def find_version(folder: Path, number: int | None = None) -> Path:
     return path
 
 
-def load_metadata(version: Path) -> dict[str, Any]:
+def load_metadata(version: Path, task_name: str | None = None) -> dict[str, Any]:
     """Returns the metadata of a version, which decoding needs.
 
+    Args:
+        version: folder of the version.
+        task_name: task that the model must belong to; None for any task.
+
     Raises:
-        ExportError: `task.json` is missing or broken.
+        ExportError: `task.json` is missing or broken, or the model belongs to another task.
     """
     path = version / "task.json"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+        task = metadata["task"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ExportError(f"{path}: missing or broken. Use a folder that `lstm-suite train` wrote.") from error
+    if task_name is not None and task != task_name:
+        raise ExportError(f"{version}: a model of the task {task}, not of {task_name}. Name the other task.")
+    return metadata

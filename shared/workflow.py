@@ -17,7 +17,7 @@ from shared.config import TaskConfig, as_dict, fingerprint
 from shared.errors import ExportError, SuiteError
 from shared.evaluation import Score
 from shared.task import Inputs, Predictor, Task, trained_config
-from shared.versions import find_version, load_metadata
+from shared.versions import load_metadata
 
 REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
@@ -92,15 +92,11 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
         ExportError: a file is missing or broken, or belongs to another task.
     """
     model = keras_file.load(source)
-    metadata = load_metadata(source.parent)
-    if metadata.get("task") != task.name:
-        raise ExportError(
-            f"{source} is a model of the task {metadata.get('task')}, not of {task.name}. Name the other task."
-        )
+    metadata = load_metadata(source.parent, task.name)
     return export.publish(task.export_spec(model, metadata), folder, partial(_copy_report, source.parent))
 
 
-def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None) -> tuple[Path, dict[str, Any]]:
+def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, dict[str, Any]]:
     """Publishes a copy of an exported version whose calibration uses newer data; the weights stay unchanged.
 
     The report is copied from the training run, with a note.
@@ -108,8 +104,7 @@ def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None
     Args:
         task: the task.
         config: configuration of the version (see `shared.task.trained_config`) whose `data` are newer than the training data.
-        folder: folder with the exported models, one folder per task.
-        number: version to calibrate; None for the newest.
+        version: folder of the version to calibrate.
 
     Returns:
         The folder of the new version, and a description of what changed.
@@ -119,7 +114,6 @@ def recalibrate(task: Task, config: TaskConfig, folder: Path, number: int | None
     """
     if task.recalibrate is None:
         raise SuiteError(f"{task.name}: this task has no recalibration. Train it again on newer data.")
-    version = find_version(folder / task.name, number)
     model, metadata, changes = task.recalibrate(
         config, keras_file.load(version / "model.keras"), load_metadata(version)
     )

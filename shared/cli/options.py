@@ -45,6 +45,8 @@ DATA_HELP = {
 }
 """Help of `--data` for commands that take only some of the sources of `train`."""
 VERSION = CommandOption(int | None, None, "Version of the exported model; by default the newest.")
+VERSION_OPTIONS = {"models": MODELS, "version": VERSION, "json": JSON}
+"""Options of the commands for an exported version."""
 
 
 def parse_options(
@@ -52,7 +54,7 @@ def parse_options(
     task_name: str,
     words: Sequence[str],
     command_options: Mapping[str, CommandOption],
-    with_training: bool = False,
+    trained: TaskConfig | None = None,
     usage: str = "",
 ) -> tuple[Any, dict[str, Any]]:
     """Parses the options of a task.
@@ -62,7 +64,8 @@ def parse_options(
         task_name: name of the task.
         words: the words after the task.
         command_options: options of the command itself, by field name. With `preset`, the preset named there supplies the defaults.
-        with_training: accept every field of the configuration, not only those for an exported model.
+        trained: configuration of an exported model (see `shared.task.trained_config`), which then supplies the defaults; only the
+            fields for an exported model are accepted. None accepts every field.
         usage: what stands before the options in the usage line.
 
     Returns:
@@ -72,19 +75,30 @@ def parse_options(
         SuiteError: there is no such task or preset, or a value is invalid.
         SystemExit: help was requested (status 0), or an option is unknown (status 2).
     """
-    presets = task.load_presets(task_name)
-    preset = _preset_name(words) if "preset" in command_options else "default"
-    if preset not in presets:
-        raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
-    default = presets[preset]
-    data_help = DATA_HELP.get(command, "")
-    kind = _options_type(type(default), default, command_options, with_training, data_help)
     summary = task.load_summary(task_name)
-    if "preset" in command_options:
+    default = trained
+    if default is None:
+        presets = task.load_presets(task_name)
+        preset = find_value(words, "--preset", PRESET.default)
+        if preset not in presets:
+            raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
+        default = presets[preset]
         summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
+    data_help = DATA_HELP.get(command, "")
+    kind = _options_type(type(default), default, command_options, trained is None, data_help)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}{usage}", summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
     return type(default)(**values), {name: getattr(parsed, name) for name in command_options}
+
+
+def find_value(words: Sequence[str], name: str, default: str) -> str:
+    """Returns the value of an option before the words are parsed, because the defaults of other options depend on it."""
+    for k, word in enumerate(words):
+        if word == name and k + 1 < len(words):
+            return words[k + 1]
+        if word.startswith(f"{name}="):
+            return word.partition("=")[2]
+    return default
 
 
 def split_inputs(
@@ -161,15 +175,6 @@ def _validation_error(error: BaseException) -> ValueError | None:
         error = error.__context__
     functions = {frame.name for frame in traceback.extract_tb(error.__traceback__)}
     return error if isinstance(error, ValueError) and "__post_init__" in functions else None
-
-
-def _preset_name(words: Sequence[str]) -> str:
-    for k, word in enumerate(words):
-        if word == "--preset" and k + 1 < len(words):
-            return words[k + 1]
-        if word.startswith("--preset="):
-            return word.partition("=")[2]
-    return "default"
 
 
 def _option_types(config_type: type, prefix: str = "--") -> dict[str, Any]:

@@ -116,8 +116,9 @@ def _add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     export = commands.add_parser("export", help="export a Keras model again as a new version", allow_abbrev=False)
     export.add_argument("task", metavar="TASK")
     export.add_argument("--models", default="saved_models", help=f"{MODELS_HELP}; the new version goes there too")
-    export.add_argument("--version", type=int, help="version to export again; by default the newest")
-    export.add_argument(
+    source = export.add_mutually_exclusive_group()
+    source.add_argument("--version", type=int, help="version to export again; by default the newest")
+    source.add_argument(
         "--keras-file", type=Path, help="model.keras file to export instead of a version; task.json must be beside it"
     )
     export.set_defaults(run=suite_commands.export_again)

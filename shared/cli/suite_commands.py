@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
-from shared.cli.task_commands import find_version
 from shared.errors import SuiteError
 from shared.terminal import print_line, print_predictions, print_table, suppress_native_stderr
+from shared.versions import find_version, list_versions
 
 DEMO_FOLDER = "saved_models/demo"
 MAX_DEMO_PREDICTIONS = 5
@@ -32,9 +32,9 @@ def list_tasks(arguments: argparse.Namespace) -> None:
 
     rows = []
     for name in task.list_task_names():
-        folder = Path(arguments.models).expanduser() / name
-        versions = sorted(int(path.name) for path in folder.glob("*") if path.is_dir() and path.name.isdigit())
-        rows.append((name, task.load_summary(name), list(task.load_presets(name)), versions[-1] if versions else None))
+        versions = list_versions(Path(arguments.models).expanduser() / name)
+        newest = int(versions[-1].name) if versions else None
+        rows.append((name, task.load_summary(name), list(task.load_presets(name)), newest))
     header = ["task", "description", "presets", "newest version"]
     if arguments.json:
         print_json([dict(zip(("task", "description", "presets", "newest_version"), row, strict=True)) for row in rows])
@@ -50,8 +50,9 @@ def export_again(arguments: argparse.Namespace) -> None:
     loaded = load_task_modules(arguments.task)
     from shared import workflow
 
-    source = arguments.keras_file or find_version(arguments.models, arguments.task, arguments.version) / "model.keras"
-    version = workflow.re_export(loaded, source, Path(arguments.models).expanduser() / arguments.task)
+    folder = Path(arguments.models).expanduser() / arguments.task
+    source = arguments.keras_file or find_version(folder, arguments.version) / "model.keras"
+    version = workflow.re_export(loaded, source, folder)
     print_line(f"Exported {version}")
 
 
@@ -109,7 +110,7 @@ def run_demo(arguments: argparse.Namespace) -> None:
         with progress_on_stderr(arguments.json):
             version, run = workflow.train(loaded, config, command)
         print_run(run, version, as_json=arguments.json)
-        predictions = workflow.predict(loaded, version, loaded.example_inputs)
+        predictions = workflow.predict_lines(loaded, version, loaded.example_inputs)
         last = slice(-MAX_DEMO_PREDICTIONS, None)
         if arguments.json:
             print_json({"task": name, "version": str(version), "predictions": predictions[last]})

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from shared import files
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
+from shared.config import TaskConfig
 from shared.errors import SuiteError
 from shared.terminal import print_error, print_line, print_predictions, print_table, printable
+from shared.versions import find_version, list_versions, load_metadata
 
 
 def parse_train(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared.cli import options
 
-    config, chosen = options.parse_options(
-        "train", name, words, {"preset": options.PRESET, "json": options.JSON}, with_training=True
-    )
+    config, chosen = options.parse_options("train", name, words, {"preset": options.PRESET, "json": options.JSON})
     _require_data(name, config.data)
 
     def run() -> None:
@@ -41,9 +42,7 @@ def parse_train(name: str, words: Sequence[str]) -> Callable[[], None]:
 def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared.cli import options
 
-    config, chosen = options.parse_options(
-        "check", name, words, {"preset": options.PRESET, "json": options.JSON}, with_training=True
-    )
+    config, chosen = options.parse_options("check", name, words, {"preset": options.PRESET, "json": options.JSON})
     _require_data(name, config.data)
 
     def run() -> None:
@@ -67,18 +66,15 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
 
 
 def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
-    from shared.cli import options
-
-    own = {"models": options.MODELS, "version": options.VERSION, "json": options.JSON}
-    config, chosen = options.parse_options("evaluate", name, words, own)
+    config, chosen = _parse_for_version("evaluate", name, words)
     if not config.data:
         raise SuiteError("evaluate: no data. Name a file of labelled records with --data.")
 
     def run() -> None:
+        version = _find_version(name, chosen)
         loaded = load_task_modules(name)
         from shared import sources, workflow
 
-        version = find_version(chosen["models"], name, chosen["version"])
         if not sources.is_path(config.data):
             raise SuiteError(f"evaluate: --data must be a file of labelled records. Received: {config.data}")
         scores = workflow.evaluate(loaded, config, version, config.data)
@@ -94,65 +90,88 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
 def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared.cli import options
 
-    own = {"models": options.MODELS, "version": options.VERSION, "json": options.JSON}
-    inputs, option_words = options.split_inputs(name, words, own)
-    config, chosen = options.parse_options("predict", name, option_words, own, usage=" [INPUT ...]")
-    if inputs and config.data:
+    lines, option_words = options.split_inputs(name, words, options.VERSION_OPTIONS)
+    config, chosen = _parse_for_version("predict", name, option_words, usage=" [INPUT ...]")
+    if lines and config.data:
         raise SuiteError("predict: inputs and --data exclude each other. Give one of them.")
 
     def run() -> None:
-        lines = inputs if inputs or config.data else _lines_of_stdin()
+        version = _find_version(name, chosen)
+        typed = lines if lines or config.data else _lines_of_stdin()
         loaded = load_task_modules(name)
         from shared import sources, workflow
 
-        version = find_version(chosen["models"], name, chosen["version"])
-        if config.data:
-            if not sources.is_path(config.data):
-                raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
-            lines = list(loaded.read_inputs(config, config.data, workflow.load_metadata(version)))
-        predictions = workflow.predict(loaded, version, lines)
+        metadata = load_metadata(version)
+        if not config.data:
+            inputs = loaded.parse_inputs(config, typed, metadata)
+        elif sources.is_path(config.data):
+            inputs = loaded.read_inputs(config, config.data, metadata)
+        else:
+            raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
+        if not inputs.texts:
+            raise SuiteError(f"predict: no inputs in {config.data or 'the arguments'}. Give at least one.")
+        predictions = workflow.predict(loaded, version, inputs)
         if chosen["json"]:
-            for line, prediction in zip(lines, predictions, strict=True):
-                print_json({"input": printable(line), **prediction})
+            for text, prediction in zip(inputs.texts, predictions, strict=True):
+                print_json({"input": printable(text), **prediction})
             return
-        print_predictions(lines, predictions)
+        print_predictions(inputs.texts, predictions)
 
     return run
 
 
 def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
-    from shared.cli import options
+    from shared import task
 
-    own = {"models": options.MODELS, "version": options.VERSION, "json": options.JSON}
-    config, chosen = options.parse_options("recalibrate", name, words, own)
+    if not task.has_recalibration(name):
+        raise SuiteError(f"{name}: this task has no recalibration. Train it again on newer data.")
+    config, chosen = _parse_for_version("recalibrate", name, words)
+    if config.data in ("", "sample"):
+        raise SuiteError("recalibrate: no new data. Name records from after training with --data.")
 
     def run() -> None:
+        version = _find_version(name, chosen)
         loaded = load_task_modules(name)
         from shared import workflow
 
-        if loaded.recalibrate is not None and config.data in ("", "sample"):
-            raise SuiteError("recalibrate: no new data. Name records from after training with --data.")
-        folder = Path(chosen["models"]).expanduser()
-        version, changes = workflow.recalibrate(loaded, config, folder, chosen["version"])
+        new_version, changes = workflow.recalibrate(loaded, config, version)
         if chosen["json"]:
-            print_json({"version": str(version), "data": config.data, **changes})
+            print_json({"version": str(new_version), "data": config.data, **changes})
             return
-        print_line(f"Exported {version}, calibrated on {config.data}:")
+        print_line(f"Exported {new_version}, calibrated on {config.data}:")
         for change, value in changes.items():
             print_line(f"  {change}: {value}")
 
     return run
 
 
-def find_version(models: str, name: str, number: int | None) -> Path:
-    """Returns the folder of an exported version, the newest for None.
+def _parse_for_version(
+    command: str, name: str, words: Sequence[str], usage: str = ""
+) -> tuple[TaskConfig, dict[str, Any]]:
+    """Parses a command for an exported version, whose settings are the defaults of the options.
 
-    Raises:
-        ExportError: there is no such version.
+    Returns:
+        The configuration, and the values of `options.VERSION_OPTIONS`. If there is no such version, the defaults are those of the
+        task, so that help and the errors of options do not need a version.
     """
-    from shared import export
+    from shared import task
+    from shared.cli import options
 
-    return export.find_version(Path(models).expanduser() / name, number)
+    trained = task.load_presets(name)["default"]
+    models, number = (options.find_value(words, option, "") for option in ("--models", "--version"))
+    versions = {int(path.name): path for path in list_versions(_task_folder(models or options.MODELS.default, name))}
+    version = versions.get(int(number) if number.isdecimal() else max(versions, default=0))
+    if version is not None:
+        trained = task.trained_config(load_metadata(version, name))
+    return options.parse_options(command, name, words, options.VERSION_OPTIONS, trained, usage)
+
+
+def _find_version(name: str, chosen: Mapping[str, Any]) -> Path:
+    return find_version(_task_folder(chosen["models"], name), chosen["version"])
+
+
+def _task_folder(models: str, name: str) -> Path:
+    return Path(models).expanduser() / name
 
 
 def _require_data(name: str, data: str) -> None:

@@ -9,13 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.errors import DataError
 from shared.evaluation import Score
 from shared.pipelines import padded_indices
 from shared.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
 from tasks.next_word import data, sampling, tokenization
-from tasks.next_word.config import ColumnsConfig, NextWordConfig, TextConfig
+from tasks.next_word.config import NextWordConfig, TextConfig
 from tasks.next_word.model import Submodels, get_submodels
 
 SUGGESTIONS = 5

@@ -17,6 +17,8 @@ import tensorflow as tf
 from shared import cpp_runtime, export, report, results, workflow
 from shared.errors import ExportError
 from shared.metric_format import format_value
+from shared.task import trained_config
+from shared.versions import list_versions
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
 
 RESULT_KEYS = {
@@ -314,11 +316,11 @@ def test_every_result_names_its_command_and_its_data_set(trained):
 
 def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
     inputs = list(trained.task.example_inputs)
-    rows = workflow.predict(trained.task, trained.version, inputs)
+    rows = workflow.predict_lines(trained.task, trained.version, inputs)
     signature = signatures["serving_default"][0]
-    expected = trained.task.predict(
-        inputs, trained.run.trained_model.metadata, lambda request: call_signature(signature, request)
-    )
+    metadata = trained.run.trained_model.metadata
+    records = trained.task.parse_inputs(trained_config(metadata), inputs, metadata).records
+    expected = trained.task.predict(records, metadata, lambda request: call_signature(signature, request))
     assert len(rows) == len(inputs)
     for k, row in enumerate(rows):
         for name, values in expected.items():

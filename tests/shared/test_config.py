@@ -1,4 +1,4 @@
-"""Errors name the option as typed; user options override those of the trained model, which override the defaults."""
+"""Errors name the option as typed; a section can be restored from the metadata of a model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.config import (
     TrainingConfig,
     option,
     require_at_least,
-    with_trained_defaults,
+    restore_section,
 )
 
 
@@ -28,10 +28,10 @@ class DecodingConfig(Section):
     beam_width: int | None = None
 
 
-def test_user_options_override_trained_options_which_override_defaults():
-    trained = {"name": "b", "levels": [0.1, 0.9]}
-    assert with_trained_defaults(DecodingConfig(), trained) == DecodingConfig("b", (0.1, 0.9))
-    assert with_trained_defaults(DecodingConfig(name="c"), trained) == DecodingConfig("c", (0.1, 0.9))
+def test_a_section_is_restored_from_the_json_values_of_the_metadata():
+    assert restore_section(DecodingConfig(name="c"), {"levels": [0.1, 0.9]}) == DecodingConfig("c", (0.1, 0.9))
+    with pytest.raises(TypeError, match="window"):
+        restore_section(DecodingConfig(), {"window": 3})
 
 
 def test_option_is_the_name_as_typed_on_the_command_line():

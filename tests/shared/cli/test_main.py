@@ -157,10 +157,10 @@ MODEL_OPTIONS = ("--models", "--version")
 )
 def test_help_of_a_command_shows_the_options_that_it_takes(capsys, command, present, absent):
     with pytest.raises(SystemExit) as stop:
-        main([command, "sentiment", "--help"])
+        main([command, "stock" if command == "recalibrate" else "sentiment", "--help"])
     assert stop.value.code == 0
     help_text = capsys.readouterr().out
-    for option in ("--data", "--columns.text", "--json", *present):
+    for option in ("--data", "--columns.", "--json", *present):
         assert option in help_text
     for option in absent:
         assert option not in help_text
@@ -179,7 +179,7 @@ def test_help_without_a_task_lists_the_tasks(capsys, command):
 @pytest.mark.parametrize("command", ["evaluate", "predict", "recalibrate"])
 def test_a_training_option_is_unknown_to_commands_for_exported_models(capsys, command):
     with pytest.raises(SystemExit) as stop:
-        main([command, "sentiment", "--data", "x.csv", "--training.epochs", "3"])
+        main([command, "stock", "--data", "x.csv", "--training.epochs", "3"])
     assert stop.value.code == 2
     assert "--training.epochs" in capsys.readouterr().err
 
@@ -279,6 +279,38 @@ def test_an_unknown_option_exits_with_2_without_a_traceback(capsys, arguments):
     printed = capsys.readouterr().err
     assert printed
     assert "Traceback" not in printed
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """Folder with the metadata of two versions, which were trained on different columns."""
+    for number, column in ((1, "review"), (2, "comment")):
+        folder = tmp_path / "models" / "sentiment" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "task.json").write_text(json.dumps({"task": "sentiment", "columns": {"text": column}}))
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize(("version", "column"), [([], "comment"), (["--version=1"], "review")])
+def test_the_columns_of_the_trained_version_are_the_defaults(two_models, capsys, version, column):
+    with pytest.raises(SystemExit):
+        main(["predict", "sentiment", "--models", str(two_models), *version, "--help"])
+    assert f"(default: {column})" in capsys.readouterr().out
+
+
+def test_a_version_of_an_older_suite_is_an_error(two_models, error_line):
+    path = two_models / "sentiment" / "2" / "task.json"
+    path.write_text(json.dumps({"task": "sentiment", "columns": {"words": "review"}}))
+    line = error_line("predict", "sentiment", "--models", two_models, "a text")
+    assert "Another version of the suite" in line
+    assert "train the model again" in line
+
+
+def test_a_version_and_a_keras_file_exclude_each_other(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["export", "sentiment", "--version", "1", "--keras-file", "model.keras"])
+    assert stop.value.code == 2
+    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_an_unknown_version_lists_the_existing_versions(sentiment, error_line):

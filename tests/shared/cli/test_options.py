@@ -9,11 +9,16 @@ import pytest
 from shared import task
 from shared.cli import options
 
-OWN = {"models": options.MODELS, "version": options.VERSION, "json": options.JSON}
+OWN = options.VERSION_OPTIONS
 
 
 def parse(words, name="sentiment", own=OWN, **arguments):
     return options.parse_options("test", name, words, own, **arguments)
+
+
+def trained(**columns):
+    default = task.load_presets("sentiment")["default"]
+    return dataclasses.replace(default, columns=dataclasses.replace(default.columns, **columns))
 
 
 def test_the_configuration_has_the_plain_type_of_the_task():
@@ -26,16 +31,27 @@ def test_the_configuration_has_the_plain_type_of_the_task():
 
 @pytest.mark.parametrize("words", [["--preset", "sample"], ["--preset=sample"]])
 def test_a_preset_supplies_the_defaults(words):
-    config, values = parse(words, own={"preset": options.PRESET}, with_training=True)
+    config, values = parse(words, own={"preset": options.PRESET})
     assert config == task.load_presets("sentiment")["sample"]
     assert values == {"preset": "sample"}
 
 
 def test_an_option_changes_one_field_of_a_section():
-    config, _ = parse(["--training.epochs", "7", "--lstm.units", "8"], with_training=True)
+    config, _ = parse(["--training.epochs", "7", "--lstm.units", "8"])
     default = task.load_presets("sentiment")["default"]
     assert config.training == dataclasses.replace(default.training, epochs=7)
     assert config.lstm.units == (8,)
+
+
+def test_an_option_overrides_the_trained_model_even_if_it_equals_the_default():
+    assert parse([], trained=trained(text="review"))[0].columns.text == "review"
+    assert parse(["--columns.text", "text"], trained=trained(text="review"))[0].columns.text == "text"
+
+
+@pytest.mark.parametrize("words", [["--version", "3", "--json"], ["--json", "--version=3"]])
+def test_the_value_of_an_option_is_found_before_parsing(words):
+    assert options.find_value(words, "--version", "") == "3"
+    assert options.find_value(words, "--models", "saved_models") == "saved_models"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,8 +11,9 @@ import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
 from shared.errors import DataError
+from shared.task import trained_config
 from tasks.fraud import serving
-from tasks.fraud.config import ColumnsConfig, FraudConfig
+from tasks.fraud.config import ColumnsConfig
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
 
 COLUMN_NAMES = {"terminal": "shop", "time": "when", "amount": "euro"}
@@ -93,7 +95,17 @@ def make_line(**changes) -> str:
 
 
 def predict(lines, metadata, spec):
-    return serving.predict(lines, metadata, make_predictor(spec))["fraud_probability"]
+    inputs = serving.parse_inputs(trained_config(metadata), lines, metadata)
+    return predict_records(inputs, metadata, spec)
+
+
+def predict_records(inputs, metadata, spec):
+    return serving.predict(inputs.records, metadata, make_predictor(spec))["fraud_probability"]
+
+
+def with_columns(metadata, **columns):
+    """Returns the configuration of the model with these columns in place of those of the training."""
+    return dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
 
 
 def test_predictions_have_the_order_of_the_lines_and_use_earlier_lines(spec, metadata):
@@ -118,7 +130,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     predictor = make_predictor(spec)
     renamed = frame.sample(frac=1, random_state=0).rename(columns=COLUMN_NAMES)
     renamed.to_csv(tmp_path / "a.csv", index=False)
-    result = serving.score_file(FraudConfig(), str(tmp_path / "a.csv"), metadata, predictor)
+    result = serving.score_file(trained_config(metadata), str(tmp_path / "a.csv"), metadata, predictor)
     scores = {s.metric: s.value for s in result}
     probabilities = serving.predict_rows(frame, metadata, predictor)["fraud_probability"]
     expected = average_precision_score(frame["fraud"], probabilities)
@@ -126,7 +138,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
     renamed.assign(fraud=0).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="only one class"):
-        serving.score_file(FraudConfig(), str(tmp_path / "b.csv"), metadata, predictor)
+        serving.score_file(trained_config(metadata), str(tmp_path / "b.csv"), metadata, predictor)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
@@ -140,28 +152,61 @@ def test_a_file_is_predicted_like_its_rows(spec, metadata, frame, tmp_path, suff
         rows.to_json(path, orient="records", lines=True)
     else:
         rows.to_parquet(path)
-    lines = serving.read_inputs(FraudConfig(), path, metadata)
+    inputs = serving.read_inputs(trained_config(metadata), path, metadata)
     labels = frame["fraud"] if has_labels else np.int8(UNKNOWN_LABEL)
     expected = serving.predict_rows(frame.assign(fraud=labels), metadata, make_predictor(spec))
-    np.testing.assert_allclose(predict(lines, metadata, spec), expected["fraud_probability"], atol=1e-6)
+    np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected["fraud_probability"], atol=1e-6)
 
 
 def test_a_file_with_other_columns_is_read_with_the_options_of_the_user(metadata, spec, tmp_path):
-    (tmp_path / "payments.csv").write_text(
-        "account;booked;sum;shop\n7;01.03.2025 00:10;355,40;x\n8;02.03.2025 00:10;;x\n"
+    path = tmp_path / "payments.csv"
+    path.write_text("account;booked;sum;shop\n7;01.03.2025 00:10;355,40;x\n")
+    config = with_columns(
+        metadata, card="account", time="booked", amount="sum", terminal="shop", time_format="%d.%m.%Y %H:%M"
     )
-    columns = ColumnsConfig(card="account", time="booked", amount="sum", time_format="%d.%m.%Y %H:%M")
-    lines = serving.read_inputs(FraudConfig(columns=columns), str(tmp_path / "payments.csv"), metadata)
-    assert json.loads(lines[0]) == {"card": "7", "shop": "x", "when": "2025-03-01 00:10:00", "euro": "355,40"}
-    assert len(predict(lines[:1], metadata, spec)) == 1
-    with pytest.raises(DataError, match='row 2: column "euro" is empty'):
-        predict(lines, metadata, spec)
+    inputs = serving.read_inputs(config, str(path), metadata)
+    assert json.loads(inputs.texts[0]) == {"account": "7", "booked": "01.03.2025 00:10", "sum": "355,40", "shop": "x"}
+    expected = predict([make_line(when="2025-03-01 00:10:00", euro=355.4)], metadata, spec)
+    np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected, atol=1e-7)
+    path.write_text(path.read_text() + "8;02.03.2025 00:10;;x\n")
+    with pytest.raises(DataError, match=r'payments\.csv, row 2: column "sum" is empty'):
+        serving.read_inputs(config, str(path), metadata)
+
+
+def test_times_keep_their_seconds_if_the_model_was_trained_with_minutes(metadata, spec, tmp_path):
+    """The order of two transactions in one minute decides which of them is the history of the other."""
+    metadata["columns"]["time_format"] = "%d.%m.%Y %H:%M"
+    (tmp_path / "a.csv").write_text(
+        "card,shop,when,euro\na,x,2025-03-01 10:00:50,90\na,x,2025-03-01 10:00:10,20\n", encoding="utf-8"
+    )
+    columns = {"card": "card", "time": "when", "amount": "euro", "terminal": "shop", "time_format": None}
+    inputs = serving.read_inputs(with_columns(metadata, **columns), str(tmp_path / "a.csv"), metadata)
+    assert (inputs.records["time"].diff().iloc[1] == -40).all()
+
+
+@pytest.mark.usefixtures("spec")
+@pytest.mark.parametrize(
+    ("columns", "received"), [((), "none"), (("b",), "b"), (("b", "c", "d"), "b c d")], ids=["none", "fewer", "more"]
+)
+def test_other_numbers_of_numeric_columns_than_those_of_the_model_are_an_error(metadata, frame, columns, received):
+    metadata["columns"]["numeric"] = ["age", "limit"]
+    config = with_columns(metadata, numeric=columns)
+    with pytest.raises(DataError, match=rf"--columns\.numeric .*: age limit\. Received: {received}$"):
+        serving._with_model_names(frame, config, metadata)
+
+
+@pytest.mark.usefixtures("spec")
+def test_numeric_columns_with_other_names_stand_in_the_order_of_the_model(metadata, frame):
+    metadata["columns"]["numeric"] = ["age", "limit"]
+    table = frame.assign(a=1.0, b=2.0)
+    renamed = serving._with_model_names(table, with_columns(metadata, numeric=("b", "a")), metadata)
+    assert (renamed["age"].iloc[0], renamed["limit"].iloc[0]) == (2.0, 1.0)
 
 
 def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec, frame, tmp_path):
     frame.rename(columns=COLUMN_NAMES).drop(columns="euro").to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match=r'no column "euro".*--columns\.amount'):
-        serving.read_inputs(FraudConfig(), str(tmp_path / "a.csv"), metadata)
+        serving.read_inputs(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.errors import DataError
 from tasks.next_word import serving, tokenization
-from tasks.next_word.config import ColumnsConfig, EvaluationConfig, NextWordConfig
+from tasks.next_word.config import ColumnsConfig, NextWordConfig
 from tests.tasks.next_word.conftest import VOCABULARY
 
 TEXT = {"unit": "word", "pretokenized": False, "vocabulary_size": 100, "min_count": 1}
@@ -180,24 +179,17 @@ def test_predictions_are_strings(signatures):
 def test_inputs_are_the_lines_of_a_text_file(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("the cat\nthe dog\n")
-    assert serving.read_inputs(NextWordConfig(), str(path), METADATA) == ["the cat", "the dog"]
+    assert serving.read_inputs(NextWordConfig(), str(path), METADATA).records == ["the cat", "the dog"]
 
 
 def test_inputs_are_the_files_of_a_folder(tmp_path):
     (tmp_path / "a.txt").write_text("the cat\nsat\n")
     (tmp_path / "b.txt").write_text("the dog")
-    assert serving.read_inputs(NextWordConfig(), str(tmp_path), METADATA) == ["the cat\nsat", "the dog"]
+    assert serving.read_inputs(NextWordConfig(), str(tmp_path), METADATA).records == ["the cat\nsat", "the dog"]
 
 
-@pytest.mark.parametrize(("column", "expected"), [("text", "of the model"), ("other", "of the option")])
-def test_inputs_of_a_table_come_from_the_column_of_the_option_or_else_of_the_model(tmp_path, column, expected):
+def test_inputs_of_a_table_come_from_the_column_of_the_option(tmp_path):
     path = tmp_path / "posts.jsonl"
-    path.write_text(json.dumps({"body": "of the model", "other": "of the option"}))
-    config = NextWordConfig(columns=ColumnsConfig(text=column))
-    assert serving.read_inputs(config, str(path), {**METADATA, "columns": {"text": "body"}}) == [expected]
-
-
-def test_a_file_cannot_be_scored_with_dynamic_evaluation(tmp_path):
-    config = NextWordConfig(evaluation=EvaluationConfig(dynamic=True))
-    with pytest.raises(DataError, match=r"--evaluation\.dynamic"):
-        serving.score_file(config, str(tmp_path / "some.txt"), METADATA, dict)
+    path.write_text(json.dumps({"body": "of the body", "other": "of the option"}))
+    config = NextWordConfig(columns=ColumnsConfig(text="other"))
+    assert serving.read_inputs(config, str(path), METADATA).records == ["of the option"]

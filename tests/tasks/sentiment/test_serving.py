@@ -1,18 +1,20 @@
-"""`tasks.sentiment.serving`: inputs and labelled files are read with the columns of the trained model."""
+"""`tasks.sentiment.serving`: inputs, labelled files and requests."""
 
 from __future__ import annotations
-
-import dataclasses
 
 import numpy as np
 import pytest
 
 from shared.config import as_dict
+from shared.task import trained_config
 from tasks.sentiment import serving
-from tasks.sentiment.config import PRESETS, ColumnsConfig
+from tasks.sentiment.config import ColumnsConfig
 
-CONFIG = PRESETS["default"]
-METADATA = {"labels": ["bad", "good"], "columns": as_dict(ColumnsConfig(text="review", label="verdict"))}
+METADATA = {
+    "task": "sentiment",
+    "labels": ["bad", "good"],
+    "columns": as_dict(ColumnsConfig(text="review", label="verdict")),
+}
 
 
 @pytest.fixture
@@ -22,21 +24,18 @@ def table(tmp_path):
     return str(path)
 
 
-def test_inputs_come_from_the_text_column_of_the_trained_model(table):
-    assert serving.read_inputs(CONFIG, table, METADATA) == ["fine", "dull"]
+def test_inputs_are_the_texts_of_a_file(table):
+    assert serving.read_inputs(trained_config(METADATA), table, METADATA).records == ["fine", "dull"]
 
 
-def test_a_text_column_on_the_command_line_replaces_that_of_the_trained_model(table):
-    config = dataclasses.replace(CONFIG, columns=ColumnsConfig(text="other"))
-    assert serving.read_inputs(config, table, METADATA) == ["so so", "well"]
-
-
-def test_a_file_is_scored_with_the_columns_of_the_trained_model(table):
+def test_a_labelled_file_is_scored(table):
     def predictor(request):
         assert request["text"].tolist() == [b"fine", b"dull"]
         return {"probabilities": np.array([[0.1, 0.9], [0.2, 0.8]])}
 
-    scores = {score.metric: score.value for score in serving.score_file(CONFIG, table, METADATA, predictor)}
+    scores = {
+        score.metric: score.value for score in serving.score_file(trained_config(METADATA), table, METADATA, predictor)
+    }
     assert scores["accuracy"] == 0.5
 
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 
 from shared.errors import DataError
+from shared.task import trained_config
 from tasks.speech import audio, serving
 from tasks.speech.batches import pad_rows
-from tasks.speech.config import ColumnsConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.serving import STEP_SECONDS, GreedyDecoder
-from tests.tasks.speech.conftest import ALPHABET, CONFIG, babble, tone
+from tests.tasks.speech.conftest import ALPHABET, babble, tone
 
 METADATA = {"task": "speech", "alphabet": ALPHABET, "columns": {"file": "path", "text": "sentence"}}
 
@@ -173,23 +171,18 @@ def write_manifest(folder, columns):
     return str(folder / "calls.csv")
 
 
-def test_inputs_are_read_under_the_columns_of_the_trained_model(tmp_path):
+def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
     source = write_manifest(tmp_path, ["path", "sentence"])
-    paths = serving.read_inputs(CONFIG, source, METADATA)
-    assert paths == [str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")]
-
-
-def test_the_columns_of_the_user_replace_those_of_the_trained_model(tmp_path):
-    source = write_manifest(tmp_path, ["recording", "words"])
-    config = dataclasses.replace(CONFIG, columns=ColumnsConfig(file="recording"))
-    assert serving.read_inputs(config, source, METADATA)[0] == str(tmp_path / "a.wav")
+    inputs = serving.read_inputs(trained_config(METADATA), source, METADATA)
+    assert inputs.records == [str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")]
     with pytest.raises(DataError, match='no column "path"'):
-        serving.read_inputs(CONFIG, source, METADATA)
+        serving.read_inputs(trained_config(METADATA), write_manifest(tmp_path, ["recording", "words"]), METADATA)
 
 
-def test_a_file_is_scored_under_the_columns_of_the_trained_model(predictor, tmp_path, monkeypatch):
+def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "CACHE", tmp_path / "cache")
-    scores = serving.score_file(CONFIG, write_manifest(tmp_path, ["path", "sentence"]), METADATA, predictor)
+    source = write_manifest(tmp_path, ["path", "sentence"])
+    scores = serving.score_file(trained_config(METADATA), source, METADATA, predictor)
     assert [score.metric for score in scores] == ["word_error_rate", "character_error_rate", "accuracy"]
 
 

@@ -12,10 +12,11 @@ from scipy.stats import norm
 from shared import export, workflow
 from shared.cli import main
 from shared.errors import DataError, ExportError
+from shared.task import trained_config
+from shared.versions import find_version, list_versions, load_metadata
 from tasks.stock import recalibration
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES, interpolate_z_scores
-from tasks.stock.config import StockConfig
 from tasks.stock.model import FIELDS, build_parameter_model
 from tasks.stock.recalibration import (
     CALIBRATION_DAYS,
@@ -122,6 +123,10 @@ def file(market, tmp_path):
     return path
 
 
+def configure(metadata, file):
+    return dataclasses.replace(trained_config(metadata), data=str(file))
+
+
 def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
     builder, config, metadata, file, market, tmp_path, monkeypatch
 ):
@@ -129,7 +134,8 @@ def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
     z_scores = exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
     builder.full_model(z_scores).save(tmp_path / "a.keras")
     old = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    new, new_metadata, changes = recalibrate(StockConfig(data=str(file)), old, metadata)
+    newer = configure(metadata, file)
+    new, new_metadata, changes = recalibrate(newer, old, metadata)
     assert new_metadata["calibrated_until"] == changes["prices until"] == "2020-03-30"
     new.save(tmp_path / "b.keras")
     new = keras.models.load_model(tmp_path / "b.keras", compile=False)
@@ -143,7 +149,7 @@ def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
     )  # almost linear between two quantiles
     inner = np.abs(exported[0]) < 1.9
     np.testing.assert_allclose(restored[inner], exported[0][inner], atol=0.1)
-    again, repeated_metadata, _ = recalibrate(StockConfig(data=str(file)), new, new_metadata)
+    again, repeated_metadata, _ = recalibrate(newer, new, new_metadata)
     assert repeated_metadata == new_metadata  # it uses the forecasts before calibration
     np.testing.assert_allclose(again(request), new(request), rtol=1e-6)
 
@@ -193,26 +199,24 @@ def test_too_few_outcomes_raise_an_error_that_says_what_is_missing(full_model, m
     market = file.read_text().splitlines()
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
     with pytest.raises(DataError, match=r"needs 200 forecasts of 3 trading days\. Received: 76\."):
-        recalibrate(StockConfig(data=str(file)), full_model, metadata)
+        recalibrate(configure(metadata, file), full_model, metadata)
 
 
 def test_training_days_do_not_count(full_model, metadata, file, monkeypatch):
     """The outcomes of training days are too good."""
     monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 10)
     monkeypatch.setattr("tasks.stock.calibration.MIN_OUTCOMES", 10)
-    _, all_days, _ = recalibrate(StockConfig(data=str(file)), full_model, metadata)
-    _, later, changes = recalibrate(
-        StockConfig(data=str(file)), full_model, {**metadata, "trained_until": "2020-03-10"}
-    )
+    _, all_days, _ = recalibrate(configure(metadata, file), full_model, metadata)
+    _, later, changes = recalibrate(configure(metadata, file), full_model, {**metadata, "trained_until": "2020-03-10"})
     assert later["z_scores"] != all_days["z_scores"]
     assert changes["1 trading days"].startswith(f"{3 * 19:,} outcomes")  # 11 to 29 March, three tickers
     with pytest.raises(DataError, match="after the training days, up to 2020-03-29"):
-        recalibrate(StockConfig(data=str(file)), full_model, {**metadata, "trained_until": "2020-03-29"})
+        recalibrate(configure(metadata, file), full_model, {**metadata, "trained_until": "2020-03-29"})
 
 
 def test_prices_older_than_the_calibration_raise_an_error(full_model, metadata, file):
     with pytest.raises(DataError, match=r"end on 2020-03-30, but the model was calibrated on prices until 2020-04-01"):
-        recalibrate(StockConfig(data=str(file)), full_model, {**metadata, "calibrated_until": "2020-04-01"})
+        recalibrate(configure(metadata, file), full_model, {**metadata, "calibrated_until": "2020-04-01"})
 
 
 def test_with_few_outcomes_the_calibration_does_not_change():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import DataError
+from shared.task import trained_config
 from tasks.stock import serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES
-from tasks.stock.config import ColumnsConfig, EvaluationConfig, StockConfig
+from tasks.stock.config import PRESETS, ColumnsConfig
 from tasks.stock.evaluate import calibrated_forecast
 from tasks.stock.model import FIELDS, build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
@@ -20,9 +22,8 @@ from tasks.stock.predictive import LEVELS, row_scores
 
 @pytest.fixture
 def metadata(config):
-    import dataclasses
-
     return {
+        "task": "stock",
         "columns": dataclasses.asdict(config.columns),
         "features": dataclasses.asdict(config.features),
         "forecast": dataclasses.asdict(config.forecast),
@@ -91,14 +92,39 @@ def predictor(signatures):
     return predict
 
 
-def test_predictions_keep_the_order_of_the_lines_and_use_the_days_up_to_each(metadata, predictor, market):
+@pytest.fixture
+def predict_lines(metadata, predictor):
+    def predict(lines):
+        inputs = serving.parse_inputs(trained_config(metadata), lines, metadata)
+        return serving.predict(inputs.records, metadata, predictor)
+
+    return predict
+
+
+@pytest.fixture
+def read_file(metadata, tmp_path):
+    """Writes a file and reads it as input of `predict`, with these columns in place of those of the training."""
+
+    def read(content, **columns):
+        (tmp_path / "quotes.csv").write_text(content)
+        config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
+        return serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata)
+
+    return read
+
+
+def make_line(day, close, ticker="OAK"):
+    return json.dumps({"Ticker": ticker, "Date": day, "Close": close})
+
+
+def test_predictions_keep_the_order_of_the_lines_and_use_the_days_up_to_each(predict_lines):
     lines = list(serving.EXAMPLES)
-    predictions = serving.predict(lines, metadata, predictor)
+    predictions = predict_lines(lines)
     assert predictions["price_quantiles"].shape == (len(lines), 2, 7)
     assert set(predictions) == {"price_quantiles", "expected_volatility", "up_probability", "median"}
-    backwards = serving.predict(lines[::-1], metadata, predictor)
+    backwards = predict_lines(lines[::-1])
     np.testing.assert_allclose(backwards["up_probability"][::-1], predictions["up_probability"], atol=1e-6)
-    fewer = serving.predict(lines[:-5], metadata, predictor)
+    fewer = predict_lines(lines[:-5])
     np.testing.assert_allclose(fewer["price_quantiles"], predictions["price_quantiles"][:-5], rtol=1e-5)
 
 
@@ -107,19 +133,20 @@ def test_predictions_keep_the_order_of_the_lines_and_use_the_days_up_to_each(met
     [
         ("no json", "line 2.*not JSON"),
         ('{"Ticker": "A"}', 'line 2: no "Date"'),
-        ('{"Ticker": "A", "Date": "2020-01-01", "Close": -1}', "greater than 0"),
+        (make_line("2020-01-01", -1), "row 2.*greater than 0"),
+        (make_line("2020-01-01", None), 'row 2: column "Close" is empty'),
+        (make_line("2020-01-02", 4), "2020-01-02"),
     ],
 )
-def test_an_invalid_line_raises_an_error_that_names_it(metadata, predictor, line, message):
-    good = json.dumps({"Ticker": "A", "Date": "2020-01-02", "Close": 3.0})
+def test_an_invalid_line_raises_an_error_that_names_it(predict_lines, line, message):
     with pytest.raises(DataError, match=message):
-        serving.predict([good, line], metadata, predictor)
+        predict_lines([make_line("2020-01-02", 3.0), line])
 
 
 def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor, market, tmp_path, config, builder):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
-    scores = serving.score_file(StockConfig(), str(tmp_path / "new.csv"), metadata, predictor)
+    scores = serving.score_file(trained_config(metadata), str(tmp_path / "new.csv"), metadata, predictor)
     assert {score.model for score in scores} == {"exported"}
     by_metric = {score.metric: score for score in scores}
     panel = build_panel(market.assign(is_scored_row=True), config)
@@ -134,33 +161,51 @@ def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor,
             assert by_metric[f"{metric}_{horizon}d"].value == pytest.approx(expected, rel=tolerance)
 
 
-def test_the_thresholds_of_the_direction_are_those_of_the_training(metadata):
-    assert serving.with_trained_settings(StockConfig(), metadata).evaluation == EvaluationConfig((), 0.002, 0.001)
-    config = StockConfig(evaluation=EvaluationConfig((), 0.01, 0.01))
-    assert serving.with_trained_settings(config, metadata).evaluation == config.evaluation
+def test_the_settings_of_the_training_are_those_of_the_model(metadata):
+    config = trained_config(metadata)
+    assert (config.evaluation.up_threshold, config.evaluation.down_threshold) == (0.002, 0.001)
+    assert config.forecast.horizons == tuple(metadata["forecast"]["horizons"])
+    assert config.training == PRESETS["default"].training
 
 
-def test_the_inputs_of_a_file_equal_lines_with_the_columns_of_the_model(metadata, predictor, tmp_path):
+def test_the_inputs_of_a_file_equal_lines_with_the_columns_of_the_model(predict_lines, read_file, metadata, predictor):
     days = [f"{day:02}.03.2024" for day in range(1, 31)]
     rows = "".join(f"OAK;{day};{100 + k},5\n" for k, day in enumerate(days))
-    (tmp_path / "quotes.csv").write_text(f"Kuerzel;Datum;Schluss\n{rows}OAK;31.03.2024;\n")
-    columns = ColumnsConfig(ticker="Kuerzel", time="Datum", time_format="%d.%m.%Y", close="Schluss")
-    lines = serving.read_inputs(StockConfig(columns=columns), str(tmp_path / "quotes.csv"), metadata)
-    assert json.loads(lines[0]) == {"Ticker": "OAK", "Date": "2024-03-01", "Close": "100,5"}
-    assert len(lines) == 30
-    plain = [json.dumps({"Ticker": "OAK", "Date": f"2024-03-{k + 1:02}", "Close": 100.5 + k}) for k in range(30)]
-    predictions, expected = (serving.predict(inputs, metadata, predictor) for inputs in (lines, plain))
+    columns = {"ticker": "Kuerzel", "time": "Datum", "time_format": "%d.%m.%Y", "close": "Schluss"}
+    inputs = read_file(f"Kuerzel;Datum;Schluss\n{rows}", **columns)
+    assert json.loads(inputs.texts[0]) == {"Kuerzel": "OAK", "Datum": "01.03.2024", "Schluss": "100,5"}
+    expected = predict_lines([make_line(f"2024-03-{k + 1:02}", 100.5 + k) for k in range(30)])
+    predictions = serving.predict(inputs.records, metadata, predictor)
+    assert len(inputs.texts) == 30
     np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
 
 
-def test_a_wide_file_gives_one_line_per_ticker_and_day(metadata, predictor, tmp_path):
-    (tmp_path / "wide.csv").write_text("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,\n")
-    config = StockConfig(columns=ColumnsConfig(layout="wide"))
-    lines = serving.read_inputs(config, str(tmp_path / "wide.csv"), metadata)
-    assert [(row["Ticker"], row["Date"], row["Close"]) for row in map(json.loads, lines)] == [
+@pytest.mark.parametrize("empty", ["", "null", "NaN", "n/a", " "])
+def test_a_row_without_a_close_gets_no_forecast(read_file, predict_lines, metadata, predictor, empty):
+    inputs = read_file(f"Ticker,Date,Close\nOAK,2024-03-04,5\nOAK,2024-03-01,{empty}\nOAK,2024-03-05,6\n")
+    assert [json.loads(text)["Date"] for text in inputs.texts] == ["2024-03-04", "2024-03-05"]
+    expected = predict_lines([make_line("2024-03-04", 5), make_line("2024-03-05", 6)])
+    predictions = serving.predict(inputs.records, metadata, predictor)
+    np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
+
+
+@pytest.mark.parametrize("rows", ["OAK,2024-03-01,\n", ""])
+def test_a_file_without_a_close_raises_an_error(read_file, rows):
+    with pytest.raises(DataError, match=r"quotes\.csv"):
+        read_file(f"Ticker,Date,Close\n{rows}")
+
+
+def test_an_error_names_the_file_and_its_row(read_file):
+    with pytest.raises(DataError, match=r'quotes\.csv, row 3.*"Close"'):
+        read_file("Ticker,Date,Close\nOAK,2024-03-01,5\nOAK,2024-03-04,\nOAK,2024-03-05,much\n")
+
+
+def test_a_wide_file_gives_one_line_per_ticker_and_day(read_file, metadata, predictor):
+    inputs = read_file("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,\n", layout="wide")
+    assert [(row["Ticker"], row["Date"], row["Close"]) for row in map(json.loads, inputs.texts)] == [
         ("A", "2024-03-01", 1.0),
         ("A", "2024-03-04", 3.0),
         ("B", "2024-03-01", 2.0),
     ]
-    predictions = serving.predict(lines, metadata, predictor)
+    predictions = serving.predict(inputs.records, metadata, predictor)
     assert predictions["price_quantiles"].shape == (3, 2, 7)
