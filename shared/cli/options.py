@@ -19,6 +19,7 @@ from typing import Annotated, Any
 import tyro
 
 from shared import task
+from shared.cli.parse_errors import one_line
 from shared.config import SECTIONS, TaskConfig
 from shared.errors import SuiteError
 
@@ -86,7 +87,7 @@ def parse_options(
         summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
     data_help = DATA_HELP.get(command, "")
     kind = _options_type(type(default), default, command_options, trained is None, data_help)
-    parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}{usage}", summary, task_name)
+    parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
     return type(default)(**values), {name: getattr(parsed, name) for name in command_options}
 
@@ -155,18 +156,22 @@ def _options_type(
     return dataclasses.make_dataclass(config_type.__name__, fields, bases=(config_type,), frozen=True)
 
 
-def _run_tyro(kind: type, words: Sequence[str], program: str, description: str, task_name: str) -> Any:
+def _run_tyro(kind: type, words: Sequence[str], program: str, usage: str, description: str, task_name: str) -> Any:
     message = io.StringIO()
     try:
         with contextlib.redirect_stderr(message):
             return tyro.cli(
-                kind, args=list(words), prog=program, description=description, config=(tyro.conf.AvoidSubcommands,)
+                kind,
+                args=list(words),
+                prog=f"{program}{usage}",
+                description=description,
+                config=(tyro.conf.AvoidSubcommands,),
             )
     except SystemExit as stop:
-        if (error := _validation_error(stop)) is not None:
-            raise SuiteError(f"{task_name}: {error}") from error
-        sys.stderr.write(message.getvalue())
-        raise
+        if not stop.code:  # help
+            raise
+        error = _validation_error(stop) or f"{one_line(message.getvalue())} See {program} --help."
+        raise SuiteError(f"{task_name}: {error}") from stop
 
 
 def _validation_error(error: BaseException) -> ValueError | None:
