@@ -32,7 +32,7 @@ def keras_function(cell: Cell, threads: int) -> Callable[[], object]:
     import numpy as np
     import tensorflow as tf
 
-    from shared.config import LSTMConfig
+    from shared.config import BidirectionalLSTMConfig
     from shared.lstm import LSTMStack
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
@@ -40,7 +40,7 @@ def keras_function(cell: Cell, threads: int) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     x = tf.constant(rng.normal(size=(cell.batch, cell.time, cell.features)).astype("float32"))
     y = tf.constant(rng.integers(0, 2, (cell.batch, 1)).astype("float32"))
-    stack = LSTMStack(LSTMConfig(units=(cell.units,), bidirectional=cell.bidirectional))
+    stack = LSTMStack(BidirectionalLSTMConfig(units=(cell.units,), bidirectional=cell.bidirectional))
     inputs = keras.Input((None, cell.features))
     if cell.mode == "inference":
         model = keras.Model(inputs, stack.sequence(inputs))

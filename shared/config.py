@@ -41,9 +41,7 @@ class LSTMConfig(Section):
     SECTION: ClassVar[str] = "lstm"
 
     units: tuple[int, ...] = (128,)
-    """Units of each layer, first layer first; a bidirectional layer has this many units in each direction."""
-    bidirectional: bool = False
-    """Read the sequence in both directions. The layer then needs the whole sequence and cannot run step by step."""
+    """Units of each layer, first layer first."""
     dropout: float = 0.0
     """Dropout rate between two layers of the stack, in [0, 1)."""
     recurrent_dropout: float = 0.0
@@ -56,14 +54,33 @@ class LSTMConfig(Section):
     def __post_init__(self) -> None:
         if not self.units or any(units < 1 for units in self.units):
             raise ValueError(
-                f"{option(self, 'units')} must have one positive number per layer. Received: {_as_typed(self.units)}"
+                f"{option(self, 'units')} must have one positive number per layer. Received: {as_typed(self.units)}"
             )
         require_fraction(self, "dropout", "recurrent_dropout")
         if self.residual and len(set(self.units)) > 1:
             raise ValueError(
                 f"{option(self, 'residual')} needs the same number of units in every layer. "
-                f"Received: {option(self, 'units')} {_as_typed(self.units)}"
+                f"Received: {option(self, 'units')} {as_typed(self.units)}"
             )
+
+    @property
+    def is_bidirectional(self) -> bool:
+        """True if the layers read the sequence in both directions."""
+        return False
+
+
+@dataclass(frozen=True)
+class BidirectionalLSTMConfig(LSTMConfig):
+    """Shape and regularization of the stack of LSTM layers."""
+
+    bidirectional: bool = False
+    """Read the sequence in both directions, with `units` units in each. The layer then needs the whole sequence and cannot run
+    step by step."""
+
+    @property
+    def is_bidirectional(self) -> bool:
+        """True if the layers read the sequence in both directions."""
+        return self.bidirectional
 
 
 @dataclass(frozen=True)
@@ -163,6 +180,27 @@ def option(config: Any, name: str) -> str:
     return f"--{section}.{name}".replace("--.", "--").replace("_", "-")
 
 
+def as_typed(values: tuple[Any, ...]) -> str:
+    """Returns the values of an option as they are typed on the command line."""
+    return " ".join(map(str, values)) or "nothing"
+
+
+def require_different(config: Any, *names: str) -> None:
+    """Checks that fields of a section, each a value or a tuple of values, hold no value twice; None and empty values pass.
+
+    Raises:
+        ValueError: two fields hold the same value; the message names their options.
+    """
+    options: dict[str, list[str]] = {}
+    for name in names:
+        value = getattr(config, name)
+        for one in value if isinstance(value, tuple) else (value,):
+            options.setdefault(one or "", []).append(option(config, name))
+    for value, duplicates in options.items():
+        if value and len(duplicates) > 1:
+            raise ValueError(f"{' and '.join(dict.fromkeys(duplicates))} must be different. Received: {value}")
+
+
 def require_at_least(config: Any, minimum: float, *names: str) -> None:
     """Checks that fields of a section are at least `minimum`; None passes.
 
@@ -221,7 +259,3 @@ def as_dict(config: Any) -> dict[str, Any]:
 def fingerprint(*values: Any) -> str:
     """Returns 16 hexadecimal digits that change when any of the JSON-ready `values` changes."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _as_typed(values: tuple[Any, ...]) -> str:
-    return " ".join(map(str, values)) or "nothing"

@@ -58,7 +58,7 @@ class LSTMStack:
     @property
     def output_size(self) -> int:
         """Size of the last axis of the output: the units of the last layer, doubled if the stack is bidirectional."""
-        return self.config.units[-1] * (2 if self.config.bidirectional else 1)
+        return self.config.units[-1] * (2 if self.config.is_bidirectional else 1)
 
     def sequence(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """Runs the stack over whole sequences.
@@ -84,7 +84,7 @@ class LSTMStack:
         """
         outputs = self.sequence(inputs, mask=mask)  # (batch, time, output_size)
         final = outputs[:, -1] if mask is None else gather_last_step(outputs, mask)
-        if not self.config.bidirectional:
+        if not self.config.is_bidirectional:
             return final
         units = self.config.units[-1]
         return ops.concatenate([final[:, :units], outputs[:, 0, units:]], axis=-1)
@@ -181,7 +181,7 @@ class LSTMStack:
             name=name,
         )
         layer.cell.name = f"{name}_step"  # `step` calls the cells directly, and the layer names of a model must differ
-        return keras.layers.Bidirectional(layer, name=name) if self.config.bidirectional else layer
+        return keras.layers.Bidirectional(layer, name=name) if self.config.is_bidirectional else layer
 
     def _connect(self, k: int, outputs: Tensor, inputs: Tensor) -> Tensor:
         """Applies what follows layer k: residual connection, layer normalization, dropout."""
@@ -193,9 +193,9 @@ class LSTMStack:
         return outputs if dropout is None else dropout(outputs)
 
     def _require_causal(self, action: str) -> None:
-        if self.config.bidirectional:
+        if self.config.is_bidirectional:
             raise ValueError(
-                f"A bidirectional stack cannot {action}: it needs the whole sequence. Use bidirectional=False."
+                f"A bidirectional stack cannot {action}: it needs the whole sequence. Use a unidirectional one."
             )
 
 

@@ -42,8 +42,9 @@ TITLES = {
 
 
 def title(metric: str) -> str:
-    """Returns the name of a metric for a reader, such as "log loss, nats" or "accuracy %"."""
-    return _plain_title(metric) + (" %" if metric.startswith(PERCENT) else "")
+    """Returns the name of a metric for a reader, such as "log loss, nats", "accuracy %" or "80 % coverage 5d"."""
+    is_percent = metric.startswith(PERCENT) and not COVERAGE.match(HORIZON.sub("", metric))
+    return _plain_title(metric) + (" %" if is_percent else "")
 
 
 def common_title(metrics: Sequence[str]) -> str:
@@ -52,7 +53,9 @@ def common_title(metrics: Sequence[str]) -> str:
         return title(metrics[0])
     words = [metric.split("_") for metric in metrics]
     common = [same[0] for same in itertools.takewhile(lambda same: len(set(same)) == 1, zip(*words, strict=False))]
-    return f"{title('_'.join(common))} {' / '.join(' '.join(one[len(common) :]) for one in words)}"
+    name = title("_".join(common))
+    unit = " %" if name.endswith(" %") else ""
+    return f"{name.removesuffix(unit)} {' / '.join(' '.join(one[len(common) :]) for one in words)}{unit}"
 
 
 def format_value(metric: str, value: float) -> str:
@@ -87,4 +90,6 @@ def _plain_title(metric: str) -> str:
     horizon = HORIZON.search(metric)
     name = HORIZON.sub("", metric)
     days = f" {horizon[0][1:]}" if horizon else ""
+    if coverage := COVERAGE.match(name):
+        return f"{coverage[1]} % coverage{days}"
     return TITLES.get(name, name.replace("_", " ")) + days

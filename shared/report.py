@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import platform
@@ -186,9 +187,11 @@ def verdict(run: Run) -> str:
     metric = run.task.primary_metric
     model = next(s for s in run.evaluation.scores if s.model == "exported" and s.metric == metric)
     baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
-    if baseline is None or not np.isfinite(model.value):
-        return f"There is no baseline with a defined {title(metric).removesuffix(' %')}."
     name = title(metric).removesuffix(" %")
+    if not np.isfinite(model.value):
+        return f"The {name} of the model is not defined on this test split, so it is not compared with a baseline."
+    if baseline is None:
+        return f"There is no baseline with a defined {name}."
     values = f"{format_score(model)} and {format_score(baseline)}"
     difference = badness(metric, baseline.value) - badness(metric, model.value)
     if format_value(metric, model.value) == format_value(metric, baseline.value):
@@ -197,6 +200,24 @@ def verdict(run: Run) -> str:
     overlap = model.low <= baseline.high and baseline.low <= model.high
     caution = " Their intervals overlap, so the difference may be chance." if overlap else ""
     return f"By {name}, the model is {word} than the best baseline, {baseline.model} ({values}).{caution}"
+
+
+def add_recalibration_note(folder: Path, line: str) -> None:
+    """Writes to the copied report of a recalibrated version that its scores belong to the calibration from training.
+
+    Args:
+        folder: folder of the version; a file of the report that is missing stays missing.
+        line: description of the recalibration.
+    """
+    note = f"{line} The scores below belong to the calibration from training."
+    edits: dict[str, Callable[[str], str]] = {
+        "card.md": lambda text: f"> {note}\n\n{text}",
+        "report.html": lambda text: text.replace("<h1>", f"<p><strong>{html.escape(note)}</strong></p>\n<h1>", 1),
+        "metrics.json": lambda text: json.dumps({"recalibrated": line, **json.loads(text)}, indent=2) + "\n",
+    }
+    for name, edit in edits.items():
+        if (folder / name).exists():
+            (folder / name).write_text(edit((folder / name).read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def html_report(run: Run, plots_folder: Path) -> str:
@@ -234,22 +255,22 @@ def score_table(scores: Sequence[Score]) -> str:
 
 
 def score_grid(
-    scores: Sequence[Score], form: Callable[[Score], str], name_of: Callable[[str], str] = str
+    scores: Sequence[Score], format_cell: Callable[[Score], str], format_metric: Callable[[str], str] = str
 ) -> list[list[str]]:
     """Returns a header and one row per model, one column per metric; of many metrics, one row per metric.
 
     Args:
         scores: scores of any models and metrics.
-        form: function that writes one score.
-        name_of: function that writes the name of a metric.
+        format_cell: function that writes one score.
+        format_metric: function that writes the name of a metric.
     """
     metrics, models = (list(dict.fromkeys(getattr(s, part) for s in scores)) for part in ("metric", "model"))
-    cells = {(s.model, s.metric): form(s) for s in scores}
+    cells = {(s.model, s.metric): format_cell(s) for s in scores}
     if len(metrics) > MAX_COLUMNS:
-        rows = [[name_of(metric), *(cells.get((m, metric), "") for m in models)] for metric in metrics]
+        rows = [[format_metric(metric), *(cells.get((m, metric), "") for m in models)] for metric in metrics]
         return [["metric", *models], *rows]
     rows = [[m, *(cells.get((m, metric), "") for metric in metrics)] for m in models]
-    return [["model", *map(name_of, metrics)], *rows]
+    return [["model", *map(format_metric, metrics)], *rows]
 
 
 def markdown_table(rows: Sequence[Sequence[str]]) -> str:
@@ -269,8 +290,8 @@ def _headline_table(run: Run) -> str:
     rows = [["metric", "model", "best baseline"]]
     for score in scores[:MAX_HEADLINES]:
         baseline = best_baseline(run.evaluation.scores, score.metric, run.own_models)
-        beside = f"{format_score(baseline)} ({baseline.model})" if baseline else ""
-        rows.append([title(score.metric), format_score(score), beside])
+        baseline_cell = f"{format_score(baseline)} ({baseline.model})" if baseline else ""
+        rows.append([title(score.metric), format_score(score), baseline_cell])
     return markdown_table(rows)
 
 

@@ -90,6 +90,26 @@ def is_path(source: str) -> bool:
     return path.exists() or bool(set(path.suffixes) & set(FORMATS)) or source.startswith((".", "/", "~"))
 
 
+def has_column(source: str, column: str) -> bool:
+    """Returns True if a file is a table with this column, False if its lines are the inputs of `predict`.
+
+    Every format of a table except .txt always is one; a .txt file is a table if its first line names the column.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    path = Path(source).expanduser()
+    suffix = files.file_format(path)
+    if suffix not in FORMATS or path.is_dir():
+        return False
+    if suffix != ".txt":
+        return True
+    files.require_file(path)
+    with files.open_file(path) as file:
+        header = files.split_lines(file.readline())[0]
+    return column in header.split(_find_separator(path, suffix))
+
+
 def read_table(
     source: str, columns: Sequence[str], optional: Sequence[str] = (), options: Mapping[str, str] | None = None
 ) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The contract of a task: a few functions and frozen records, collected in one `Task`.
 
-The suite finds tasks by listing the folder `tasks/`. Each task has `config.py` with `SUMMARY`, `INPUT`, `OUTPUT`, `EXAMPLE_DATA`
-and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
+The suite finds tasks by listing the folder `tasks/`. Each task has `config.py` with `SUMMARY`, `INPUT`, `OUTPUT`, `EXAMPLE_DATA`,
+`DATA_HELP` and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
 """
 
 from __future__ import annotations
@@ -177,6 +177,11 @@ def load_summary(name: str) -> str:
 def load_example_data(name: str) -> str:
     """Returns a value for `--data` that shows which data a task takes."""
     return _import_module(name, "config").EXAMPLE_DATA
+
+
+def load_data_help(name: str) -> str:
+    """Returns the help text of `--data`, which names the sources that a task reads."""
+    return _import_module(name, "config").DATA_HELP
 
 
 def load_input_and_output(name: str) -> tuple[str, str]:

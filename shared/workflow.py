@@ -121,14 +121,7 @@ def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, di
 
     def add_report(staging: Path) -> None:
         _copy_report(version, staging)
-        if (staging / "card.md").exists():
-            card = (staging / "card.md").read_text(encoding="utf-8")
-            note = f"> {line} The scores below belong to the calibration from training.\n\n"
-            (staging / "card.md").write_text(note + card, encoding="utf-8")
-        if (staging / "metrics.json").exists():
-            metrics = json.loads((staging / "metrics.json").read_text(encoding="utf-8"))
-            text = json.dumps({"recalibrated": line, **metrics}, indent=2)
-            (staging / "metrics.json").write_text(text + "\n", encoding="utf-8")
+        report.add_recalibration_note(staging, line)
 
     return export.publish(task.export_spec(model, metadata), version.parent, add_report), changes
 

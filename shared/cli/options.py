@@ -40,11 +40,11 @@ PRESET = CommandOption(str, "default", "Name of the preset that supplies the def
 JSON = CommandOption(Annotated[bool, tyro.conf.FlagCreatePairsOff], False, "Print JSON instead of a table.")
 MODELS = CommandOption(str, "saved_models", "Folder with the exported models, one folder per task.")
 DATA_HELP = {
-    "evaluate": "File of labelled records; required.",
+    "evaluate": "File of labelled records, as for train; required.",
     "predict": "File of inputs; without it, the inputs are arguments or lines of standard input.",
     "recalibrate": "File or other source of newer records; required.",
 }
-"""Help of `--data` for commands that take only some of the sources of `train`."""
+"""Help of `--data` for commands that do not take all sources of `train`."""
 VERSION = CommandOption(int | None, None, "Version of the exported model; by default the newest.")
 VERSION_OPTIONS = {"models": MODELS, "version": VERSION, "json": JSON}
 """Options of the commands for an exported version."""
@@ -85,7 +85,7 @@ def parse_options(
             raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
         default = presets[preset]
         summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
-    data_help = DATA_HELP.get(command, "")
+    data_help = DATA_HELP.get(command) or task.load_data_help(task_name)
     kind = _options_type(type(default), default, command_options, trained is None, data_help)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
@@ -147,7 +147,7 @@ def _options_type(
         hint = hints[f.name]
         if not with_training and f.name in TRAINING_ONLY:
             hint = Annotated[hint, tyro.conf.Suppress, tyro.conf.Fixed]
-        elif not with_training and f.name == "data":
+        elif f.name == "data":
             hint = Annotated[hint, tyro.conf.arg(help=data_help)]
         fields.append((f.name, hint, dataclasses.field(default=value)))
     for name, option in command_options.items():

@@ -13,6 +13,7 @@ from shared.config import (
     TrainingConfig,
     option,
     require_at_least,
+    require_different,
     require_fraction,
 )
 
@@ -20,6 +21,7 @@ SUMMARY = "Scores card transactions in real time with a calibrated probability o
 INPUT = "card transactions"
 OUTPUT = "calibrated probability of fraud, and an alert"
 EXAMPLE_DATA = "transactions.parquet"
+DATA_HELP = "Table of transactions, or data set of OpenML such as openml:creditcard, or sample."
 
 RESERVED_NAMES = (
     *("card", "terminal", "time", "amount", "fraud", "is_training_row", "is_scored_row", "length", "position"),
@@ -30,20 +32,20 @@ RESERVED_NAMES = (
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Names of the columns; the defaults are those of the Fraud Detection Handbook."""
+    """Names of the columns in the data. The defaults are those of the Fraud Detection Handbook."""
 
     SECTION: ClassVar[str] = "columns"
 
     card: str | None = "CUSTOMER_ID"
     """Column with the card, customer or account whose transactions form a sequence; `None` makes all rows one sequence."""
     time: str = "TX_DATETIME"
-    """Column with the time or date."""
+    """Column with the time or date, or with seconds since 1970."""
     time_format: str | None = None
     """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
     amount: str = "TX_AMOUNT"
     """Column with the amount; refunds are negative."""
     label: str = "TX_FRAUD"
-    """Column with the label."""
+    """Column with the label: 1 for fraud, 0 for genuine."""
     terminal: str | None = "TERMINAL_ID"
     """Column with the terminal, shop or payee, whose earlier frauds are evidence; `None` if there is none."""
     numeric: tuple[str, ...] = ()
@@ -52,13 +54,8 @@ class ColumnsConfig(Section):
     """Further columns with categories; rare, unknown and empty values form one category."""
 
     def __post_init__(self) -> None:
+        require_different(self, "card", "time", "amount", "label", "terminal", "numeric", "categorical")
         further = (*self.numeric, *self.categorical)
-        names = [*(name for name in (self.card, self.time, self.amount, self.label, self.terminal) if name), *further]
-        duplicates = sorted({name for name in names if names.count(name) > 1})
-        if duplicates:
-            raise ValueError(
-                f"Options of --columns must name different columns. Received twice: {', '.join(duplicates)}"
-            )
         invalid = [name for name in further if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in name]
         if invalid:
             raise ValueError(
@@ -69,7 +66,8 @@ class ColumnsConfig(Section):
 
 @dataclass(frozen=True)
 class FraudSplitConfig(Section):
-    """How the days are divided (Fraud Detection Handbook, 2022, chapter 5); by default, training and test are the last days."""
+    """How the data are divided into training, validation and test split. The splits are consecutive days (Fraud Detection
+    Handbook, 2022, chapter 5), by default the last ones."""
 
     SECTION: ClassVar[str] = "split"
 
@@ -88,7 +86,7 @@ class FraudSplitConfig(Section):
 
 @dataclass(frozen=True)
 class FeaturesConfig(Section):
-    """What the model reads for each transaction."""
+    """What the model reads. Each transaction is a time step."""
 
     SECTION: ClassVar[str] = "features"
 
@@ -106,7 +104,7 @@ class FeaturesConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The network beside the LSTM stack of the card."""
+    """The layers around the LSTM stack. The stack reads the transactions of the card."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -124,7 +122,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """How many alerts can be investigated."""
+    """What the report scores. It depends on how many alerts can be investigated."""
 
     SECTION: ClassVar[str] = "evaluation"
 
@@ -146,12 +144,6 @@ class FraudConfig(TaskConfig):
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-
-    def __post_init__(self) -> None:
-        if self.lstm.bidirectional:
-            raise ValueError(
-                "--lstm.bidirectional is not possible: a transaction is scored before later ones are known."
-            )
 
 
 PRESETS = {

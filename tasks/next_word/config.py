@@ -11,7 +11,6 @@ from shared.config import (
     SplitConfig,
     SplitFilesTaskConfig,
     TrainingConfig,
-    option,
     require_at_least,
     require_fraction,
 )
@@ -22,11 +21,14 @@ SUMMARY = (
 INPUT = "text"
 OUTPUT = "next words, generated text, probability of each word"
 EXAMPLE_DATA = "tiny_shakespeare"
+DATA_HELP = (
+    "Text file, folder of text files, table, or data set of TensorFlow Datasets such as tiny_shakespeare, or sample."
+)
 
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Column of the table, field of the JSON objects, or feature of the TensorFlow data set."""
+    """Names of the columns in the data."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -36,7 +38,7 @@ class ColumnsConfig(Section):
 
 @dataclass(frozen=True)
 class TextConfig(Section):
-    """How a text becomes a sequence of token ids."""
+    """How a text becomes token ids."""
 
     SECTION: ClassVar[str] = "text"
 
@@ -55,7 +57,7 @@ class TextConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The layers before and after the LSTM stack, and how training computes the loss."""
+    """The layers around the LSTM stack. Also how training computes the loss."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -81,7 +83,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """Evaluation after training."""
+    """What the report scores."""
 
     SECTION: ClassVar[str] = "evaluation"
 
@@ -103,13 +105,6 @@ class NextWordConfig(SplitFilesTaskConfig):
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-
-    def __post_init__(self) -> None:
-        if self.lstm.bidirectional:
-            raise ValueError(
-                f"{option(self.lstm, 'bidirectional')} must be False: the model predicts each word from the words before it. "
-                "Received: True"
-            )
 
 
 PRESETS = {

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from shared.config import (
-    LSTMConfig,
+    BidirectionalLSTMConfig,
     Section,
     SplitConfig,
     SplitFilesTaskConfig,
     TrainingConfig,
+    as_typed,
     option,
     require_at_least,
+    require_different,
     require_fraction,
     require_positive,
 )
@@ -21,13 +23,14 @@ SUMMARY = "Classifies texts of any kind and gives each label a calibrated probab
 INPUT = "text"
 OUTPUT = "label with calibrated probability"
 EXAMPLE_DATA = "imdb_reviews"
+DATA_HELP = "Table of texts and labels, or data set of TensorFlow Datasets such as imdb_reviews, or sample."
 
 MAX_NGRAM_ORDER = 3
 
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Columns of the table. Positions such as 0 and 1 name the columns of a .csv or .tsv file without a header."""
+    """Names of the columns in the data. Positions such as 0 and 1 name the columns of a .csv or .tsv file without a header."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -36,10 +39,13 @@ class ColumnsConfig(Section):
     label: str = "label"
     """Column with the label."""
 
+    def __post_init__(self) -> None:
+        require_different(self, "text", "label")
+
 
 @dataclass(frozen=True)
 class SentimentSplitConfig(SplitConfig):
-    """How the texts are divided into training, validation and test split."""
+    """How the data are divided into training, validation and test split."""
 
     group: str | None = None
     """Column with a group, such as a film or a customer; all rows of a group are in the same split."""
@@ -47,7 +53,7 @@ class SentimentSplitConfig(SplitConfig):
 
 @dataclass(frozen=True)
 class TextConfig(Section):
-    """How a text becomes a sequence of token ids, for the LSTM and for the n-grams."""
+    """How a text becomes token ids. The LSTM and the n-grams have their own vocabularies."""
 
     SECTION: ClassVar[str] = "text"
 
@@ -67,7 +73,7 @@ class TextConfig(Section):
 
 @dataclass(frozen=True)
 class AugmentConfig(Section):
-    """Random changes of the training texts, new ones in every epoch."""
+    """Random changes of the training data, new ones in every epoch."""
 
     SECTION: ClassVar[str] = "augment"
 
@@ -83,7 +89,7 @@ class AugmentConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The layers before and after the LSTM stack, and the n-gram model in the same graph."""
+    """The layers around the LSTM stack. The n-gram model is in the same graph."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -113,7 +119,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class SentimentTrainingConfig(TrainingConfig):
-    """Optimizer, epochs and random seed, also of the pre-training and of adversarial training."""
+    """Optimizer, epochs and random seed. Pre-training and adversarial training are included."""
 
     pretraining_epochs: int = 0
     """Passes over the training texts as a language model, before the labels are used; a bidirectional LSTM then needs a single
@@ -139,15 +145,14 @@ class SentimentConfig(SplitFilesTaskConfig):
     text: TextConfig = field(default_factory=TextConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    lstm: LSTMConfig = field(default_factory=LSTMConfig)
+    lstm: BidirectionalLSTMConfig = field(default_factory=BidirectionalLSTMConfig)
     training: SentimentTrainingConfig = field(default_factory=SentimentTrainingConfig)
 
     def __post_init__(self) -> None:
         if self.training.pretraining_epochs and self.lstm.bidirectional and len(self.lstm.units) > 1:
-            units = " ".join(map(str, self.lstm.units))
             raise ValueError(
                 "Pre-training of a bidirectional LSTM needs a single layer, because a second layer would see the word to "
-                f"predict. Received: {option(self.lstm, 'units')} {units}. Add "
+                f"predict. Received: {option(self.lstm, 'units')} {as_typed(self.lstm.units)}. Add "
                 f"{option(self.training, 'pretraining_epochs')} 0."
             )
 
@@ -163,20 +168,20 @@ PRESETS = {
             output_dropout=0.2,
             ngram_buckets=65_521,
         ),
-        lstm=LSTMConfig(units=(32,), bidirectional=True),
+        lstm=BidirectionalLSTMConfig(units=(32,), bidirectional=True),
         training=SentimentTrainingConfig(
             epochs=5, batch_size=32, learning_rate=5e-3, weight_decay=0.0, patience=5, adversarial_epsilon=0.0
         ),
     ),
     "default": SentimentConfig(
         split=SentimentSplitConfig(validation_fraction=0.06),
-        lstm=LSTMConfig(units=(128,), bidirectional=True),
+        lstm=BidirectionalLSTMConfig(units=(128,), bidirectional=True),
         training=SentimentTrainingConfig(epochs=5, weight_decay=0.05, pretraining_epochs=3),
     ),
     "large": SentimentConfig(
         split=SentimentSplitConfig(validation_fraction=0.06),
         model=ModelConfig(embedding_size=256),
-        lstm=LSTMConfig(units=(512,), bidirectional=True),
+        lstm=BidirectionalLSTMConfig(units=(512,), bidirectional=True),
         training=SentimentTrainingConfig(
             epochs=8, weight_decay=0.05, precision="mixed_bfloat16", pretraining_epochs=20
         ),

@@ -22,7 +22,6 @@ KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011
 DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
 MIN_TEXTS = 10  # per split
 SPLIT_SEED = 1  # independent of the training seed, so that runs with several seeds have the same test split
-TABLE_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 
 
 def load(config: SentimentConfig) -> Splits:
@@ -70,16 +69,15 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
 
 
 def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
-    """Reads the texts of a file: the text column of a table, or the lines of any other file.
+    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.sources.has_column`).
 
     Bytes of lines that are not UTF-8 become surrogate escapes.
 
     Raises:
         DataError: the file cannot be read or is empty, the column is missing, or a text is null.
     """
-    path = Path(source).expanduser()
-    if files.file_format(path) not in TABLE_FORMATS:
-        return files.read_lines(path)
+    if not sources.has_column(source, columns.text):
+        return files.read_lines(Path(source).expanduser())
     frame = sources.read_table(source, [columns.text], options={columns.text: option(columns, "text")})
     return _to_strings(frame[columns.text], source, columns.text).tolist()
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from shared.config import (
-    LSTMConfig,
+    BidirectionalLSTMConfig,
     Section,
     SplitConfig,
     SplitFilesTaskConfig,
     TrainingConfig,
     option,
     require_at_least,
+    require_different,
     require_fraction,
     require_positive,
 )
@@ -22,13 +23,16 @@ SUMMARY = "Transcribes speech and gives the time of each word, for whole recordi
 INPUT = "audio"
 OUTPUT = "text with the time of each word"
 EXAMPLE_DATA = "spoken_digit"
+DATA_HELP = (
+    "Table, folder or .zip file of recordings, or data set of TensorFlow Datasets such as spoken_digit, or sample."
+)
 
 NYQUIST_FREQUENCY = 8000  # Hz, half the sample rate
 
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Columns of the manifest, the table that lists the recordings."""
+    """Names of the columns in the data. The manifest is the table that lists the recordings."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -43,6 +47,7 @@ class ColumnsConfig(Section):
     {text}."""
 
     def __post_init__(self) -> None:
+        require_different(self, "file", "text", "speaker")
         if self.file_pattern is None:
             return
         if "{text}" not in self.file_pattern:
@@ -56,7 +61,7 @@ class ColumnsConfig(Section):
 
 @dataclass(frozen=True)
 class SpeechSplitConfig(SplitConfig):
-    """How the recordings are divided into training, validation and test split."""
+    """How the data are divided into training, validation and test split."""
 
     test_speakers: tuple[str, ...] = ()
     """Speakers of the test split; without them, it has a fraction of the speakers, or of the recordings if the speakers are
@@ -76,7 +81,7 @@ class SpeechSplitConfig(SplitConfig):
 
 @dataclass(frozen=True)
 class FeaturesConfig(Section):
-    """The log-mel features: the logarithm of the power in each mel band, 100 times per second."""
+    """What the model reads. Log-mel features: the logarithm of the power in each mel band, 100 times per second."""
 
     SECTION: ClassVar[str] = "features"
 
@@ -105,7 +110,7 @@ class FeaturesConfig(Section):
 
 @dataclass(frozen=True)
 class AugmentConfig(Section):
-    """Random changes of the training recordings, new ones in every epoch."""
+    """Random changes of the training data, new ones in every epoch."""
 
     SECTION: ClassVar[str] = "augment"
 
@@ -141,7 +146,7 @@ class AugmentConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The layers before and after the LSTM stack."""
+    """The layers around the LSTM stack."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -159,7 +164,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class SpeechTrainingConfig(TrainingConfig):
-    """Optimizer, epochs, random seed, and the weights that training starts from."""
+    """Optimizer, epochs and random seed. Also the weights that training starts from."""
 
     warm_start: str | None = None
     """Folder of an exported version of the speech task whose weights training starts from. It must have the same mel bands, units
@@ -206,7 +211,9 @@ class SpeechConfig(SplitFilesTaskConfig):
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
-    lstm: LSTMConfig = field(default_factory=lambda: LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4))
+    lstm: BidirectionalLSTMConfig = field(
+        default_factory=lambda: BidirectionalLSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4)
+    )
     training: SpeechTrainingConfig = field(default_factory=SpeechTrainingConfig)
     decoding: DecodingConfig = field(default_factory=DecodingConfig)
 
@@ -231,7 +238,7 @@ PRESETS = {
             speed=0.1, noise_rate=0.3, vocal_tract_warp=0.0, frequency_mask_width=10
         ),
         model=ModelConfig(filters=8, input_dropout=0.1, output_dropout=0.3),
-        lstm=LSTMConfig(units=(64,), bidirectional=True),
+        lstm=BidirectionalLSTMConfig(units=(64,), bidirectional=True),
         training=SpeechTrainingConfig(
             epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40
         ),
@@ -240,16 +247,16 @@ PRESETS = {
         ),
     ),
     "default": SpeechConfig(
-        lstm=LSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4),
+        lstm=BidirectionalLSTMConfig(units=(192, 192), bidirectional=True, dropout=0.4),
         training=_TRAINING,
     ),
     "streaming": SpeechConfig(
         features=FeaturesConfig(normalization="training"),
-        lstm=LSTMConfig(units=(320, 320), dropout=0.4),
+        lstm=BidirectionalLSTMConfig(units=(320, 320), dropout=0.4),
         training=_TRAINING,
     ),
     "large": SpeechConfig(
-        lstm=LSTMConfig(units=(512, 512, 512, 512), bidirectional=True, dropout=0.3),
+        lstm=BidirectionalLSTMConfig(units=(512, 512, 512, 512), bidirectional=True, dropout=0.3),
         training=SpeechTrainingConfig(
             epochs=40,
             batch_size=64,

@@ -12,8 +12,10 @@ from shared.config import (
     SplitConfig,
     TaskConfig,
     TrainingConfig,
+    as_typed,
     option,
     require_at_least,
+    require_different,
     require_fraction,
 )
 
@@ -21,11 +23,12 @@ SUMMARY = "Forecasts the distribution of prices 1, 5 and 20 trading days ahead f
 INPUT = "daily prices"
 OUTPUT = "distribution of the prices 1, 5 and 20 trading days ahead"
 EXAMPLE_DATA = "yahoo:AAPL,MSFT"
+DATA_HELP = "Table of prices, or tickers of Yahoo Finance such as yahoo:AAPL,MSFT, or sample."
 
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Layout of a file and names of its columns; only the close is required."""
+    """Names of the columns in the data. Only the close is required."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -34,7 +37,7 @@ class ColumnsConfig(Section):
     ticker: str | None = "Ticker"
     """Column with the ticker in a long table; `None` if the file has only one."""
     time: str | None = "Date"
-    """Column with the time or date."""
+    """Column with the time or date; `None` if the rows are in time order without one."""
     time_format: str | None = None
     """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
     open: str = "Open"
@@ -51,18 +54,13 @@ class ColumnsConfig(Section):
     """Column with the last price adjusted for splits and dividends; if it exists, all prices are adjusted in proportion."""
 
     def __post_init__(self) -> None:
-        columns = (self.open, self.high, self.low, self.close, self.volume, self.adjusted_close, self.ticker, self.time)
-        names = [name for name in columns if name]
-        duplicates = sorted({name for name in names if names.count(name) > 1})
-        if duplicates:
-            raise ValueError(
-                f"Options of --columns must name different columns. Received twice: {', '.join(duplicates)}"
-            )
+        require_different(self, "ticker", "time", "open", "high", "low", "close", "volume", "adjusted_close")
 
 
 @dataclass(frozen=True)
 class StockSplitConfig(SplitConfig):
-    """How the days are divided, by the day that is forecast; a given first day replaces the fraction."""
+    """How the data are divided into training, validation and test split. A row belongs to the split of the day that
+    it forecasts; a given first day replaces the fraction."""
 
     training_from: date | None = None
     """First day of the training split, such as 2018-07-25."""
@@ -87,7 +85,7 @@ class StockSplitConfig(SplitConfig):
 
 @dataclass(frozen=True)
 class FeaturesConfig(Section):
-    """What the model reads for each day."""
+    """What the model reads. Each day is a time step."""
 
     SECTION: ClassVar[str] = "features"
 
@@ -122,12 +120,12 @@ class ForecastConfig(Section):
     def __post_init__(self) -> None:
         _require_increasing(self, "horizons", "quantiles")
         if max(self.quantiles) >= 1:
-            raise ValueError(f"{option(self, 'quantiles')} must be in (0, 1). Received: {self.quantiles}")
+            raise ValueError(f"{option(self, 'quantiles')} must be in (0, 1). Received: {as_typed(self.quantiles)}")
 
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The network between the LSTM stack and the distribution."""
+    """The layers around the LSTM stack. They lead to the distribution."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -143,7 +141,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class EvaluationConfig(Section):
-    """Which days and moves the report scores."""
+    """What the report scores."""
 
     SECTION: ClassVar[str] = "evaluation"
 
@@ -174,13 +172,11 @@ class StockConfig(TaskConfig):
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
-        if self.lstm.bidirectional:
-            raise ValueError("--lstm.bidirectional is not possible: a forecast must not read later days.")
         days, max_horizon = self.evaluation.trajectory_days, max(self.forecast.horizons)
         if days and not 1 <= min(days) <= max(days) <= max_horizon:
             raise ValueError(
                 f"{option(self.evaluation, 'trajectory_days')} must be from 1 to the longest of "
-                f"{option(self.forecast, 'horizons')}, {max_horizon}. Received: {' '.join(map(str, days))}"
+                f"{option(self.forecast, 'horizons')}, {max_horizon}. Received: {as_typed(days)}"
             )
 
 
@@ -188,8 +184,7 @@ def _require_increasing(config: Section, *names: str) -> None:
     for name in names:
         values = getattr(config, name)
         if not values or min(values) <= 0 or list(values) != sorted(set(values)):
-            received = " ".join(map(str, values)) or "nothing"
-            raise ValueError(f"{option(config, name)} must be positive and increasing. Received: {received}")
+            raise ValueError(f"{option(config, name)} must be positive and increasing. Received: {as_typed(values)}")
 
 
 PRESETS = {

@@ -15,6 +15,7 @@ from shared.config import (
     TrainingConfig,
     option,
     require_at_least,
+    require_different,
     restore_section,
 )
 
@@ -53,6 +54,14 @@ def test_option_is_the_name_as_typed_on_the_command_line():
 def test_value_out_of_range_raises_an_error_that_names_the_option(section, values, message):
     with pytest.raises(ValueError, match=f"^{message}$"):
         section(**values)
+
+
+def test_different_fields_must_not_hold_the_same_value():
+    require_different(DecodingConfig(name="", beam_width=None, levels=(0.1, 0.2)), "name", "levels", "beam_width")
+    with pytest.raises(ValueError, match=r"^--decoding\.name and --decoding\.levels must be different\. Received: a$"):
+        require_different(DecodingConfig(levels=("b", "a")), "name", "levels")
+    with pytest.raises(ValueError, match=r"^--decoding\.levels must be different\. Received: 0\.1$"):
+        require_different(DecodingConfig(levels=(0.1, 0.1)), "levels")
 
 
 def test_none_is_not_checked_against_a_minimum():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig, LSTMConfig
 from shared.lstm import LSTMStack, State, disable_cudnn, masked_max, masked_mean
 from tests.shared.numpy_lstm import Weights, backward, forward
 
@@ -121,7 +121,7 @@ def test_residual_connection_comes_before_layer_normalization():
 
 
 def test_bidirectional_stack_reads_the_valid_steps_of_each_row_from_both_ends():
-    stack = LSTMStack(LSTMConfig(units=(4,), bidirectional=True))
+    stack = LSTMStack(BidirectionalLSTMConfig(units=(4,), bidirectional=True))
     sequence_model(stack)
     x, mask = padded_batch(padding_value=50.0)
     outputs, last = stack.sequence(x, mask), stack.last(x, mask)
@@ -185,7 +185,7 @@ def padded_batch(padding_value: float) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("bidirectional", [False, True])
 @pytest.mark.parametrize("extras", [False, True], ids=["plain", "residual and normalized"])
 def test_outputs_do_not_depend_on_padding_or_other_rows(bidirectional, extras):
-    config = LSTMConfig((4, 4), bidirectional=bidirectional, residual=extras, layer_normalization=extras)
+    config = BidirectionalLSTMConfig((4, 4), bidirectional=bidirectional, residual=extras, layer_normalization=extras)
     stack = LSTMStack(config)
     sequence_model(stack)
     x, mask = padded_batch(padding_value=50.0)
@@ -216,8 +216,10 @@ def test_pooling_ignores_padded_steps(dtype):
 @pytest.mark.parametrize(("units", "rates"), [((4, 4), {"dropout": 0.5}), ((4,), {"recurrent_dropout": 0.5})], ids=str)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_dropout_is_active_in_training_only(units, rates, bidirectional):
-    with_dropout = sequence_model(LSTMStack(LSTMConfig(units, bidirectional=bidirectional, **rates)))
-    without_dropout = sequence_model(LSTMStack(LSTMConfig(units, bidirectional=bidirectional)))  # has the same weights
+    with_dropout = sequence_model(LSTMStack(BidirectionalLSTMConfig(units, bidirectional=bidirectional, **rates)))
+    without_dropout = sequence_model(
+        LSTMStack(BidirectionalLSTMConfig(units, bidirectional=bidirectional))
+    )  # has the same weights
     x = random_array(2, 6, FEATURES)
     assert_close(with_dropout(x, training=False), without_dropout(x, training=False))
     assert_close(without_dropout(x, training=True), without_dropout(x, training=False))
@@ -249,7 +251,7 @@ def test_invalid_settings_raise_an_error_that_names_the_option(settings, message
 
 
 def test_bidirectional_stack_rejects_steps_and_initial_states():
-    stack = LSTMStack(LSTMConfig(units=(4,), bidirectional=True))
+    stack = LSTMStack(BidirectionalLSTMConfig(units=(4,), bidirectional=True))
     states = random_states((4,), batch=2)
     with pytest.raises(ValueError, match="bidirectional"):
         stack.step(random_array(2, FEATURES), states)
@@ -259,7 +261,7 @@ def test_bidirectional_stack_rejects_steps_and_initial_states():
 
 def test_disable_cudnn_includes_unidirectional_bidirectional_and_nested_layers():
     unidirectional = LSTMStack(LSTMConfig((4, 4)), name="unidirectional")
-    bidirectional = LSTMStack(LSTMConfig((4,), bidirectional=True), name="bidirectional")
+    bidirectional = LSTMStack(BidirectionalLSTMConfig((4,), bidirectional=True), name="bidirectional")
     x = keras.Input((None, FEATURES))
     nested = keras.Model(x, bidirectional.sequence(x))
     model = keras.Model(x, nested(unidirectional.sequence(keras.layers.Dense(FEATURES)(x))[..., :FEATURES]))

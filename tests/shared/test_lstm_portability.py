@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig, LSTMConfig
 from shared.lstm import LSTMStack, masked_max, masked_mean
 
 FEATURES = 3
 CONFIGS = {
     "causal": LSTMConfig((4, 4), residual=True, layer_normalization=True),
-    "bidirectional": LSTMConfig((4, 5), bidirectional=True),
+    "bidirectional": BidirectionalLSTMConfig((4, 5), bidirectional=True),
 }
 MODELS = ["causal", "bidirectional", "step"]
 

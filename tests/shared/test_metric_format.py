@@ -5,22 +5,7 @@ from __future__ import annotations
 import pytest
 
 from shared import metric_format
-from shared.evaluation import Score
-
-
-def score(model, metric, value, low=None, high=None):
-    return Score(model, metric, value, value if low is None else low, value if high is None else high)
-
-
-SCORES = [
-    score("exported", "accuracy", 0.9),
-    score("a", "accuracy", 0.8),
-    score("b", "accuracy", 0.7),
-    score("exported", "log_loss", 0.3),
-    score("a", "log_loss", 0.5),
-    score("b", "log_loss", 0.4),
-    score("a", "roc_auc", float("nan")),
-]
+from tests.shared.scores import SCORES, score
 
 
 def test_the_best_baseline_has_the_highest_accuracy_or_the_lowest_loss():
@@ -51,7 +36,7 @@ def test_the_best_coverage_is_the_nearest_to_its_level_and_the_best_crps_the_low
         ("accuracy", 0.8325, "83.25", "accuracy %"),
         ("accuracy_1d", 0.5152, "51.52", "accuracy 1d %"),
         ("word_error_rate", 0.1112, "11.12", "word error rate %"),
-        ("coverage_80", 0.775, "77.5", "coverage 80 %"),
+        ("coverage_80", 0.775, "77.5", "80 % coverage"),
         ("perplexity_adaptive", 81.774, "81.77", "perplexity with cache"),
         ("crps_skill", 0.0661, "0.0661", "CRPS skill"),
         ("crps_5d", 0.0123, "0.0123", "CRPS 5d"),
@@ -72,3 +57,6 @@ def test_a_score_without_an_interval_is_written_without_one():
 def test_the_common_title_names_shared_words_once():
     assert metric_format.common_title(["crps_1d", "crps_5d", "crps_20d"]) == "CRPS 1d / 5d / 20d"
     assert metric_format.common_title(["accuracy"]) == "accuracy %"
+    assert metric_format.common_title(["accuracy_a", "accuracy_b"]) == "accuracy a / b %"
+    assert metric_format.common_title(["coverage_80_1d", "coverage_80_5d"]) == "80 % coverage 1d / 5d"
+    assert metric_format.title("coverage_80_5d") == "80 % coverage 5d"

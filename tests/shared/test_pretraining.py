@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from shared import pretraining
-from shared.config import LSTMConfig, TrainingConfig
+from shared.config import BidirectionalLSTMConfig, TrainingConfig
 from shared.lstm import LSTMStack
 from shared.pipelines import StreamBatches
 
@@ -20,7 +20,7 @@ def build_submodels(bidirectional: bool) -> tuple[keras.layers.Embedding, keras.
     embedding = keras.layers.Embedding(VOCABULARY, 8)
     embedding.build((None, None))
     vectors, mask = keras.Input((None, 8)), keras.Input((None,), dtype="bool")
-    stack = LSTMStack(LSTMConfig(units=(6,), bidirectional=bidirectional))
+    stack = LSTMStack(BidirectionalLSTMConfig(units=(6,), bidirectional=bidirectional))
     return embedding, keras.Model([vectors, mask], stack.sequence(vectors, mask=mask))
 
 

@@ -8,22 +8,8 @@ import re
 import pytest
 
 from shared import report
-from shared.evaluation import Score
+from tests.shared.scores import SCORES, score
 
-
-def score(model, metric, value, low=None, high=None):
-    return Score(model, metric, value, value if low is None else low, value if high is None else high)
-
-
-SCORES = [
-    score("exported", "accuracy", 0.9),
-    score("a", "accuracy", 0.8),
-    score("b", "accuracy", 0.7),
-    score("exported", "log_loss", 0.3),
-    score("a", "log_loss", 0.5),
-    score("b", "log_loss", 0.4),
-    score("a", "roc_auc", float("nan")),
-]
 MAX_CARD_CHARACTERS = 6_000
 
 
@@ -77,6 +63,11 @@ def test_the_verdict_says_which_is_better_and_whether_it_may_be_chance(value, lo
 
 def test_the_verdict_says_that_there_is_no_baseline():
     assert "no baseline" in report.verdict(FakeRun(score("exported", "accuracy", 0.9)))
+
+
+def test_the_verdict_says_that_the_metric_of_the_model_is_undefined():
+    run = FakeRun(score("exported", "accuracy", float("nan")), score("a", "accuracy", 0.8))
+    assert report.verdict(run).startswith("The accuracy of the model is not defined")
 
 
 def test_the_card_is_one_page_without_the_arrays_of_a_request(trained):

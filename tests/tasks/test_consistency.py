@@ -22,7 +22,10 @@ FILES |= {"README.md", "results.json", "picture.png"}
 README_SECTIONS = [
     *("What it does", "Quick start", "Your own data", "Results", "How it works", "Serving", "Limits"),
 ]
-DIFFERENT_MEANINGS = {"columns.time": "may be None in the stock task, whose files may have no dates"}
+DIFFERENT_MEANINGS = {
+    "columns.time": "None is possible in the stock task, whose files may have no dates; the fraud task also reads seconds",
+    "columns.label": "the fraud task has two fixed classes, whose names are 0 and 1",
+}
 """Options that have the same name but another type or help text in some tasks, with the reason."""
 
 
@@ -87,6 +90,18 @@ def test_a_field_name_has_one_help_text_in_all_sections():
             sections.setdefault(option.rpartition(".")[2], set()).add(option)
     shared = {field: options for field, options in sections.items() if len(options) > 1}
     assert shared == {}, shared
+
+
+def test_a_section_has_one_title_in_all_tasks():
+    """The first sentence is the title; further sentences say what is special in the task."""
+    titles: dict[str, set[str]] = {}
+    for name in task.list_task_names():
+        config = task.load_presets(name)["default"]
+        for field in dataclasses.fields(config):
+            if dataclasses.is_dataclass(section := getattr(config, field.name)):
+                text = " ".join((inspect.getdoc(type(section)) or "").split())
+                titles.setdefault(field.name, set()).add(text.partition(".")[0])
+    assert {name: found for name, found in titles.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("name", list(USER_FILES))

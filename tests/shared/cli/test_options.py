@@ -8,6 +8,7 @@ import pytest
 
 from shared import task
 from shared.cli import options
+from shared.errors import SuiteError
 
 OWN = options.VERSION_OPTIONS
 
@@ -46,6 +47,12 @@ def test_an_option_changes_one_field_of_a_section():
 def test_an_option_overrides_the_trained_model_even_if_it_equals_the_default():
     assert parse([], trained=trained(text="review"))[0].columns.text == "review"
     assert parse(["--columns.text", "text"], trained=trained(text="review"))[0].columns.text == "text"
+
+
+@pytest.mark.parametrize("name", ["fraud", "next_word", "stock"])
+def test_a_model_that_predicts_from_the_past_has_no_option_for_both_directions(name):
+    with pytest.raises(SuiteError, match=r"Unrecognized options: --lstm\.bidirectional"):
+        parse(["--lstm.bidirectional"], name)
 
 
 @pytest.mark.parametrize("words", [["--version", "3", "--json"], ["--json", "--version=3"]])

@@ -7,13 +7,12 @@ from datetime import date
 
 import pytest
 
-from shared.config import LSTMConfig, as_dict
+from shared.config import as_dict
 from tasks.fraud.config import (
     PRESETS,
     ColumnsConfig,
     EvaluationConfig,
     FeaturesConfig,
-    FraudConfig,
     FraudSplitConfig,
     ModelConfig,
 )
@@ -22,10 +21,12 @@ from tasks.fraud.config import (
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: FraudConfig(lstm=LSTMConfig(bidirectional=True)), "scored before later ones are known"),
         (lambda: FraudSplitConfig(training_days=0), "--split.training-days"),
         (lambda: FraudSplitConfig(label_delay_days=0), "--split.label-delay-days"),  # 0: a row would know its own label
-        (lambda: ColumnsConfig(numeric=("TX_AMOUNT",)), "Received twice: TX_AMOUNT"),
+        (
+            lambda: ColumnsConfig(numeric=("TX_AMOUNT",)),
+            "--columns.amount and --columns.numeric must be different. Received: TX_AMOUNT",
+        ),
         (lambda: ColumnsConfig(card="account", categorical=("card",)), "Rename the column"),
         (lambda: ColumnsConfig(numeric=("a/b",)), "Rename the column"),
         (lambda: FeaturesConfig(terminal_history_length=0), "--features.terminal-history-length"),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.config import LSTMConfig
-from tasks.next_word.config import PRESETS, ModelConfig, NextWordConfig, TextConfig
+from tasks.next_word.config import PRESETS, ModelConfig, TextConfig
 
 
 @pytest.mark.parametrize(
@@ -17,7 +16,6 @@ from tasks.next_word.config import PRESETS, ModelConfig, NextWordConfig, TextCon
         (ModelConfig, {"bptt_length": 0}, "--model.bptt-length"),
         (ModelConfig, {"negative_samples": -1}, "--model.negative-samples"),
         (ModelConfig, {"output_dropout": 1.0}, "--model.output-dropout"),
-        (NextWordConfig, {"lstm": LSTMConfig(bidirectional=True)}, "--lstm.bidirectional"),
     ],
 )
 def test_an_invalid_value_raises_an_error_with_the_option(section, values, option):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig
 from tasks.sentiment.config import (
     AugmentConfig,
     ModelConfig,
@@ -39,7 +39,7 @@ def test_an_invalid_option_is_named_with_its_value(section, options):
 
 
 def test_pretraining_of_two_bidirectional_layers_is_an_error_with_a_fix():
-    deep = LSTMConfig(units=(8, 8), bidirectional=True)
+    deep = BidirectionalLSTMConfig(units=(8, 8), bidirectional=True)
     with pytest.raises(ValueError, match=r"--lstm\.units 8 8.*--training\.pretraining-epochs 0"):
         SentimentConfig(lstm=deep, training=SentimentTrainingConfig(pretraining_epochs=1))
     assert SentimentConfig(lstm=deep).lstm.units == (8, 8)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig
 from tasks.speech import audio
 from tasks.speech.config import FeaturesConfig, ModelConfig, SpeechConfig, SpeechTrainingConfig
 from tasks.speech.features import SAMPLE_RATE
@@ -21,11 +21,13 @@ ALPHABET = " abc"
 CONFIG = SpeechConfig(
     features=FeaturesConfig(mel_bands=16),
     model=ModelConfig(filters=3, input_dropout=0, output_dropout=0),
-    lstm=LSTMConfig(units=(6, 5), bidirectional=True),
+    lstm=BidirectionalLSTMConfig(units=(6, 5), bidirectional=True),
     training=SpeechTrainingConfig(epochs=2, batch_size=4, learning_rate=1e-2),
 )
 STREAMING = dataclasses.replace(
-    CONFIG, lstm=LSTMConfig(units=(6, 5)), features=dataclasses.replace(CONFIG.features, normalization="training")
+    CONFIG,
+    lstm=BidirectionalLSTMConfig(units=(6, 5)),
+    features=dataclasses.replace(CONFIG.features, normalization="training"),
 )
 RMS = dataclasses.replace(CONFIG, features=dataclasses.replace(CONFIG.features, normalization="rms"))
 

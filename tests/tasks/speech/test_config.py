@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig
 from tasks.speech.config import (
     AugmentConfig,
     ColumnsConfig,
@@ -18,9 +18,9 @@ from tasks.speech.config import (
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SpeechConfig(lstm=LSTMConfig()), "Add --features.normalization training"),
+        (lambda: SpeechConfig(lstm=BidirectionalLSTMConfig()), "Add --features.normalization training"),
         (
-            lambda: SpeechConfig(lstm=LSTMConfig(), features=FeaturesConfig(normalization="rms")),
+            lambda: SpeechConfig(lstm=BidirectionalLSTMConfig(), features=FeaturesConfig(normalization="rms")),
             "--lstm.bidirectional. Received: rms",
         ),
         (

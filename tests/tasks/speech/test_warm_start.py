@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared.config import LSTMConfig
+from shared.config import BidirectionalLSTMConfig
 from shared.errors import DataError, ExportError
 from shared.sources import Origin, Splits
 from tasks.speech import train
@@ -48,8 +48,8 @@ def test_each_character_keeps_its_weights_when_its_id_changes(config, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"lstm": LSTMConfig(units=(6, 6), bidirectional=True)}, "the sizes differ"),
-        ({"lstm": LSTMConfig(units=(6,), bidirectional=True)}, "the sizes differ"),
+        ({"lstm": BidirectionalLSTMConfig(units=(6, 6), bidirectional=True)}, "the sizes differ"),
+        ({"lstm": BidirectionalLSTMConfig(units=(6,), bidirectional=True)}, "the sizes differ"),
         ({"model": dataclasses.replace(CONFIG.model, filters=4)}, "the sizes differ"),
         ({"features": FeaturesConfig(mel_bands=18)}, "the mel bands differ"),
         ({"features": FeaturesConfig(mel_bands=16, max_frequency=4000)}, "the mel bands differ"),

@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-from shared.config import LSTMConfig
 from tasks.stock.config import (
     ColumnsConfig,
     EvaluationConfig,
@@ -36,8 +35,3 @@ from tasks.stock.config import (
 def test_an_invalid_setting_raises_an_error_with_the_received_value(section, values):
     with pytest.raises(ValueError, match="Received"):
         section(**values)
-
-
-def test_a_bidirectional_lstm_raises_an_error():
-    with pytest.raises(ValueError, match=r"--lstm\.bidirectional is not possible"):
-        StockConfig(lstm=LSTMConfig(bidirectional=True))
