@@ -13,9 +13,13 @@ import argparse
 import dataclasses
 import itertools
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -51,8 +55,8 @@ def main() -> None:
     _measure_boosting(frame, metadata)
 
 
-def _measure_stream(source: str, step, metadata, state_size: int) -> None:
-    def predictor(request):
+def _measure_stream(source: str, step: Any, metadata: dict[str, Any], state_size: int) -> None:
+    def predictor(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return {name: value.numpy() for name, value in step(**_to_tensors(request)).items()}
 
     batches = stream_batches(FraudConfig(), source, STREAM_BATCH_SIZE)
@@ -65,7 +69,7 @@ def _measure_stream(source: str, step, metadata, state_size: int) -> None:
             print(f"stream, {count:,} transactions: {rate:,.0f} transactions per second, peak memory {memory:,.0f} MiB")
 
 
-def _measure_step(frame, step, metadata, state_size: int) -> None:
+def _measure_step(frame: pd.DataFrame, step: Any, metadata: dict[str, Any], state_size: int) -> None:
     index = build_transaction_index(frame, metadata["label_delay_days"])
     rng = np.random.default_rng(0)
     for size in BATCH_SIZES:
@@ -75,11 +79,11 @@ def _measure_step(frame, step, metadata, state_size: int) -> None:
         request["card_state"] = np.zeros((size, state_size), np.float32)
         request["card_time"] = np.zeros(size, np.int64)
         tensors = _to_tensors(request)
-        rate = _measure_rate(lambda tensors=tensors: step(**tensors), size)
+        rate = _measure_rate(partial(step, **tensors), size)
         print(f"step, batch size {size}: {rate:,.0f} transactions per second")
 
 
-def _measure_histories(frame, signature, metadata) -> None:
+def _measure_histories(frame: pd.DataFrame, signature: Any, metadata: dict[str, Any]) -> None:
     index = build_transaction_index(frame, metadata["label_delay_days"])
     cards = np.unique(index.first)[:CARDS]
     request = build_request(index, cards, metadata["terminal_history_length"], metadata["terminal"])
@@ -89,18 +93,18 @@ def _measure_histories(frame, signature, metadata) -> None:
     print(f"serving_default, {CARDS} cards, mean of {mean:.0f} transactions: {rate:,.0f} transactions per second")
 
 
-def _measure_boosting(frame, metadata) -> None:
+def _measure_boosting(frame: pd.DataFrame, metadata: dict[str, Any]) -> None:
     started = time.perf_counter()
     table = feature_table(frame, metadata["label_delay_days"]).to_numpy()
     rate = len(frame) / (time.perf_counter() - started)
     print(f"features of the baselines: {rate:,.0f} transactions per second")
     model = HistGradientBoostingClassifier(learning_rate=0.05, max_leaf_nodes=15).fit(table, frame["fraud"])
     for size in BATCH_SIZES:
-        rate = _measure_rate(lambda size=size: model.predict_proba(table[:size]), size)
+        rate = _measure_rate(partial(model.predict_proba, table[:size]), size)
         print(f"gradient boosting, batch size {size}: {rate:,.0f} transactions per second")
 
 
-def _measure_rate(function, count: int) -> float:
+def _measure_rate(function: Callable[[], Any], count: int) -> float:
     """Returns `count` divided by the median seconds of a call."""
     function()
     seconds = []
@@ -111,7 +115,7 @@ def _measure_rate(function, count: int) -> float:
     return count / float(np.median(seconds))
 
 
-def _to_tensors(request):
+def _to_tensors(request: Mapping[str, np.ndarray]) -> dict[str, tf.Tensor]:
     return {name: tf.constant(value) for name, value in request.items()}
 
 

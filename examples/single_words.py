@@ -20,10 +20,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import librosa
 import numpy as np
 import pandas as pd
 import soundfile
+from librosa.effects import trim
 
 from shared import keras_file
 from shared.errors import DataError, SuiteError
@@ -125,9 +125,7 @@ def _cut_sentence(row: pd.Series, log_probabilities: np.ndarray, alphabet: str) 
     for k, word in enumerate(words):
         if word.text.upper() in DIGIT_WORDS:
             start, end = word_borders(words, k, power)
-            trimmed, _ = librosa.effects.trim(
-                samples[start:end], top_db=TRIM_DECIBELS, frame_length=512, hop_length=160
-            )
+            trimmed, _ = trim(samples[start:end], top_db=TRIM_DECIBELS, frame_length=512, hop_length=160)
             if len(trimmed) < MIN_SECONDS * SAMPLE_RATE:
                 logger.warning("%s of %s is left out: there is no sound at its time.", word, row["name"])
                 continue

@@ -12,7 +12,7 @@ import io
 import sys
 import traceback
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -25,6 +25,8 @@ from shared.errors import SuiteError
 
 TRAINING_ONLY = {"validation_data", "test_data", "output", "resume", *SECTIONS} - {"columns"}
 """Fields of a configuration that have no meaning for an exported model."""
+FILE_FIELDS = {"data", "columns"}
+"""Fields of a configuration that commands need which read one file."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def parse_options(
         words: the words after the task.
         command_options: options of the command itself, by field name. With `preset`, the preset named there supplies the defaults.
         trained: configuration of an exported model (see `shared.task.trained_config`), which then supplies the defaults; only the
-            fields for an exported model are accepted. None accepts every field.
+            fields that the command needs for an exported model are accepted. None accepts every field.
         usage: what stands before the options in the usage line.
 
     Returns:
@@ -86,7 +88,10 @@ def parse_options(
         default = presets[preset]
         summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
     data_help = DATA_HELP.get(command) or task.load_data_help(task_name)
-    kind = _options_type(type(default), default, command_options, trained is None, data_help)
+    accepted = {f.name for f in dataclasses.fields(default)}
+    if trained is not None:
+        accepted = accepted - TRAINING_ONLY if command == "recalibrate" else FILE_FIELDS
+    kind = _options_type(type(default), default, command_options, accepted, data_help)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
     return type(default)(**values), {name: getattr(parsed, name) for name in command_options}
@@ -136,7 +141,7 @@ def _options_type(
     config_type: type,
     default: TaskConfig,
     command_options: Mapping[str, CommandOption],
-    with_training: bool,
+    accepted: Set[str],
     data_help: str,
 ) -> type:
     """Returns a dataclass with the accepted fields of a configuration and the options of a command."""
@@ -145,7 +150,7 @@ def _options_type(
     for f in dataclasses.fields(config_type):
         value = getattr(default, f.name)
         hint = hints[f.name]
-        if not with_training and f.name in TRAINING_ONLY:
+        if f.name not in accepted:
             hint = Annotated[hint, tyro.conf.Suppress, tyro.conf.Fixed]
         elif f.name == "data":
             hint = Annotated[hint, tyro.conf.arg(help=data_help)]

@@ -15,6 +15,7 @@ from shared.versions import find_version, list_versions
 DEMO_FOLDER = "saved_models/demo"
 MAX_DEMO_PREDICTIONS = 5
 FILE_DESCRIPTIONS = {
+    "__init__.py": "marks the folder as a package",
     "config.py": "options and presets; each field is an option",
     "data.py": "reading of records from any source into three splits",
     "sample.py": "the embedded sample",
@@ -136,7 +137,7 @@ def create_task(arguments: argparse.Namespace) -> None:
     from shared import new_task
 
     for path in new_task.create(arguments.name):
-        print_line(f"{path.relative_to(new_task.ROOT)}: {FILE_DESCRIPTIONS.get(path.name, 'the package')}")
+        print_line(f"{path.relative_to(new_task.ROOT)}: {FILE_DESCRIPTIONS[path.name]}")
     print_line(f"Next: {program_name()} train {arguments.name} --preset sample; then adapt these files to your task.")
     print_line("The contract test includes the new task automatically: python -m pytest tests/contract")
 

@@ -166,6 +166,13 @@ def test_help_of_a_command_shows_the_options_that_it_takes(capsys, command, pres
         assert option not in help_text
 
 
+@pytest.mark.parametrize(("command", "is_present"), [("recalibrate", True), ("predict", False), ("evaluate", False)])
+def test_an_option_of_a_download_is_offered_where_a_download_is_possible(capsys, command, is_present):
+    with pytest.raises(SystemExit):
+        main([command, "stock", "--help"])
+    assert ("--yahoo-period" in capsys.readouterr().out) == is_present
+
+
 @pytest.mark.parametrize("command", ["train", "check", "evaluate", "predict", "recalibrate"])
 def test_help_without_a_task_lists_the_tasks(capsys, command):
     with pytest.raises(SystemExit) as stop:
