@@ -237,11 +237,11 @@ def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mappin
     """
     names: dict[str, str] = {}
     for field in ("numeric", "categorical"):
-        given, trained = getattr(config.columns, field), metadata["columns"][field]
-        if len(given) != len(trained):
+        columns, trained = getattr(config.columns, field), metadata["columns"][field]
+        if len(columns) != len(trained):
             raise DataError(
                 f"{option(config.columns, field)} must name the columns of the model in the same order: "
-                f"{' '.join(trained) or 'none'}. Received: {' '.join(given) or 'none'}"
+                f"{' '.join(trained) or 'none'}. Received: {' '.join(columns) or 'none'}"
             )
-        names |= dict(zip(given, trained, strict=True))
+        names |= dict(zip(columns, trained, strict=True))
     return frame.rename(columns=names)

@@ -101,7 +101,7 @@ def test_a_section_has_one_title_in_all_tasks():
             if dataclasses.is_dataclass(section := getattr(config, field.name)):
                 text = " ".join((inspect.getdoc(type(section)) or "").split())
                 titles.setdefault(field.name, set()).add(text.partition(".")[0])
-    assert {name: found for name, found in titles.items() if len(found) > 1} == {}
+    assert {name: texts for name, texts in titles.items() if len(texts) > 1} == {}
 
 
 @pytest.mark.parametrize("name", list(USER_FILES))
