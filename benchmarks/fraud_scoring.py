@@ -24,7 +24,7 @@ import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.machine import describe_machine, peak_memory_mib
-from shared.versions import load_metadata
+from shared.export.versions import load_metadata
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.features import feature_table

@@ -18,7 +18,7 @@ import tensorflow as tf
 import torch
 
 from benchmarks.machine import describe_machine
-from shared import keras_file
+from shared.export import keras_file
 
 LENGTHS = (50, 200, 800)
 REPETITIONS = 7

@@ -33,7 +33,7 @@ def keras_function(cell: Cell, threads: int) -> Callable[[], object]:
     import tensorflow as tf
 
     from shared.config import BidirectionalLSTMConfig
-    from shared.lstm import LSTMStack
+    from shared.layers.lstm import LSTMStack
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)

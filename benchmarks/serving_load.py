@@ -97,7 +97,7 @@ def _example_body(version: Path) -> bytes:
     import tensorflow as tf
     from tensorflow_serving.apis import prediction_log_pb2
 
-    from shared.export import WARMUP
+    from shared.export.publishing import WARMUP
 
     record = next(iter(tf.data.TFRecordDataset(str(version / WARMUP))))
     request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request

@@ -75,7 +75,7 @@ def _write_table(path: Path, tickers: int) -> None:
 
 def _measure(path: Path, tickers: int) -> None:
     """Prints memory and speed of loading, training and forecasting; for the smallest table also the speed of the signatures."""
-    from shared.pipelines import with_cardinality
+    from shared.data.pipelines import with_cardinality
     from tasks.stock import data, model, train
     from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
     from tasks.stock.config import PRESETS

@@ -25,9 +25,9 @@ import pandas as pd
 import soundfile
 from librosa.effects import trim
 
-from shared import keras_file
 from shared.errors import DataError, SuiteError
-from shared.versions import load_metadata
+from shared.export import keras_file
+from shared.export.versions import load_metadata
 from tasks.speech import audio, data
 from tasks.speech.alignment import Word, align_words
 from tasks.speech.config import ColumnsConfig, SpeechConfig

@@ -20,9 +20,9 @@ from shared.errors import ExportError, SuiteError
 if TYPE_CHECKING:  # the command line reads presets before anything heavy is imported
     import numpy as np
 
-    from shared.evaluation import Score
-    from shared.sources import Splits
-    from shared.training import History
+    from shared.data.sources import Splits
+    from shared.evaluation.metric import Metric, Score
+    from shared.training.loop import History
 
 
 Predictor = Callable[[Mapping[str, Any]], Mapping[str, Any]]
@@ -114,6 +114,8 @@ class Task:
     """Reads the inputs of `predict` from a file, with the columns of the configuration."""
     predict: Callable[[Any, dict[str, Any], Predictor], Mapping[str, np.ndarray]]
     """Computes the predictions of an exported model for `Inputs.records`: outputs by name, one value or row per input."""
+    metrics: Sequence[Metric]
+    """All metrics of the scores; a name may have placeholders, as for horizons."""
     primary_metric: str
     """Name of the most important metric."""
     example_inputs: Sequence[str]
@@ -128,6 +130,16 @@ class Task:
     """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
     metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
     needs updates."""
+
+    def metric(self, name: str) -> Metric:
+        """Returns a metric by its name.
+
+        Raises:
+            ValueError: the task has no such metric.
+        """
+        from shared.evaluation.metric import find_metric
+
+        return find_metric(self.metrics, name)
 
 
 def list_task_names() -> list[str]:

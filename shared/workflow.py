@@ -12,13 +12,17 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared import export, keras_file, report, sources
 from shared.config import TaskConfig, as_dict, fingerprint
+from shared.data import sources
 from shared.errors import ExportError, SuiteError
-from shared.evaluation import Score
+from shared.evaluation.metric import Score
+from shared.export import keras_file, publishing
+from shared.export.versions import load_metadata
+from shared.reports import report
 from shared.task import Inputs, Predictor, Task, trained_config
-from shared.versions import load_metadata
 
+TRAINING_PACKAGES = (".", "data", "text", "layers", "training", "evaluation")
+"""Packages of `shared` whose code a training run depends on."""
 REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
 
@@ -43,11 +47,11 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
         run_folder = _run_folder(folder, config, splits.origin.sha256)
         trained_model = task.train(config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
-        raise SuiteError(f"{folder}: training stopped: {export.error_hint(error)}.") from error
+        raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
     evaluation = task.evaluate(trained_model, splits, config)
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     run = report.Run(task, config, splits, trained_model, evaluation, command)
-    version = export.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
+    version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)
     return version, run
@@ -93,7 +97,7 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     """
     model = keras_file.load(source)
     metadata = load_metadata(source.parent, task.name)
-    return export.publish(task.export_spec(model, metadata), folder, partial(_copy_report, source.parent))
+    return publishing.publish(task.export_spec(model, metadata), folder, partial(_copy_report, source.parent))
 
 
 def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, dict[str, Any]]:
@@ -123,7 +127,7 @@ def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, di
         _copy_report(version, staging)
         report.add_recalibration_note(staging, line)
 
-    return export.publish(task.export_spec(model, metadata), version.parent, add_report), changes
+    return publishing.publish(task.export_spec(model, metadata), version.parent, add_report), changes
 
 
 def load_predictor(version: Path, name: str = "serving_default", batch_size: int = 64) -> Predictor:
@@ -174,7 +178,8 @@ def _run_folder(folder: Path, config: TaskConfig, data_digest: str) -> Path:
 def _code_digests(task: str) -> list[str]:
     """Returns digests of the source files that a run depends on, so that a run never resumes with the weights of other code."""
     root = Path(__file__).resolve().parents[1]
-    paths = [path for folder in ("shared", f"tasks/{task}") for path in sorted(root.glob(f"{folder}/*.py"))]
+    packages = [f"shared/{name}" for name in TRAINING_PACKAGES]
+    paths = [path for folder in (*packages, f"tasks/{task}") for path in sorted(root.glob(f"{folder}/*.py"))]
     return [sources.sha256(str(path)) for path in paths]
 
 

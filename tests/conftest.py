@@ -14,9 +14,11 @@ os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 
 import pytest
 
-from shared import report, task, training, workflow
+from shared import task, workflow
 from shared.config import TaskConfig
+from shared.reports import report
 from shared.task import Task
+from shared.training import loop
 
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -88,7 +90,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], objec
 
     def run(train: Callable[[], object]) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(training, "_StopWhenDiverged", InterruptingCallback)
+            patch.setattr(loop, "_StopWhenDiverged", InterruptingCallback)
             with pytest.raises(KeyboardInterrupt):
                 train()
 

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from shared.cli.parser import parse
+from shared.cli.terminal import print_error
 from shared.errors import SuiteError
-from shared.terminal import print_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

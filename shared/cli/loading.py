@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from shared.terminal import suppress_native_stderr
+from shared.cli.terminal import suppress_native_stderr
 
 if TYPE_CHECKING:
     from shared.task import Task

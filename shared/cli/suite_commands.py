@@ -8,9 +8,9 @@ from pathlib import Path
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
+from shared.cli.terminal import print_line, print_predictions, print_table, suppress_native_stderr
 from shared.errors import SuiteError
-from shared.terminal import print_line, print_predictions, print_table, suppress_native_stderr
-from shared.versions import find_version, list_versions
+from shared.export.versions import find_version, list_versions
 
 DEMO_FOLDER = "saved_models/demo"
 MAX_DEMO_PREDICTIONS = 5
@@ -134,7 +134,7 @@ def _print_next_steps(names: list[str], output: str) -> None:
 
 def create_task(arguments: argparse.Namespace) -> None:
     """Creates the folder of a new task from the template."""
-    from shared import new_task
+    from shared.cli import new_task
 
     for path in new_task.create(arguments.name):
         print_line(f"{path.relative_to(new_task.ROOT)}: {FILE_DESCRIPTIONS[path.name]}")
@@ -144,7 +144,7 @@ def create_task(arguments: argparse.Namespace) -> None:
 
 def publish_results(arguments: argparse.Namespace) -> None:
     """Adds scores to `results.json` and updates the tables of the READMEs."""
-    from shared import results
+    from shared.reports import results
 
     if arguments.add:
         print_line(f"Updated tasks/{results.add(arguments.add)}/results.json")

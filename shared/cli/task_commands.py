@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from shared import files
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
+from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
 from shared.config import TaskConfig
+from shared.data import files
 from shared.errors import SuiteError
-from shared.terminal import print_error, print_line, print_predictions, print_table, printable
-from shared.versions import find_version, list_versions, load_metadata
+from shared.export.versions import find_version, list_versions, load_metadata
 
 
 def parse_train(name: str, words: Sequence[str]) -> Callable[[], None]:
@@ -47,7 +47,7 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
 
     def run() -> None:
         loaded = load_task_modules(name)
-        from shared import data_summary
+        from shared.data import data_summary
 
         splits = loaded.load(config)
         rows = data_summary.summarize_splits(splits)
@@ -73,7 +73,8 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
     def run() -> None:
         version = _find_version(name, chosen)
         loaded = load_task_modules(name)
-        from shared import sources, workflow
+        from shared import workflow
+        from shared.data import sources
 
         if not sources.is_path(config.data):
             raise SuiteError(f"evaluate: --data must be a file of labelled records. Received: {config.data}")
@@ -99,7 +100,8 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
         version = _find_version(name, chosen)
         typed = lines if lines or config.data else _lines_of_stdin()
         loaded = load_task_modules(name)
-        from shared import sources, workflow
+        from shared import workflow
+        from shared.data import sources
 
         metadata = load_metadata(version)
         if not config.data:

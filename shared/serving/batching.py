@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from shared.signatures import has_fixed_row_shape
+from shared.export.signatures import has_fixed_row_shape
 
 ShapeKey = tuple[tuple[int, ...], ...]
 """Shapes of all inputs of a request, without the first axis."""

@@ -15,9 +15,9 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from shared.errors import SuiteError
+from shared.export.versions import list_versions
 from shared.serving.repository import CANARY, MAX_SERVED_VERSIONS, STABLE
 from shared.serving.service import METRICS_PATH
-from shared.versions import list_versions
 
 CONFIG_FOLDER, MODELS_FOLDER = "/config", "/models"  # inside the container
 SERVER_FILES = ("models.config", "batching.config", "monitoring.config")

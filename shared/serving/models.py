@@ -14,7 +14,7 @@ import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from shared.export import MAX_WARMUP_RECORDS, WARMUP
+from shared.export.publishing import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.batching import Batcher, Batching
 from shared.serving.errors import INVALID_ARGUMENT, UNAVAILABLE, ServingError, VersionUnavailable
 

@@ -13,7 +13,7 @@ import logging
 import threading
 from pathlib import Path
 
-from shared import versions
+from shared.export import versions
 from shared.serving.batching import Batching
 from shared.serving.errors import INVALID_ARGUMENT, NOT_FOUND, UNAVAILABLE, ServingError
 from shared.serving.models import AVAILABLE, END, LOADING, START, ModelVersion

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
+from shared.data.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
 from tasks.fraud.config import FeaturesConfig
 from tasks.fraud.model import STATISTICS, SubmodelBuilder, Submodels
 from tasks.fraud.transaction_index import TransactionIndex

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared import sources
-from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.config import option
+from shared.data import sources
+from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.sources import Origin, Splits
 from tasks.fraud import sample
 from tasks.fraud.config import FraudConfig, FraudSplitConfig
 from tasks.fraud.transaction_index import UNKNOWN_LABEL

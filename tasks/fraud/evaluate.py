@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from shared import evaluation
-from shared.evaluation import Metric
-from shared.sources import Splits
+from shared.data.sources import Splits
+from shared.evaluation import classification
+from shared.evaluation.metric import Metric, find_metric
+from shared.evaluation.scoring import score
 from shared.task import Evaluation, TrainedModel
 from tasks.fraud import plots
 from tasks.fraud.batches import compute_components, join_logits
@@ -31,6 +32,22 @@ from tasks.fraud.model import Submodels, get_submodels
 from tasks.fraud.transaction_index import build_transaction_index
 
 DAY = 86_400
+CARD_PRECISION = Metric("card_precision_at_{k}", "card precision@{k}")
+METRICS = (
+    Metric(
+        "average_precision",
+        "average precision",
+        compute=lambda labels, values, *_: float(metrics.average_precision_score(labels, values)),
+    ),
+    dataclasses.replace(
+        classification.ROC_AUC, compute=lambda labels, values, *_: float(metrics.roc_auc_score(labels, values))
+    ),
+    CARD_PRECISION,
+    dataclasses.replace(
+        classification.LOG_LOSS,
+        compute=lambda labels, values, *_: float(metrics.log_loss(labels, values, labels=[0, 1])),
+    ),
+)
 
 
 def evaluate(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> Evaluation:
@@ -54,7 +71,7 @@ def evaluate(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -
         probabilities[name], minutes[name] = values, seconds / 60
     scores = []
     for name, values in probabilities.items():
-        scores += evaluation.score(name, labels, values, metric_functions, cards, days)
+        scores += score(name, labels, values, metric_functions, cards, days)
     threshold = trained_model.metadata["threshold"]
     by_input = attributions(submodels, trained_model.metadata, *components)
     table = alerts_table(labels, exported >= threshold, cards, days)
@@ -104,14 +121,11 @@ def label_groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return frame["fraud"].to_numpy(np.int64), cards.astype(np.int64), days - days.min()
 
 
-def build_metrics(alerts_per_day: int) -> Mapping[str, Metric]:
-    """Returns the metrics by name, functions of labels, probabilities, cards and days."""
-    return {
-        "average_precision": lambda labels, values, *_: float(metrics.average_precision_score(labels, values)),
-        "roc_auc": lambda labels, values, *_: float(metrics.roc_auc_score(labels, values)),
-        f"card_precision_at_{alerts_per_day}": partial(card_precision, k=alerts_per_day),
-        "log_loss": lambda labels, values, *_: float(metrics.log_loss(labels, values, labels=[0, 1])),
-    }
+def build_metrics(alerts_per_day: int) -> tuple[Metric, ...]:
+    """Returns `METRICS` for a number of alerts per day; they are functions of labels, probabilities, cards and days."""
+    name = f"card_precision_at_{alerts_per_day}"
+    filled = dataclasses.replace(find_metric(METRICS, name), compute=partial(card_precision, k=alerts_per_day))
+    return tuple(filled if metric is CARD_PRECISION else metric for metric in METRICS)
 
 
 def card_precision(labels: np.ndarray, probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, k: int) -> float:

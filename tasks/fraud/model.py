@@ -19,7 +19,7 @@ import numpy as np
 from keras import ops
 
 from shared.config import LSTMConfig
-from shared.lstm import LSTMStack
+from shared.layers.lstm import LSTMStack
 from tasks.fraud.config import FraudConfig
 
 DAY, WEEK, HOUR = 86_400, 7 * 86_400, 3_600  # seconds

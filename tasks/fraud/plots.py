@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.metrics import PrecisionRecallDisplay
 
-from shared.plots import new_figure, save
+from shared.evaluation.plots import new_figure, save
 
 
 def precision_recall(labels: np.ndarray, probabilities: Mapping[str, np.ndarray], path: Path) -> None:

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared import evaluation
-from shared.columns import parse_json_lines
 from shared.config import option
+from shared.data.columns import parse_json_lines
+from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
-from shared.pipelines import gather_padded, padded_indices
-from shared.signatures import make_signature
+from shared.evaluation.metric import Score
+from shared.evaluation.scoring import score
+from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
@@ -178,9 +179,7 @@ def predict_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], predictor: Pr
     return predictions
 
 
-def score_file(
-    config: FraudConfig, source: str, metadata: dict[str, Any], predictor: Predictor
-) -> list[evaluation.Score]:
+def score_file(config: FraudConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
     """Scores an exported model on a file of labelled transactions; each prediction uses what was known at its time.
 
     Raises:
@@ -191,7 +190,7 @@ def score_file(
         raise DataError(f"{source}: there is only one class. The evaluation needs fraud and genuine transactions.")
     labels, cards, days = label_groups(frame)
     probabilities = predict_rows(frame, metadata, predictor)["fraud_probability"]
-    return evaluation.score("exported", labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
+    return score("exported", labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
 
 
 def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> Inputs:

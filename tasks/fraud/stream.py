@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from shared import sources
+from shared.data import sources
 from shared.errors import DataError
 from shared.task import Predictor
 from tasks.fraud import data

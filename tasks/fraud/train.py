@@ -14,13 +14,14 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from shared import cli, training
-from shared.sources import Splits
+from shared import cli
+from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
+from shared.training import loop
 from tasks.fraud import data, model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.evaluate import evaluate, label_groups, score_logits
+from tasks.fraud.evaluate import METRICS, evaluate, label_groups, score_logits
 from tasks.fraud.transaction_index import build_transaction_index
 
 MAX_AMOUNT_EDGES = 6
@@ -119,7 +120,7 @@ def find_threshold(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarra
 
 def _train(
     config: FraudConfig, frame: pd.DataFrame, held_out: pd.DataFrame | None, folder: Path, epochs: int
-) -> tuple[model.SubmodelBuilder, training.History]:
+) -> tuple[model.SubmodelBuilder, loop.History]:
     """Trains on the training rows of a table, with early stopping on the scored rows of `held_out` if given."""
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
@@ -130,7 +131,7 @@ def _train(
     if held_out is not None:
         validation = _build_batches(config, builder, held_out, "is_scored_row").evaluation_batches()
     seconds = time.monotonic() - started
-    history = training.fit(
+    history = loop.fit(
         training_model,
         batches,
         validation,
@@ -165,6 +166,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    metrics=METRICS,
     primary_metric="average_precision",
     example_inputs=serving.EXAMPLES,
     limitations=(

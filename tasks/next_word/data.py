@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared import files, sources
 from shared.config import option
+from shared.data import files, sources
+from shared.data.pipelines import split_by_group
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.pipelines import split_by_group
-from shared.sources import Origin, Splits
 from tasks.next_word import sample
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
 

@@ -8,16 +8,25 @@ from functools import partial
 
 import numpy as np
 
-from shared.evaluation import Score, block_bootstrap_score
-from shared.kneser_ney import KneserNey
-from shared.sources import Splits
+from shared.data.sources import Splits
+from shared.evaluation.metric import Metric, Score
+from shared.evaluation.scoring import block_bootstrap_score
 from shared.task import Evaluation, TrainedModel
+from shared.text.kneser_ney import KneserNey
 from tasks.next_word import cache, dynamic_evaluation, plots
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.keyboard import TOP_K, Keyboard, typing_statistics
 from tasks.next_word.model import Submodels, get_submodels
 from tasks.next_word.tokenization import END_ID, PADDING_ID, UNKNOWN_ID, encode_stream
 
+METRICS = (
+    Metric("perplexity", "perplexity", higher_is_better=False, decimals=2),
+    Metric("perplexity_adaptive", "perplexity with cache", higher_is_better=False, decimals=2),
+    Metric("perplexity_dynamic", "perplexity with dynamic evaluation", higher_is_better=False, decimals=2),
+    Metric("bits_per_character", "bits per character", higher_is_better=False),
+    Metric("top_{k}", "top {k}"),
+    Metric("keystrokes_saved", "keystrokes saved"),
+)
 CHUNK_SIZE = 500
 """Words that the model reads at once."""
 BLOCK_SIZE = 200
@@ -91,7 +100,9 @@ def evaluate(trained_model: TrainedModel, splits: Splits, config: NextWordConfig
             **notes,
         },
         plots={
-            "perplexity.png": partial(plots.perplexities, scores),
+            "perplexity.png": partial(
+                plots.perplexities, scores, [m for m in METRICS if m.name.startswith("perplexity")]
+            ),
             "by_frequency.png": partial(
                 plots.perplexity_by_frequency, static["test"], streams["test"][1:], np.bincount(streams["train"])
             ),

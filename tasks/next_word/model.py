@@ -15,8 +15,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from shared import sampled_softmax
-from shared.lstm import LSTMStack, gather_last_step
+from shared.layers import sampled_softmax
+from shared.layers.lstm import LSTMStack, gather_last_step
 from tasks.next_word import tokenization
 from tasks.next_word.config import NextWordConfig
 
@@ -178,7 +178,7 @@ class Trainer(keras.Model):
         """Returns the mean negative log likelihood of the words of each row, in nats, float32 `(batch,)`.
 
         Args:
-            batch: inputs from `shared.pipelines.ContiguousBatches`.
+            batch: inputs from `shared.data.pipelines.ContiguousBatches`.
             training: apply dropout and the sampled softmax.
         """
         token_ids, targets = batch["token_ids"][:, :-1], batch["token_ids"][:, 1:]

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.evaluation import Score
-from shared.metric_format import title
-from shared.plots import model_style, new_figure, save
+from shared.evaluation.metric import Metric, Score
+from shared.evaluation.plots import model_style, new_figure, save
 
 MIN_PROBABILITY = 1e-300
 """Smaller probabilities count as this one, so that the logarithm is finite."""
@@ -18,18 +17,24 @@ COUNT_GROUPS = (1, 10, 100, 1000, 10_000)
 """First count of each group of words but the first, which has the words that training does not have."""
 
 
-def perplexities(scores: Sequence[Score], path: Path) -> None:
-    """Draws the perplexities of all models, static, with cache and with dynamic evaluation, with their intervals."""
+def perplexities(scores: Sequence[Score], metrics: Sequence[Metric], path: Path) -> None:
+    """Draws the perplexities of all models with their intervals.
+
+    Args:
+        scores: scores of any metrics.
+        metrics: three perplexities: static, with cache, and with dynamic evaluation.
+        path: PNG file to write.
+    """
     figure, (axis,) = new_figure(1, width=8)
     models = list(dict.fromkeys(s.model for s in scores))
-    for shift, metric in ((-0.27, "perplexity"), (0.0, "perplexity_adaptive"), (0.27, "perplexity_dynamic")):
-        by_model = {s.model: s for s in scores if s.metric == metric}
+    for shift, metric in zip((-0.27, 0.0, 0.27), metrics, strict=True):
+        by_model = {s.model: s for s in scores if s.metric == metric.name}
         if not by_model:
             continue
         positions = [k + shift for k, model in enumerate(models) if model in by_model]
         values = [by_model[model] for model in models if model in by_model]
         errors = np.abs([[s.value - s.low for s in values], [s.high - s.value for s in values]])
-        axis.barh(positions, [s.value for s in values], 0.26, xerr=np.nan_to_num(errors), label=title(metric))
+        axis.barh(positions, [s.value for s in values], 0.26, xerr=np.nan_to_num(errors), label=metric.title)
         axis.set_yticks(range(len(models)), models)
     axis.set(xlabel="perplexity", xscale="log")
     axis.invert_yaxis()

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.evaluation import Score
-from shared.pipelines import padded_indices
-from shared.signatures import make_signature
+from shared.data.pipelines import padded_indices
+from shared.evaluation.metric import Score
+from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
 from tasks.next_word import data, sampling, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import keras
 
-from shared import cli, training
+from shared import cli
 from shared.config import as_dict, option
+from shared.data.pipelines import ContiguousBatches
+from shared.data.sources import Splits
 from shared.errors import DataError
-from shared.pipelines import ContiguousBatches
-from shared.sources import Splits
 from shared.task import Task, TrainedModel
+from shared.training import loop
 from tasks.next_word import data, serving, tokenization
 from tasks.next_word.config import NextWordConfig
-from tasks.next_word.evaluate import evaluate
+from tasks.next_word.evaluate import METRICS, evaluate
 from tasks.next_word.model import SubmodelBuilder, Trainer
 
 MIN_VOCABULARY = 3  # the end of a line and two words
@@ -46,22 +47,22 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
         "validation": _make_batches(config, splits, "validation", vocabulary, None),
     }
     size = len(vocabulary) + tokenization.END_ID
-    with training.precision(config.training.precision):
+    with loop.precision(config.training.precision):
         submodels = SubmodelBuilder(config, size)
         trainer = Trainer(submodels, config.training.batch_size)
     seconds = time.monotonic() - started
-    history = training.fit(
+    history = loop.fit(
         trainer,
         batches["train"],
         batches["validation"].evaluation_batches(),
         config.training,
         folder,
-        loss=training.identity_loss,
+        loss=loop.identity_loss,
     )
     history.seconds += seconds
     model = submodels.full_model(vocabulary)
     if config.training.precision != "float32":
-        model = training.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).full_model(vocabulary))
+        model = loop.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).full_model(vocabulary))
     return TrainedModel(
         model=model,
         metadata={
@@ -101,6 +102,7 @@ TASK = Task(
     score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    metrics=METRICS,
     primary_metric="perplexity",
     example_inputs=serving.EXAMPLES,
     limitations=(

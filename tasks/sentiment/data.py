@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared import files, sources
-from shared.classes import list_classes
-from shared.columns import raise_where_empty
 from shared.config import option
+from shared.data import files, sources
+from shared.data.classes import list_classes
+from shared.data.columns import raise_where_empty
+from shared.data.pipelines import split_by_group
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.pipelines import split_by_group
-from shared.sources import Origin, Splits
 from tasks.sentiment import sample
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig
 
@@ -53,7 +53,7 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
     The group is the column `--split.group`, or else `title_id`; a file without it gives no column `group`. Empty texts are allowed.
 
     Raises:
-        DataError: as in `shared.sources.read_table`; or a text or label is null, or a label is empty.
+        DataError: as in `shared.data.sources.read_table`; or a text or label is null, or a label is empty.
     """
     columns = _source_columns(config)
     optional = () if config.split.group else (DEFAULT_GROUP_COLUMN,)
@@ -69,7 +69,7 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
 
 
 def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
-    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.sources.has_column`).
+    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.data.sources.has_column`).
 
     Bytes of lines that are not UTF-8 become surrogate escapes.
 

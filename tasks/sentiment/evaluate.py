@@ -14,12 +14,14 @@ from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from shared import evaluation, plots
-from shared.classes import class_ids
-from shared.evaluation import CLASSIFICATION_METRICS
-from shared.sources import Splits
+from shared.data.classes import class_ids
+from shared.data.sources import Splits
+from shared.evaluation import plots
+from shared.evaluation.calibration import undo_temperature
+from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_calibration_error
+from shared.evaluation.scoring import score
 from shared.task import Evaluation, TrainedModel
-from shared.text import separate_words
+from shared.text.separation import separate_words
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 
@@ -38,20 +40,20 @@ def evaluate(trained_model: TrainedModel, splits: Splits, config: SentimentConfi
     classes = trained_model.metadata["labels"]
     labels, texts = class_ids(splits.test["label"], classes), splits.test["text"].tolist()
     probabilities = predict(trained_model.model, texts)
-    scores = evaluation.score("exported", labels, probabilities, CLASSIFICATION_METRICS)
+    scores = score("exported", labels, probabilities, CLASSIFICATION_METRICS)
     calibration = {}
     for name, model in trained_model.components.items():
         calibrated = predict(model, texts)
-        scores += evaluation.score(name, labels, calibrated, CLASSIFICATION_METRICS)
-        uncalibrated = evaluation.undo_temperature(calibrated, trained_model.notes["mixture weights"][f"{name} alone"])
+        scores += score(name, labels, calibrated, CLASSIFICATION_METRICS)
+        uncalibrated = undo_temperature(calibrated, trained_model.notes["mixture weights"][f"{name} alone"])
         calibration[name] = {
-            "before": evaluation.expected_calibration_error(labels, uncalibrated),
-            "after": evaluation.expected_calibration_error(labels, calibrated),
+            "before": expected_calibration_error(labels, uncalibrated),
+            "after": expected_calibration_error(labels, calibrated),
         }
     minutes = {}
     for name, baseline in baselines().items():
         started = time.monotonic()
-        scores += evaluation.score(name, labels, baseline(splits, classes), CLASSIFICATION_METRICS)
+        scores += score(name, labels, baseline(splits, classes), CLASSIFICATION_METRICS)
         minutes[name] = (time.monotonic() - started) / 60
     return Evaluation(
         scores,

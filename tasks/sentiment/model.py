@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from shared.lstm import LSTMStack, masked_max, masked_mean
-from shared.text import separate_words
+from shared.layers.lstm import LSTMStack, masked_max, masked_mean
+from shared.text.separation import separate_words
 from tasks.sentiment.config import SentimentConfig
 
 PADDING_ID, UNKNOWN_ID = 0, 1

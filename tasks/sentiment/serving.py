@@ -9,11 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared import evaluation
-from shared.classes import classification_outputs, known_class_ids
-from shared.signatures import make_signature
+from shared.data.classes import classification_outputs, known_class_ids
+from shared.evaluation.classification import CLASSIFICATION_METRICS
+from shared.evaluation.metric import Score
+from shared.evaluation.scoring import score
+from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
-from shared.text import separate_words
+from shared.text.separation import separate_words
 from tasks.sentiment import data
 from tasks.sentiment.config import SentimentConfig
 
@@ -40,9 +42,7 @@ def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec
     return ExportSpec(classifier, {"serving_default": make_signature(classify, request)}, metadata)
 
 
-def score_file(
-    config: SentimentConfig, source: str, metadata: dict[str, Any], predictor: Predictor
-) -> list[evaluation.Score]:
+def score_file(config: SentimentConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
     """Scores an exported model on the labelled texts of a file.
 
     Raises:
@@ -51,7 +51,7 @@ def score_file(
     frame = data.read_records(config, source)
     labels = known_class_ids(frame["label"], metadata["labels"], source)
     outputs = predictor(make_request(frame["text"].tolist()))
-    return evaluation.score("exported", labels, outputs["probabilities"], evaluation.CLASSIFICATION_METRICS)
+    return score("exported", labels, outputs["probabilities"], CLASSIFICATION_METRICS)
 
 
 def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> Inputs:

@@ -12,16 +12,19 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 
-from shared import cli, evaluation, training
-from shared.adversarial import AdversarialTraining
-from shared.classes import class_ids
+from shared import cli
 from shared.config import as_dict, option
-from shared.embeddings import word_vectors
+from shared.data.classes import class_ids
+from shared.data.pipelines import SequenceBatches
+from shared.data.sources import Splits
 from shared.errors import SuiteError
-from shared.pipelines import SequenceBatches
-from shared.pretraining import BPTT_LENGTH, pretrain
-from shared.sources import Splits
+from shared.evaluation.calibration import calibrate
+from shared.evaluation.classification import CLASSIFICATION_METRICS
 from shared.task import Task, TrainedModel
+from shared.text.embeddings import word_vectors
+from shared.training import loop
+from shared.training.adversarial import AdversarialTraining
+from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import evaluate
@@ -58,11 +61,11 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
     if config.model.ngram_order:
         ngram_model, ngram_logits = _fit_ngram_model(config, train, validation, len(classes))
         logits.append(ngram_logits)
-    weights = evaluation.calibrate(logits, validation[1])
+    weights = calibrate(logits, validation[1])
     history.seconds += seconds + time.monotonic() - started
 
     build = partial(model.build_classifier, tokenizer, lstm, sequence_length=config.text.sequence_length)
-    (lstm_weight,) = evaluation.calibrate(logits[:1], validation[1])
+    (lstm_weight,) = calibrate(logits[:1], validation[1])
     return TrainedModel(
         model=build(ngram_model, mixture_weights=(weights[0], weights[-1])),
         metadata={"task": "sentiment", "labels": classes, "columns": as_dict(config.columns)},
@@ -79,7 +82,7 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
 
 def _train_lstm(
     config: SentimentConfig, train: Examples, validation: Examples, classes: int, folder: Path
-) -> tuple[keras.Model, training.History]:
+) -> tuple[keras.Model, loop.History]:
     """Returns the trained LSTM classifier, from token ids to logits."""
     started = time.monotonic()
     keras.utils.set_random_seed(config.training.seed)
@@ -89,7 +92,7 @@ def _train_lstm(
             train[0], config.text.vocabulary_size, config.model.embedding_size, seed=config.training.seed
         )
     seconds = time.monotonic() - started
-    with training.precision(config.training.precision):
+    with loop.precision(config.training.precision):
         submodels = model.LSTMSubmodels(config, classes, vectors)
         pretraining = _pretrain(config, submodels, (train[0], validation[0]), folder / "pretraining")
         trained_model = submodels.full_model
@@ -97,7 +100,7 @@ def _train_lstm(
             trained_model = AdversarialTraining(
                 submodels.ids_to_vectors, submodels.vectors_to_logits, config.training.adversarial_epsilon
             )
-        history = training.fit(
+        history = loop.fit(
             trained_model,
             _training_batches(config, *train),
             _validation_batches(config, *validation).evaluation_batches(),
@@ -109,7 +112,7 @@ def _train_lstm(
     history.seconds += seconds + pretraining.seconds
     lstm = submodels.full_model
     if config.training.precision != "float32":
-        lstm = training.rebuild_in_float32(lstm, lambda: model.LSTMSubmodels(config, classes).full_model)
+        lstm = loop.rebuild_in_float32(lstm, lambda: model.LSTMSubmodels(config, classes).full_model)
     return lstm, history
 
 
@@ -118,10 +121,10 @@ def _pretrain(
     submodels: model.LSTMSubmodels,
     texts: tuple[list[np.ndarray], list[np.ndarray]],
     folder: Path,
-) -> training.History:
+) -> loop.History:
     """Trains the embedding and the LSTM stack as a language model of the training texts."""
     if not config.training.pretraining_epochs:
-        return training.History()
+        return loop.History()
     words = min(sum(map(len, sequences)) for sequences in texts)
     if words < BPTT_LENGTH:
         raise SuiteError(
@@ -203,6 +206,7 @@ TASK = Task(
     score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    metrics=CLASSIFICATION_METRICS,
     primary_metric="accuracy",
     example_inputs=serving.EXAMPLES,
     limitations=(

@@ -9,7 +9,7 @@ import pandas as pd
 import soxr
 import tensorflow as tf
 
-from shared.pipelines import order_by_length, repeat_epochs, with_cardinality
+from shared.data.pipelines import order_by_length, repeat_epochs, with_cardinality
 from tasks.speech import audio
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import SAMPLE_RATE

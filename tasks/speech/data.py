@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared import files, sources
-from shared.columns import parse_identifiers
 from shared.config import option
+from shared.data import files, sources
+from shared.data.columns import parse_identifiers
+from shared.data.pipelines import split_by_group
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.pipelines import split_by_group
-from shared.sources import Origin, Splits
 from tasks.speech import audio, sample
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 from tasks.speech.features import SAMPLE_RATE

@@ -14,8 +14,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.evaluation import MIN_BLOCKS, Score, block_bootstrap_score
-from shared.sources import Splits
+from shared.data.sources import Splits
+from shared.evaluation.classification import ACCURACY
+from shared.evaluation.metric import Metric, Score
+from shared.evaluation.scoring import MIN_BLOCKS, block_bootstrap_score
 from shared.task import Evaluation, TrainedModel
 from tasks.speech import dtw_nearest_neighbor, plots
 from tasks.speech.batches import RecordingBatches
@@ -26,6 +28,11 @@ from tasks.speech.language import build_ngram_model, load_next_word_model
 from tasks.speech.model import count_steps
 from tasks.speech.symbols import decode_path
 
+METRICS = (
+    Metric("word_error_rate", "word error rate", unit="%", higher_is_better=False, decimals=2),
+    Metric("character_error_rate", "character error rate", unit="%", higher_is_better=False, decimals=2),
+    ACCURACY,
+)
 BATCH_SIZE = 16
 MAX_WORST_RECORDINGS = 10  # in the report
 MAX_TUNING_RECORDINGS = 200  # of the validation split, for the settings of the language model

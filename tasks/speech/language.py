@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from shared.errors import DataError
-from shared.kneser_ney import KneserNey
+from shared.text.kneser_ney import KneserNey
 from tasks.speech.decoding import LanguageModelScore
 
 END_ID, UNKNOWN_ID, FIRST_WORD_ID = 1, 2, 3

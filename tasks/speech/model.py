@@ -17,7 +17,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.lstm import LSTMStack
+from shared.layers.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
 from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, log_mel, mel_layer, normalize_rms
 from tasks.speech.symbols import BLANK_ID

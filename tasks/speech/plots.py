@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from shared import plots
+from shared.evaluation import plots
 from tasks.speech import audio
 from tasks.speech.config import FeaturesConfig
 from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, log_mel, mel_layer

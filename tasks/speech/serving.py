@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.evaluation import Score
-from shared.signatures import make_signature
+from shared.evaluation.metric import Score
+from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
 from tasks.speech import audio, data
 from tasks.speech.batches import pad_rows

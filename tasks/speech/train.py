@@ -9,14 +9,15 @@ import keras
 import numpy as np
 import pandas as pd
 
-from shared import cli, training
+from shared import cli
 from shared.config import as_dict
-from shared.sources import Splits
+from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
+from shared.training import loop
 from tasks.speech import audio, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.evaluate import evaluate
+from tasks.speech.evaluate import METRICS, evaluate
 from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
 from tasks.speech.language import load_next_word_model
 from tasks.speech.model import SubmodelBuilder, Trainer
@@ -42,25 +43,25 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
     statistics = band_statistics(splits.train, config) if config.features.normalization != "utterance" else None
     train = RecordingBatches(splits.train, alphabet, config.training.batch_size, config.training.seed, config.augment)
     validation = RecordingBatches(splits.validation, alphabet, config.training.batch_size)
-    with training.precision(config.training.precision):
+    with loop.precision(config.training.precision):
         builder = SubmodelBuilder(config, len(alphabet) + 1, statistics)
         trainer = Trainer(builder)
     if config.training.warm_start:
         warm_start(builder.full_model(), alphabet, Path(config.training.warm_start).expanduser())
     preparation_seconds = time.monotonic() - started
-    history = training.fit(
+    history = loop.fit(
         trainer,
         train,
         validation.evaluation_batches(),
         config.training,
         folder,
-        loss=training.identity_loss,
+        loss=loop.identity_loss,
         monitored_metric=trainer.monitored_metric,
     )
     history.seconds += preparation_seconds
     model = builder.full_model()
     if config.training.precision != "float32":
-        model = training.rebuild_in_float32(
+        model = loop.rebuild_in_float32(
             model, lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).full_model()
         )
     notes = {"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"}
@@ -103,6 +104,7 @@ TASK = Task(
     score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    metrics=METRICS,
     primary_metric="word_error_rate",
     example_inputs=serving.EXAMPLES,
     limitations=(

@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from shared import keras_file
 from shared.errors import DataError
-from shared.versions import load_metadata
+from shared.export import keras_file
+from shared.export.versions import load_metadata
 from tasks.speech.model import Submodels, get_submodels
 from tasks.speech.symbols import BLANK_ID
 

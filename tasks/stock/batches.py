@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
+from shared.data.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
 from tasks.stock.config import FeaturesConfig, StockConfig
 from tasks.stock.model import FIELDS, Submodels
 

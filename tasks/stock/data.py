@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from shared import sources
 from shared.config import option
+from shared.data import sources
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.sources import Origin, Splits
 from tasks.stock import prices, sample, yahoo
 from tasks.stock.config import StockConfig
 

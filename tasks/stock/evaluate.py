@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared.evaluation import Score
-from shared.sources import Splits
+from shared.data.sources import Splits
+from shared.evaluation.metric import Score
 from shared.task import Evaluation, TrainedModel
 from tasks.stock import backtest, baselines, plots
 from tasks.stock.batches import Panel, WindowBatches, build_panel, compute_features, predict_parameters

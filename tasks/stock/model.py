@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared.lstm import LSTMStack, gather_last_step
+from shared.layers.lstm import LSTMStack, gather_last_step
 from tasks.stock.averages import MovingAverages
 from tasks.stock.config import StockConfig
 from tasks.stock.distribution import SinhArcsinh

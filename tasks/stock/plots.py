@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.plots import model_style, new_figure, save
+from shared.evaluation.plots import model_style, new_figure, save
 from tasks.stock.predictive import INTERVALS, LEVELS, MEDIAN, ScoredForecast
 
 FAN_HISTORY = 120  # days before the forecast in the fan chart

@@ -7,9 +7,9 @@ import logging
 import numpy as np
 import pandas as pd
 
-from shared import sources
-from shared.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.config import option
+from shared.data import sources
+from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.errors import DataError
 from tasks.stock.config import ColumnsConfig, StockConfig
 from tasks.stock.model import FIELDS

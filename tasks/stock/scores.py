@@ -6,10 +6,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from shared.evaluation import Score, block_bootstrap_score
+from shared.evaluation.metric import Metric, Score
+from shared.evaluation.scoring import block_bootstrap_score
 from tasks.stock.config import EvaluationConfig
 from tasks.stock.predictive import ScoredForecast
 
+METRICS = (
+    Metric("crps_skill", "CRPS skill"),
+    Metric("crps_{days}d", "CRPS {days}d", higher_is_better=False),
+    Metric("pinball_{days}d", "pinball {days}d", higher_is_better=False, decimals=3),
+    Metric("log_score_{days}d", "log score {days}d", higher_is_better=False, decimals=3),
+    *(
+        Metric(f"coverage_{level}_{{days}}d", f"{level} % coverage {{days}}d", "%", decimals=1, target=level / 100)
+        for level in (80, 95)
+    ),
+    Metric("mase_{days}d", "MASE {days}d", higher_is_better=False, decimals=3),
+    Metric("accuracy_{days}d", "accuracy {days}d", "%", decimals=2),
+    Metric("mcc_{days}d", "Matthews correlation {days}d"),
+    Metric("trajectory_mse_{days}d", "trajectory MSE {days}d", higher_is_better=False),
+)
 MEAN_METRICS = ("crps", "pinball", "log_score", "coverage_80", "coverage_95")
 
 

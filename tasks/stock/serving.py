@@ -12,11 +12,11 @@ import pandas as pd
 import tensorflow as tf
 from scipy.stats import norm
 
-from shared import evaluation
-from shared.columns import parse_json_lines, raise_where_empty
+from shared.data.columns import parse_json_lines, raise_where_empty
+from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
-from shared.pipelines import gather_padded, padded_indices
-from shared.signatures import make_signature
+from shared.evaluation.metric import Score
+from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor, trained_config
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
@@ -142,9 +142,7 @@ def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def score_file(
-    config: StockConfig, source: str, metadata: dict[str, Any], predictor: Predictor
-) -> list[evaluation.Score]:
+def score_file(config: StockConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
     """Scores an exported model on a file of prices; each day is forecast from the days before it.
 
     Raises:

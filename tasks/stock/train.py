@@ -11,9 +11,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared import cli, training
-from shared.sources import Splits
+from shared import cli
+from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
+from shared.training import loop
 from tasks.stock import data, model, serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import conformal_z_scores
@@ -21,6 +22,7 @@ from tasks.stock.config import StockConfig
 from tasks.stock.distribution import log_score
 from tasks.stock.evaluate import evaluate
 from tasks.stock.recalibration import recalibrate
+from tasks.stock.scores import METRICS
 
 DIRECTION_WEIGHT = 0.5  # weight of the log loss of the direction, relative to the log score
 
@@ -37,12 +39,12 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
     keras.utils.set_random_seed(config.training.seed)
     train, validation = (build_panel(frame, config) for frame in (splits.train, splits.validation))
     batch_size, seed = config.training.batch_size, config.training.seed
-    with training.precision(config.training.precision):
+    with loop.precision(config.training.precision):
         builder = model.SubmodelBuilder(config)
         parameter_model = model.build_parameter_model(builder.submodels)
     validation_batches = WindowBatches(validation, config.features, batch_size, seed)
     seconds = time.monotonic() - started
-    history = training.fit(
+    history = loop.fit(
         parameter_model,
         WindowBatches(train, config.features, batch_size, seed),
         validation_batches.evaluation_batches(),
@@ -53,7 +55,7 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
     started = time.monotonic()
     if config.training.precision != "float32":
         trained, builder = parameter_model, model.SubmodelBuilder(config)
-        parameter_model = training.rebuild_in_float32(trained, lambda: model.build_parameter_model(builder.submodels))
+        parameter_model = loop.rebuild_in_float32(trained, lambda: model.build_parameter_model(builder.submodels))
     distribution = model.build_distribution(predict_parameters(parameter_model, validation_batches))
     returns = validation.returns[validation.has_outcome]
     z_scores = conformal_z_scores(np.asarray(distribution.to_z_score(returns), np.float64))
@@ -105,6 +107,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    metrics=METRICS,
     primary_metric="crps_skill",
     recalibrate=recalibrate,
     example_inputs=serving.EXAMPLES,

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
-from shared.evaluation import Score, block_bootstrap_score
-from shared.sources import Splits
+from shared.data.sources import Splits
+from shared.evaluation.metric import Score
+from shared.evaluation.scoring import block_bootstrap_score
 from tasks.stock.scores import block_length, means_from_sums, sum_by_day
 
 LOOKBACK = 336  # days that NLinear reads, as published

@@ -169,13 +169,13 @@ def _next_word(trained: Any, signatures: Any, folder: Path) -> WordStream:
 def _speech(trained: Any, signatures: Any, folder: Path) -> AudioStream:
     """The sample's model is bidirectional, so this stream uses an untrained unidirectional model whose weights are random enough to
     give long transcripts."""
-    from shared import export
+    from shared.export import publishing
     from tests.contract.conftest import load_signatures
     from tests.tasks.speech.conftest import ALPHABET, STREAMING, babble, randomized
 
     metadata = {**trained.run.trained_model.metadata, "alphabet": ALPHABET}
     export_spec = trained.task.export_spec(randomized(STREAMING).full_model(), metadata)
-    export.write(export_spec, folder / "1")
+    publishing.write(export_spec, folder / "1")
     return AudioStream(load_signatures(export_spec, folder / "1"), babble(15_000))
 
 

@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared import cpp_runtime, export, report, results, workflow
+from shared import workflow
 from shared.errors import ExportError
-from shared.metric_format import format_value
+from shared.evaluation.metric import best_baseline
+from shared.export import cpp_runtime, publishing
+from shared.export.versions import list_versions
+from shared.reports import report, results
 from shared.task import trained_config
-from shared.versions import list_versions
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
 
 RESULT_KEYS = {
@@ -58,7 +60,7 @@ def test_model_keras_runs_in_plain_keras_without_the_project(trained, tmp_path):
     request = next(iter(build_export_spec(trained).signatures.values())).example_request
     plain = {tensor.name: request[tensor.name] for tensor in model.inputs}
     plain = {name: value.tolist() if value.dtype == object else value for name, value in plain.items()}
-    code = export.PLAIN_KERAS + (
+    code = publishing.PLAIN_KERAS + (
         "\nimport numpy as np, pickle\n"
         "inputs = pickle.load(open('inputs.pickle', 'rb'))\n"
         "model = keras.models.load_model(sys.argv[1], compile=False)\n"
@@ -90,7 +92,7 @@ def test_a_graph_with_a_cudnn_operation_is_not_published(trained, tmp_path):
     saved.meta_graphs[0].graph_def.library.function[0].node_def.add(name="rnn", op="CudnnRNNV3")
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
     with pytest.raises(ExportError, match="CudnnRNNV3"):
-        export.verify(build_export_spec(trained), tmp_path)
+        publishing.verify(build_export_spec(trained), tmp_path)
 
 
 def test_the_model_accepts_its_warm_up_requests(trained, signatures):
@@ -98,7 +100,7 @@ def test_the_model_accepts_its_warm_up_requests(trained, signatures):
 
     path = trained.version / "assets.extra" / "tf_serving_warmup_requests"
     logs = [prediction_log_pb2.PredictionLog.FromString(r.numpy()) for r in tf.data.TFRecordDataset(str(path))]
-    assert 1 <= len(logs) <= export.MAX_WARMUP_RECORDS
+    assert 1 <= len(logs) <= publishing.MAX_WARMUP_RECORDS
     requests = [log.predict_log.request for log in logs]
     assert {request.model_spec.signature_name for request in requests} == set(signatures)
     for request in requests:
@@ -128,7 +130,9 @@ def test_the_card_says_what_was_trained_on_which_data_and_how(trained):
     seed = f"| seed | {trained.config.training.seed} |"
     for part in (origin.sha256, origin.licence, trained.run.command, "curl", "## Limits", seed):
         assert part in card
-    best = report.best_baseline(trained.run.evaluation.scores, trained.task.primary_metric, trained.run.own_models)
+    best = best_baseline(
+        trained.run.evaluation.scores, trained.task.metric(trained.task.primary_metric), trained.run.own_models
+    )
     assert best.model in card
 
 
@@ -214,9 +218,9 @@ def test_a_failed_export_changes_nothing(trained, tmp_path, monkeypatch, moment)
 
         monkeypatch.setattr(type(keras.export.ExportArchive()), "write_out", full_for_tensorflow)
     if moment == "verifying":
-        monkeypatch.setattr(export, "verify", differs)
+        monkeypatch.setattr(publishing, "verify", differs)
     with pytest.raises(ExportError, match="differs" if moment == "verifying" else "disk is full"):
-        export.publish(build_export_spec(trained), folder, add_report)
+        publishing.publish(build_export_spec(trained), folder, add_report)
     assert files(folder) == before
 
 
@@ -226,14 +230,14 @@ def test_a_version_stays_published_if_its_copies_cannot_be_updated(trained, tmp_
 
     monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(ExportError, match=r"1 is published, but .* disk is full"):
-        export.publish(build_export_spec(trained), tmp_path)
+        publishing.publish(build_export_spec(trained), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["1"]
 
 
 def test_a_folder_that_cannot_be_created_is_a_clear_error(trained, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match="Check the folder"):
-        export.publish(build_export_spec(trained), tmp_path / "file" / "task")
+        publishing.publish(build_export_spec(trained), tmp_path / "file" / "task")
 
 
 def test_a_later_export_removes_what_a_killed_export_left(trained, tmp_path):
@@ -243,7 +247,7 @@ def test_a_later_export_removes_what_a_killed_export_left(trained, tmp_path):
     for folder in (old, new):
         (folder / "variables").mkdir(parents=True)
     os.utime(old, (0, 0))
-    export.publish(build_export_spec(trained), tmp_path)
+    publishing.publish(build_export_spec(trained), tmp_path)
     assert not old.exists()
     assert new.exists()
 
@@ -266,7 +270,7 @@ def test_versions_are_numbered_and_only_plain_numbers_are_versions(trained, tmp_
     for name in ("3", "03", "12", "runs", ".incomplete-x", "4.tmp"):
         (tmp_path / name).mkdir()
     assert [path.name for path in list_versions(tmp_path)] == ["3", "12"]
-    assert export.publish(build_export_spec(trained), tmp_path).name == "13"
+    assert publishing.publish(build_export_spec(trained), tmp_path).name == "13"
 
 
 def test_a_model_that_differs_from_its_keras_model_is_not_published(trained, tmp_path, monkeypatch):
@@ -277,7 +281,7 @@ def test_a_model_that_differs_from_its_keras_model_is_not_published(trained, tmp
 
     monkeypatch.setattr(cpp_runtime, "run_isolated", off)
     with pytest.raises(ExportError, match="differs from the Keras model"):
-        export.publish(build_export_spec(trained), tmp_path)
+        publishing.publish(build_export_spec(trained), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -296,12 +300,14 @@ def test_the_documents_of_a_task_hold_the_scores_of_its_results_file(trained):
             ]
             assert lines
             if row["metric"] in {table["metric"] for table in tables}:
-                assert any(format_value(row["metric"], row["value"]) in line for line in lines)
+                assert any(trained.task.metric(row["metric"]).format(row["value"]) in line for line in lines)
             continue
         assert row["command"] in text
         if row["metric"] == metric:
             for value in (row["value"], row["baseline_value"]):
-                assert value is None or format_value(metric, value) in text  # a baseline's row has no baseline
+                assert (
+                    value is None or trained.task.metric(metric).format(value) in text
+                )  # a baseline's row has no baseline
 
 
 def _belongs_to(line: str, row: dict, option: str) -> bool:

@@ -10,14 +10,14 @@ import soundfile
 import tensorflow as tf
 
 from examples import speech_stream
-from shared import export
+from shared.export import publishing
 from tasks.speech import serving
 from tests.tasks.speech.conftest import ALPHABET, CONFIG, STREAMING, randomized, tone
 
 
 def export_version(config, folder):
     metadata = {"task": "speech", "columns": {}, "alphabet": ALPHABET}
-    return export.publish(serving.export_spec(randomized(config).full_model(), metadata), folder)
+    return publishing.publish(serving.export_spec(randomized(config).full_model(), metadata), folder)
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import yaml
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, wrappers_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from shared import export
 from shared.cli import main
 from shared.errors import SuiteError
+from shared.export import publishing
 from shared.serving import configs
 
 
@@ -63,7 +63,7 @@ def test_batching_files_match_the_protocol_buffer(models, tmp_path):
     configs.write(models, tmp_path)
     shared = text_format.Parse((tmp_path / "batching.config").read_text(), batching_parameters())
     assert shared.num_batch_threads.value == 2
-    per_model = text_format.Parse(export.BATCHING, batching_parameters())
+    per_model = text_format.Parse(publishing.BATCHING, batching_parameters())
     assert (per_model.max_batch_size.value, per_model.batch_timeout_micros.value) == (64, 1000)
 
 

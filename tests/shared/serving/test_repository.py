@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from shared.export import MAX_WARMUP_RECORDS, WARMUP
+from shared.export.publishing import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.errors import ServingError
 from shared.serving.models import AVAILABLE, END, UNLOADING, ModelVersion
 from shared.serving.repository import Repository

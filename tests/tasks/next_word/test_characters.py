@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.next_word import serving, train
 from tasks.next_word.config import TextConfig
 from tasks.next_word.evaluate import evaluate

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.next_word import evaluate as evaluate_module
 from tasks.next_word import serving, tokenization, train
 from tasks.next_word.evaluate import evaluate, perplexity_scores, probabilities, typing_scores

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.sources import Origin, Splits
 from tasks.next_word import tokenization, train
 from tasks.next_word.evaluate import probabilities
 from tasks.next_word.model import SubmodelBuilder, Trainer, get_submodels

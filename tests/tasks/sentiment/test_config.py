@@ -5,6 +5,7 @@ import pytest
 from shared.config import BidirectionalLSTMConfig
 from tasks.sentiment.config import (
     AugmentConfig,
+    ColumnsConfig,
     ModelConfig,
     SentimentConfig,
     SentimentSplitConfig,
@@ -26,6 +27,7 @@ from tasks.sentiment.config import (
         (SentimentTrainingConfig, {"pretraining_learning_rate": 0.0}),
         (SentimentTrainingConfig, {"epochs": 0}),
         (ModelConfig, {"ngram_order": 4}),
+        (ColumnsConfig, {"label": "text"}),
         (ModelConfig, {"ngram_buckets": 1}),
         (TextConfig, {"ngram_vocabulary_size": 2}),
         (TextConfig, {"ngram_sequence_length": 0}),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from shared import report, task, workflow
+from shared import task, workflow
+from shared.reports import report
 from tasks.sentiment.config import PRESETS
 
 RESULTS = Path(__file__).resolve().parents[3] / "tasks" / "sentiment" / "results.json"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.text import separate_words
+from shared.text.separation import separate_words
 from tasks.sentiment import model
 from tasks.sentiment.config import PRESETS, TextConfig
 

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared import training
 from shared.errors import SuiteError
+from shared.training import loop
 from tasks.sentiment import data, train
 from tasks.sentiment.config import PRESETS, AugmentConfig, ModelConfig, SentimentConfig
 
@@ -47,10 +47,10 @@ class _Interrupt(keras.callbacks.Callback):
 @pytest.mark.parametrize("stage", ["pre-training", "training"])
 def test_an_interrupted_run_resumes_and_ends_with_the_same_weights(splits, tmp_path, monkeypatch, stage):
     uninterrupted = train.train_model(SMALL, splits, tmp_path / "uninterrupted")
-    original = training._StopWhenDiverged
+    original = loop._StopWhenDiverged
     stages = iter(["pre-training", "training"])
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_StopWhenDiverged", lambda: _Interrupt() if next(stages) == stage else original())
+        patch.setattr(loop, "_StopWhenDiverged", lambda: _Interrupt() if next(stages) == stage else original())
         with pytest.raises(KeyboardInterrupt):
             train.train_model(SMALL, splits, tmp_path / "interrupted")
     resumed = train.train_model(SMALL, splits, tmp_path / "interrupted")
@@ -61,14 +61,14 @@ def test_an_interrupted_run_resumes_and_ends_with_the_same_weights(splits, tmp_p
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
 def test_mixed_precision_is_used_in_both_trainings_and_the_model_is_float32(splits, tmp_path, monkeypatch, precision):
     optimizers = []
-    original = training.fit
+    original = loop.fit
 
     def recording_fit(model, *arguments, **options):
         history = original(model, *arguments, **options)
         optimizers.append(type(model.optimizer).__name__)
         return history
 
-    monkeypatch.setattr(training, "fit", recording_fit)
+    monkeypatch.setattr(loop, "fit", recording_fit)
     trained_model = train.train_model(with_training(SMALL, precision=precision, epochs=1), splits, tmp_path)
     assert optimizers == ["LossScaleOptimizer" if precision == "mixed_float16" else "AdamW"] * 2
     assert np.isfinite(np.concatenate([w.ravel() for w in weights_of(trained_model)])).all()

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.speech import train
 from tasks.speech.config import DecodingConfig
 from tasks.speech.evaluate import (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from shared import training
+from shared.training import loop
 from tasks.speech import evaluate
 from tasks.speech.batches import RecordingBatches, pad_rows
 from tasks.speech.evaluate import compute_log_probabilities, decode_greedily
@@ -162,13 +162,13 @@ def test_the_model_learns_to_transcribe_tones(recordings, config, tmp_path):
     augment = dataclasses.replace(config.augment, time_masks=0, frequency_masks=0)
     builder = SubmodelBuilder(dataclasses.replace(config, training=training_config, augment=augment), len(ALPHABET) + 1)
     train, test = recordings.iloc[:32], recordings.iloc[32:]
-    training.fit(
+    loop.fit(
         Trainer(builder),
         RecordingBatches(train, ALPHABET, 4),
         RecordingBatches(test, ALPHABET, 4).evaluation_batches(),
         training_config,
         tmp_path,
-        loss=training.identity_loss,
+        loss=loop.identity_loss,
     )
     log_probabilities = compute_log_probabilities(builder.full_model(), train)
     texts = [decode_greedily(recording, ALPHABET) for recording in log_probabilities]
@@ -195,7 +195,7 @@ def test_the_errors_that_select_the_epoch_are_those_of_jiwer():
 
 def test_the_error_rate_of_an_epoch_is_that_of_all_its_symbols(builder, recordings):
     trainer = Trainer(builder)
-    trainer.compile(loss=training.identity_loss)
+    trainer.compile(loss=loop.identity_loss)
     frame = recordings.iloc[:10]
     batches = RecordingBatches(frame, ALPHABET, 4)
     metrics = trainer.evaluate(batches.evaluation_batches(), verbose=0, return_dict=True)

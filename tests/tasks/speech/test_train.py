@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
-from shared.sources import Origin, Splits
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE

@@ -10,8 +10,8 @@ import pytest
 from keras import ops
 
 from shared.config import BidirectionalLSTMConfig
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError, ExportError
-from shared.sources import Origin, Splits
 from tasks.speech import train
 from tasks.speech.config import FeaturesConfig
 from tasks.speech.model import SubmodelBuilder, run_submodels

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.stock import evaluate as evaluate_module
 from tasks.stock import train
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from shared import export, workflow
+from shared import workflow
 from shared.cli import main
 from shared.errors import DataError, ExportError
+from shared.export import publishing
+from shared.export.versions import find_version, list_versions, load_metadata
 from shared.task import trained_config
-from shared.versions import find_version, list_versions, load_metadata
 from tasks.stock import recalibration
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES, interpolate_z_scores
@@ -164,7 +165,7 @@ def test_recalibration_publishes_a_new_version_and_keeps_the_old_one(
         (staging / "card.md").write_text("the card")
         (staging / "report.html").write_text("<h1>Stock: report</h1>")
 
-    first = export.publish(export_spec(full_model, metadata), folder, add_report)
+    first = publishing.publish(export_spec(full_model, metadata), folder, add_report)
     before = {path: path.read_bytes() for path in first.rglob("*") if path.is_file()}
     arguments = ["recalibrate", "stock", "--data", str(file), "--models", str(tmp_path / "models")]
     assert main(arguments) == 0
@@ -183,7 +184,7 @@ def test_recalibration_publishes_a_new_version_and_keeps_the_old_one(
     assert not np.allclose(old, new, rtol=1e-4)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with monkeypatch.context() as patch:
-        patch.setattr(export, "verify", lambda export_spec, staging: _fail())
+        patch.setattr(publishing, "verify", lambda export_spec, staging: _fail())
         assert main(arguments) == 2
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == after
     file.write_text("Ticker,Date,Close\n")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.stock import train
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.model import build_distribution, build_parameter_model, get_submodels

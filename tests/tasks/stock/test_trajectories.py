@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from shared.sources import Origin, Splits
+from shared.data.sources import Origin, Splits
 from tasks.stock import trajectories
 
 DAYS, SPANS = 900, {"train": (0, 650), "validation": (650, 760), "test": (760, 900)}

@@ -1,0 +1,87 @@
+"""Class labels as class ids, and class probabilities as the outputs of a signature."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shared.data.sources import Splits
+from shared.errors import DataError
+
+MANY_CLASSES = 50  # above this number, there must be at least five training records per class
+
+
+def list_classes(splits: Splits, source: str) -> list[str]:
+    """Returns the distinct labels of the training split, sorted.
+
+    Args:
+        splits: tables with a column `label` of strings.
+        source: file or data set, for the message.
+
+    Raises:
+        DataError: there is only one class, almost every record has a different label, or the validation or test split has a
+            label that the training split lacks.
+    """
+    classes = sorted(splits.train["label"].unique())
+    if len(classes) < 2:
+        raise DataError(
+            f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
+        )
+    if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
+        raise DataError(
+            f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
+            "--columns.label names the column with the label."
+        )
+    for name in ("validation", "test"):
+        unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))
+        if unknown:
+            raise DataError(
+                f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
+                f"{', '.join(classes)}. Drop its rows or change their label."
+            )
+    return classes
+
+
+def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Returns the index of each label in `classes`, int64 `(examples,)`."""
+    index = {name: k for k, name in enumerate(classes)}
+    return np.array([index[label] for label in labels], np.int64)
+
+
+def known_class_ids(labels: pd.Series, classes: Sequence[str], source: str) -> np.ndarray:
+    """Returns the index of each label in `classes`, int64 `(examples,)`, for labels from a user's file.
+
+    Raises:
+        DataError: a label is not one of the classes; the message names the first such row.
+    """
+    unknown = ~labels.isin(classes)
+    if unknown.any():
+        row = int(np.argmax(unknown))
+        raise DataError(
+            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
+            "Drop the row or change its label."
+        )
+    return class_ids(labels.tolist(), classes)
+
+
+def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:
+    """Returns the outputs of a classification signature.
+
+    Args:
+        probabilities: float32 tensor `(batch, classes)`.
+        classes: string tensor `(classes,)`.
+
+    Returns:
+        `label`, the most probable class, strings `(batch,)`; its `probability`, float32 `(batch,)`; and the `probabilities` of
+        all classes, float32 `(batch, classes)`.
+    """
+    import tensorflow as tf
+
+    return {
+        "label": tf.gather(classes, tf.argmax(probabilities, axis=1)),
+        "probability": tf.reduce_max(probabilities, axis=1),
+        "probabilities": probabilities,
+    }

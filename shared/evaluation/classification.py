@@ -1,0 +1,90 @@
+"""Metrics of classifiers: functions of class ids and probabilities, and the `Metric`s that use them."""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn import metrics
+
+from shared.evaluation.metric import Metric
+
+CALIBRATION_BINS = 15
+
+
+def accuracy(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the fraction of examples whose most probable class is correct, in [0, 1].
+
+    Args:
+        labels: class ids, int `(examples,)`.
+        probabilities: `(examples, classes)`.
+    """
+    return float(np.mean(probabilities.argmax(axis=1) == labels))
+
+
+def f1_macro(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the F1 score, the harmonic mean of precision and recall, averaged over the classes, in [0, 1].
+
+    Arguments as for `accuracy`.
+    """
+    return float(metrics.f1_score(labels, probabilities.argmax(axis=1), average="macro", zero_division=0.0))
+
+
+def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean negative natural logarithm of the probability of the correct class, in nats.
+
+    Arguments as for `accuracy`.
+    """
+    return float(metrics.log_loss(labels, probabilities, labels=np.arange(probabilities.shape[1])))
+
+
+def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the area under the ROC curve, in [0, 1]; with more than two classes, the mean of each class against the rest.
+
+    It is NaN if a class does not occur in `labels`. Arguments as for `accuracy`.
+    """
+    classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else [1]
+    areas = []
+    for k in classes:
+        is_class = labels == k
+        if is_class.all() or not is_class.any():
+            return float("nan")
+        areas.append(metrics.roc_auc_score(is_class, probabilities[:, k]))
+    return float(np.mean(areas))
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean absolute difference of confidence and accuracy over 15 equal bins (Guo et al., 2017), in [0, 1].
+
+    Arguments as for `accuracy`.
+    """
+    fraction, confidence, bin_accuracy = reliability(labels, probabilities)
+    return float(np.sum(fraction * np.abs(confidence - bin_accuracy)))
+
+
+def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Groups the examples into bins by their confidence, the probability of the most probable class.
+
+    Arguments as for `accuracy`.
+
+    Returns:
+        Fraction of the examples, mean confidence and accuracy of each bin that has examples, each `(bins,)` and in [0, 1].
+    """
+    confidence = probabilities.max(axis=1)
+    is_correct = probabilities.argmax(axis=1) == labels
+    bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    count = np.bincount(bins, minlength=CALIBRATION_BINS)
+    used = count > 0
+    mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, is_correct)]
+    return count[used] / len(labels), mean[0], mean[1]
+
+
+ACCURACY = Metric("accuracy", "accuracy", unit="%", decimals=2, compute=accuracy)
+F1_MACRO = Metric("f1_macro", "macro F1", compute=f1_macro)
+ROC_AUC = Metric("roc_auc", "ROC AUC", compute=roc_auc)
+LOG_LOSS = Metric("log_loss", "log loss", unit="nats", higher_is_better=False, compute=log_loss)
+CALIBRATION_ERROR = Metric(
+    "expected_calibration_error",
+    "expected calibration error",
+    higher_is_better=False,
+    compute=expected_calibration_error,
+)
+CLASSIFICATION_METRICS = (ACCURACY, F1_MACRO, ROC_AUC, LOG_LOSS, CALIBRATION_ERROR)
