@@ -99,9 +99,9 @@ def cut_digits(version: Path, manifest: str) -> Iterator[Digit]:
         DataError: no sentence has a digit, the speakers are unknown, or the model belongs to another task or is unidirectional: such a
             model writes characters late.
     """
-    frame, metadata = data.read(SpeechConfig(), manifest), load_metadata(version)
+    frame, metadata = data.read(SpeechConfig(), manifest), load_metadata(version, "speech")
     model = keras_file.load(version / "model.keras")
-    if metadata.get("task") != "speech" or get_submodels(model).state_size is not None:
+    if get_submodels(model).state_size is not None:
         raise DataError(f"{version}: not a bidirectional model of speech. Train one with --preset default.")
     if not frame["speaker"].all():
         raise DataError(f"{manifest}: some speakers are unknown. Add the column speaker, and fill it in.")

@@ -113,6 +113,7 @@ class TrainingConfig(Section):
         require_at_least(self, 1, "epochs", "batch_size", "patience")
         require_fraction(self, "ema_decay")
         require_positive(self, "learning_rate", "gradient_clip")
+        require_at_least(self, 0, "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,12 @@ class TaskConfig(OutputConfig, DataConfig):
     """Settings that all tasks have; each task adds its sections in the order of `SECTIONS`.
 
     Every subclass has the sections `lstm` and `training`; it lists them itself, so that they stand in their place.
+
+    Attributes:
+        DOWNLOAD_FIELDS: options of the top level for downloads; commands that read only files do not have them.
     """
+
+    DOWNLOAD_FIELDS: ClassVar[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,9 @@ def require_different(config: Any, *names: str) -> None:
             options.setdefault(one or "", []).append(option(config, name))
     for value, duplicates in options.items():
         if value and len(duplicates) > 1:
-            raise ValueError(f"{' and '.join(dict.fromkeys(duplicates))} must be different. Received: {value}")
+            raise ValueError(
+                f"{' and '.join(dict.fromkeys(duplicates))} must not name one column twice. Received: {value}"
+            )
 
 
 def require_at_least(config: Any, minimum: float, *names: str) -> None:

@@ -81,12 +81,12 @@ class ExportSpec:
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs of a prediction, in the order of the user."""
+    """Inputs of a prediction."""
 
     texts: Sequence[str]
-    """One string per input, which is printed beside its prediction."""
+    """One string per input, in the order of the user; it is printed beside the prediction."""
     records: Any
-    """What `Task.predict` takes, such as a list of texts or a table."""
+    """What `Task.predict` takes, such as a list of texts or a table. The predictions have the order of `texts`."""
 
 
 def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any]) -> Inputs:
@@ -154,8 +154,12 @@ def load_presets(name: str) -> Mapping[str, TaskConfig]:
     return _import_module(name, "config").PRESETS
 
 
-def trained_config(metadata: Mapping[str, Any]) -> TaskConfig:
+def trained_config(metadata: Mapping[str, Any], version: Path | None = None) -> TaskConfig:
     """Returns the default configuration of a task with the sections that the metadata of a model hold, such as its columns.
+
+    Args:
+        metadata: metadata of an exported model.
+        version: folder of the model, for the error message.
 
     Raises:
         ExportError: the metadata are of another version of the suite.
@@ -165,9 +169,11 @@ def trained_config(metadata: Mapping[str, Any]) -> TaskConfig:
     try:
         sections = {name: restore_section(getattr(config, name), metadata[name]) for name in names}
         return dataclasses.replace(config, **sections)
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
+        place = "task.json" if version is None else version / "task.json"
         raise ExportError(
-            f"task.json of the model cannot be used: {error}. Another version of the suite wrote it; train the model again."
+            f"{place}: the settings of the model cannot be used ({error}). Another version of the suite wrote them; train the model "
+            "again."
         ) from error
 
 

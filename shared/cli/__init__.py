@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: words after the program name; None takes those of this process.
 
     Raises:
-        SystemExit: help was requested (status 0), or an option is unknown (status 2).
+        SystemExit: help was requested (status 0).
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # TensorFlow raises Python exceptions for what matters
     command = None

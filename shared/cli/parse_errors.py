@@ -3,38 +3,60 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 MAX_SUGGESTIONS = 3
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 """Color of a terminal."""
-RULE = re.compile(r"─{4}|-{4}")
-"""Line between two parts of the box; one is after its title."""
+RULE = re.compile(r"[─-]{20,}")
+"""Line between two parts of the box."""
+TYPES = {"INT": "a whole number", "FLOAT": "a number", "STR": "text"}
+LIST_TYPES = {"INT": "whole numbers", "FLOAT": "numbers", "STR": "texts"}
 
 
-def one_line(message: str) -> str:
+def one_line(message: str, words: Sequence[str]) -> str:
     """Returns the error in the box that tyro prints, with similar options or the expected values, in one line.
 
     Args:
-        message: what tyro printed to standard error.
+        message: what tyro printed to standard error, without line breaks within sentences.
+        words: words that the user typed.
     """
     lines = [STYLE.sub("", line).strip("│╭╮╰╯ ") for line in message.splitlines()]
-    rules = [k for k, line in enumerate(lines) if RULE.search(line) or (k and not line)] + [len(lines)] * 2
-    error, details = " ".join(lines[rules[0] + 1 : rules[1]]), lines[rules[1] :]
+    start = 1 if "─" in lines[0] else 2  # after the title
+    end = next((k for k in range(start, len(lines)) if RULE.fullmatch(lines[k])), len(lines))
+    error, details = " ".join(lines[start:end]), lines[end:]
     if match := re.match(r"Error parsing (--\S+):", error):
-        return f"{match[1]} must be {_metavar(match[1], details)}. {_received(error)}"
-    error = re.sub(r"^[Ii]nvalid choice '(.*?)' for argument '(.*?)'", r'"\1" is not a value of \2', error)
-    error = re.sub(r"^Missing value for argument '(.*?)'\. Expected 1 values", r"\1 needs a value", error)
-    options = [line.split()[0] for line in details if re.match("--[a-z]", line)][:MAX_SUGGESTIONS]
-    hint = f" Did you mean {' or '.join(options)}?" if options else ""
-    return f"{error.rstrip('.')}.{hint}"
+        return f"{match[1]} must be {_expected(match[1], details)}. {_received(match[1], words)}"
+    if match := re.match(r"[Ii]nvalid choice .* for argument '(--\S+)'\. Expected one of \((.*?),?\)", error):
+        return f"{match[1]} must be {match[2].replace(chr(39), '').replace(', ', ' or ')}. {_received(match[1], words)}"
+    if match := re.match(r"Missing value for argument '(.*?)'", error):
+        return f"{match[1]} needs a value."
+    if match := re.match(r"Unrecognized options: (.*)", error):
+        kind = "unknown option" if match[1].startswith("-") else "unexpected word"
+        options = [line.split()[0] for line in details if re.match("--[a-z]", line)][:MAX_SUGGESTIONS]
+        hint = f" Did you mean {' or '.join(options)}?" if options else ""
+        return f"{kind} {match[1].split(', ')[0]}.{hint}"
+    return f"{error.rstrip('.')}."
 
 
-def _metavar(option: str, details: list[str]) -> str:
+def _expected(option: str, details: Sequence[str]) -> str:
     usage = next((line for line in details if line.startswith(f"{option} ")), option)
-    metavar = usage.removeprefix(f"{option} ").replace("{None}|", "None or ").replace("|", " or ")
-    return re.sub(r"\[(\w+) \[\1 \.\.\.\]\]", r"a list of \1", metavar)
+    metavar = usage.removeprefix(f"{option} ")
+    if match := re.fullmatch(r"\[(\w+) \[\1 \.\.\.\]\]", metavar):
+        return LIST_TYPES.get(match[1], match[1])
+    names = [TYPES.get(name, name) for name in metavar.replace("{None}", "None").split("|")]
+    return " or ".join(names)
 
 
-def _received(error: str) -> str:
-    values = re.findall(r"'([^']*)'", error.partition(":")[2])
-    return f"Received: {' '.join(values)}." if values else f"{error}."
+def _received(option: str, words: Sequence[str]) -> str:
+    """Returns a sentence with the last values of an option."""
+    values: list[str] = []
+    is_value = False
+    for word in words:
+        name, separator, value = word.partition("=")
+        if word.startswith("--"):
+            is_value = name.replace("_", "-") == option
+            values = ([value] if separator else []) if is_value else values
+        elif is_value:
+            values.append(word)
+    return f"Received: {' '.join(values)}"

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from shared.cli import suite_commands, task_commands
+from shared.errors import SuiteError
 
 DESCRIPTION = "Train LSTM applications on your own data, evaluate them, and serve them."
 MODELS_HELP = "folder with the exported models, one folder per task"
@@ -53,8 +55,8 @@ def parse(words: Sequence[str]) -> Command:
         words: the words after the program name.
 
     Raises:
-        SystemExit: help or the version was requested (status 0), or a word is unknown (status 2).
-        SuiteError: an option has an invalid value, or there is no such task or preset.
+        SystemExit: help or the version was requested (status 0).
+        SuiteError: a word is unknown, an option has an invalid value, or there is no such task or preset.
     """
     if words and words[0] in TASK_COMMANDS:
         return _parse_task_command(words[0], words[1:])
@@ -63,9 +65,16 @@ def parse(words: Sequence[str]) -> Command:
     return Command(arguments.command, lambda: arguments.run(arguments))
 
 
+class _Parser(argparse.ArgumentParser):
+    """Parser whose errors are one line, like all errors that the user can fix."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SuiteError(f"{' '.join(self.prog.split()[1:]) or 'usage'}: {message}. See {self.prog} --help.")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of all commands that do not depend on a task; it lists the others in its help."""
-    parser = argparse.ArgumentParser(prog="lstm-suite", description=DESCRIPTION, allow_abbrev=False)
+    parser = _Parser(prog="lstm-suite", description=DESCRIPTION, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"lstm-suite {importlib.metadata.version('lstm-suite')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in TASK_COMMANDS.items():
@@ -82,13 +91,11 @@ def _parse_task_command(name: str, words: Sequence[str]) -> Command:
     if {"-h", "--help"} & set(words):
         sys.stdout.write(_task_command_help(name, command))
         raise SystemExit(0)
-    sys.stderr.write(f"usage: lstm-suite {name} TASK {command.usage}\n")
-    sys.stderr.write(f"lstm-suite {name}: error: name a task: {', '.join(_summaries())}\n")
-    raise SystemExit(2)
+    raise SuiteError(f"{name}: name a task: {', '.join(_summaries(name))}. See lstm-suite {name} --help.")
 
 
 def _task_command_help(name: str, command: TaskCommand) -> str:
-    summaries = _summaries()
+    summaries = _summaries(name)
     width = max(map(len, summaries))
     tasks = "\n".join(f"  {task:{width}}  {summary}" for task, summary in summaries.items())
     description = command.help[0].upper() + command.help[1:]
@@ -98,13 +105,15 @@ def _task_command_help(name: str, command: TaskCommand) -> str:
     )
 
 
-def _summaries() -> dict[str, str]:
+def _summaries(command: str) -> dict[str, str]:
+    """Returns the tasks that have a command, with their summaries."""
     from shared import task
 
-    return {name: task.load_summary(name) for name in task.list_task_names()}
+    names = [name for name in task.list_task_names() if command != "recalibrate" or task.has_recalibration(name)]
+    return {name: task.load_summary(name) for name in names}
 
 
-def _add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     """Adds the commands that work on exported models."""
     listing = commands.add_parser(
         "list", help="list the tasks, their presets and the exported versions", allow_abbrev=False
@@ -149,7 +158,7 @@ def _add_model_commands(commands: argparse._SubParsersAction[argparse.ArgumentPa
     config.set_defaults(run=suite_commands.write_serving_files)
 
 
-def _add_project_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_project_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     """Adds the demonstration and the commands for developers of the project."""
     demo = commands.add_parser("demo", help="train and try every task on its embedded sample", allow_abbrev=False)
     demo.add_argument("--output", default=suite_commands.DEMO_FOLDER, help="folder for the models")

@@ -16,7 +16,7 @@ from shared.cli.output import print_json, print_run, progress_on_stderr
 from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
 from shared.config import TaskConfig
 from shared.data import files
-from shared.errors import SuiteError
+from shared.errors import ExportError, SuiteError
 from shared.export.versions import find_version, list_versions, load_metadata
 
 
@@ -98,20 +98,20 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
 
     def run() -> None:
         version = _find_version(name, chosen)
-        typed = lines if lines or config.data else _lines_of_stdin()
+        arguments = lines if lines or config.data else _lines_of_stdin()
         loaded = load_task_modules(name)
         from shared import workflow
         from shared.data import sources
 
         metadata = load_metadata(version)
         if not config.data:
-            inputs = loaded.parse_inputs(config, typed, metadata)
+            inputs = loaded.parse_inputs(config, arguments, metadata)
         elif sources.is_path(config.data):
             inputs = loaded.read_inputs(config, config.data, metadata)
         else:
             raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
         if not inputs.texts:
-            raise SuiteError(f"predict: no inputs in {config.data or 'the arguments'}. Give at least one.")
+            raise SuiteError(f"predict: no inputs in {config.data}. Give at least one.")
         predictions = workflow.predict(loaded, version, inputs)
         if chosen["json"]:
             for text, prediction in zip(inputs.texts, predictions, strict=True):
@@ -159,13 +159,17 @@ def _parse_for_version(
     from shared import task
     from shared.cli import options
 
-    trained = task.load_presets(name)["default"]
+    model_config = task.load_presets(name)["default"]
     models, number = (options.find_value(words, option, "") for option in ("--models", "--version"))
     versions = {int(path.name): path for path in list_versions(_task_folder(models or options.MODELS.default, name))}
     version = versions.get(int(number) if number.isdecimal() else max(versions, default=0))
-    if version is not None:
-        trained = task.trained_config(load_metadata(version, name))
-    return options.parse_options(command, name, words, options.VERSION_OPTIONS, trained, usage)
+    try:
+        if version is not None:
+            model_config = task.trained_config(load_metadata(version, name), version)
+    except ExportError:
+        if not {"-h", "--help"} & set(words):  # help does not need the version
+            raise
+    return options.parse_options(command, name, words, options.VERSION_OPTIONS, model_config, version, usage)
 
 
 def _find_version(name: str, chosen: Mapping[str, Any]) -> Path:

@@ -50,6 +50,20 @@ def read_text(path: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
+def read_first_line(path: Path) -> str:
+    """Returns the first line of a file (see `read_lines`); "" for an empty file.
+
+    Raises:
+        DataError: the file is missing or damaged.
+    """
+    require_file(path)
+    try:
+        with open_file(path) as file:
+            return split_lines(file.readline())[0]
+    except READ_ERRORS as error:
+        raise _read_error(path, error) from error
+
+
 def read_lines(path: Path) -> list[str]:
     """Returns the lines of a file; bytes that are not UTF-8 become surrogate escapes.
 
@@ -83,9 +97,13 @@ def _read_bytes(path: Path) -> bytes:
         with open_file(path) as file:
             return file.read()
     except READ_ERRORS as error:
-        raise DataError(
-            f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
-        ) from error
+        raise _read_error(path, error) from error
+
+
+def _read_error(path: Path, error: BaseException) -> DataError:
+    return DataError(
+        f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
+    )
 
 
 def _first_line_not_utf8(path: Path) -> int:

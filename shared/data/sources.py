@@ -90,13 +90,13 @@ def is_path(source: str) -> bool:
     return path.exists() or bool(set(path.suffixes) & set(FORMATS)) or source.startswith((".", "/", "~"))
 
 
-def has_column(source: str, column: str) -> bool:
-    """Returns True if a file is a table with this column, False if its lines are the inputs of `predict`.
+def is_table(source: str, column: str) -> bool:
+    """Returns True if a file is a table, False if its lines are the inputs of `predict`.
 
-    Every format of a table except .txt always is one; a .txt file is a table if its first line names the column.
+    Every format of a table except .txt always is one. A .txt file is a table if its first line names the column, or has tabs.
 
     Raises:
-        DataError: the file is missing.
+        DataError: the file is missing or damaged.
     """
     path = Path(source).expanduser()
     suffix = files.file_format(path)
@@ -104,10 +104,8 @@ def has_column(source: str, column: str) -> bool:
         return False
     if suffix != ".txt":
         return True
-    files.require_file(path)
-    with files.open_file(path) as file:
-        header = files.split_lines(file.readline())[0]
-    return column in header.split(_find_separator(path, suffix))
+    header = files.read_first_line(path)
+    return "\t" in header or any(column in header.split(separator) for separator in ALTERNATIVE_SEPARATORS[suffix])
 
 
 def read_table(

@@ -65,5 +65,5 @@ def load_metadata(version: Path, task_name: str | None = None) -> dict[str, Any]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ExportError(f"{path}: missing or broken. Use a folder that `lstm-suite train` wrote.") from error
     if task_name is not None and task != task_name:
-        raise ExportError(f"{version}: a model of the task {task}, not of {task_name}. Name the other task.")
+        raise ExportError(f"{version}: a model of the task {task}. A model of {task_name} is needed.")
     return metadata

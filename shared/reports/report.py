@@ -7,6 +7,7 @@ import html
 import json
 import os
 import platform
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ MAX_HEADLINES = 5
 """Metrics on the card."""
 MAX_SHOWN_REQUEST = 400
 """Characters of a request that the card shows; a longer one is only in request.json."""
+EARLIER_CARD_NOTE = re.compile(r"\A> Recalibrated on .*\n\n")
+REPORT_NOTE = re.compile(r'<p id="note">.*?</p>')
+"""Paragraph of the report for a note on a later recalibration."""
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
@@ -205,15 +209,17 @@ def verdict(run: Run) -> str:
 def add_recalibration_note(folder: Path, line: str) -> None:
     """Writes to the copied report of a recalibrated version that its scores belong to the calibration from training.
 
+    It replaces the note of an earlier recalibration.
+
     Args:
         folder: folder of the version; a file of the report that is missing stays missing.
         line: description of the recalibration.
     """
     note = f"{line} The scores below belong to the calibration from training."
     edits: dict[str, Callable[[str], str]] = {
-        "card.md": lambda text: f"> {note}\n\n{text}",
-        "report.html": lambda text: text.replace("<h1>", f"<p><strong>{html.escape(note)}</strong></p>\n<h1>", 1),
-        "metrics.json": lambda text: json.dumps({"recalibrated": line, **json.loads(text)}, indent=2) + "\n",
+        "card.md": lambda text: f"> {note}\n\n{EARLIER_CARD_NOTE.sub('', text)}",
+        "report.html": lambda text: REPORT_NOTE.sub(lambda _: f'<p id="note">{html.escape(note)}</p>', text),
+        "metrics.json": lambda text: json.dumps({**json.loads(text), "recalibrated": line}, indent=2) + "\n",
     }
     for name, edit in edits.items():
         if (folder / name).exists():

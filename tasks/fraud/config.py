@@ -11,6 +11,7 @@ from shared.config import (
     Section,
     TaskConfig,
     TrainingConfig,
+    as_typed,
     option,
     require_at_least,
     require_different,
@@ -21,7 +22,9 @@ SUMMARY = "Scores card transactions in real time with a calibrated probability o
 INPUT = "card transactions"
 OUTPUT = "calibrated probability of fraud, and an alert"
 EXAMPLE_DATA = "transactions.parquet"
-DATA_HELP = "Table of transactions, or data set of OpenML such as openml:creditcard, or sample."
+DATA_HELP = (
+    "Table of transactions, a data set of OpenML such as openml:creditcard or of TensorFlow Datasets, or sample."
+)
 
 RESERVED_NAMES = (
     *("card", "terminal", "time", "amount", "fraud", "is_training_row", "is_scored_row", "length", "position"),
@@ -32,7 +35,7 @@ RESERVED_NAMES = (
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Names of the columns in the data. The defaults are those of the Fraud Detection Handbook."""
+    """Names of the columns in the data. Those of the Fraud Detection Handbook are the defaults for training."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -118,6 +121,11 @@ class ModelConfig(Section):
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_units")
         require_fraction(self, "hidden_dropout")
+        if not self.terminal_units or min(self.terminal_units) < 1:
+            raise ValueError(
+                f"{option(self, 'terminal_units')} must have one positive number per layer. Received: "
+                f"{as_typed(self.terminal_units)}"
+            )
 
 
 @dataclass(frozen=True)

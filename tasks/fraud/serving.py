@@ -232,12 +232,13 @@ def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mappin
     """Returns a converted table whose further columns have the names of the training; the options name them in the same order.
 
     Raises:
-        DataError: the options name more or fewer columns than the model has.
+        DataError: the options name more or fewer columns than the model has, or one of its columns at the place of another.
     """
     names: dict[str, str] = {}
     for field in ("numeric", "categorical"):
-        columns, trained = getattr(config.columns, field), metadata["columns"][field]
-        if len(columns) != len(trained):
+        columns, trained = getattr(config.columns, field), tuple(metadata["columns"][field])
+        is_misplaced = [name != other and name in trained for name, other in zip(columns, trained, strict=False)]
+        if len(columns) != len(trained) or any(is_misplaced):
             raise DataError(
                 f"{option(config.columns, field)} must name the columns of the model in the same order: "
                 f"{' '.join(trained) or 'none'}. Received: {' '.join(columns) or 'none'}"

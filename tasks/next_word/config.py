@@ -22,7 +22,7 @@ INPUT = "text"
 OUTPUT = "next words, generated text, probability of each word"
 EXAMPLE_DATA = "tiny_shakespeare"
 DATA_HELP = (
-    "Text file, folder of text files, table, or data set of TensorFlow Datasets such as tiny_shakespeare, or sample."
+    "Text file, folder of text files, table, data set of TensorFlow Datasets such as tiny_shakespeare, or sample."
 )
 
 
@@ -57,7 +57,7 @@ class TextConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The layers around the LSTM stack. Also how training computes the loss."""
+    """The layers around the LSTM stack. Some options set how training computes the loss."""
 
     SECTION: ClassVar[str] = "model"
 

@@ -23,7 +23,7 @@ SUMMARY = "Classifies texts of any kind and gives each label a calibrated probab
 INPUT = "text"
 OUTPUT = "label with calibrated probability"
 EXAMPLE_DATA = "imdb_reviews"
-DATA_HELP = "Table of texts and labels, or data set of TensorFlow Datasets such as imdb_reviews, or sample."
+DATA_HELP = "Table of texts and labels, a data set of TensorFlow Datasets such as imdb_reviews, or sample."
 
 MAX_NGRAM_ORDER = 3
 

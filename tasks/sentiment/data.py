@@ -69,14 +69,14 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
 
 
 def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
-    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.data.sources.has_column`).
+    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.data.sources.is_table`).
 
     Bytes of lines that are not UTF-8 become surrogate escapes.
 
     Raises:
         DataError: the file cannot be read or is empty, the column is missing, or a text is null.
     """
-    if not sources.has_column(source, columns.text):
+    if not sources.is_table(source, columns.text):
         return files.read_lines(Path(source).expanduser())
     frame = sources.read_table(source, [columns.text], options={columns.text: option(columns, "text")})
     return _to_strings(frame[columns.text], source, columns.text).tolist()
@@ -88,10 +88,9 @@ def _source_columns(config: SentimentConfig) -> dict[str, str]:
     if config.split.group:
         columns[config.split.group] = "group"
     if len(columns) < 2 + bool(config.split.group):
-        names = [config.columns.text, config.columns.label, *([config.split.group] if config.split.group else [])]
         raise DataError(
-            f"{config.data}: --columns.text, --columns.label and --split.group must be different columns. Received: "
-            f"{', '.join(names)}"
+            f"{option(config.split, 'group')} must name another column than --columns.text and --columns.label. Received: "
+            f"{config.split.group}"
         )
     return columns
 

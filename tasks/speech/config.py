@@ -23,9 +23,7 @@ SUMMARY = "Transcribes speech and gives the time of each word, for whole recordi
 INPUT = "audio"
 OUTPUT = "text with the time of each word"
 EXAMPLE_DATA = "spoken_digit"
-DATA_HELP = (
-    "Table, folder or .zip file of recordings, or data set of TensorFlow Datasets such as spoken_digit, or sample."
-)
+DATA_HELP = "Table, folder or .zip file of recordings, data set of TensorFlow Datasets such as spoken_digit, or sample."
 
 NYQUIST_FREQUENCY = 8000  # Hz, half the sample rate
 
@@ -164,7 +162,7 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True)
 class SpeechTrainingConfig(TrainingConfig):
-    """Optimizer, epochs and random seed. Also the weights that training starts from."""
+    """Optimizer, epochs and random seed. Training can start from the weights of another model."""
 
     warm_start: str | None = None
     """Folder of an exported version of the speech task whose weights training starts from. It must have the same mel bands, units

@@ -127,7 +127,7 @@ def list_recordings(config: SpeechConfig, source: str) -> list[str]:
     if _is_folder_or_archive(source):
         files.require_file(path)
         return [str(path / name) for name in _recording_names(audio.Folder(path))]
-    if not _is_manifest(path, config.columns):
+    if not sources.is_table(source, config.columns.file):
         lines = [line.strip() for line in files.read_text(path).splitlines()]
         if not any(lines):
             raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
@@ -139,15 +139,6 @@ def list_recordings(config: SpeechConfig, source: str) -> list[str]:
     for row, name in enumerate(names, 1):
         folder.require(name, f"{path}, row {row}")
     return [str(folder.path / name) for name in names]
-
-
-def _is_manifest(path: Path, columns: ColumnsConfig) -> bool:
-    """Returns whether a file is a table: by its suffix, or for a .txt file by the names in its first line."""
-    suffix = files.file_format(path)
-    if suffix != ".txt":
-        return suffix in MANIFEST_FORMATS
-    first_line = files.read_text(path).partition("\n")[0]
-    return columns.file in re.split(r"[\t,;|]", first_line)
 
 
 def _with_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> pd.DataFrame:

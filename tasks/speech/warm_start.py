@@ -28,14 +28,10 @@ def warm_start(model: keras.Model, alphabet: str, version: Path) -> None:
         version: folder that `lstm-suite train speech` exported, with the same mel bands and sizes.
 
     Raises:
-        ExportError: the folder is not an exported version.
-        DataError: the version belongs to another task, or has other mel bands or sizes.
+        ExportError: the folder is not an exported version of this task.
+        DataError: the version has other mel bands or sizes.
     """
-    metadata = load_metadata(version)
-    if metadata.get("task") != "speech":
-        raise DataError(
-            f"{version}: a model of the task {metadata.get('task')}. --training.warm-start needs a version of speech."
-        )
+    metadata = load_metadata(version, "speech")
     target, source = get_submodels(model), get_submodels(keras_file.load(version / "model.keras"))
     if not _have_same_bands(target, source):
         raise DataError(

@@ -23,12 +23,14 @@ SUMMARY = "Forecasts the distribution of prices 1, 5 and 20 trading days ahead f
 INPUT = "daily prices"
 OUTPUT = "distribution of the prices 1, 5 and 20 trading days ahead"
 EXAMPLE_DATA = "yahoo:AAPL,MSFT"
-DATA_HELP = "Table of prices, or tickers of Yahoo Finance such as yahoo:AAPL,MSFT, or sample."
+DATA_HELP = (
+    "Table of prices, tickers of Yahoo Finance such as yahoo:AAPL,MSFT, a data set of TensorFlow Datasets, or sample."
+)
 
 
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Names of the columns in the data. Only the close is required."""
+    """Names of the columns in the data. Only the close is required; ticker and time may be `None`."""
 
     SECTION: ClassVar[str] = "columns"
 
@@ -125,7 +127,7 @@ class ForecastConfig(Section):
 
 @dataclass(frozen=True)
 class ModelConfig(Section):
-    """The layers around the LSTM stack. They lead to the distribution."""
+    """The layers around the LSTM stack. They compute the parameters of the distribution."""
 
     SECTION: ClassVar[str] = "model"
 
@@ -159,6 +161,8 @@ class EvaluationConfig(Section):
 @dataclass(frozen=True)
 class StockConfig(TaskConfig):
     """Settings of the stock task."""
+
+    DOWNLOAD_FIELDS: ClassVar[frozenset[str]] = frozenset({"yahoo_period"})
 
     yahoo_period: str = "10y"
     """Period to download from Yahoo Finance, such as 2y, 10y or max."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from shared.data import sources
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.stock import prices, sample, yahoo
-from tasks.stock.config import StockConfig
+from tasks.stock.config import ColumnsConfig, StockConfig
 
 
 def load(config: StockConfig) -> Splits:
@@ -69,7 +70,8 @@ def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
         frame, name, licence = prices.convert(sample.prices(), config, source), "sample", sample.LICENCE
         location, digest = sample.LOCATION, sources.sha256_records(frame)
     elif source.startswith(yahoo.PREFIX):
-        frame = prices.convert(yahoo.download(source, config.yahoo_period), config, source)
+        own_columns = dataclasses.replace(config, columns=ColumnsConfig())  # those of Yahoo, whatever files have
+        frame = prices.convert(yahoo.download(source, config.yahoo_period), own_columns, source)
         name, licence = "yahoo", "Yahoo's terms of use: for your own use"
         location, digest = f"Yahoo Finance, {config.yahoo_period}", sources.sha256_records(frame)
     elif sources.is_path(source):

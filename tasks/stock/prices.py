@@ -18,6 +18,7 @@ PRICES = ("open", "high", "low", "close")
 SINGLE_TICKER = "series"
 ROW = "row of the file"
 POSITION = "position among the rows"
+CLOSE_COLUMN = "column of the close"
 MAX_CHANGE = 0.4  # a larger relative change between two closes looks like a split without adjustment
 UTC_OFFSET = r"(?<=:\d\d)\s*(?:Z|[+-]\d\d:?\d\d)$"  # after a time of day
 MAX_LISTED = 5  # changes that are listed one by one
@@ -45,9 +46,7 @@ def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
     columns = config.columns
     if columns.layout == "wide":
         return _read_wide(columns, source)
-    required = {
-        getattr(columns, name): option(columns, name) for name in ("ticker", "time", "close") if getattr(columns, name)
-    }
+    required = required_columns(columns)
     optional = (columns.open, columns.high, columns.low, columns.volume, columns.adjusted_close)
     try:
         return sources.read_table(source, list(required), optional, required)
@@ -67,7 +66,7 @@ def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFra
     """
     result = _convert_columns(frame, config.columns, source)
     result = _sort(result[result["close"].notna()])
-    result = _drop_unusable_tickers(result, config, source).drop(columns=[ROW, POSITION])
+    result = _drop_unusable_tickers(result, config, source).drop(columns=[ROW, POSITION, CLOSE_COLUMN])
     _warn_about_jumps(result, source)
     return result
 
@@ -81,8 +80,10 @@ def convert_all(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.Dat
         DataError: as in `read`, or a close is 0 or less.
     """
     result = _convert_columns(frame, config.columns, source)
-    problem = "expected a price greater than 0"
-    raise_where(result["close"] <= 0, frame[config.columns.close], source, problem)
+    is_invalid = result["close"] <= 0
+    if is_invalid.any():
+        first = result[is_invalid].iloc[0]
+        raise DataError(f"{source}, {_describe_close(first)}.")
     return _sort(result)
 
 
@@ -91,6 +92,12 @@ def find_jumps(frame: pd.DataFrame) -> list[tuple[str, str, float]]:
     change = frame["close"] / frame.groupby("ticker")["close"].shift() - 1
     rows = np.flatnonzero(change.abs() > MAX_CHANGE)
     return [(str(frame["ticker"].iloc[k]), str(frame["day"].iloc[k])[:10], float(change.iloc[k])) for k in rows]
+
+
+def required_columns(columns: ColumnsConfig) -> dict[str, str]:
+    """Returns the columns that a table of prices must have, with the options that name them; a wide table has been converted."""
+    names = {"ticker": ticker_column(columns), "time": columns.time, "close": columns.close}
+    return {column: option(columns, name) for name, column in names.items() if column}
 
 
 def ticker_column(columns: ColumnsConfig) -> str | None:
@@ -141,7 +148,9 @@ def _read_wide(columns: ColumnsConfig, source: str) -> pd.DataFrame:
 
 
 def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
-    """Returns the columns that `read` describes, `ROW` and `POSITION`, in the order of `frame`."""
+    """Returns the columns that `read` describes, `ROW`, `POSITION` and `CLOSE_COLUMN`, in the order of `frame`."""
+    required = required_columns(columns)
+    sources.require_columns(source, frame.columns, required, required)
     result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     ticker = ticker_column(columns)
     result["ticker"] = parse_identifiers(frame[ticker], source) if ticker else SINGLE_TICKER
@@ -149,6 +158,7 @@ def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -
     for name in FIELDS:
         column = getattr(columns, name)
         result[name] = parse_numbers(frame[column], source, allow_empty=True) if column in frame else np.nan
+    result[CLOSE_COLUMN] = result["ticker"] if columns.layout == "wide" else columns.close
     if columns.adjusted_close in frame:
         _adjust_prices(result, frame, columns, source)
     result[POSITION] = np.arange(len(result))
@@ -179,6 +189,7 @@ def _adjust_prices(result: pd.DataFrame, frame: pd.DataFrame, columns: ColumnsCo
     hint = f'"{columns.close}" has a price there. Fill it in or drop the row.'
     raise_where_empty(is_missing, frame[columns.adjusted_close], source, hint)
     result.loc[adjusted <= 0, "close"] = adjusted[adjusted <= 0]
+    result.loc[adjusted <= 0, CLOSE_COLUMN] = columns.adjusted_close
 
 
 def _raise_for_duplicates(frame: pd.DataFrame, source: str) -> None:
@@ -194,7 +205,7 @@ def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str
     min_days = config.features.min_history + max(config.forecast.horizons)
     problems: dict[str, str] = {}
     for ticker, rows in frame.groupby("ticker", sort=False):
-        problem = _find_problem(rows, config.columns, min_days)
+        problem = _find_problem(rows, min_days)
         if problem:
             problems[str(ticker)] = problem
     if len(problems) == frame["ticker"].nunique():
@@ -205,12 +216,17 @@ def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str
     return frame[~frame["ticker"].isin(set(problems))].reset_index(drop=True)
 
 
-def _find_problem(rows: pd.DataFrame, columns: ColumnsConfig, min_days: int) -> str | None:
+def _describe_close(row: pd.Series) -> str:
+    """Returns a description of a close of 0 or less: its row, its column in the file and its value."""
+    return f'row {row[ROW]}: column "{row[CLOSE_COLUMN]}" is {row["close"]:g}, expected a price greater than 0'
+
+
+def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
     """Returns a description of the problem with the rows of one ticker, or None."""
     is_invalid = rows["close"] <= 0
     if is_invalid.any():
         first = rows[is_invalid].iloc[0]
-        return f'row {first[ROW]}: column "{columns.close}" is {first["close"]:g}, expected a price greater than 0'
+        return _describe_close(first)
     if len(rows) < min_days:
         return f"{len(rows)} days are too few; {min_days} are needed"
     if rows["close"].nunique() == 1:

@@ -168,7 +168,7 @@ def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> I
     records = prices.convert_all(frame, config, source)
     records = records[records["close"].notna()].reset_index(drop=True)
     if records.empty:
-        raise DataError(f'{source}: no row has a value in column "{config.columns.close}".')
+        raise DataError(f"{source}: no row has a close. Give at least one price.")
     texts = [json.dumps(row, ensure_ascii=False, default=str) for row in _rows(frame)]
     return Inputs([texts[k] for k in np.sort(records[prices.POSITION])], records)
 
@@ -180,8 +180,7 @@ def parse_inputs(config: StockConfig, lines: Sequence[str], metadata: dict[str, 
         DataError: a line is not a JSON object, lacks a column, or has an invalid value; the close is required.
     """
     columns = config.columns
-    required = [name for name in (columns.ticker, columns.time, columns.close) if name]
-    frame = parse_json_lines(lines, required)
+    frame = parse_json_lines(lines, list(prices.required_columns(columns)))
     records = prices.convert_all(frame, config, "input")
     is_empty = records.set_index(prices.POSITION)["close"].sort_index().isna()
     raise_where_empty(is_empty, frame[columns.close], "input")

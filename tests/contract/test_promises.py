@@ -20,7 +20,7 @@ from shared.evaluation.metric import best_baseline
 from shared.export import cpp_runtime, publishing
 from shared.export.versions import list_versions
 from shared.reports import report, results
-from shared.task import trained_config
+from shared.task import has_recalibration, trained_config
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
 
 RESULT_KEYS = {
@@ -332,3 +332,7 @@ def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
         for name, values in expected.items():
             value = values[k].decode() if isinstance(values[k], bytes) else values[k]
             np.testing.assert_array_equal(np.asarray(row[name]), np.asarray(value, np.asarray(row[name]).dtype))
+
+
+def test_a_task_recalibrates_if_it_has_the_module(trained):
+    assert has_recalibration(trained.task.name) == (trained.task.recalibrate is not None)

@@ -58,9 +58,11 @@ def test_value_out_of_range_raises_an_error_that_names_the_option(section, value
 
 def test_different_fields_must_not_hold_the_same_value():
     require_different(DecodingConfig(name="", beam_width=None, levels=(0.1, 0.2)), "name", "levels", "beam_width")
-    with pytest.raises(ValueError, match=r"^--decoding\.name and --decoding\.levels must be different\. Received: a$"):
+    with pytest.raises(
+        ValueError, match=r"^--decoding\.name and --decoding\.levels must not name one column twice\. Received: a$"
+    ):
         require_different(DecodingConfig(levels=("b", "a")), "name", "levels")
-    with pytest.raises(ValueError, match=r"^--decoding\.levels must be different\. Received: 0\.1$"):
+    with pytest.raises(ValueError, match=r"^--decoding\.levels must not name one column twice\. Received: 0\.1$"):
         require_different(DecodingConfig(levels=(0.1, 0.1)), "levels")
 
 

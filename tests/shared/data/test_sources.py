@@ -106,15 +106,16 @@ def test_quotes_in_a_tsv_file_are_ordinary_characters(tmp_path):
         ("a.txt", "label\ttext\n1\tfine\n", True),
         ("a.txt", "\ufefftext\n", True),
         ("a.txt", "label;text\n1;fine\n", True),
-        ("a.txt", "some text\tand more\n", False),
+        ("a.txt", "reveiw\tlabel\n", True),  # reading it then reports the missing column
+        ("a.txt", "some text, and more\n", False),
         ("a.txt", "", False),
         ("a.csv", "label\n", True),  # reading it then reports the missing column
         ("a.md", "text\n", False),
     ],
 )
-def test_a_text_file_is_a_table_if_its_first_line_names_the_column(tmp_path, name, content, expected):
+def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(tmp_path, name, content, expected):
     (tmp_path / name).write_text(content, encoding="utf-8")
-    assert sources.has_column(str(tmp_path / name), "text") == expected
+    assert sources.is_table(str(tmp_path / name), "text") == expected
 
 
 @pytest.mark.parametrize(

@@ -51,5 +51,5 @@ def test_broken_metadata_are_an_error(tmp_path, text):
 def test_metadata_of_another_task_are_an_error(tmp_path):
     (tmp_path / "task.json").write_text(json.dumps({"task": "fraud"}))
     assert load_metadata(tmp_path, "fraud") == {"task": "fraud"}
-    with pytest.raises(ExportError, match="a model of the task fraud, not of stock"):
+    with pytest.raises(ExportError, match=r"a model of the task fraud\. A model of stock is needed"):
         load_metadata(tmp_path, "stock")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -69,6 +70,19 @@ def test_the_verdict_says_that_there_is_no_baseline():
 def test_the_verdict_says_that_the_metric_of_the_model_is_undefined():
     run = FakeRun(score("exported", "accuracy", float("nan")), score("a", "accuracy", 0.8))
     assert report.verdict(run).startswith("The accuracy of the model is not defined")
+
+
+def test_a_second_recalibration_replaces_the_note_of_the_first(trained, tmp_path):
+    for name in ("card.md", "report.html", "metrics.json"):
+        shutil.copyfile(trained.version / name, tmp_path / name)
+    report.add_recalibration_note(tmp_path, "Recalibrated on <a> (x: 1).")
+    report.add_recalibration_note(tmp_path, "Recalibrated on <b> (x: 2).")
+    for name, note in (("card.md", "Recalibrated on <b>"), ("report.html", "Recalibrated on &lt;b&gt;")):
+        text = (tmp_path / name).read_text()
+        assert text.count("Recalibrated on") == text.count(note) == 1
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["recalibrated"] == "Recalibrated on <b> (x: 2)."
+    assert metrics["results"] == json.loads((trained.version / "metrics.json").read_text())["results"]
 
 
 def test_the_card_is_one_page_without_the_arrays_of_a_request(trained):

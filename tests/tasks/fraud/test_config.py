@@ -25,12 +25,14 @@ from tasks.fraud.config import (
         (lambda: FraudSplitConfig(label_delay_days=0), "--split.label-delay-days"),  # 0: a row would know its own label
         (
             lambda: ColumnsConfig(numeric=("TX_AMOUNT",)),
-            "--columns.amount and --columns.numeric must be different. Received: TX_AMOUNT",
+            "--columns.amount and --columns.numeric must not name one column twice. Received: TX_AMOUNT",
         ),
         (lambda: ColumnsConfig(card="account", categorical=("card",)), "Rename the column"),
         (lambda: ColumnsConfig(numeric=("a/b",)), "Rename the column"),
         (lambda: FeaturesConfig(terminal_history_length=0), "--features.terminal-history-length"),
         (lambda: ModelConfig(hidden_dropout=1.0), "--model.hidden-dropout"),
+        (lambda: ModelConfig(terminal_units=()), "--model.terminal-units .* Received: nothing"),
+        (lambda: ModelConfig(terminal_units=(8, 0)), "--model.terminal-units .* Received: 8 0"),
         (lambda: EvaluationConfig(alerts_per_day=0), "--evaluation.alerts-per-day"),
     ],
 )

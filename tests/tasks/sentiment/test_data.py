@@ -196,7 +196,11 @@ def test_the_error_for_a_list_in_a_text_column_names_the_row(tmp_path):
             {"columns": ColumnsConfig(label="stars")},
             ['no column "stars"', "text, label", "--columns.label"],
         ),
-        (make_frame(100), {"split": SentimentSplitConfig(group="text")}, ["must be different columns", "text"]),
+        (
+            make_frame(100),
+            {"split": SentimentSplitConfig(group="text")},
+            ["--split.group must name another column", "text"],
+        ),
         (make_frame(100), grouped_by("label"), ["different columns", "label"]),
         (make_frame(100), grouped_by("film"), ['no column "film"', "text, label", "--split.group"]),
     ],

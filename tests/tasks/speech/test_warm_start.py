@@ -69,7 +69,7 @@ def test_a_folder_without_a_version_of_speech_is_rejected(tmp_path):
     model = SubmodelBuilder(CONFIG, 5).full_model()
     with pytest.raises(ExportError, match=r"task\.json: missing"):
         warm_start(model, ALPHABET, tmp_path)
-    with pytest.raises(DataError, match="a model of the task fraud"):
+    with pytest.raises(ExportError, match="a model of the task fraud"):
         warm_start(model, ALPHABET, write_version(CONFIG, tmp_path / "1", task="fraud"))
 
 

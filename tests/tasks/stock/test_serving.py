@@ -189,10 +189,23 @@ def test_a_row_without_a_close_gets_no_forecast(read_file, predict_lines, metada
     np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
 
 
-@pytest.mark.parametrize("rows", ["OAK,2024-03-01,\n", ""])
-def test_a_file_without_a_close_raises_an_error(read_file, rows):
-    with pytest.raises(DataError, match=r"quotes\.csv"):
+@pytest.mark.parametrize(("rows", "message"), [("OAK,2024-03-01,\n", "no row has a close"), ("", "has no records")])
+def test_a_file_without_a_close_raises_an_error(read_file, rows, message):
+    with pytest.raises(DataError, match=rf"quotes\.csv: .*{message}"):
         read_file(f"Ticker,Date,Close\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        ("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,0\n", {"layout": "wide"}, 'row 2: column "B" is 0'),
+        ("Ticker,Date,Close,Adj Close\nOAK,2024-03-01,5,0\n", {}, 'row 1: column "Adj Close" is 0'),
+        ("Ticker,Date,Close\nOAK,2024-03-01,-5\n", {}, 'row 1: column "Close" is -5'),
+    ],
+)
+def test_a_price_that_cannot_be_is_named_by_its_cell(read_file, content, columns, message):
+    with pytest.raises(DataError, match=rf"quotes\.csv, {message}, expected a price greater than 0\.$"):
+        read_file(content, **columns)
 
 
 def test_an_error_names_the_file_and_its_row(read_file):
