@@ -144,8 +144,7 @@ class Task:
 
 def list_task_names() -> list[str]:
     """Returns the names of all tasks without importing them."""
-    import tasks
-
+    tasks = importlib.import_module("tasks")
     return sorted(module.name for module in pkgutil.iter_modules(tasks.__path__) if module.ispkg)
 
 

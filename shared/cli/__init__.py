@@ -41,8 +41,3 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the program that reads the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def train_task(task_name: str) -> None:
-    """Runs `lstm-suite train TASK` with the arguments of this process: `python -m tasks.TASK.train`."""
-    sys.exit(main(["train", task_name, *sys.argv[1:]]))

@@ -1,4 +1,4 @@
-"""Trains the fraud task: `python -m tasks.fraud.train` is the same as `lstm-suite train fraud`."""
+"""Trains the fraud model, and declares the task."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from shared import cli
 from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
 from shared.training import loop
@@ -176,6 +175,3 @@ TASK = Task(
         "transaction, not a reason to reject a person."
     ),
 )
-
-if __name__ == "__main__":
-    cli.train_task("fraud")

@@ -1,4 +1,4 @@
-"""Trains the next-word task: `python -m tasks.next_word.train` is the same as `lstm-suite train next_word`."""
+"""Trains the next-word model, and declares the task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import keras
 
-from shared import cli
 from shared.config import as_dict, option
 from shared.data.pipelines import ContiguousBatches
 from shared.data.sources import Splits
@@ -112,6 +111,3 @@ TASK = Task(
     ),
     evaluation_signature="score",
 )
-
-if __name__ == "__main__":
-    cli.train_task("next_word")

@@ -1,4 +1,4 @@
-"""Trains the sentiment task: `python -m tasks.sentiment.train` is the same as `lstm-suite train sentiment`."""
+"""Trains the sentiment model, and declares the task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 
-from shared import cli
 from shared.config import as_dict, option
 from shared.data.classes import class_ids
 from shared.data.pipelines import SequenceBatches
@@ -216,6 +215,3 @@ TASK = Task(
         "probability says how reliable the prediction is."
     ),
 )
-
-if __name__ == "__main__":
-    cli.train_task("sentiment")

@@ -1,4 +1,4 @@
-"""Trains the speech task: `python -m tasks.speech.train` is the same as `lstm-suite train speech`."""
+"""Trains the speech model, and declares the task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pandas as pd
 
-from shared import cli
 from shared.config import as_dict
 from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
@@ -113,6 +112,3 @@ TASK = Task(
         "differs by speaker, accent and age: evaluate it on the people who will speak to it. Recordings of people are personal data."
     ),
 )
-
-if __name__ == "__main__":
-    cli.train_task("speech")

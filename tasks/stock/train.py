@@ -1,4 +1,4 @@
-"""Trains the stock task: `python -m tasks.stock.train` is the same as `lstm-suite train stock`."""
+"""Trains the stock model, and declares the task."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from shared import cli
 from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
 from shared.training import loop
@@ -118,6 +117,3 @@ TASK = Task(
         "twenty trading days."
     ),
 )
-
-if __name__ == "__main__":
-    cli.train_task("stock")

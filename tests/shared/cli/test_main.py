@@ -125,8 +125,8 @@ def test_the_installed_command_runs():
     assert done.stdout.startswith("usage: lstm-suite")
 
 
-def test_the_train_module_of_a_task_runs_the_train_command():
-    done = python("-m", "tasks.sentiment.train", "--help")
+def test_the_module_of_the_command_line_runs_it():
+    done = python("-m", "shared.cli", "train", "sentiment", "--help")
     assert done.returncode == 0, done.stderr
     assert "usage: lstm-suite train sentiment" in done.stdout
     assert "--columns.text" in done.stdout
