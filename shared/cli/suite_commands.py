@@ -144,12 +144,12 @@ def create_task(arguments: argparse.Namespace) -> None:
 
 def publish_results(arguments: argparse.Namespace) -> None:
     """Adds scores to `results.json` and updates the tables of the READMEs."""
-    from shared.reports import results
+    from shared.reports import results, tables
 
     if arguments.add:
         print_line(f"Updated tasks/{results.add(arguments.add)}/results.json")
     with suppress_native_stderr():  # loads the tasks, because each knows its primary metric
-        changed = results.rebuild()
+        changed = tables.rebuild()
     for path in changed:
         print_line(f"Updated the tables of {path.relative_to(results.ROOT)}")
     if not changed:

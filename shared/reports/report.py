@@ -74,7 +74,12 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
     """
     metrics = {
         "task": run.task.name,
-        "results": results(run),
+        "dataset": run.splits.origin.name,
+        "command": run.command,
+        "seed": run.config.training.seed,
+        "minutes": round(run.minutes, 1),
+        "own_models": run.own_models,
+        "results": list_results(run),
         "history": run.trained_model.history.epochs,
         "best_epoch": run.trained_model.history.best_epoch,
         "notes": run.notes,
@@ -96,33 +101,19 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
     (folder / "report.html").write_text(html_report(run, plots_folder), encoding="utf-8")
 
 
-def results(run: Run) -> list[dict[str, Any]]:
-    """Returns one row per score; scores of the model and its components are beside the best baseline by the same metric.
+def list_results(run: Run) -> list[dict[str, Any]]:
+    """Returns one row per score on the test split: model, metric, value, low and high.
 
-    The rows have the form of `results.json`: model, dataset, split, metric, value, low, high, baseline, baseline_value, minutes,
-    seeds, command. In the rows of the baselines, baseline, baseline_value and minutes are None.
+    The rows of the model and its components also have the best baseline by the same metric: baseline and baseline_value.
     """
     rows = []
     for score in run.evaluation.scores:
-        is_own = score.model in run.own_models
-        metric = run.task.metric(score.metric)
-        baseline = best_baseline(run.evaluation.scores, metric, run.own_models) if is_own else None
-        rows.append(
-            {
-                "model": score.model,
-                "dataset": run.splits.origin.name,
-                "split": "test",
-                "metric": score.metric,
-                "value": round(score.value, 5),
-                "low": round(score.low, 5),
-                "high": round(score.high, 5),
-                "baseline": baseline.model if baseline else None,
-                "baseline_value": round(baseline.value, 5) if baseline else None,
-                "minutes": round(run.minutes, 1) if is_own else None,
-                "seeds": [run.config.training.seed],
-                "command": run.command,
-            }
-        )
+        row: dict[str, Any] = {"model": score.model, "metric": score.metric}
+        row |= {name: round(getattr(score, name), 5) for name in ("value", "low", "high")}
+        if score.model in run.own_models:
+            baseline = best_baseline(run.evaluation.scores, run.task.metric(score.metric), run.own_models)
+            row |= {"baseline": baseline and baseline.model, "baseline_value": baseline and round(baseline.value, 5)}
+        rows.append(row)
     return rows
 
 

@@ -19,14 +19,9 @@ from shared.errors import ExportError
 from shared.evaluation.metric import best_baseline
 from shared.export import cpp_runtime, publishing
 from shared.export.versions import list_versions
-from shared.reports import report, results
+from shared.reports import results, tables
 from shared.task import has_recalibration, trained_config
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
-
-RESULT_KEYS = {
-    *("model", "dataset", "split", "metric", "value", "low", "high"),
-    *("baseline", "baseline_value", "minutes", "seeds", "command"),
-}
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -113,13 +108,12 @@ def test_every_score_is_beside_the_best_baseline_on_the_same_split(trained):
     assert rows
     own = {"exported", *trained.run.trained_model.components}
     for row in rows:
-        assert set(row) == RESULT_KEYS
         assert row["value"] is None or row["low"] <= row["value"] <= row["high"]
         if row["model"] in own:
             assert row["baseline"] not in {None, *own}
             assert row["value"] is not None
         else:
-            assert row["baseline"] is None
+            assert "baseline" not in row
     assert own < {row["model"] for row in rows}
     assert trained.task.primary_metric in {row["metric"] for row in rows}
 
@@ -286,38 +280,22 @@ def test_a_model_that_differs_from_its_keras_model_is_not_published(trained, tmp
 
 
 def test_the_documents_of_a_task_hold_the_scores_of_its_results_file(trained):
-    metric, rows = trained.task.primary_metric, results.read(trained.task.name)
-    text = "\n".join(path.read_text() for path in results.task_documents(trained.task.name))
-    assert any(row["model"] == "exported" and row["metric"] == metric for row in rows)
-    tables = list(results.CROSS_VALIDATION.finditer(text))
-    in_cross_validation = results.cross_validation_commands(text, rows)
-    for row in rows:
-        assert set(row) == RESULT_KEYS
-        assert row["low"] is None or row["low"] <= row["value"] <= row["high"]
-        if row["command"] in in_cross_validation:
-            lines = [
-                line for table in tables for line in table[0].splitlines() if _belongs_to(line, row, table["option"])
-            ]
-            assert lines
-            if row["metric"] in {table["metric"] for table in tables}:
-                assert any(trained.task.metric(row["metric"]).format(row["value"]) in line for line in lines)
-            continue
-        assert row["command"] in text
-        if row["metric"] == metric:
-            for value in (row["value"], row["baseline_value"]):
-                assert (
-                    value is None or trained.task.metric(metric).format(value) in text
-                )  # a baseline's row has no baseline
+    metric, runs = trained.task.metric(trained.task.primary_metric), results.read(trained.task.name)
+    texts = [path.read_text() for path in tables.task_documents(trained.task.name)]
+    in_cross_validation = set().union(*(tables.cross_validation_ids(text, runs) for text in texts))
+    for run in runs:
+        values = [score.value for score in run.list_scores(metric.name)]
+        assert all(any(metric.format(value) in text for text in texts) for value in values), run.id
+        assert run.id in in_cross_validation or any(run.command in text for text in texts), run.id
+        assert values or run.id in in_cross_validation
+        for score in (score for name in run.scores["exported"] for score in run.list_scores(name)):
+            assert np.isnan(score.low) or score.low <= score.value <= score.high
 
 
-def _belongs_to(line: str, row: dict, option: str) -> bool:
-    return line.startswith(f"| `{results.option_value(row['command'], option)}` |")
-
-
-def test_every_result_names_its_command_and_its_data_set(trained):
-    for row in report.results(trained.run):
-        assert row["command"] == trained.run.command
-        assert row["dataset"] == "sample"
+def test_the_metrics_name_the_command_and_the_data_set(trained):
+    metrics = json.loads((trained.version / "metrics.json").read_text())
+    assert metrics["command"] == trained.run.command
+    assert (metrics["dataset"], metrics["seed"]) == ("sample", trained.config.training.seed)
 
 
 def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from pathlib import Path
 
 import pytest
 
 from shared import task, workflow
-from shared.reports import report
+from shared.reports import report, results
 from tasks.sentiment.config import PRESETS
-
-RESULTS = Path(__file__).resolve().parents[3] / "tasks" / "sentiment" / "results.json"
 
 
 @pytest.mark.slow
@@ -26,10 +22,10 @@ def test_the_default_preset_reaches_its_published_accuracy_on_imdb(real_data, tm
         output=str(tmp_path),
     )
     _, run = workflow.train(task.load_task("sentiment"), config, "the slow test")
-    scores = {(row["model"], row["metric"]): row["value"] for row in report.results(run)}
-    for row in json.loads(RESULTS.read_text()):
-        if row["dataset"] == "imdb" and row["metric"] == "accuracy":
-            assert scores[row["model"], "accuracy"] == pytest.approx(row["value"], abs=0.005)
+    scores = {(row["model"], row["metric"]): row["value"] for row in report.list_results(run)}
+    published = next(one for one in results.read("sentiment") if one.dataset == "imdb")
+    for score in published.list_scores("accuracy"):
+        assert scores[score.model, "accuracy"] == pytest.approx(score.value, abs=0.005)
     assert scores["exported", "accuracy"] >= 0.925
     assert scores["lstm", "accuracy"] >= 0.900
     assert scores["exported", "expected_calibration_error"] <= 0.02
