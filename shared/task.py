@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # the command line reads presets before anything heavy is imp
 
     from shared.data.sources import Splits
     from shared.evaluation.metric import Metric, Score
+    from shared.streams import Predictors, Stream
     from shared.training.loop import History
 
 
@@ -126,6 +127,9 @@ class Task:
     """Converts lines that the user typed to the inputs of `predict`, with the columns of the configuration."""
     evaluation_signature: str = "serving_default"
     """Signature that `score_file` calls."""
+    stream: Callable[[Predictors, dict[str, Any]], Stream] | None = None
+    """Builds a stream from the exported signatures and the metadata, which proves that `step` equals the whole sequence. None if no
+    model of the task has `step`."""
     recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
     """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
     metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that

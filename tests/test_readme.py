@@ -19,7 +19,7 @@ TESTED_IN = {
     "train stock --data yahoo:": "tests/tasks/stock/test_yahoo.py",
     "recalibrate stock": "tests/tasks/stock/test_recalibration.py",
     "serve": "tests/shared/serving/test_server.py",
-    "new": "tests/shared/test_new_task.py",
+    "new": "tests/shared/cli/test_new_task.py",
 }
 """Commands that need a network, a server or minutes, by their beginning."""
 README_COMMANDS = list(dict.fromkeys(COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))))

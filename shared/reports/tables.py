@@ -61,6 +61,8 @@ def updated_documents() -> dict[Path, str]:
     documents, summary = {}, {}
     for name in task.list_task_names():
         runs, metrics = results.read(name), task.load_task(name).metrics
+        if not runs:  # a new task, whose tables are still empty
+            continue
         in_cross_validation: set[str] = set()
         for path in task_documents(name):
             text = path.read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from shared.data.sources import Splits
+from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
 from tasks.fraud import data, model, serving
@@ -166,6 +167,7 @@ TASK = Task(
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
     metrics=METRICS,
+    stream=lambda predictors, _: SequenceStream.of_longest_example(predictors, ("card_state", "card_time"), True),
     primary_metric="average_precision",
     example_inputs=serving.EXAMPLES,
     limitations=(

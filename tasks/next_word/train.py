@@ -13,7 +13,7 @@ from shared.data.sources import Splits
 from shared.errors import DataError
 from shared.task import Task, TrainedModel
 from shared.training import loop
-from tasks.next_word import data, serving, tokenization
+from tasks.next_word import data, serving, tokenization, word_stream
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.evaluate import METRICS, evaluate
 from tasks.next_word.model import SubmodelBuilder, Trainer
@@ -102,6 +102,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     predict=serving.predict,
     metrics=METRICS,
+    stream=word_stream.build_stream,
     primary_metric="perplexity",
     example_inputs=serving.EXAMPLES,
     limitations=(

@@ -13,7 +13,7 @@ from shared.config import as_dict
 from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
 from shared.training import loop
-from tasks.speech import audio, data, serving
+from tasks.speech import audio, audio_stream, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import METRICS, evaluate
@@ -104,6 +104,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     predict=serving.predict,
     metrics=METRICS,
+    stream=audio_stream.build_stream,
     primary_metric="word_error_rate",
     example_inputs=serving.EXAMPLES,
     limitations=(

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from shared.data.sources import Splits
+from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
 from tasks.stock import data, model, serving
@@ -107,6 +108,7 @@ TASK = Task(
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
     metrics=METRICS,
+    stream=lambda predictors, _: SequenceStream.of_longest_example(predictors, ("state",), False),
     primary_metric="crps_skill",
     recalibrate=recalibrate,
     example_inputs=serving.EXAMPLES,

@@ -14,6 +14,7 @@ import pytest
 
 from shared import config as shared_config
 from shared import task
+from shared.reports import results
 from tests.test_readme_commands import ROOT
 from tests.user_files import USER_FILES
 
@@ -33,6 +34,7 @@ DIFFERENT_MEANINGS = {
 def test_a_task_has_the_expected_files(name):
     assert {path.name for path in (ROOT / "tasks" / name).iterdir()} >= FILES
     assert (ROOT / "docs" / "experiments" / f"{name}.md").is_file()
+    assert results.read(name)
 
 
 @pytest.mark.parametrize("name", list(USER_FILES))

@@ -40,6 +40,8 @@ def test_a_new_task_passes_the_contract_test(checkout):
     command = ("-c", "import sys; from shared.cli import main; sys.exit(main(sys.argv[1:]))")
     assert f"tasks/{NAME}/train.py" in run(checkout, *command, "new", NAME)
     before = {path: path.read_bytes() for path in (checkout / "shared").rglob("*.py")}
+    output = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", NAME)
+    assert " passed" in output
     output = run(checkout, *command, "train", NAME, "--preset", "sample")
     assert "Exported and verified" in output
     run(checkout, *command, "results", "--add", f"saved_models/{NAME}/1")
@@ -47,8 +49,6 @@ def test_a_new_task_passes_the_contract_test(checkout):
     assert "| exported | **" in (checkout / "tasks" / NAME / "README.md").read_text()
     assert f"](tasks/{NAME}/README.md)" in (checkout / "README.md").read_text()
     assert "open" in run(checkout, *command, "predict", NAME, "close look open")
-    output = run(checkout, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract", "-k", NAME)
-    assert " passed" in output
     assert {path: path.read_bytes() for path in (checkout / "shared").rglob("*.py")} == before
 
 

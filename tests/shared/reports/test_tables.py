@@ -124,6 +124,12 @@ def test_the_main_readme_has_the_first_run_of_each_data_set_outside_cross_valida
     assert "81.00" not in main_readme
 
 
+def test_the_tables_of_a_task_without_published_runs_stay_empty(checkout):
+    assert tables.rebuild() == [checkout / "README.md"]
+    assert "old" in (checkout / "tasks" / "sentiment" / "README.md").read_text()
+
+
 def test_a_table_without_scores_is_an_error_that_names_it(checkout):
+    results.write("sentiment", [build_run({"exported": {"accuracy": 0.9}}, command="lstm-suite train sentiment")])
     with pytest.raises(SuiteError, match=r"table: accuracy\* roc_auc -->: results\.json has no run"):
         tables.rebuild()
