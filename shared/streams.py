@@ -63,14 +63,14 @@ class SequenceStream:
     """True if `serving_default` returns outputs for every step, False if only for the last one."""
 
     @classmethod
-    def of_longest_example(
+    def of_example(
         cls, predictors: Predictors, state_names: tuple[str, ...], has_output_per_step: bool
     ) -> SequenceStream:
-        """Returns the stream of the longest row of the example request."""
-        request = predictors.examples["serving_default"]
-        row = int(np.argmax(request["length"]))
-        longest = {name: value[row : row + 1] for name, value in request.items()}
-        return cls(predictors, longest, state_names, has_output_per_step)
+        """Returns the stream of the row with the maximum length in the example request."""
+        examples = predictors.examples["serving_default"]
+        row = int(np.argmax(examples["length"]))
+        request = {name: value[row : row + 1] for name, value in examples.items()}
+        return cls(predictors, request, state_names, has_output_per_step)
 
     @property
     def steps(self) -> int:

@@ -47,13 +47,3 @@ def undo_temperature(probabilities: np.ndarray, weight: float) -> np.ndarray:
         Probabilities at temperature 1, float `(examples, classes)`.
     """
     return np.asarray(softmax(np.log(np.maximum(probabilities, 1e-30)) / weight, axis=1))
-
-
-def mix_probabilities(logits: list[np.ndarray], weights: tuple[float, ...]) -> np.ndarray:
-    """Returns the softmax of the weighted sum of logits, float `(examples, classes)`.
-
-    Args:
-        logits: for each model, float `(examples, classes)`.
-        weights: one weight per model, from `calibrate`.
-    """
-    return np.asarray(softmax(np.tensordot(np.asarray(weights), np.stack(logits), axes=1), axis=1))
