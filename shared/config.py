@@ -166,7 +166,7 @@ class OutputConfig(Section):
 class TaskConfig(OutputConfig, DataConfig):
     """Settings that all tasks have; each task adds its sections in the order of `SECTIONS`.
 
-    Every subclass has the sections `lstm` and `training`; it lists them itself, so that they stand in their place.
+    Every subclass has the sections `columns`, `lstm` and `training`; it lists them itself, so that they stand in their place.
 
     Attributes:
         DOWNLOAD_FIELDS: options of the top level for downloads; commands that read only files do not have them.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the command line reads presets before anything heavy is imp
     from shared.data.sources import Splits
     from shared.evaluation.metric import Metric, Score
     from shared.streams import Predictors, Stream
-    from shared.training.loop import History
+    from shared.training.checkpoints import History
 
 
 Predictor = Callable[[Mapping[str, Any]], Mapping[str, Any]]

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.data import sources
+from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
 from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
 from shared.reports import report
-from shared.task import Inputs, Predictor, Task, trained_config
+from shared.task import Inputs, Predictor, Task, TrainedModel, trained_config
+from shared.training.checkpoints import completed_seconds
 
 TRAINING_PACKAGES = (".", "data", "text", "layers", "training", "evaluation")
 """Packages of `shared` whose code a training run depends on."""
@@ -45,7 +50,7 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
-        trained_model = task.train(config, splits, run_folder)
+        trained_model = train_model(task, config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
     evaluation = task.evaluate(trained_model, splits, config)
@@ -55,6 +60,21 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)
     return version, run
+
+
+def train_model(task: Task, config: Any, splits: Splits, run_folder: Path) -> TrainedModel:
+    """Trains a model from its seed, and adds what the metadata and notes of all tasks have.
+
+    The training time includes that of the epochs before an interruption.
+    """
+    started, earlier_seconds = time.monotonic(), completed_seconds(run_folder)
+    keras.utils.set_random_seed(config.training.seed)
+    trained_model = task.train(config, splits, run_folder)
+    history = trained_model.history
+    history.seconds = earlier_seconds + time.monotonic() - started
+    metadata = {"task": task.name, "columns": as_dict(config.columns), **trained_model.metadata}
+    notes = {"weights": history.weights, **trained_model.notes}
+    return dataclasses.replace(trained_model, metadata=metadata, notes=notes)
 
 
 def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list[Score]:

@@ -1,22 +1,14 @@
 """The training loop of all tasks: reproducible by seed, logged, with early stopping, and able to resume.
 
-At the end of each epoch, a run writes a checkpoint: weights, optimizer, random states, state of the callbacks and the epoch, in
-one file that is written completely or not at all. If the batches depend only on (seed, epoch), a resumed run reaches the same
+At the end of each epoch, a run writes a checkpoint: weights, optimizer, random states, state of the callbacks and the epoch. If the batches depend only on (seed, epoch), a resumed run reaches the same
 weights as an uninterrupted one.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import logging
-import os
 import sys
-import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +17,7 @@ import numpy as np
 
 from shared.config import TrainingConfig
 from shared.errors import SuiteError
-
-MAX_CHECKPOINTS = 2
-"""Number of checkpoints that remain on disk; the older one is used if the newer one is damaged."""
+from shared.training.checkpoints import Checkpoints, CSVLog, History
 
 
 class Batches(Protocol):
@@ -41,20 +31,6 @@ class Batches(Protocol):
     def epochs(self, first: int) -> Any:
         """Returns the batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
         ...
-
-
-@dataclass
-class History:
-    """Course of a training run."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-    """Losses and metrics of each epoch, by their Keras names."""
-    seconds: float = 0.0
-    """Training time, in seconds; the complete epochs before an interruption are included."""
-    best_epoch: int = 0
-    """Best epoch on the validation split, counted from 1; the model has its weights, unless `is_average`."""
-    is_average: bool = False
-    """Whether the model has the moving average of the weights instead."""
 
 
 def fit(
@@ -89,9 +65,9 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
-    monitor, patience = (
-        (f"val_{monitored_metric}", config.patience) if validation is not None else ("loss", config.epochs)
-    )
+    monitor, patience = f"val_{monitored_metric}", config.patience
+    if validation is None:
+        monitor, patience = "loss", config.epochs
     stopping = keras.callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True, mode="min")
     checkpoints = Checkpoints(folder, stopping)
     first = checkpoints.restore(model)
@@ -109,7 +85,7 @@ def fit(
                 _StopWhenDiverged(),
                 stopping,
                 checkpoints,
-                _CSVLog(folder / "log.csv", checkpoints),
+                CSVLog(folder / "log.csv", checkpoints),
             ],
         )
     if stopping.best_weights is not None:
@@ -151,126 +127,20 @@ def precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(previous)
 
 
-def rebuild_in_float32(trained: keras.Model, build: Callable[[], keras.Model]) -> keras.Model:
-    """Returns a new model that computes in float32, with the weights of a model that was trained in mixed precision.
+def in_float32(trained: keras.Model, policy: str, build: Callable[[], keras.Model]) -> keras.Model:
+    """Returns a model that computes in float32, with the weights of a trained model.
 
     Args:
         trained: the trained model.
+        policy: dtype policy of the training; with "float32", the model itself is returned.
         build: function that builds a model of the same architecture.
     """
+    if policy == "float32":
+        return trained
     with precision("float32"):
         model = build()
     model.set_weights(trained.get_weights())
     return model
-
-
-class Checkpoints(keras.callbacks.Callback):
-    """Saves a checkpoint at the end of each epoch and deletes all but the newest `MAX_CHECKPOINTS`.
-
-    Args:
-        folder: folder of the run; the files are FOLDER/checkpoints/epoch-0001.npz and so on.
-        stopping: the early stopping callback, whose state is part of a checkpoint. List it before this callback, so that it is
-            up to date when the checkpoint is saved.
-    """
-
-    def __init__(self, folder: Path, stopping: keras.callbacks.EarlyStopping) -> None:
-        super().__init__()
-        self.folder = folder / "checkpoints"
-        self.stopping = stopping
-        self.history = History()
-        self.is_finished = False
-        self._stopping_state: dict[str, Any] = {}
-        self._last_time = time.monotonic()
-
-    def restore(self, model: keras.Model) -> int:
-        """Loads the newest intact checkpoint into `model`.
-
-        Returns:
-            Index of the next epoch to train, counted from 0; 0 if there is no checkpoint.
-
-        Raises:
-            SuiteError: the checkpoint belongs to a different model.
-        """
-        for path in sorted(self.folder.glob("epoch-*.npz"), reverse=True):
-            try:
-                return self._load(model, path)
-            except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
-                logging.getLogger(__name__).warning(
-                    "%s is damaged (%s). Training resumes from the previous checkpoint.", path, error
-                )
-        return 0
-
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        for name, value in self._stopping_state.items():  # early stopping resets itself when training begins
-            setattr(self.stopping, name, value)
-        self._last_time = time.monotonic()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        now = time.monotonic()
-        self.history.seconds += now - self._last_time
-        self._last_time = now
-        self.history.epochs.append({name: float(value) for name, value in (logs or {}).items()})
-        self._save(epoch)
-
-    def _save(self, epoch: int) -> None:
-        stopping_state = {
-            name: getattr(self.stopping, name) for name in ("wait", "best", "best_epoch", "stopped_epoch")
-        }
-        metadata = {
-            "epoch": epoch,
-            "finished": bool(self.model.stop_training) or epoch + 1 == self.params["epochs"],
-            "stopping": {k: None if v is None else float(v) for k, v in stopping_state.items()},
-            "history": dataclasses.asdict(self.history),
-            "names": [variable.path for variable in _state_variables(self.model)],
-        }
-        arrays = {f"state_{k}": np.asarray(variable) for k, variable in enumerate(_state_variables(self.model))}
-        arrays |= {f"best_{k}": value for k, value in enumerate(self.stopping.best_weights or [])}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        target = self.folder / f"epoch-{epoch + 1:04d}.npz"
-        staging = target.with_suffix(".tmp")
-        with staging.open("wb") as file:
-            np.savez(file, metadata=np.frombuffer(json.dumps(metadata).encode(), np.uint8), **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        staging.replace(target)
-        for outdated in sorted(self.folder.glob("epoch-*.npz"))[:-MAX_CHECKPOINTS]:
-            outdated.unlink()
-
-    def _load(self, model: keras.Model, path: Path) -> int:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            metadata = json.loads(arrays["metadata"].tobytes())
-            state = [arrays[f"state_{k}"] for k in range(len(metadata["names"]))]
-            best = [arrays[name] for name in sorted((n for n in arrays.files if n.startswith("best_")), key=_index)]
-        variables = _state_variables(model)
-        if [variable.shape for variable in variables] != [tuple(value.shape) for value in state]:
-            raise SuiteError(
-                f"{path} is a checkpoint of a model with different weight shapes. Move its folder away, or train with --no-resume."
-            )
-        for variable, value in zip(variables, state, strict=True):
-            variable.assign(value)
-        self.history = History(**metadata["history"])
-        self.is_finished = metadata["finished"]
-        self._stopping_state = {k: v if k == "best" or v is None else int(v) for k, v in metadata["stopping"].items()}
-        self._stopping_state["best_weights"] = best or None
-        for name, value in self._stopping_state.items():
-            setattr(self.stopping, name, value)
-        return int(metadata["epoch"]) + 1
-
-
-class _CSVLog(keras.callbacks.Callback):
-    """Writes a CSV file with one line per epoch; after a resume the file still has each epoch once."""
-
-    def __init__(self, path: Path, checkpoints: Checkpoints) -> None:
-        super().__init__()
-        self.path = path
-        self.checkpoints = checkpoints
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        rows = self.checkpoints.history.epochs
-        names = list(rows[0])
-        lines = [",".join(["epoch", *names])]
-        lines += [",".join([str(k + 1), *(f"{row[name]:.6g}" for name in names)]) for k, row in enumerate(rows)]
-        self.path.write_text("\n".join(lines) + "\n")
 
 
 class _StopWhenDiverged(keras.callbacks.Callback):
@@ -303,13 +173,3 @@ def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
-
-
-def _state_variables(model: keras.Model) -> list[Any]:
-    """Returns all variables that influence further training, random states included, in a fixed order."""
-    return [*model.variables, *model.optimizer.variables]
-
-
-def _index(name: str) -> int:
-    """Returns the index at the end of an array name, such as 3 of `best_3`."""
-    return int(name.rsplit("_", 1)[1])

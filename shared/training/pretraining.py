@@ -18,6 +18,7 @@ from shared.config import TrainingConfig
 from shared.data.pipelines import StreamBatches, with_cardinality
 from shared.layers.sampled_softmax import SampledSoftmax
 from shared.training import loop
+from shared.training.checkpoints import History
 
 NEGATIVE_SAMPLES = 512
 """Number of negative samples, shared by all words of a batch."""
@@ -87,7 +88,7 @@ def pretrain(
     texts: tuple[list[np.ndarray], list[np.ndarray]],
     config: TrainingConfig,
     folder: Path,
-) -> loop.History:
+) -> History:
     """Trains `embedding` and `sequence` in place as a language model.
 
     Args:

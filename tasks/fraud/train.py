@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from shared.data.sources import Splits
 from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
+from shared.training.checkpoints import History
 from tasks.fraud import data, model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
@@ -41,19 +41,13 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
     """
     selection_folder = folder / "selection"
     builder, history = _train(config, splits.train, splits.validation, selection_folder, config.training.epochs)
-    started = time.monotonic()
     labels, cards, days = label_groups(splits.validation[splits.validation["is_scored_row"]])
     logits = score_logits(builder.submodels, splits.validation, config)
     calibration = calibrate(logits, labels)
     probabilities = expit(calibration[0] * logits + calibration[1])
     threshold = find_threshold(probabilities, cards, days, config.evaluation.alerts_per_day)
-    history.seconds += time.monotonic() - started
-
-    exported, final_history = _train(config, splits.validation, None, folder, history.best_epoch)
-    history.seconds += final_history.seconds
+    exported, _ = _train(config, splits.validation, None, folder, history.best_epoch)
     metadata = {
-        "task": "fraud",
-        "columns": dataclasses.asdict(config.columns),
         "alerts_per_day": config.evaluation.alerts_per_day,
         "calibration": calibration,
         "threshold": threshold,
@@ -120,17 +114,15 @@ def find_threshold(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarra
 
 def _train(
     config: FraudConfig, frame: pd.DataFrame, held_out: pd.DataFrame | None, folder: Path, epochs: int
-) -> tuple[model.SubmodelBuilder, loop.History]:
+) -> tuple[model.SubmodelBuilder, History]:
     """Trains on the training rows of a table, with early stopping on the scored rows of `held_out` if given."""
-    started = time.monotonic()
-    keras.utils.set_random_seed(config.training.seed)
+    keras.utils.set_random_seed(config.training.seed)  # the second training starts from the same seed
     builder = model.SubmodelBuilder(config, compute_metadata(config, frame))
     training_model = builder.training_model()
     batches = _build_batches(config, builder, frame, "is_training_row")
     validation = None
     if held_out is not None:
         validation = _build_batches(config, builder, held_out, "is_scored_row").evaluation_batches()
-    seconds = time.monotonic() - started
     history = loop.fit(
         training_model,
         batches,
@@ -139,7 +131,6 @@ def _train(
         folder,
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
-    history.seconds += seconds
     return builder, history
 
 

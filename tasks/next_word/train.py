@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
-
-import keras
 
 from shared.config import as_dict, option
 from shared.data.pipelines import ContiguousBatches
@@ -32,8 +29,6 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
     Raises:
         DataError: the vocabulary has fewer than two words, or a split has too few words for one batch.
     """
-    started = time.monotonic()
-    keras.utils.set_random_seed(config.training.seed)
     vocabulary = tokenization.build_vocabulary(splits.train["text"], config.text)
     if len(vocabulary) < MIN_VOCABULARY:
         raise DataError(
@@ -49,7 +44,6 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
     with loop.precision(config.training.precision):
         submodels = SubmodelBuilder(config, size)
         trainer = Trainer(submodels, config.training.batch_size)
-    seconds = time.monotonic() - started
     history = loop.fit(
         trainer,
         batches["train"],
@@ -58,21 +52,16 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
         folder,
         loss=loop.identity_loss,
     )
-    history.seconds += seconds
-    model = submodels.full_model(vocabulary)
-    if config.training.precision != "float32":
-        model = loop.rebuild_in_float32(model, lambda: SubmodelBuilder(config, size).full_model(vocabulary))
+    model = loop.in_float32(
+        submodels.full_model(vocabulary),
+        config.training.precision,
+        lambda: SubmodelBuilder(config, size).full_model(vocabulary),
+    )
     return TrainedModel(
         model=model,
-        metadata={
-            "task": "next_word",
-            "columns": as_dict(config.columns),
-            "text": as_dict(config.text),
-            "vocabulary": vocabulary,
-        },
+        metadata={"text": as_dict(config.text), "vocabulary": vocabulary},
         history=history,
         components={"mixture": None},
-        notes={"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"},
     )
 
 

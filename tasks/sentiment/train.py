@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 
-from shared.config import as_dict, option
+from shared.config import option
 from shared.data.classes import class_ids
 from shared.data.pipelines import SequenceBatches
 from shared.data.sources import Splits
@@ -23,6 +22,7 @@ from shared.task import Task, TrainedModel
 from shared.text.embeddings import word_vectors
 from shared.training import loop
 from shared.training.adversarial import AdversarialTraining
+from shared.training.checkpoints import History
 from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
@@ -42,7 +42,6 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
         splits: columns `text` and `label`; the test split is not used.
         folder: folder for logs and checkpoints.
     """
-    started = time.monotonic()
     classes = sorted(splits.train["label"].unique())
     tokenizer = model.build_tokenizer(splits.train["text"].tolist(), config)
     train_ids, validation_ids = (
@@ -50,10 +49,7 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
     )
     train = train_ids, class_ids(splits.train["label"], classes)
     validation = validation_ids, class_ids(splits.validation["label"], classes)
-    seconds = time.monotonic() - started
-
     lstm, history = _train_lstm(config, train, validation, len(classes), folder)
-    started = time.monotonic()
     truncated = model.truncate_sequences(validation_ids, config.text.sequence_length)
     logits = [np.concatenate([lstm.predict_on_batch(token_ids) for token_ids in _padded_batches(truncated)])]
     ngram_model = None
@@ -61,13 +57,11 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
         ngram_model, ngram_logits = _fit_ngram_model(config, train, validation, len(classes))
         logits.append(ngram_logits)
     weights = calibrate(logits, validation[1])
-    history.seconds += seconds + time.monotonic() - started
-
     build = partial(model.build_classifier, tokenizer, lstm, sequence_length=config.text.sequence_length)
     (lstm_weight,) = calibrate(logits[:1], validation[1])
     return TrainedModel(
         model=build(ngram_model, mixture_weights=(weights[0], weights[-1])),
-        metadata={"task": "sentiment", "labels": classes, "columns": as_dict(config.columns)},
+        metadata={"labels": classes},
         history=history,
         components={"lstm": build(None, mixture_weights=(lstm_weight, 0.0))},
         notes={
@@ -81,19 +75,16 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
 
 def _train_lstm(
     config: SentimentConfig, train: Examples, validation: Examples, classes: int, folder: Path
-) -> tuple[keras.Model, loop.History]:
+) -> tuple[keras.Model, History]:
     """Returns the trained LSTM classifier, from token ids to logits."""
-    started = time.monotonic()
-    keras.utils.set_random_seed(config.training.seed)
     vectors = None
     if config.model.pretrained_embeddings:
         vectors = word_vectors(
             train[0], config.text.vocabulary_size, config.model.embedding_size, seed=config.training.seed
         )
-    seconds = time.monotonic() - started
     with loop.precision(config.training.precision):
         submodels = model.LSTMSubmodels(config, classes, vectors)
-        pretraining = _pretrain(config, submodels, (train[0], validation[0]), folder / "pretraining")
+        _pretrain(config, submodels, (train[0], validation[0]), folder / "pretraining")
         trained_model = submodels.full_model
         if config.training.adversarial_epsilon:
             trained_model = AdversarialTraining(
@@ -108,10 +99,9 @@ def _train_lstm(
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
-    history.seconds += seconds + pretraining.seconds
-    lstm = submodels.full_model
-    if config.training.precision != "float32":
-        lstm = loop.rebuild_in_float32(lstm, lambda: model.LSTMSubmodels(config, classes).full_model)
+    lstm = loop.in_float32(
+        submodels.full_model, config.training.precision, lambda: model.LSTMSubmodels(config, classes).full_model
+    )
     return lstm, history
 
 
@@ -120,10 +110,10 @@ def _pretrain(
     submodels: model.LSTMSubmodels,
     texts: tuple[list[np.ndarray], list[np.ndarray]],
     folder: Path,
-) -> loop.History:
-    """Trains the embedding and the LSTM stack as a language model of the training texts."""
+) -> None:
+    """Trains the embedding and the LSTM stack as a language model of the training texts, if the options say so."""
     if not config.training.pretraining_epochs:
-        return loop.History()
+        return
     words = min(sum(map(len, sequences)) for sequences in texts)
     if words < BPTT_LENGTH:
         raise SuiteError(
@@ -137,7 +127,7 @@ def _pretrain(
         learning_rate=config.training.pretraining_learning_rate,
         weight_decay=0.0,
     )
-    return pretrain(
+    pretrain(
         submodels.embedding,
         submodels.vectors_to_states,
         config.lstm.bidirectional,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from shared.config import as_dict
 from shared.data.sources import Splits
 from shared.task import Task, TrainedModel
 from shared.training import loop
@@ -36,8 +34,6 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
     """
     if config.decoding.language_model:  # reports a wrong folder before training, not hours later
         load_next_word_model(Path(config.decoding.language_model).expanduser())
-    started = time.monotonic()
-    keras.utils.set_random_seed(config.training.seed)
     alphabet = build_alphabet(splits.train["text"])
     statistics = band_statistics(splits.train, config) if config.features.normalization != "utterance" else None
     train = RecordingBatches(splits.train, alphabet, config.training.batch_size, config.training.seed, config.augment)
@@ -47,7 +43,6 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         trainer = Trainer(builder)
     if config.training.warm_start:
         warm_start(builder.full_model(), alphabet, Path(config.training.warm_start).expanduser())
-    preparation_seconds = time.monotonic() - started
     history = loop.fit(
         trainer,
         train,
@@ -57,21 +52,17 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         loss=loop.identity_loss,
         monitored_metric=trainer.monitored_metric,
     )
-    history.seconds += preparation_seconds
-    model = builder.full_model()
-    if config.training.precision != "float32":
-        model = loop.rebuild_in_float32(
-            model, lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).full_model()
-        )
-    notes = {"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"}
-    if config.training.warm_start:
-        notes = {"warm start": config.training.warm_start, **notes}
+    model = loop.in_float32(
+        builder.full_model(),
+        config.training.precision,
+        lambda: SubmodelBuilder(config, len(alphabet) + 1, statistics).full_model(),
+    )
     return TrainedModel(
         model=model,
-        metadata={"task": "speech", "alphabet": alphabet, "columns": as_dict(config.columns)},
+        metadata={"alphabet": alphabet},
         history=history,
         components={"language_model": None},
-        notes=notes,
+        notes={"warm start": config.training.warm_start} if config.training.warm_start else {},
     )
 
 

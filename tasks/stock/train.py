@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -35,15 +33,12 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
         splits: from `tasks.stock.data.load`; the test split is not used.
         folder: folder for logs and checkpoints.
     """
-    started = time.monotonic()
-    keras.utils.set_random_seed(config.training.seed)
     train, validation = (build_panel(frame, config) for frame in (splits.train, splits.validation))
     batch_size, seed = config.training.batch_size, config.training.seed
     with loop.precision(config.training.precision):
         builder = model.SubmodelBuilder(config)
         parameter_model = model.build_parameter_model(builder.submodels)
     validation_batches = WindowBatches(validation, config.features, batch_size, seed)
-    seconds = time.monotonic() - started
     history = loop.fit(
         parameter_model,
         WindowBatches(train, config.features, batch_size, seed),
@@ -52,17 +47,15 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
         folder,
         loss=loss,
     )
-    started = time.monotonic()
     if config.training.precision != "float32":
-        trained, builder = parameter_model, model.SubmodelBuilder(config)
-        parameter_model = loop.rebuild_in_float32(trained, lambda: model.build_parameter_model(builder.submodels))
+        builder = model.SubmodelBuilder(config)
+    parameter_model = loop.in_float32(
+        parameter_model, config.training.precision, lambda: model.build_parameter_model(builder.submodels)
+    )
     distribution = model.build_distribution(predict_parameters(parameter_model, validation_batches))
     returns = validation.returns[validation.has_outcome]
     z_scores = conformal_z_scores(np.asarray(distribution.to_z_score(returns), np.float64))
-    history.seconds += seconds + time.monotonic() - started
     metadata = {
-        "task": "stock",
-        "columns": dataclasses.asdict(config.columns),
         "features": dataclasses.asdict(config.features),
         "forecast": dataclasses.asdict(config.forecast),
         "evaluation": dataclasses.asdict(config.evaluation),

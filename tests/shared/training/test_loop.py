@@ -20,6 +20,7 @@ from shared.data.pipelines import SequenceBatches
 from shared.errors import SuiteError
 from shared.layers.lstm import LSTMStack, masked_mean
 from shared.training import loop
+from shared.training.checkpoints import History
 
 CONFIG = TrainingConfig(epochs=4, batch_size=8, learning_rate=0.01, patience=4, seed=3)
 
@@ -40,9 +41,7 @@ def random_batches(count: int = 60) -> SequenceBatches:
     return SequenceBatches(sequences, labels, CONFIG.batch_size, seed=CONFIG.seed, crop_length=8, replacement_rate=0.1)
 
 
-def run(
-    folder: Path, config: TrainingConfig = CONFIG, stop_after: int | None = None
-) -> tuple[keras.Model, loop.History]:
+def run(folder: Path, config: TrainingConfig = CONFIG, stop_after: int | None = None) -> tuple[keras.Model, History]:
     """Trains `small_model`; with `stop_after`, Ctrl-C interrupts the epoch after that many epochs."""
     model = small_model()
     data = random_batches()
@@ -54,7 +53,7 @@ def run(
         patch.setattr(loop, "_StopWhenDiverged", lambda: _InterruptingCallback(stop_after, data.steps // 2))
         with pytest.raises(KeyboardInterrupt):
             loop.fit(model, data, validation, config, folder, loss)
-    return model, loop.History()
+    return model, History()
 
 
 class _InterruptingCallback(keras.callbacks.Callback):
@@ -163,7 +162,7 @@ def test_training_writes_tensorboard_and_csv_logs(tmp_path):
 def test_mixed_precision_model_is_rebuilt_in_float32():
     with loop.precision("mixed_bfloat16"):
         trained = small_model()
-    rebuilt = loop.rebuild_in_float32(trained, small_model)
+    rebuilt = loop.in_float32(trained, "mixed_bfloat16", small_model)
     assert {layer.compute_dtype for layer in trained.layers if layer.weights} == {"bfloat16"}
     assert {layer.compute_dtype for layer in rebuilt.layers if layer.weights} == {"float32"}
     token_ids = np.array([[1, 2, 3, 0]])

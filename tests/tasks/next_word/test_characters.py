@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.next_word import serving, train
 from tasks.next_word.config import TextConfig
@@ -30,7 +31,7 @@ def splits() -> Splits:
 
 @pytest.fixture(scope="module")
 def trained_model(config, splits, tmp_path_factory):
-    return train.train_model(config, splits, tmp_path_factory.mktemp("run"))
+    return workflow.train_model(train.TASK, config, splits, tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

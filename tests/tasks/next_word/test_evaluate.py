@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.next_word import evaluate as evaluate_module
 from tasks.next_word import serving, tokenization, train
@@ -27,7 +28,7 @@ def splits():
 
 @pytest.fixture(scope="module")
 def trained_model(splits, config, tmp_path_factory):
-    return train.train_model(config, splits, tmp_path_factory.mktemp("run"))
+    return workflow.train_model(train.TASK, config, splits, tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.next_word import tokenization, train
@@ -30,7 +31,7 @@ def test_training_learns_which_word_follows(config, tmp_path, negative_samples):
         model=replace(config.model, negative_samples=negative_samples, embedding_size=16),
     )
     splits = make_splits(["a b c d e f"] * 120)
-    trained_model = train.train_model(config, splits, tmp_path)
+    trained_model = workflow.train_model(train.TASK, config, splits, tmp_path)
     vocabulary = trained_model.metadata["vocabulary"]
     stream = tokenization.encode_stream(splits.test["text"].tolist(), vocabulary, config.text)
     values, _ = probabilities(get_submodels(trained_model.model), stream)
@@ -42,10 +43,10 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_run(config, tmp
     model = replace(config.model, negative_samples=4, input_dropout=0.3, output_dropout=0.3, word_dropout=0.2)
     config = replace(config, model=model, training=replace(config.training, epochs=3))
     splits = make_splits(["a b c d e f", "g h i j"] * 40)
-    uninterrupted = train.train_model(config, splits, tmp_path / "uninterrupted")
+    uninterrupted = workflow.train_model(train.TASK, config, splits, tmp_path / "uninterrupted")
 
-    interrupted(lambda: train.train_model(config, splits, tmp_path / "resumed"))
-    resumed = train.train_model(config, splits, tmp_path / "resumed")
+    interrupted(lambda: workflow.train_model(train.TASK, config, splits, tmp_path / "resumed"))
+    resumed = workflow.train_model(train.TASK, config, splits, tmp_path / "resumed")
     for expected, weight in zip(uninterrupted.model.get_weights(), resumed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(expected, weight)
 
@@ -62,7 +63,7 @@ def test_dropout_changes_the_loss_only_in_training(config):
 
 def test_mixed_precision_exports_a_float32_model(config, tmp_path):
     config = replace(config, training=replace(config.training, epochs=1, precision="mixed_bfloat16"))
-    trained_model = train.train_model(config, make_splits(["a b c d e f"] * 20), tmp_path)
+    trained_model = workflow.train_model(train.TASK, config, make_splits(["a b c d e f"] * 20), tmp_path)
     assert {weight.dtype for weight in trained_model.model.weights} == {"float32"}
     submodels = get_submodels(trained_model.model)
     stream = tokenization.encode_stream(["a b c"], trained_model.metadata["vocabulary"], config.text)
@@ -74,9 +75,9 @@ def test_mixed_precision_exports_a_float32_model(config, tmp_path):
 def test_a_text_without_repeated_words_raises_an_error_with_the_option(config, tmp_path):
     config = replace(config, text=replace(config.text, min_count=300))
     with pytest.raises(DataError, match=r"--text\.min-count"):
-        train.train_model(config, make_splits(["a b c"] * 40), tmp_path)
+        workflow.train_model(train.TASK, config, make_splits(["a b c"] * 40), tmp_path)
 
 
 def test_a_text_shorter_than_a_batch_raises_an_error_with_the_options(config, tmp_path):
     with pytest.raises(DataError, match=r"more than 8 words.*--training\.batch-size.*--model\.bptt-length"):
-        train.train_model(config, make_splits(["a b"] * 4), tmp_path)
+        workflow.train_model(train.TASK, config, make_splits(["a b"] * 4), tmp_path)

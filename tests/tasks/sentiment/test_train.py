@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared import workflow
 from shared.errors import SuiteError
 from shared.training import loop
 from tasks.sentiment import data, train
@@ -46,14 +47,14 @@ class _Interrupt(keras.callbacks.Callback):
 
 @pytest.mark.parametrize("stage", ["pre-training", "training"])
 def test_an_interrupted_run_resumes_and_ends_with_the_same_weights(splits, tmp_path, monkeypatch, stage):
-    uninterrupted = train.train_model(SMALL, splits, tmp_path / "uninterrupted")
+    uninterrupted = workflow.train_model(train.TASK, SMALL, splits, tmp_path / "uninterrupted")
     original = loop._StopWhenDiverged
     stages = iter(["pre-training", "training"])
     with monkeypatch.context() as patch:
         patch.setattr(loop, "_StopWhenDiverged", lambda: _Interrupt() if next(stages) == stage else original())
         with pytest.raises(KeyboardInterrupt):
-            train.train_model(SMALL, splits, tmp_path / "interrupted")
-    resumed = train.train_model(SMALL, splits, tmp_path / "interrupted")
+            workflow.train_model(train.TASK, SMALL, splits, tmp_path / "interrupted")
+    resumed = workflow.train_model(train.TASK, SMALL, splits, tmp_path / "interrupted")
     for weight, expected in zip(weights_of(resumed), weights_of(uninterrupted), strict=True):
         np.testing.assert_array_equal(weight, expected)
 
@@ -69,7 +70,9 @@ def test_mixed_precision_is_used_in_both_trainings_and_the_model_is_float32(spli
         return history
 
     monkeypatch.setattr(loop, "fit", recording_fit)
-    trained_model = train.train_model(with_training(SMALL, precision=precision, epochs=1), splits, tmp_path)
+    trained_model = workflow.train_model(
+        train.TASK, with_training(SMALL, precision=precision, epochs=1), splits, tmp_path
+    )
     assert optimizers == ["LossScaleOptimizer" if precision == "mixed_float16" else "AdamW"] * 2
     assert np.isfinite(np.concatenate([w.ravel() for w in weights_of(trained_model)])).all()
     policies = {layer.dtype_policy.name for layer in trained_model.model._flatten_layers() if layer.weights}
@@ -79,13 +82,13 @@ def test_mixed_precision_is_used_in_both_trainings_and_the_model_is_float32(spli
 def test_the_error_for_too_few_words_of_pretraining_says_how_to_fix_it(splits, tmp_path):
     few_words = dataclasses.replace(splits, validation=splits.validation.head(10).assign(text="good film"))
     with pytest.raises(SuiteError, match=r"Received: 20\. .*--training\.pretraining-epochs 0"):
-        train.train_model(SMALL, few_words, tmp_path)
+        workflow.train_model(train.TASK, SMALL, few_words, tmp_path)
 
 
 def test_without_the_ngram_model_the_classifier_is_the_lstm(splits, tmp_path):
     config = dataclasses.replace(SMALL, model=ModelConfig(embedding_size=8, ngram_order=0))
     config = with_training(config, pretraining_epochs=0, adversarial_epsilon=0.0)
-    trained_model = train.train_model(config, splits, tmp_path)
+    trained_model = workflow.train_model(train.TASK, config, splits, tmp_path)
     text = keras.ops.convert_to_tensor(["a dull film", "a fine film"])
     np.testing.assert_allclose(trained_model.model(text), trained_model.components["lstm"](text), atol=1e-6)
 
@@ -93,7 +96,7 @@ def test_without_the_ngram_model_the_classifier_is_the_lstm(splits, tmp_path):
 def test_a_model_with_three_classes_trains(splits, tmp_path):
     third = splits.train.head(90).assign(text=lambda f: "neither " + f["text"], label="neutral")
     more = dataclasses.replace(splits, train=pd.concat([splits.train, third], ignore_index=True))
-    trained_model = train.train_model(with_training(SMALL, pretraining_epochs=0), more, tmp_path)
+    trained_model = workflow.train_model(train.TASK, with_training(SMALL, pretraining_epochs=0), more, tmp_path)
     assert trained_model.metadata["labels"] == ["negative", "neutral", "positive"]
     probabilities = np.asarray(trained_model.model(keras.ops.convert_to_tensor(["a dull film"])))
     assert probabilities.shape == (1, 3)

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.speech import train
 from tasks.speech.config import DecodingConfig
@@ -29,7 +30,7 @@ def evaluated(recordings, config, tmp_path_factory):
     splits = Splits(*(frame.reset_index(drop=True) for frame in frames), origin=origin)
     decoding = DecodingConfig(beam_width=8, language_model_weights=(0.5,), word_bonuses=(0.0, 1.0))
     config = dataclasses.replace(config, decoding=decoding)
-    trained_model = train.train_model(config, splits, tmp_path_factory.mktemp("run"))
+    trained_model = workflow.train_model(train.TASK, config, splits, tmp_path_factory.mktemp("run"))
     return trained_model, splits, evaluate(trained_model, splits, config)
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.speech import audio, train
@@ -31,10 +32,10 @@ def any_config(request, config, streaming):
 
 def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_run(any_config, splits, tmp_path, interrupted):
     """The augmentation, the masks and the order of the batches also continue."""
-    uninterrupted = train.train_model(any_config, splits, tmp_path / "uninterrupted")
+    uninterrupted = workflow.train_model(train.TASK, any_config, splits, tmp_path / "uninterrupted")
 
-    interrupted(lambda: train.train_model(any_config, splits, tmp_path / "resumed"))
-    resumed = train.train_model(any_config, splits, tmp_path / "resumed")
+    interrupted(lambda: workflow.train_model(train.TASK, any_config, splits, tmp_path / "resumed"))
+    resumed = workflow.train_model(train.TASK, any_config, splits, tmp_path / "resumed")
     for one, other in zip(uninterrupted.model.get_weights(), resumed.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -42,21 +43,21 @@ def test_a_resumed_run_gives_the_weights_of_an_uninterrupted_run(any_config, spl
 def test_a_wrong_language_model_is_reported_before_training(config, splits, tmp_path):
     decoding = dataclasses.replace(config.decoding, language_model=str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match="not an exported next-word model"):
-        train.train_model(dataclasses.replace(config, decoding=decoding), splits, tmp_path / "run")
+        workflow.train_model(train.TASK, dataclasses.replace(config, decoding=decoding), splits, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_training_does_not_use_the_test_split(any_config, splits, tmp_path):
     broken = dataclasses.replace(splits, test=splits.test.assign(cache_file="nowhere", text=None))
-    before = train.train_model(any_config, splits, tmp_path / "one").model.get_weights()
-    after = train.train_model(any_config, broken, tmp_path / "other").model.get_weights()
+    before = workflow.train_model(train.TASK, any_config, splits, tmp_path / "one").model.get_weights()
+    after = workflow.train_model(train.TASK, any_config, broken, tmp_path / "other").model.get_weights()
     for one, other in zip(before, after, strict=True):
         np.testing.assert_array_equal(one, other)
 
 
 def test_mixed_precision_gives_a_float32_model(any_config, splits, tmp_path):
     mixed = dataclasses.replace(any_config.training, precision="mixed_bfloat16")
-    trained_model = train.train_model(dataclasses.replace(any_config, training=mixed), splits, tmp_path)
+    trained_model = workflow.train_model(train.TASK, dataclasses.replace(any_config, training=mixed), splits, tmp_path)
     assert {weight.dtype for weight in trained_model.model.weights} == {"float32"}
     layers = get_submodels(trained_model.model).acoustic_model.layers
     assert {layer.compute_dtype for layer in layers} == {"float32"}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from shared import workflow
 from shared.config import BidirectionalLSTMConfig
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError, ExportError
@@ -83,7 +84,7 @@ def test_training_starts_from_the_weights_and_notes_it(recordings, tmp_path):
     origin = Origin("tones", "generated", "0", "none", "")
     splits = Splits(*(frame.reset_index(drop=True) for frame in frames), origin=origin)
     config = dataclasses.replace(CONFIG, training=almost_fixed)
-    trained_model = train.train_model(config, splits, tmp_path / "run")
+    trained_model = workflow.train_model(train.TASK, config, splits, tmp_path / "run")
     assert trained_model.notes["warm start"] == str(version)
     builder = SubmodelBuilder(CONFIG, 4)
     warm_start(builder.full_model(), "abc", version)

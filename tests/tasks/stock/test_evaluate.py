@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.stock import evaluate as evaluate_module
 from tasks.stock import train
@@ -44,7 +45,7 @@ def evaluated(long_market, config, tmp_path):
         tables[name] = table.assign(is_scored_row=table["day"] >= days[begin]).reset_index(drop=True)
     splits = Splits(**tables, origin=Origin("walks", "generated", "0", "none", "by days"))
     config = dataclasses.replace(config, evaluation=EvaluationConfig(trajectory_days=(2,)))
-    trained_model = train.train_model(config, splits, tmp_path)
+    trained_model = workflow.train_model(train.TASK, config, splits, tmp_path)
     return trained_model, splits, evaluate(trained_model, splits, config)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.stock import train
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
@@ -25,7 +26,7 @@ def splits(market) -> Splits:
 
 def train_and_forecast(config, splits, folder) -> tuple[np.ndarray, np.ndarray, set[str]]:
     """Returns the width of the forecasts, the weights of the scale, and the dtypes of all weights."""
-    trained_model = train.train_model(config, splits, folder)
+    trained_model = workflow.train_model(train.TASK, config, splits, folder)
     submodels = get_submodels(trained_model.model)
     panel = build_panel(splits.test, config)
     batches = WindowBatches(panel, config.features)

@@ -1,0 +1,177 @@
+"""`predict` and `evaluate`: from arguments, files and standard input to predictions and scores of an exported version."""
+
+import io
+import json
+import sys
+
+import pytest
+
+from shared.cli import main
+from tasks.sentiment import sample
+
+pytestmark = pytest.mark.only_task("sentiment")
+
+
+def assert_valid(prediction, labels=("negative", "positive")):
+    assert prediction["label"] in labels
+    assert 0 <= prediction["probability"] <= 1
+    assert prediction["probability"] == max(prediction["probabilities"])
+    assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.fixture
+def two_models(tmp_path):
+    """Folder with the metadata of two versions, which were trained on different columns."""
+    for number, column in ((1, "review"), (2, "comment")):
+        folder = tmp_path / "models" / "sentiment" / str(number)
+        folder.mkdir(parents=True)
+        (folder / "task.json").write_text(json.dumps({"task": "sentiment", "columns": {"text": column}}))
+    return tmp_path / "models"
+
+
+@pytest.mark.parametrize(("version", "column"), [([], "comment"), (["--version=1"], "review")])
+def test_the_columns_of_the_trained_version_are_the_defaults(two_models, capsys, version, column):
+    with pytest.raises(SystemExit):
+        main(["predict", "sentiment", "--models", str(two_models), *version, "--help"])
+    assert f"(default: {column})" in capsys.readouterr().out
+
+
+def test_a_version_of_an_older_suite_is_an_error(two_models, error_line):
+    path = two_models / "sentiment" / "2" / "task.json"
+    path.write_text(json.dumps({"task": "sentiment", "columns": {"words": "review"}}))
+    line = error_line("predict", "sentiment", "--models", two_models, "a text")
+    assert "Another version of the suite" in line
+    assert "train the model again" in line
+
+
+def test_help_with_a_broken_version_shows_the_defaults_of_the_task(two_models, capsys):
+    (two_models / "sentiment" / "2" / "task.json").write_text("broken")
+    with pytest.raises(SystemExit) as stop:
+        main(["predict", "sentiment", "--models", str(two_models), "--help"])
+    assert stop.value.code == 0
+    assert "(default: text)" in capsys.readouterr().out
+
+
+def test_an_unknown_version_lists_the_existing_versions(sentiment, error_line):
+    for command in (["predict", "sentiment", "a text"], ["evaluate", "sentiment", "--data", "x.csv"]):
+        line = error_line(*command, "--models", sentiment.config.output, "--version", 99)
+        assert "no version 99" in line
+
+
+def test_predict_prints_a_table_with_labels(sentiment, capsys):
+    assert main(["predict", "sentiment", "--models", sentiment.config.output, "A fine film.", "[bold]x[/bold]"]) == 0
+    printed = capsys.readouterr().out
+    assert "probability" in printed
+    assert "[bold]x[/bold]" in printed
+    assert "negative" in printed or "positive" in printed
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["one", "two"],
+        ["one", "--version", "1", "two"],
+        ["--version", "1", "one", "two"],
+        ["--version", "1", "--", "one", "two"],
+    ],
+)
+def test_inputs_may_stand_before_and_after_options(predictions_for, arguments):
+    assert [prediction["input"] for prediction in predictions_for(*arguments)] == ["one", "two"]
+
+
+def test_inputs_may_start_with_a_dash(predictions_for):
+    assert [prediction["input"] for prediction in predictions_for("--", "-5 stars", "--bad")] == ["-5 stars", "--bad"]
+
+
+def test_arguments_files_and_stdin_give_the_same_predictions(predictions_for, write, monkeypatch):
+    texts = ["Nobody would ever call the plot dull.", "naïve 悪い 😀"]
+    by_argument = predictions_for(*texts)
+    by_file = predictions_for("--data", str(write("lines.txt", "\n".join(texts).encode())))
+    by_windows_file = predictions_for(
+        "--data", str(write("crlf.txt", b"\xef\xbb\xbf" + "\r\n".join([*texts, ""]).encode()))
+    )
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("\n".join([*texts, ""]).encode())))
+    by_stdin = predictions_for()
+    assert [prediction["input"] for prediction in by_argument] == texts
+    assert by_argument == by_file == by_windows_file == by_stdin
+    for prediction in by_argument:
+        assert_valid(prediction)
+
+
+def test_any_line_gets_a_valid_prediction(predictions_for, write):
+    lines = [
+        b"caf\xe9 \xff\xfe not UTF-8",
+        b"",
+        b" \t ",
+        "😀😀 悪い映画 فيلم رائع фильм".encode(),
+        b"nul \x00 byte",
+        "one line \u2028 \x0b \x0c \x85 to the end".encode(),
+        b"?!...",
+        b"a wonderful film " * 65536,
+        b"x" * (1 << 20),
+    ]
+    predictions = predictions_for("--data", str(write("lines.txt", b"\n".join(lines) + b"\n")))
+    assert len(predictions) == len(lines)
+    for prediction in predictions:
+        assert_valid(prediction)
+    assert predictions[0]["input"] == "caf� �� not UTF-8"
+    assert predictions[1]["probabilities"] == predictions[2]["probabilities"]
+
+
+def test_invalid_utf8_is_printed_in_the_table(sentiment, capsys, write):
+    path = write("lines.txt", b"caf\xe9\n\n")
+    assert main(["predict", "sentiment", "--models", sentiment.config.output, "--data", str(path)]) == 0
+    assert "caf�" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("source", ["file", "standard input"])
+def test_empty_input_is_an_error(sentiment, error_line, write, monkeypatch, source):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+    words = ["--data", write("empty.txt", b"")] if source == "file" else []
+    line = error_line("predict", "sentiment", "--models", sentiment.config.output, *words)
+    assert "empty" in line
+    assert source == "file" or "Give at least one line" in line
+
+
+def test_predict_names_a_missing_file(sentiment, error_line):
+    line = error_line("predict", "sentiment", "--models", sentiment.config.output, "--data", "nowhere.txt")
+    assert "nowhere.txt: no such file" in line
+
+
+def test_predict_reads_the_formats_and_columns_that_train_reads(sentiment, capsys, predictions_for, write):
+    texts = ["Nobody would ever call the plot dull.", "A dull, dull film."]
+    rows = "".join(json.dumps({"id": k, "review": text}) + "\n" for k, text in enumerate(texts))
+    path = write("reviews.jsonl", rows.encode())
+    from_file = predictions_for("--data", str(path), "--columns.text", "review")
+    assert from_file == predictions_for(*texts)
+
+
+def test_evaluate_prints_metrics_as_json(sentiment, capsys, write):
+    path = write("reviews.csv", sample.generate(60, seed=7).to_csv(index=False).encode())
+    assert main(["evaluate", "sentiment", "--models", sentiment.config.output, "--data", str(path), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert {"accuracy", "f1_macro", "log_loss"} <= set(scores)
+    assert all(set(score) == {"value", "low", "high"} for score in scores.values())
+    assert scores["accuracy"]["low"] <= scores["accuracy"]["value"] <= scores["accuracy"]["high"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+def test_an_undefined_metric_is_null_in_json(sentiment, capsys, write):
+    reviews = sample.generate(20, seed=7).query("label == 'positive'")
+    path = write("reviews.csv", reviews.to_csv(index=False).encode())
+    assert main(["evaluate", "sentiment", "--models", sentiment.config.output, "--data", str(path), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert scores["roc_auc"]["value"] is None
+    assert 0 <= scores["accuracy"]["value"] <= 1
+
+
+def test_evaluate_names_the_row_with_an_unknown_label(sentiment, error_line, write):
+    path = write("reviews.csv", b"text,label\nfine,positive\nso so,middling\n")
+    line = error_line("evaluate", "sentiment", "--models", sentiment.config.output, "--data", path)
+    assert f'{path}, row 2: label "middling"' in line
+    assert "(negative, positive)" in line
+
+
+@pytest.mark.parametrize("source", [[], ["--data", "sample"]])
+def test_evaluate_requires_a_file(sentiment, error_line, source):
+    assert "--data" in error_line("evaluate", "sentiment", "--models", sentiment.config.output, *source)
