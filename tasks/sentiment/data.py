@@ -89,7 +89,7 @@ def _source_columns(config: SentimentConfig) -> dict[str, str]:
         columns[config.split.group] = "group"
     if len(columns) < 2 + bool(config.split.group):
         raise DataError(
-            f"{option(config.split, 'group')} must name another column than --columns.text and --columns.label. Received: "
+            f"{config.data}: {option(config.split, 'group')} must name another column than --columns.text and --columns.label. Received: "
             f"{config.split.group}"
         )
     return columns

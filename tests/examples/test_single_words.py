@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from examples import single_words
-from shared.errors import DataError
+from shared.errors import DataError, SuiteError
 from tasks.speech import data
 from tasks.speech.alignment import Word
 from tasks.speech.config import SpeechConfig
@@ -159,8 +159,8 @@ def test_unusable_data_leave_no_files(data_sets, name, content, message):
 def test_a_unidirectional_model_and_a_model_of_another_task_are_rejected(data_sets):
     write_version(data_sets / "streaming", STREAMING)
     write_version(data_sets / "fraud", CONFIG, "fraud")
-    for name in ("streaming", "fraud"):
-        with pytest.raises(DataError, match=f"{name}: not a bidirectional model of speech"):
+    for name, message in (("streaming", "not a bidirectional model of speech"), ("fraud", "a model of the task fraud")):
+        with pytest.raises(SuiteError, match=f"{name}: {message}"):
             single_words.main(name, "sentences.csv", "digits.zip", "digits")
 
 

@@ -48,7 +48,7 @@ COMPUTE_ON_JAX = """
 import sys
 import keras
 import numpy as np
-from tests.shared.test_lstm_portability import build_model, compute_outputs, set_weights, train_once
+from tests.shared.layers.test_lstm_portability import build_model, compute_outputs, set_weights, train_once
 
 assert keras.backend.backend() == "jax"
 for name in sys.argv[1:]:

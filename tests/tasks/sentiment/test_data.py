@@ -201,7 +201,7 @@ def test_the_error_for_a_list_in_a_text_column_names_the_row(tmp_path):
             {"split": SentimentSplitConfig(group="text")},
             ["--split.group must name another column", "text"],
         ),
-        (make_frame(100), grouped_by("label"), ["different columns", "label"]),
+        (make_frame(100), grouped_by("label"), ["--split.group must name another column", "label"]),
         (make_frame(100), grouped_by("film"), ['no column "film"', "text, label", "--split.group"]),
     ],
 )

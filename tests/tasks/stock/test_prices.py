@@ -229,12 +229,12 @@ def test_text_instead_of_a_price_raises_an_error_with_its_row(tmp_path, config):
 
 def test_inputs_of_predict_keep_their_rows_and_an_invalid_price_raises_an_error(config):
     frame = table("B", "A").iloc[::-1].reset_index(drop=True)
-    prices_read = prices.convert(frame, config, "input", drops_unusable=False)
+    prices_read = prices.convert_all(frame, config, "input")
     assert prices_read[prices.ROW].tolist() == [*range(DAYS, 0, -1), *range(2 * DAYS, DAYS, -1)]
     assert set(FIELDS) <= set(prices_read)
     frame.loc[2, "Close"] = 0
-    with pytest.raises(DataError, match=r'input, row 3: column "Close" is "0\.0": expected a price greater than 0'):
-        prices.convert(frame, config, "input", drops_unusable=False)
+    with pytest.raises(DataError, match=r'input, row 3: column "Close" is 0, expected a price greater than 0'):
+        prices.convert_all(frame, config, "input")
 
 
 def test_the_example_file_can_be_read():
