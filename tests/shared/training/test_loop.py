@@ -84,8 +84,9 @@ def test_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_we
     uninterrupted, _ = run(tmp_path / "uninterrupted")
     code = (
         "import sys, time; from pathlib import Path; from tests.shared.training import test_loop as t\n"
-        "save = t.Checkpoints._save\n"
-        "t.Checkpoints._save = lambda *a: (save(*a), time.sleep(2))\n"
+        "from shared.training.checkpoints import Checkpoints\n"
+        "save = Checkpoints._save\n"
+        "Checkpoints._save = lambda *a: (save(*a), time.sleep(2))\n"
         "t.run(Path(sys.argv[1]))"
     )
     child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "killed")], env=os.environ.copy())
