@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from shared.data import files, sources
 from shared.data.columns import parse_identifiers
 from shared.data.pipelines import split_by_group
 from shared.data.sources import Origin, Splits
+from shared.decoding.ctc_symbols import count_min_steps
 from shared.errors import DataError
 from tasks.speech import audio, sample
 from tasks.speech.config import ColumnsConfig, SpeechConfig
@@ -329,7 +329,7 @@ def _without_unusable(
     names them."""
     length = frame["length"].to_numpy()
     texts = frame["text"].tolist()
-    min_steps = np.array([len(text) + sum(a == b for a, b in pairwise(text)) for text in texts])
+    min_steps = np.array([count_min_steps(text) for text in texts])
     problems = {
         f"are longer than {config.features.max_seconds:g} seconds": length > config.features.max_seconds * SAMPLE_RATE,
         "are too short for their text": count_steps(length) < min_steps,
