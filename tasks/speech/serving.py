@@ -13,7 +13,7 @@ from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
-from tasks.speech import audio, data
+from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
@@ -173,12 +173,12 @@ def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> Inputs:
-    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.data.list_recordings`).
+    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.user_files.list_recordings`).
 
     Raises:
         DataError: the source cannot be used.
     """
-    paths = data.list_recordings(config, source)
+    paths = user_files.list_recordings(config, source)
     return Inputs(paths, paths)
 
 
@@ -205,7 +205,7 @@ def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], pred
     """
     from tasks.speech.evaluate import score_texts
 
-    frame = data.read(config, source)
+    frame = user_files.read(config, source)
     caches = {path: audio.open_cache(path) for path in frame["cache_file"].unique()}
     recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in frame.itertuples()]
     hypotheses = [result["text"] for result in predict_recordings(predictor, recordings)]
