@@ -19,7 +19,7 @@ def decode(alphabet, *sequences):
     padded = np.full((len(sequences), max(map(len, sequences)), len(alphabet) + 1), np.nan, np.float32)
     for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
-        row[len(sequence) :] = log_probabilities_of(alphabet[-1], alphabet)  # padding that is not the CTC blank
+        row[len(sequence) :] = log_probabilities_of(alphabet[-1], alphabet)  # padding that is not `BLANK_ID`
     step_count = tf.constant([len(sequence) for sequence in sequences])
     outputs = GreedyDecoder(alphabet).decode(tf.constant(padded), step_count)
     return {name: value.numpy() for name, value in outputs.items()}
