@@ -28,7 +28,7 @@ from librosa.effects import trim
 from shared.errors import DataError, SuiteError
 from shared.export import keras_file
 from shared.export.versions import load_metadata
-from tasks.speech import audio, data
+from tasks.speech import audio, user_files
 from tasks.speech.alignment import Word, align_words
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 from tasks.speech.evaluate import compute_log_probabilities
@@ -85,7 +85,7 @@ def read_single_digits(digits: str) -> Iterator[Digit]:
         DataError: a file name does not start with a digit.
     """
     config = SpeechConfig(columns=ColumnsConfig(file_pattern="{text}_{speaker}_{take}"))
-    for row in data.read(config, digits).itertuples():
+    for row in user_files.read(config, digits).itertuples():
         if row.text not in {str(k) for k in range(10)}:
             raise DataError(f"{digits}, {row.name}: the file name must start with a digit, as in 7_theo_0.flac.")
         yield row.text, row.speaker, row.name, _get_samples(row)
@@ -99,7 +99,7 @@ def cut_digits(version: Path, manifest: str) -> Iterator[Digit]:
         DataError: no sentence has a digit, the speakers are unknown, or the model belongs to another task or is unidirectional: such a
             model writes characters late.
     """
-    frame, metadata = data.read(SpeechConfig(), manifest), load_metadata(version, "speech")
+    frame, metadata = user_files.read(SpeechConfig(), manifest), load_metadata(version, "speech")
     model = keras_file.load(version / "model.keras")
     if get_submodels(model).state_size is not None:
         raise DataError(f"{version}: not a bidirectional model of speech. Train one with --preset default.")

@@ -10,11 +10,11 @@ import soxr
 import tensorflow as tf
 
 from shared.data.pipelines import order_by_length, repeat_epochs, with_cardinality
+from shared.decoding.ctc_symbols import count_min_steps, encode_text
 from tasks.speech import audio
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import count_steps
-from tasks.speech.symbols import encode_text
 
 DTYPES = {"samples": tf.float32, "length": tf.int32, "labels": tf.int32, "label_length": tf.int32}
 RANKS = {"samples": 2, "length": 1, "labels": 2, "label_length": 1}
@@ -91,9 +91,7 @@ class RecordingBatches:
         if self.augment is None or epoch < 0:
             return samples
         rng = np.random.default_rng((self.seed, epoch, row))
-        labels = self.labels[row]
-        min_steps = len(labels) + int(np.sum(labels[1:] == labels[:-1]))  # CTC puts BLANK_ID between equal labels
-        return augment_recording(samples, self.augment, rng, min_steps)
+        return augment_recording(samples, self.augment, rng, count_min_steps(self.labels[row].tolist()))
 
 
 def pad_rows(rows: list[np.ndarray], dtype: Any) -> tuple[np.ndarray, np.ndarray]:

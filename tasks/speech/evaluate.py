@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,10 @@ import pandas as pd
 import tensorflow as tf
 
 from shared.data.sources import Splits
+from shared.decoding.ctc_beam_search import beam_search_all, select_fusion
+from shared.decoding.ctc_greedy import decode_greedily
+from shared.decoding.language_model_fusion import Fusion, LanguageModelScore, list_candidates
+from shared.decoding.word_language_models import build_ngram_model, load_exported_model
 from shared.evaluation.classification import ACCURACY
 from shared.evaluation.metric import Metric, Score
 from shared.evaluation.scoring import MIN_BLOCKS, block_bootstrap_score
@@ -22,11 +25,8 @@ from shared.task import Evaluation, TrainedModel
 from tasks.speech import dtw_nearest_neighbor, plots
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.decoding import Fusion, beam_search_all
 from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.language import build_ngram_model, load_next_word_model
 from tasks.speech.model import count_steps
-from tasks.speech.symbols import decode_path
 
 METRICS = (
     Metric("word_error_rate", "word error rate", unit="%", higher_is_better=False, decimals=2),
@@ -53,7 +53,7 @@ def evaluate(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) 
     log_probabilities = compute_log_probabilities(trained_model.model, splits.test)
     predictions = {"exported": [decode_greedily(recording, alphabet) for recording in log_probabilities]}
     fusion = tune_fusion(trained_model.model, splits, config, alphabet)
-    predictions["language_model"] = beam_search_all(log_probabilities, alphabet, fusion, config.decoding.beam_width)
+    predictions["language_model"] = beam_search_all(log_probabilities, alphabet, config.decoding.beam_width, fusion)
     started = time.monotonic()
     predictions["dtw_nearest_neighbor"] = dtw_nearest_neighbor.predict_texts(splits.train, splits.test)
     minutes = {"dtw_nearest_neighbor": (time.monotonic() - started) / 60}
@@ -118,17 +118,12 @@ def compute_log_probabilities(model: keras.Model, frame: pd.DataFrame) -> list[n
     return results
 
 
-def decode_greedily(log_probabilities: np.ndarray, alphabet: str) -> str:
-    """Returns the text of the most probable symbol of each step, with one space between two words."""
-    return " ".join(decode_path(log_probabilities.argmax(axis=-1).tolist(), alphabet).split())
-
-
 def tune_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
     """Returns the language model with the weight, word bonus and vocabulary that give the fewest word errors on the validation
     split."""
     decoding = config.decoding
     if decoding.language_model:
-        score, known_words = load_next_word_model(Path(decoding.language_model).expanduser())
+        score, known_words = load_language_model(decoding.language_model)
     else:
         score, known_words = build_ngram_model(splits.train["text"].tolist(), decoding.language_model_order)
     vocabularies: dict[str, list[frozenset[str] | None]] = {
@@ -136,15 +131,27 @@ def tune_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphab
         "closed": [known_words],
         "auto": [None, known_words],
     }
+    candidates = list_candidates(
+        score, vocabularies[decoding.vocabulary], decoding.language_model_weights, decoding.word_bonuses
+    )
     recordings = splits.validation.sample(min(MAX_TUNING_RECORDINGS, len(splits.validation)), random_state=0)
-    log_probabilities, references = compute_log_probabilities(model, recordings), recordings["text"].tolist()
-    settings = product(vocabularies[decoding.vocabulary], decoding.language_model_weights, decoding.word_bonuses)
-    candidates = [Fusion(score, weight, bonus, vocabulary) for vocabulary, weight, bonus in settings]
-    hypotheses = [
-        beam_search_all(log_probabilities, alphabet, candidate, decoding.beam_width) for candidate in candidates
-    ]
-    errors = [count_word_errors(references, texts)[:, 0].sum() for texts in hypotheses]
-    return candidates[int(np.argmin(errors))]
+    references = recordings["text"].tolist()
+    return select_fusion(
+        candidates,
+        compute_log_probabilities(model, recordings),
+        alphabet,
+        decoding.beam_width,
+        lambda texts: float(count_word_errors(references, texts)[:, 0].sum()),
+    )
+
+
+def load_language_model(folder: str) -> tuple[LanguageModelScore, frozenset[str]]:
+    """Returns the score function and the vocabulary of the exported version that `--decoding.language-model` names.
+
+    Raises:
+        DataError: the folder is not an exported next-word model, or the model predicts characters.
+    """
+    return load_exported_model(Path(folder).expanduser(), task="next_word")
 
 
 def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:

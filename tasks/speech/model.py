@@ -17,10 +17,10 @@ import keras
 import numpy as np
 from keras import ops
 
+from shared.decoding.ctc_symbols import BLANK_ID
 from shared.layers.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
 from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, log_mel, mel_layer, normalize_rms
-from tasks.speech.symbols import BLANK_ID
 
 FRAMES_PER_STEP = 4  # of the LSTM stack
 KERNEL_SIZE, STRIDE = 3, 2  # of both convolutions, in time and frequency

@@ -9,11 +9,12 @@ import keras
 import numpy as np
 import pandas as pd
 
+from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.evaluation import plots
 from tasks.speech import audio
 from tasks.speech.config import FeaturesConfig
 from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, log_mel, mel_layer
-from tasks.speech.serving import STEP_SECONDS, GreedyDecoder
+from tasks.speech.serving import STEP_SECONDS, decode_recordings
 
 
 def plot_spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features: FeaturesConfig, path: Path) -> None:
@@ -22,7 +23,7 @@ def plot_spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features
     length = np.array([samples.shape[1]], np.int32)
     log_probabilities = model.predict_on_batch({"samples": samples, "length": length})
     steps = keras.ops.convert_to_tensor([log_probabilities.shape[1]])
-    outputs = GreedyDecoder(alphabet).decode_recordings(keras.ops.convert_to_tensor(log_probabilities), steps)
+    outputs = decode_recordings(GreedyDecoder(alphabet), keras.ops.convert_to_tensor(log_probabilities), steps)
     padded = np.pad(samples, ((0, 0), (0, FRAME_LENGTH)))
     bands = keras.ops.convert_to_numpy(log_mel(padded, mel_layer(features)))[0]
     figure, (axis,) = plots.new_figure(1, width=9, height=3.5)

@@ -9,15 +9,15 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
-from tasks.speech import audio, data
+from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import STEP_LENGTH, STEP_WINDOW, Submodels, count_steps, get_submodels, run_submodels
-from tasks.speech.symbols import BLANK_ID, SPACE
 
 STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
@@ -26,9 +26,6 @@ MAX_BATCH_SAMPLES = (
     60 * SAMPLE_RATE
 )  # samples per request, padding included; a longer recording is a request of its own
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
-
-NO_TEXT, AFTER_CHARACTER, AFTER_SPACE = 0, 1, 2
-"""What a transcript ends with: nothing yet, a character, or a space that is not written yet."""
 
 
 def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
@@ -49,7 +46,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     def transcribe(samples: Any, length: Any) -> dict[str, Any]:
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
         outputs = run_submodels(submodels, {"samples": clean_samples(samples), "length": length})
-        return decoder.decode_recordings(outputs["log_probabilities"], count_steps(length))
+        return decode_recordings(decoder, outputs["log_probabilities"], count_steps(length))
 
     request = example_request()
     signatures = {"serving_default": make_signature(transcribe, request)}
@@ -70,97 +67,24 @@ def clean_samples(samples: Any) -> Any:
     return tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples)), -1.0, 1.0)
 
 
-class GreedyDecoder:
-    """Decodes the most probable symbol of each step into text, inside the TensorFlow graph.
+def decode_recordings(decoder: GreedyDecoder, log_probabilities: Any, step_count: Any) -> dict[str, Any]:
+    """Returns the outputs of `serving_default` (see `export_spec`).
 
     Args:
-        alphabet: characters of the model; the character at index k has the symbol id k + 1.
+        decoder: decoder with the alphabet of the model.
+        log_probabilities: of the symbols, `(batch, steps, symbols)`.
+        step_count: number of valid steps, int32 `(batch,)`.
     """
-
-    def __init__(self, alphabet: str) -> None:
-        self.characters = tf.constant(["", *alphabet])
-        self.space_id = alphabet.find(SPACE) + 1 or -1  # -1 if the alphabet has no space
-
-    def select_symbols(self, log_probabilities: Any, step_count: Any, previous: Any) -> tuple[Any, Any]:
-        """Returns the most probable symbol of each step, int32 `(batch, steps)`, and a mask of those that are written: valid steps
-        whose symbol is neither `BLANK_ID` nor a repetition.
-
-        Args:
-            log_probabilities: of the symbols, `(batch, steps, symbols)`.
-            step_count: number of valid steps, int32 `(batch,)`.
-            previous: symbol of the step before the first one, int32 `(batch,)`.
-        """
-        symbols = tf.argmax(log_probabilities, axis=-1, output_type=tf.int32)
-        is_valid = tf.sequence_mask(step_count, tf.shape(symbols)[1])
-        before = tf.concat([previous[:, None], symbols[:, :-1]], axis=1)
-        return symbols, is_valid & (symbols != BLANK_ID) & (symbols != before)
-
-    def write_text(self, symbols: Any, is_written: Any, ending: Any) -> tuple[Any, Any]:
-        """Returns the text, string `(batch,)`, and what the transcript now ends with, int32 `(batch,)`.
-
-        A space is written only when a character follows, only once, and not before the first character.
-
-        Args:
-            symbols: symbol ids `(batch, steps)`.
-            is_written: mask of the symbols that are written, `(batch, steps)`.
-            ending: what the transcript ended with before, int32 `(batch,)`: `NO_TEXT`, `AFTER_CHARACTER` or `AFTER_SPACE`.
-        """
-        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
-        is_character = written != self.space_id
-        count = tf.reduce_sum(tf.cast(is_written, tf.int32), axis=1)
-        characters_before = tf.cumsum(tf.cast(is_character, tf.int32), axis=1, exclusive=True)
-        has_text = (ending > NO_TEXT)[:, None] | (characters_before > 0)
-        follows_space = tf.concat([(ending == AFTER_SPACE)[:, None], ~is_character[:, :-1]], axis=1)
-        follows_space = follows_space[:, : tf.shape(written)[1]]
-        texts = tf.gather(self.characters, tf.where(is_character, written, 0))
-        texts = tf.where(is_character & has_text & follows_space, tf.strings.join([SPACE, texts]), texts)
-        padded = tf.pad(is_character, [[0, 0], [0, 1]])
-        ends_with_character = tf.gather(padded, tf.maximum(count - 1, 0), axis=1, batch_dims=1)
-        has_any_text = (ending > NO_TEXT) | tf.reduce_any(is_character, axis=1)
-        next_ending = tf.where(ends_with_character, AFTER_CHARACTER, tf.where(has_any_text, AFTER_SPACE, NO_TEXT))
-        return tf.strings.reduce_join(texts, axis=1), tf.where(count > 0, next_ending, ending)
-
-    def decode_recordings(self, log_probabilities: Any, step_count: Any) -> dict[str, Any]:
-        """Returns the outputs of `serving_default` (see `export_spec`).
-
-        Args:
-            log_probabilities: of the symbols, `(batch, steps, symbols)`.
-            step_count: number of valid steps, int32 `(batch,)`.
-        """
-        symbols, is_written = self.select_symbols(log_probabilities, step_count, tf.zeros_like(step_count))
-        best = tf.reduce_max(log_probabilities, axis=-1)
-        mask = tf.sequence_mask(step_count, tf.shape(best)[1], tf.float32)
-        steps = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
-        confidence = tf.exp(tf.reduce_sum(best * mask, axis=1) / steps)
-        text, _ = self.write_text(symbols, is_written, tf.zeros_like(step_count))
-        start, end = self._word_times(symbols, is_written)
-        max_words = (tf.shape(symbols)[1] + 1) // 2  # depends only on the steps, not on the other texts of the batch
-        return {
-            "text": text,
-            "confidence": confidence,
-            "words": _pad_ragged(tf.strings.split(text), "", max_words),
-            "start": _pad_ragged(start, 0.0, max_words),
-            "end": _pad_ragged(end, 0.0, max_words),
-        }
-
-    def _word_times(self, symbols: Any, is_written: Any) -> tuple[Any, Any]:
-        """Returns the start and the end of each word in seconds, ragged `(batch, words)`."""
-        all_steps = tf.broadcast_to(tf.range(tf.shape(is_written)[1])[None], tf.shape(is_written))
-        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
-        steps = tf.ragged.boolean_mask(all_steps, is_written).to_tensor(0)
-        space = tf.fill([tf.shape(written)[0], 1], self.space_id)
-        is_character = written != self.space_id
-        is_first = is_character & (tf.concat([space, written[:, :-1]], axis=1) == self.space_id)
-        is_last = is_character & (tf.concat([written[:, 1:], space], axis=1) == self.space_id)
-        start, end = (tf.ragged.boolean_mask(steps, mask) for mask in (is_first, is_last))
-        return tf.cast(start, tf.float32) * STEP_SECONDS, tf.cast(end + 1, tf.float32) * STEP_SECONDS
+    outputs = decoder.decode(log_probabilities, step_count)
+    steps = {"start": outputs.pop("start_step"), "end": outputs.pop("end_step")}
+    return {**outputs, **{name: tf.cast(step, tf.float32) * STEP_SECONDS for name, step in steps.items()}}
 
 
 class StreamRecognizer:
     """Transcribes a recording in chunks of any size; the text is that of the whole recording.
 
     The state consists of the LSTM states, the buffer of samples that wait for the next step, aligned on the right, the number of these
-    samples, the last symbol, and what the transcript ends with.
+    samples, and the state of the decoder.
 
     Args:
         submodels: submodels of a model whose LSTM is unidirectional.
@@ -170,12 +94,13 @@ class StreamRecognizer:
     def __init__(self, submodels: Submodels, decoder: GreedyDecoder) -> None:
         assert submodels.state_size is not None
         self.submodels, self.decoder = submodels, decoder
-        self.state_size = submodels.state_size + BUFFER_SIZE + 3
+        self.state_size = submodels.state_size + BUFFER_SIZE + 1 + decoder.STATE_SIZE
 
     def step(self, samples: Any, length: Any, last: Any, state: Any) -> dict[str, Any]:
         """Returns the outputs of the signature `step` (see `export_spec`)."""
-        lstm_state, buffer, *scalars = tf.split(state, [self.submodels.state_size, BUFFER_SIZE, 1, 1, 1], axis=1)
-        buffered, previous, ending = (tf.cast(value[:, 0], tf.int32) for value in scalars)
+        sizes = [self.submodels.state_size, BUFFER_SIZE, 1, self.decoder.STATE_SIZE]
+        lstm_state, buffer, buffered, decoder_state = tf.split(state, sizes, axis=1)
+        buffered, decoder_state = tf.cast(buffered[:, 0], tf.int32), tf.cast(decoder_state, tf.int32)
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
         total = buffered + length
         available = tf.concat([buffer, clean_samples(samples)], axis=1)
@@ -183,28 +108,19 @@ class StreamRecognizer:
         complete_steps = tf.maximum(total - STEP_WINDOW + STEP_LENGTH, 0) // STEP_LENGTH
         step_count = tf.where(last, count_steps(total), complete_steps)
         outputs = run_submodels(self.submodels, {"samples": available, "length": total}, lstm_state, step_count)
-        symbols, is_written = self.decoder.select_symbols(outputs["log_probabilities"], step_count, previous)
+        text, decoder_state = self.decoder.decode_chunk(outputs["log_probabilities"], step_count, decoder_state)
         used = tf.where(last, total, step_count * STEP_LENGTH)
         remaining = tf.minimum(total - used, BUFFER_SIZE)
         next_buffer = _shift_left(tf.pad(available, [[0, 0], [BUFFER_SIZE, 0]]), total, BUFFER_SIZE + total)
         next_buffer = next_buffer[:, :BUFFER_SIZE]
         is_remaining = tf.range(BUFFER_SIZE)[None] >= BUFFER_SIZE - remaining[:, None]
         next_buffer = tf.where(is_remaining, next_buffer, 0.0)
-        last_symbol = tf.gather(symbols, tf.maximum(step_count - 1, 0), axis=1, batch_dims=1)
-        last_symbol = tf.where(step_count > 0, last_symbol, previous)
-        text, ending = self.decoder.write_text(symbols, is_written, ending)
-        next_scalars = [tf.cast(value, tf.float32)[:, None] for value in (remaining, last_symbol, ending)]
-        next_state = tf.concat([outputs["state"], next_buffer, *next_scalars], axis=1)
+        next_counters = [tf.cast(value, tf.float32) for value in (remaining[:, None], decoder_state)]
+        next_state = tf.concat([outputs["state"], next_buffer, *next_counters], axis=1)
         return {
             "text": text,
             "state": tf.where(last[:, None], tf.zeros_like(next_state), next_state),
         }
-
-
-def _pad_ragged(ragged: Any, value: Any, width: Any) -> Any:
-    """Returns the rows of a ragged tensor as `(batch, width)`, padded with `value` on the right."""
-    rows = ragged.to_tensor(value)[:, :width]
-    return tf.pad(rows, [[0, 0], [0, width - tf.shape(rows)[1]]], constant_values=value)
 
 
 def _shift_left(values: Any, offset: Any, end: Any) -> Any:
@@ -257,12 +173,12 @@ def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
 
 
 def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> Inputs:
-    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.data.list_recordings`).
+    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.user_files.list_recordings`).
 
     Raises:
         DataError: the source cannot be used.
     """
-    paths = data.list_recordings(config, source)
+    paths = user_files.list_recordings(config, source)
     return Inputs(paths, paths)
 
 
@@ -289,7 +205,7 @@ def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], pred
     """
     from tasks.speech.evaluate import score_texts
 
-    frame = data.read(config, source)
+    frame = user_files.read(config, source)
     caches = {path: audio.open_cache(path) for path in frame["cache_file"].unique()}
     recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in frame.itertuples()]
     hypotheses = [result["text"] for result in predict_recordings(predictor, recordings)]

@@ -9,16 +9,15 @@ import numpy as np
 import pandas as pd
 
 from shared.data.sources import Splits
+from shared.decoding.ctc_symbols import build_alphabet
 from shared.task import Task, TrainedModel
 from shared.training import loop
 from tasks.speech import audio, audio_stream, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.evaluate import METRICS, evaluate
+from tasks.speech.evaluate import METRICS, evaluate, load_language_model
 from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
-from tasks.speech.language import load_next_word_model
 from tasks.speech.model import SubmodelBuilder, Trainer
-from tasks.speech.symbols import build_alphabet
 from tasks.speech.warm_start import warm_start
 
 MAX_STATISTICS_RECORDINGS = 500  # of the training split, for the statistics of the bands
@@ -33,7 +32,7 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         folder: folder for logs and checkpoints.
     """
     if config.decoding.language_model:  # reports a wrong folder before training, not hours later
-        load_next_word_model(Path(config.decoding.language_model).expanduser())
+        load_language_model(config.decoding.language_model)
     alphabet = build_alphabet(splits.train["text"])
     statistics = band_statistics(splits.train, config) if config.features.normalization != "utterance" else None
     train = RecordingBatches(splits.train, alphabet, config.training.batch_size, config.training.seed, config.augment)

@@ -7,11 +7,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from shared.decoding.ctc_symbols import BLANK_ID
 from shared.errors import DataError
 from shared.export import keras_file
 from shared.export.versions import load_metadata
 from tasks.speech.model import Submodels, get_submodels
-from tasks.speech.symbols import BLANK_ID
 
 SYMBOLS_LAYER, MEL_LAYER = "symbols", "mel"
 

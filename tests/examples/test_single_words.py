@@ -13,7 +13,7 @@ import soundfile
 
 from examples import single_words
 from shared.errors import DataError, SuiteError
-from tasks.speech import data
+from tasks.speech import user_files
 from tasks.speech.alignment import Word
 from tasks.speech.config import SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
@@ -92,7 +92,7 @@ def data_sets(tmp_path, monkeypatch):
 
 def test_one_manifest_lists_both_data_sets(data_sets):
     single_words.main("model", "sentences.csv", "digits.zip", "new/digits")
-    frame = data.read(SpeechConfig(), "new/digits/digits.csv")
+    frame = user_files.read(SpeechConfig(), "new/digits/digits.csv")
     assert frame[["text", "speaker"]].to_numpy().tolist() == [["6", "ann/lee"], ["1", "ann/lee"], ["7", "theo"]]
     assert frame["length"].iloc[2] == 12 * STEP_LENGTH
     manifest = (data_sets / "new" / "digits" / "digits.csv").read_text()

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from shared.errors import DataError
-from tasks.speech import audio, data
+from tasks.speech import audio, data, user_files
 from tasks.speech.config import ColumnsConfig, FeaturesConfig, SpeechConfig, SpeechSplitConfig
 from tasks.speech.features import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
@@ -88,7 +88,7 @@ def test_texts_may_be_in_files_beside_the_recordings(folder):
     for path in folder.glob("*.wav"):
         path.with_suffix(".txt").write_text(f" {path.stem.split('_')[0]}\r\n")
     (folder / "list.csv").unlink()
-    frame = data.read(make_config(folder), str(folder))
+    frame = user_files.read(make_config(folder), str(folder))
     assert sorted(frame["text"]) == sorted(TEXTS)
 
 
@@ -97,7 +97,7 @@ def test_transcripts_of_librispeech_are_read(tmp_path):
     chapter.mkdir(parents=True)
     soundfile.write(chapter / "84-121123-0000.flac", tone("ab"), SAMPLE_RATE)
     (chapter / "84-121123.trans.txt").write_text("84-121123-0000 GO ON\n")
-    frame = data.read(make_config(tmp_path / "own"), str(tmp_path / "own"))
+    frame = user_files.read(make_config(tmp_path / "own"), str(tmp_path / "own"))
     assert frame[["text", "speaker"]].to_numpy().tolist() == [["GO ON", "84"]]
 
 
@@ -110,7 +110,7 @@ def test_the_test_split_has_the_test_speakers(folder):
 
 def test_the_test_split_has_the_files_that_match_the_pattern(folder):
     splits = data.load(make_config(folder / "list.csv", test_files="*[0-4].wav"))
-    names = set(data.read(make_config(folder / "list.csv"), str(folder / "list.csv"))["name"])
+    names = set(user_files.read(make_config(folder / "list.csv"), str(folder / "list.csv"))["name"])
     assert set(splits.test["name"]) == {name for name in names if name[-5] in "01234"}
     assert set(splits.train["name"]) | set(splits.validation["name"]) == names - set(splits.test["name"])
     for pattern, selection in (("x*", "no recording"), ("*", "all recordings")):
@@ -129,12 +129,12 @@ def test_a_test_file_and_an_option_that_selects_the_test_split_exclude_each_othe
 def test_a_zip_file_with_the_name_of_the_manifest_has_its_recordings(folder, tmp_path):
     write_zip(tmp_path / "part.zip", folder)
     (tmp_path / "part.csv").write_text((folder / "list.csv").read_text())
-    assert len(data.read(make_config(tmp_path / "part.csv"), str(tmp_path / "part.csv"))) == 24
+    assert len(user_files.read(make_config(tmp_path / "part.csv"), str(tmp_path / "part.csv"))) == 24
     elsewhere = tmp_path / "elsewhere.csv"
     elsewhere.write_text((folder / "list.csv").read_text())
     with pytest.raises(DataError, match=r"elsewhere\.csv, row 1: there is no recording .* --recordings"):
-        data.read(make_config(elsewhere), str(elsewhere))
-    assert len(data.read(make_config(elsewhere, recordings=str(folder)), str(elsewhere))) == 24
+        user_files.read(make_config(elsewhere), str(elsewhere))
+    assert len(user_files.read(make_config(elsewhere, recordings=str(folder)), str(elsewhere))) == 24
 
 
 @pytest.mark.parametrize(
@@ -227,13 +227,13 @@ def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
     config = dataclasses.replace(make_config(""), columns=ColumnsConfig(file="path"))
     paths = [str(folder / name) for name in names]
     for source in (folder / "without_texts.tsv", folder / "without_texts.txt", tmp_path / "paths.txt"):
-        assert data.list_recordings(config, str(source)) == paths
-    assert data.list_recordings(config, str(folder)) == sorted(paths)
-    from_archive = data.list_recordings(config, str(tmp_path / "own.zip"))
+        assert user_files.list_recordings(config, str(source)) == paths
+    assert user_files.list_recordings(config, str(folder)) == sorted(paths)
+    from_archive = user_files.list_recordings(config, str(tmp_path / "own.zip"))
     assert from_archive == sorted(str(tmp_path / "own.zip" / name) for name in names)
     np.testing.assert_array_equal(audio.read_path(from_archive[0]), audio.read_path(sorted(paths)[0]))
     with_archive = dataclasses.replace(config, recordings=str(tmp_path / "own.zip"))
-    assert data.list_recordings(with_archive, str(folder / "without_texts.tsv"))[0] == str(
+    assert user_files.list_recordings(with_archive, str(folder / "without_texts.tsv"))[0] == str(
         tmp_path / "own.zip" / names[0]
     )
 
@@ -250,4 +250,4 @@ def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
 def test_a_source_without_recordings_is_rejected(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
-        data.list_recordings(make_config(""), str(tmp_path / name))
+        user_files.list_recordings(make_config(""), str(tmp_path / name))

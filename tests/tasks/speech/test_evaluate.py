@@ -14,7 +14,6 @@ from tasks.speech.config import DecodingConfig
 from tasks.speech.evaluate import (
     count_character_errors,
     count_word_errors,
-    decode_greedily,
     evaluate,
     find_worst,
     score_texts,
@@ -90,8 +89,3 @@ def test_error_rates_by_speaker_and_the_worst_recordings():
     references, hypotheses = ["a b", "c d", "e"], ["x y", "c d", "f"]
     assert word_error_rate_by_speaker(references, hypotheses, ["u", "u", "v"]) == {"u": 0.5, "v": 1.0}
     assert [row["recording"] for row in find_worst(references, hypotheses, ["1", "2", "3"])] == ["1", "3"]
-
-
-def test_greedy_decoding_takes_the_most_probable_symbol_of_each_step():
-    log_probabilities = np.log(np.array([[0.1, 0.8, 0.1], [0.1, 0.8, 0.1], [0.8, 0.1, 0.1], [0.1, 0.8, 0.1]]))
-    assert decode_greedily(log_probabilities, "ab") == "aa"

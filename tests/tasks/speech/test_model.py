@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from keras import ops
 
+from shared.decoding.ctc_greedy import decode_greedily
+from shared.decoding.ctc_symbols import decode_path, encode_text
 from shared.training import loop
 from tasks.speech import evaluate
 from tasks.speech.batches import RecordingBatches, pad_rows
-from tasks.speech.evaluate import compute_log_probabilities, decode_greedily
+from tasks.speech.evaluate import compute_log_probabilities
 from tasks.speech.model import (
     FINAL_STEPS,
     STEP_LENGTH,
@@ -26,7 +28,6 @@ from tasks.speech.model import (
     get_submodels,
     run_submodels,
 )
-from tasks.speech.symbols import decode_path, encode_text
 from tests.tasks.speech.conftest import ALPHABET, tone
 
 

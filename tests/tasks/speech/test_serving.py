@@ -7,12 +7,14 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.speech import audio, serving
 from tasks.speech.batches import pad_rows
 from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.serving import STEP_SECONDS, GreedyDecoder
+from tasks.speech.serving import STEP_SECONDS
+from tests.shared.decoding.sequences import log_probabilities_of
 from tests.tasks.speech.conftest import ALPHABET, babble, tone
 
 METADATA = {"task": "speech", "alphabet": ALPHABET, "columns": {"file": "path", "text": "sentence"}}
@@ -78,47 +80,12 @@ def test_a_stream_does_not_depend_on_another_stream_that_waits(signatures):
     assert text == transcribe(signatures, samples)
 
 
-def log_probabilities_of(path):
-    """Returns log-probabilities in which each character of `path` is the most probable symbol of one step; "_" is BLANK_ID."""
-    symbol_ids = [0 if character == "_" else ALPHABET.index(character) + 1 for character in path]
-    probabilities = np.full((1, len(symbol_ids), len(ALPHABET) + 1), 0.025, np.float32)
-    probabilities[0, np.arange(len(symbol_ids)), symbol_ids] = 0.9
-    return tf.math.log(probabilities), tf.constant([len(symbol_ids)])
-
-
-def test_words_have_the_times_of_their_first_and_last_characters():
-    outputs = GreedyDecoder(ALPHABET).decode_recordings(*log_probabilities_of("__aab_ _ bb_bc_ "))
-    assert outputs["text"].numpy()[0] == b"ab bbc"
-    assert outputs["words"].numpy()[0].tolist() == [b"ab", b"bbc", *[b""] * 6]
+def test_the_times_of_words_are_their_steps_in_seconds():
+    log_probabilities = log_probabilities_of("__aab_ _ bb_bc_ ", ALPHABET)[None]
+    outputs = serving.decode_recordings(GreedyDecoder(ALPHABET), log_probabilities, tf.constant([16]))
+    assert list(outputs) == ["text", "confidence", "words", "start", "end"]
     np.testing.assert_allclose(outputs["start"][0], np.array([2, 9, *[0] * 6]) * STEP_SECONDS, rtol=1e-6)
     np.testing.assert_allclose(outputs["end"][0], np.array([5, 14, *[0] * 6]) * STEP_SECONDS, rtol=1e-6)
-    assert outputs["confidence"].numpy()[0] == pytest.approx(0.9, rel=1e-5)
-
-
-@pytest.mark.parametrize("cut", range(1, 17))
-def test_a_space_between_words_is_written_once_wherever_a_stream_is_cut(cut):
-    decoder = GreedyDecoder(ALPHABET)
-    log_probabilities, _ = log_probabilities_of(" _ aab_ _  bb_bc_ ")
-    zero = tf.constant([0])
-    text, ending, previous = b"", zero, zero
-    for chunk in (log_probabilities[:, :cut], log_probabilities[:, cut:]):
-        symbols, is_written = decoder.select_symbols(chunk, tf.constant([chunk.shape[1]]), previous)
-        added, ending = decoder.write_text(symbols, is_written, ending)
-        text, previous = text + added.numpy()[0], symbols[:, -1]
-    assert text == b"ab bbc"
-    assert log_probabilities.shape[1] == 18
-
-
-def test_silence_has_no_words():
-    outputs = GreedyDecoder(ALPHABET).decode_recordings(*log_probabilities_of("____"))
-    assert outputs["text"].numpy()[0] == b""
-    assert set(outputs["words"].numpy().ravel()) == {b""}
-
-
-def test_an_alphabet_without_a_space_gives_one_word():
-    log_probabilities = tf.math.log([[[0.1, 0.8, 0.1], [0.1, 0.1, 0.8]]])
-    outputs = GreedyDecoder("17").decode_recordings(log_probabilities, tf.constant([2]))
-    assert outputs["words"].numpy().tolist() == [[b"17"]]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Language models for the beam search: n-grams of the training transcripts, or an exported version of the next_word task."""
+"""Language models of words for the beam search: n-grams of the training texts, or an exported LSTM."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from shared.decoding.language_model_fusion import LanguageModelScore
 from shared.errors import DataError
 from shared.text.kneser_ney import KneserNey
-from tasks.speech.decoding import LanguageModelScore
 
 END_ID, UNKNOWN_ID, FIRST_WORD_ID = 1, 2, 3
 """Token ids of the n-gram model; 0 does not occur."""
 MIN_PROBABILITY = 1e-8
 LETTER_PENALTY = float(np.log(10.0))
 """Subtracted from the log-probability of an unknown word for each of its letters, so that long unknown words are improbable."""
-NEXT_WORD_UNKNOWN_ID, NEXT_WORD_FIRST_ID = 1, 2
-"""Token ids of the next_word task; 0 is padding."""
-LINE_END, SPECIAL_TOKENS = "<eos>", {"<eos>", "<unk>"}  # of the next_word task
+EXPORTED_UNKNOWN_ID, EXPORTED_FIRST_ID = 1, 2
+"""Token ids of an exported model; 0 is padding."""
+LINE_END, SPECIAL_TOKENS = "<eos>", {"<eos>", "<unk>"}  # in the vocabulary of an exported model
 MAX_CACHED_NGRAMS = 200_000
 MAX_CACHED_DISTRIBUTIONS = 2000
 
@@ -32,8 +32,8 @@ def build_ngram_model(texts: Sequence[str], order: int) -> tuple[LanguageModelSc
     All words outside the vocabulary share the probability of the unknown word, divided by ten for each letter.
 
     Args:
-        texts: transcripts.
-        order: maximum number of words in an n-gram.
+        texts: texts with whitespace between the words.
+        order: maximum number of words in an n-gram, at least 1.
     """
     words = sorted({word for text in texts for word in text.split()})
     token_ids = {word: k for k, word in enumerate(words, FIRST_WORD_ID)}
@@ -55,32 +55,37 @@ def build_ngram_model(texts: Sequence[str], order: int) -> tuple[LanguageModelSc
     return score, frozenset(words)
 
 
-def load_next_word_model(version: Path) -> tuple[LanguageModelScore, frozenset[str]]:
-    """Returns the score function of an exported next-word model of words, which calls its `step` signature, and its vocabulary.
+def load_exported_model(version: Path, task: str) -> tuple[LanguageModelScore, frozenset[str]]:
+    """Returns the score function of an exported language model of words, which calls its `step` signature, and its vocabulary.
 
-    Train the model on texts with the spelling of the transcripts. A word outside the vocabulary has the probability of the unknown
-    word, divided by ten for each letter.
+    `step` takes `word` string `(batch,)` and `state` float32 `(batch, state_size)`, zeros at the beginning. It returns
+    `log_probabilities` float32 `(batch, tokens)` of the next word and the next `state`. `task.json` has the words in `vocabulary`;
+    the first one has the token id 2, after padding and the unknown word.
+
+    Train the model on texts with the spelling of the texts to decode. A word outside the vocabulary has the probability of the
+    unknown word, divided by ten for each letter.
 
     Args:
-        version: folder that `lstm-suite train next_word` exported.
+        version: folder that `lstm-suite train` exported.
+        task: name of the task that trains such models.
 
     Raises:
-        DataError: the folder is not an exported next-word model, or the model predicts characters.
+        DataError: the folder is not an exported version of this task, or the model predicts characters.
     """
     try:
         metadata = json.loads((version / "task.json").read_text(encoding="utf-8"))
         model = tf.saved_model.load(str(version))
         step = model.signatures["step"]
-        predicts_words = metadata["task"] == "next_word" and metadata["text"]["unit"] == "word"
+        predicts_words = metadata["task"] == task and metadata["text"]["unit"] == "word"
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
-            f"{version}: not an exported next-word model ({error}). Name a folder such as saved_models/next_word/1."
+            f"{version}: not an exported {task.replace('_', '-')} model ({error}). Name a folder such as saved_models/{task}/1."
         ) from error
     if not predicts_words:
         raise DataError(
-            f"{version}: the model does not predict words. Name a version of next_word that was trained with --text.unit word."
+            f"{version}: the model does not predict words. Name a version of {task} that was trained with --text.unit word."
         )
-    token_ids = {word: k for k, word in enumerate(metadata["vocabulary"], NEXT_WORD_FIRST_ID)}
+    token_ids = {word: k for k, word in enumerate(metadata["vocabulary"], EXPORTED_FIRST_ID)}
     state_size = step.structured_input_signature[1]["state"].shape[1]
 
     @lru_cache(maxsize=MAX_CACHED_DISTRIBUTIONS)
@@ -95,8 +100,8 @@ def load_next_word_model(version: Path) -> tuple[LanguageModelScore, frozenset[s
 
     def score(previous_words: tuple[str, ...], word: str) -> float:
         log_probabilities = run_after(previous_words)[0]
-        token_id = token_ids.get(word or LINE_END, NEXT_WORD_UNKNOWN_ID)
-        penalty = LETTER_PENALTY * len(word) if token_id == NEXT_WORD_UNKNOWN_ID else 0.0
+        token_id = token_ids.get(word or LINE_END, EXPORTED_UNKNOWN_ID)
+        penalty = LETTER_PENALTY * len(word) if token_id == EXPORTED_UNKNOWN_ID else 0.0
         return float(log_probabilities[token_id]) - penalty
 
     return score, frozenset(token_ids) - SPECIAL_TOKENS

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shared.decoding.word_language_models import build_ngram_model, load_exported_model
 from shared.errors import DataError
-from tasks.speech.language import build_ngram_model, load_next_word_model
 
 TEXTS = ["go left", "go right", "go left now", "stop", "stop now"] * 5
 
@@ -67,7 +67,7 @@ def exported(tmp_path):
 
 
 def test_the_scores_are_those_of_the_exported_model(exported):
-    score, vocabulary = load_next_word_model(exported)
+    score, vocabulary = load_exported_model(exported, "next_word")
     assert vocabulary == {"go", "left"}
     assert np.exp(score((), "go")) == pytest.approx(0.2, rel=1e-5)
     assert np.exp(score(("go",), "left")) == pytest.approx(0.5, rel=1e-5)
@@ -90,4 +90,4 @@ def test_a_folder_without_a_model_of_words_is_rejected(exported, metadata, messa
     else:
         (exported / "task.json").write_text(json.dumps(metadata))
     with pytest.raises(DataError, match=message):
-        load_next_word_model(exported)
+        load_exported_model(exported, "next_word")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasks.speech.symbols import build_alphabet, decode_path, encode_text
+from shared.decoding.ctc_symbols import build_alphabet, count_min_steps, decode_path, encode_text
 
 
 def test_decoding_restores_an_encoded_text_with_ctc_blanks_between_the_characters():
@@ -24,3 +24,8 @@ def test_repeated_symbols_are_merged_and_ctc_blanks_are_removed(path, text):
 
 def test_characters_outside_the_alphabet_are_left_out():
     assert encode_text("a?b", "ab").tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("labels", "steps"), [("", 0), ("abab", 4), ("aa", 3), ([3, 3, 3], 5)])
+def test_equal_neighbors_need_a_step_between_them(labels, steps):
+    assert count_min_steps(labels) == steps

@@ -1,0 +1,183 @@
+"""Reads recordings and their texts from the user's files: manifests, folders and .zip files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from shared.config import option
+from shared.data import files, sources
+from shared.data.columns import parse_identifiers
+from shared.errors import DataError
+from tasks.speech import audio
+from tasks.speech.config import ColumnsConfig, SpeechConfig
+
+DEFAULT_SPEAKER_COLUMN = "speaker"  # a manifest may lack this column, but not one that the user names
+
+
+def read(config: SpeechConfig, source: str) -> pd.DataFrame:
+    """Reads the recordings of a manifest, or of a folder or .zip file with texts in files or in the file names.
+
+    Returns:
+        Table with the columns that `tasks.speech.data.load` describes.
+
+    Raises:
+        DataError: a text or a recording is missing or cannot be read; the message names the row or the file.
+    """
+    path = Path(source).expanduser()
+    if is_folder_or_archive(source):
+        folder, frame = audio.Folder(path), _read_folder(path, config.columns)
+        places = [f"{path}, {name}" for name in frame["name"]]
+    else:
+        frame = _read_manifest(config.columns, source)
+        folder = audio.Folder(_recordings_of(path, config))
+        places = [f"{path}, row {row}" for row in range(1, len(frame) + 1)]
+    for name, text, place in zip(frame["name"], frame["text"], places, strict=True):
+        folder.require(name, place)
+        if not text:
+            raise DataError(f"{place}: the text is empty. Write what the speaker says, or leave the recording out.")
+    key = [str(folder.path.resolve()), *((name, *folder.fingerprint(name)) for name in frame["name"])]
+    recordings = (folder.read(name, place) for name, place in zip(frame["name"], places, strict=True))
+    return add_places(frame, *audio.cache_recordings(key, recordings))
+
+
+def list_recordings(config: SpeechConfig, source: str) -> list[str]:
+    """Returns the paths of the recordings of a manifest, folder or .zip file, or the lines of any other text file.
+
+    Texts are not needed. A recording in a .zip file has a path such as calls.zip/a.wav.
+
+    Raises:
+        DataError: the source cannot be read, lacks the column with the files, has no recording, or names one that is missing.
+    """
+    path = Path(source).expanduser()
+    if is_folder_or_archive(source):
+        files.require_file(path)
+        return [str(path / name) for name in _recording_names(audio.Folder(path))]
+    if not sources.is_table(source, config.columns.file):
+        lines = [line.strip() for line in files.read_text(path).splitlines()]
+        if not any(lines):
+            raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
+        return [line for line in lines if line]
+    columns = config.columns
+    table = sources.read_table(source, [columns.file], options={columns.file: option(columns, "file")})
+    names = parse_identifiers(table[columns.file], source)
+    folder = audio.Folder(_recordings_of(path, config))
+    for row, name in enumerate(names, 1):
+        folder.require(name, f"{path}, row {row}")
+    return [str(folder.path / name) for name in names]
+
+
+def add_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> pd.DataFrame:
+    """Returns a table with the place of the samples of each recording: `cache_file`, and `start` and `length` in samples.
+
+    Args:
+        frame: one row per recording, in the order of the cached file.
+        cache_file: from `tasks.speech.audio.cache_recordings`.
+        lengths: number of samples of each recording, int64 `(recordings,)`.
+    """
+    return frame.assign(cache_file=str(cache_file), start=np.cumsum(lengths) - lengths, length=lengths)
+
+
+def is_folder_or_archive(source: str) -> bool:
+    """Returns whether a source is an existing folder, or has the name of a .zip file."""
+    path = Path(source).expanduser()
+    return path.is_dir() or path.suffix.lower() == ".zip"
+
+
+def normalize_spaces(text: Any) -> str:
+    """Returns a text with one space between two words, and none at its ends."""
+    return " ".join(str(text).split())
+
+
+def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
+    options = {
+        getattr(columns, name): option(columns, name)
+        for name in ("speaker", "text", "file")
+        if getattr(columns, name) is not None
+    }
+    required = [columns.file, columns.text]
+    optional: list[str] = []
+    if columns.speaker is not None:
+        (optional if columns.speaker == DEFAULT_SPEAKER_COLUMN else required).append(columns.speaker)
+    table = sources.read_table(source, list(dict.fromkeys(required)), optional, options)
+    has_speaker = columns.speaker in table.columns
+    return pd.DataFrame(
+        {
+            "text": [
+                normalize_spaces(value) for value in parse_identifiers(table[columns.text], source, allow_empty=True)
+            ],
+            "speaker": parse_identifiers(table[columns.speaker], source, allow_empty=True) if has_speaker else "",
+            "name": parse_identifiers(table[columns.file], source),
+        }
+    )
+
+
+def _recordings_of(manifest: Path, config: SpeechConfig) -> Path:
+    """Returns the folder or .zip file with the recordings of a manifest."""
+    if config.recordings:
+        path = Path(config.recordings).expanduser()
+        files.require_file(path)
+        return path
+    archive = manifest.with_name(manifest.name.split(".")[0] + ".zip")
+    return archive if archive.is_file() else manifest.parent
+
+
+def _recording_names(folder: audio.Folder) -> list[str]:
+    names = folder.names()
+    if not names:
+        raise DataError(f"{folder.path}: there are no recordings. Their names must end in {', '.join(audio.SUFFIXES)}.")
+    return names
+
+
+def _read_folder(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
+    """Returns the texts of the recordings in a folder or .zip file: from their names, from a .txt file beside each recording, or
+    from the .trans.txt files of LibriSpeech."""
+    files.require_file(path)
+    folder = audio.Folder(path)
+    names = _recording_names(folder)
+    if columns.file_pattern:
+        return pd.DataFrame([_parse_name(name, columns, path) for name in names])
+    if folder.archive is not None:
+        raise DataError(
+            f"{path}: the texts of the recordings are unknown. Give a manifest as --data, or the meaning of the file names, such "
+            f"as {option(columns, 'file_pattern')} {{text}}_{{speaker}}."
+        )
+    transcripts: dict[str, str] = {}
+    for listing in path.rglob("*.trans.txt"):
+        for line in files.read_text(listing).splitlines():
+            name, _, words = line.partition(" ")
+            transcripts[name] = words
+    rows = []
+    for name in names:
+        file = path / name
+        text_file = file.with_suffix(".txt")
+        text = transcripts.get(file.stem) or (files.read_text(text_file) if text_file.is_file() else None)
+        if text is None:
+            raise DataError(
+                f"{file}: the text of the recording is unknown. Write it to {text_file.name} in the same folder, give a manifest "
+                f"as --data, or the meaning of the file names, such as {option(columns, 'file_pattern')} {{text}}_{{speaker}}."
+            )
+        speaker = (
+            file.parent.parent.name if file.stem in transcripts else ""
+        )  # speaker/chapter/recording in LibriSpeech
+        rows.append({"text": normalize_spaces(text), "speaker": speaker, "name": name})
+    return pd.DataFrame(rows)
+
+
+def _parse_name(name: str, columns: ColumnsConfig, path: Path) -> dict[str, str]:
+    """Returns text and speaker from the file name of a recording, with a pattern such as {text}_{speaker}_{take}."""
+    pattern = str(columns.file_pattern)
+    parts = re.split(r"\{(\w+)\}", pattern)
+    expression = "".join(f"(?P<{part}>.+?)" if k % 2 else re.escape(part) for k, part in enumerate(parts))
+    match = re.fullmatch(expression, Path(name).stem)
+    if match is None:
+        raise DataError(
+            f"{path}, {name}: the file name does not match {option(columns, 'file_pattern')} {pattern}. Rename the file, or change "
+            "the pattern."
+        )
+    values = match.groupdict()
+    return {"text": normalize_spaces(values["text"]), "speaker": values.get("speaker", ""), "name": name}
