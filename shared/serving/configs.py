@@ -152,7 +152,42 @@ def build_kubernetes(image: str, texts: dict[str, str], model_names: list[str]) 
         model_names: names of the models; the probes request the status of the first.
     """
     labels = {"app": "lstm-suite"}
-    probe = {"httpGet": {"path": f"/v1/models/{model_names[0]}", "port": REST_PORT}}
+    ports = [{"name": "rest", "port": REST_PORT}, {"name": "grpc", "port": GRPC_PORT}]
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "lstm-suite"},
+            "data": {name: texts[name] for name in SERVER_FILES},
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "lstm-suite-models"},
+            "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "10Gi"}}},
+        },
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "lstm-suite"},
+            "spec": {
+                "replicas": 2,
+                "selector": {"matchLabels": labels},
+                "template": _build_pod(image, model_names[0], labels),
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "lstm-suite"},
+            "spec": {"selector": labels, "ports": ports},
+        },
+    ]
+
+
+def _build_pod(image: str, model_name: str, labels: dict[str, str]) -> dict[str, Any]:
+    """Returns the template of the pods, whose probes request the status of one model."""
+    probe = {"httpGet": {"path": f"/v1/models/{model_name}", "port": REST_PORT}}
     container = {
         "name": "models",
         "image": image,
@@ -172,7 +207,7 @@ def build_kubernetes(image: str, texts: dict[str, str], model_names: list[str]) 
         "prometheus.io/port": str(REST_PORT),
         "prometheus.io/path": METRICS_PATH,
     }
-    pod = {
+    return {
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": {
             "terminationGracePeriodSeconds": 30,
@@ -183,33 +218,6 @@ def build_kubernetes(image: str, texts: dict[str, str], model_names: list[str]) 
             ],
         },
     }
-    ports = [{"name": "rest", "port": REST_PORT}, {"name": "grpc", "port": GRPC_PORT}]
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "lstm-suite"},
-            "data": {name: texts[name] for name in SERVER_FILES},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "lstm-suite-models"},
-            "spec": {"accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "10Gi"}}},
-        },
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "lstm-suite"},
-            "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": pod},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": "lstm-suite"},
-            "spec": {"selector": labels, "ports": ports},
-        },
-    ]
 
 
 def build_prometheus() -> dict[str, Any]:
