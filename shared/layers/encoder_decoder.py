@@ -30,7 +30,7 @@ class Source(NamedTuple):
     """An encoded source; it is the same for all steps of the decoder."""
 
     values: Tensor
-    """Outputs of the encoder, float `(batch, source time, encoder output size)`."""
+    """Outputs of the encoder, float `(batch, source time, encoder output size)`, 0 at padded steps."""
     keys: Tensor
     """Keys of the attention, float `(batch, source time, attention units)`."""
     mask: Tensor
@@ -93,6 +93,7 @@ class EncoderDecoder:
         values, states = self.encoder.sequence_with_final_states(vectors, mask)
         if self.bridge is not None:
             states = self.decoder.unpack_states(self.bridge(self.encoder.pack_states(states)))
+        values = values * ops.expand_dims(ops.cast(mask, values.dtype), -1)  # undefined at padded steps before
         return Source(values, self.attention.keys(values), mask), states
 
     def decode(self, vectors: Tensor, source: Source, states: Sequence[State]) -> tuple[Tensor, list[State]]:
