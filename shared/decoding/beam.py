@@ -190,9 +190,7 @@ def _advance(
     is_possible = tf.cast(endings.log_probabilities > IMPOSSIBLE / 2, tf.float32)
     ended = _gather(endings, tf.math.top_k(is_possible, beam_width)[1])
     values, best = tf.math.top_k(tf.where(is_end, IMPOSSIBLE, values), beam_width)
-    continued = write_column(
-        tf.gather(tokens, best, batch_dims=1), tf.gather(token_ids, best, batch_dims=1), position
-    )
+    continued = write_column(tf.gather(tokens, best, batch_dims=1), tf.gather(token_ids, best, batch_dims=1), position)
     beam = Hypotheses(continued, tf.gather(lengths, best, batch_dims=1) + 1, values, values)
     return beam, ended, tf.gather(parents, best, batch_dims=1)
 

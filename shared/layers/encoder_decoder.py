@@ -64,16 +64,12 @@ class EncoderDecoder:
         ValueError: the decoder is bidirectional.
     """
 
-    def __init__(
-        self, encoder: LSTMConfig, decoder: LSTMConfig, attention: CrossAttention, name: str = "pair"
-    ) -> None:
+    def __init__(self, encoder: LSTMConfig, decoder: LSTMConfig, attention: CrossAttention, name: str = "pair") -> None:
         if decoder.is_bidirectional:
             raise ValueError("The decoder must be unidirectional: it generates the target from its start to its end.")
         self.encoder, self.decoder = LSTMStack(encoder, f"{name}_encoder"), LSTMStack(decoder, f"{name}_decoder")
         self.attention = attention
-        self.combination = keras.layers.Dense(
-            self.decoder.output_size, activation="tanh", name=f"{name}_combination"
-        )
+        self.combination = keras.layers.Dense(self.decoder.output_size, activation="tanh", name=f"{name}_combination")
         self.bridge = None
         if encoder.is_bidirectional or encoder.units != decoder.units:
             self.bridge = keras.layers.Dense(2 * sum(decoder.units), activation="tanh", name=f"{name}_bridge")

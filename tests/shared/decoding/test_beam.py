@@ -12,7 +12,9 @@ from tests.shared.decoding.markov import END, VOCABULARY_SIZE, MarkovChain
 MAX_LENGTH = 4
 
 
-def search(chain: MarkovChain, width: int, max_lengths: object = MAX_LENGTH, length_penalty: float = 0.6) -> beam.Hypotheses:
+def search(
+    chain: MarkovChain, width: int, max_lengths: object = MAX_LENGTH, length_penalty: float = 0.6
+) -> beam.Hypotheses:
     """Runs the search in a graph whose batch size is unknown, as in an exported model."""
 
     @tf.function(input_signature=[tf.TensorSpec([None, VOCABULARY_SIZE])])
@@ -26,7 +28,9 @@ def normalize(log_probability: float, length: int, length_penalty: float) -> flo
     return log_probability / ((5 + length) / 6) ** length_penalty
 
 
-def reference_search(chain: MarkovChain, row: int, width: int, length_penalty: float) -> list[tuple[tuple[int, ...], float]]:
+def reference_search(
+    chain: MarkovChain, row: int, width: int, length_penalty: float
+) -> list[tuple[tuple[int, ...], float]]:
     """Returns the hypotheses that end, and their scores, of a beam search over Python lists."""
     alive: list[tuple[int, ...]] = [()]
     ended: list[tuple[tuple[int, ...], float]] = []
@@ -71,7 +75,8 @@ def test_a_wide_beam_finds_the_best_of_all_sequences():
     hypotheses = search(chain, 200, length_penalty=0.8)
     for row in range(5):
         scores = {
-            tokens: normalize(value, len(tokens) + 1, 0.8) for tokens, value in chain.ended_sequences(row, MAX_LENGTH).items()
+            tokens: normalize(value, len(tokens) + 1, 0.8)
+            for tokens, value in chain.ended_sequences(row, MAX_LENGTH).items()
         }
         order = sorted(scores, key=lambda tokens: -scores[tokens])
         for k, tokens in enumerate(order):
@@ -151,7 +156,9 @@ def test_rows_are_repeated_in_the_order_of_the_hypotheses():
     assert repeated["values"].numpy().tolist() == [[1], [1], [2], [2]]
 
 
-@pytest.mark.parametrize(("options", "message"), [((0, 0.6), "beam_width must be"), ((2, -0.1), "length_penalty must be")])
+@pytest.mark.parametrize(
+    ("options", "message"), [((0, 0.6), "beam_width must be"), ((2, -0.1), "length_penalty must be")]
+)
 def test_an_impossible_setting_is_rejected(options, message):
     chain = MarkovChain()
     with pytest.raises(ValueError, match=message):

@@ -57,7 +57,11 @@ class Translator:
         source_ids = keras.Input((None,), dtype="int32", name="source")
         source, states = self._encode(source_ids)
         self.encoder = keras.Model(source_ids, [source, keras.tree.flatten(states)], name="encoder")
-        token_ids, source, states = keras.Input((), dtype="int32"), self.pair.source_inputs(), self.pair.decoder.state_inputs()
+        token_ids, source, states = (
+            keras.Input((), dtype="int32"),
+            self.pair.source_inputs(),
+            self.pair.decoder.state_inputs(),
+        )
         output, next_states = self.pair.step(self.embedding(token_ids), source, self.pair.decoder.pair_states(states))
         self.step = keras.Model(
             [token_ids, list(source), states], [self.logits(output), keras.tree.flatten(next_states)], name="step"

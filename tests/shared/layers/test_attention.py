@@ -29,7 +29,7 @@ def example(score: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def build(score: str) -> tuple[CrossAttention, keras.Model]:
     """Returns the attention, with random weights, and a model of it."""
     attention = CrossAttention(score, UNITS)
-    queries, values, mask = example(score)
+    queries, values, _ = example(score)
     inputs = [
         keras.Input((None, queries.shape[-1])),
         keras.Input((None, values.shape[-1])),
@@ -106,9 +106,9 @@ def test_a_saved_model_has_the_same_outputs_and_its_layers_can_be_reused(score, 
 def test_sizes_that_do_not_fit_are_rejected():
     queries, values, mask = random_array(1, 2, 3, seed=0), random_array(1, 4, UNITS, seed=1), np.ones((1, 4), bool)
     attention = CrossAttention("dot", UNITS)
-    with pytest.raises(ValueError, match="needs queries of size units=5. Received: size 3"):
+    with pytest.raises(ValueError, match=r"needs queries of size units=5\. Received: size 3"):
         attention.attend(queries, values, values, mask)
-    with pytest.raises(ValueError, match="needs values of size units=5. Received: size 3"):
+    with pytest.raises(ValueError, match=r"needs values of size units=5\. Received: size 3"):
         attention.keys(queries)
 
 

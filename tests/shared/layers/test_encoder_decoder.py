@@ -78,7 +78,7 @@ def run_steps(pair: EncoderDecoder) -> tuple[np.ndarray, list[np.ndarray]]:
     source, states = pair.encode(ops.convert_to_tensor(SOURCE), ops.convert_to_tensor(MASK))
     flat, outputs = keras.tree.flatten(states), []
     for t in range(TIME):
-        output, *flat = step([TARGET[:, t], *source, *flat])
+        output, *flat = step([ops.convert_to_tensor(TARGET[:, t]), *source, *flat])
         outputs.append(np.asarray(output))
     return np.stack(outputs, axis=1), flat
 
@@ -167,7 +167,7 @@ def test_a_loaded_model_has_the_same_outputs_and_steps(name, tmp_path):
 def test_gradients_reach_all_weights():
     _, model = build("bidirectional")
     model = keras.Model(model.inputs, model.outputs[0])
-    before = [np.array(weight) for weight in model.trainable_weights]
+    before = [weight.numpy() for weight in model.trainable_weights]
     model.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
     model.train_on_batch([SOURCE, MASK, TARGET], np.zeros((3, TIME, 5)))
     for weight, old in zip(model.trainable_weights, before, strict=True):
