@@ -108,11 +108,28 @@ class LSTMStack:
         self._require_causal("start from states")
         return self._run(inputs, states, mask)
 
+    def sequence_with_final_states(self, inputs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, list[State]]:
+        """Runs the stack over whole sequences, as an encoder does.
+
+        Args:
+            inputs: float tensor `(batch, time, features)`.
+            mask: as for `sequence`; each row needs at least one valid time step.
+
+        Returns:
+            The output `(batch, time, output_size)`, and a pair (hidden, cell) for each layer, after the last valid time step,
+            `(batch, units)`. If the stack is bidirectional, `(batch, 2 x units)`: the states of the backward half, which has
+            read the sequence from its end to its start, follow those of the forward half.
+        """
+        return self._run(inputs, None, mask)
+
     def _run(self, inputs: Tensor, states: Sequence[State] | None, mask: Tensor | None) -> tuple[Tensor, list[State]]:
         final_states: list[State] = []
         hidden = inputs
         for k, layer in enumerate(self.recurrent):
             outputs, *last = layer(hidden, mask=mask, initial_state=None if states is None else list(states[k]))
+            if self.config.is_bidirectional:
+                h, c, backward_h, backward_c = last
+                last = [ops.concatenate([h, backward_h], axis=-1), ops.concatenate([c, backward_c], axis=-1)]
             final_states.append((last[0], last[1]))
             hidden = self._connect(k, outputs, hidden)
         return hidden, final_states
@@ -171,6 +188,19 @@ class LSTMStack:
     def pair_states(flat: Sequence[Tensor]) -> list[State]:
         """Groups hidden, cell, hidden, cell … (in the order of `state_inputs`) into a pair (hidden, cell) for each layer."""
         return [(flat[k], flat[k + 1]) for k in range(0, len(flat), 2)]
+
+    def reuse_layers(self, model: keras.Model) -> None:
+        """Replaces the layers by those of a model with the same names, such as a model that was loaded from a file.
+
+        Raises:
+            ValueError: the model lacks one of the layers.
+        """
+        self.recurrent = [model.get_layer(layer.name) for layer in self.recurrent]
+        self.normalization = [layer and model.get_layer(layer.name) for layer in self.normalization]
+        self.dropout = [layer and model.get_layer(layer.name) for layer in self.dropout]
+        for layer in self.recurrent:
+            if not self.config.is_bidirectional:
+                layer.cell.name = f"{layer.name}_step"  # a file does not contain the name of the cell
 
     def _recurrent_layer(self, units: int, name: str) -> keras.layers.Layer:
         layer = keras.layers.LSTM(

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from shared.data.pipelines import padded_indices
+from shared.decoding import generation, sampling
 from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictor
-from tasks.next_word import data, sampling, tokenization
+from tasks.next_word import data, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig
 from tasks.next_word.model import Submodels, get_submodels
 
@@ -22,6 +23,8 @@ SUGGESTIONS = 5
 MAX_SUGGESTIONS = 100
 MAX_TEMPERATURE = 100
 """Maximum temperature: above it, special tokens could become possible."""
+MAX_LENGTH = 1000
+"""Maximum number of words to generate at once."""
 SCORING_BATCH_SIZE = 16
 """Texts per request of `score_file`."""
 CHUNK_SIZE = 64
@@ -84,7 +87,7 @@ class SignatureFunctions:
         limit = self.max_suggestions
         k = require(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= limit), f"k must be from 1 to {limit}")
         separated = tokenization.separate_tokens(inputs["text"], self.text.unit, self.text.pretokenized)
-        log_probabilities = sampling.mask_special_tokens(self.model(separated))
+        log_probabilities = tokenization.mask_special_tokens(self.model(separated))
         values, token_ids = tf.math.top_k(log_probabilities, tf.minimum(tf.reduce_max(k), limit))
         mask = tf.range(tf.shape(values)[1])[None] < k[:, None]
         return {
@@ -96,7 +99,7 @@ class SignatureFunctions:
         """Computes `generate`."""
         length, temperature, top_k, top_p = (inputs[name] for name in ("length", "temperature", "top_k", "top_p"))
         ranges = {
-            "length": ((length >= 1) & (length <= sampling.MAX_LENGTH), f"from 1 to {sampling.MAX_LENGTH}"),
+            "length": ((length >= 1) & (length <= MAX_LENGTH), f"from 1 to {MAX_LENGTH}"),
             "temperature": ((temperature >= 0) & (temperature <= MAX_TEMPERATURE), f"from 0 to {MAX_TEMPERATURE}"),
             "top_k": (top_k >= 0, "0 or more"),
             "top_p": ((top_p > 0) & (top_p <= 1), "above 0 and at most 1"),
@@ -106,8 +109,7 @@ class SignatureFunctions:
             for name, (is_valid, description) in ranges.items()
         }
         prompt = tokenization.truncate_start(self._token_ids(inputs["prompt"]))
-        token_ids = sampling.generate_token_ids(self.submodels, prompt, inputs)
-        words = tf.gather(self.vocabulary, token_ids)
+        words = tf.gather(self.vocabulary, generate_token_ids(self.submodels, prompt, inputs))
         return {"text": tokenization.join_tokens(words, self.text.unit, self.text.pretokenized)}
 
     def score(self, **inputs: Any) -> dict[str, Any]:
@@ -167,6 +169,33 @@ def require(value: tf.Tensor, is_valid: tf.Tensor, message: str) -> tf.Tensor:
     """Returns the value if all of `is_valid` is True, or else raises an error with the message and the value."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_valid), [message, value])]):
         return tf.identity(value)
+
+
+def generate_token_ids(submodels: Submodels, prompt: tf.Tensor, options: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns token ids that continue prompts, int32 `(batch, maximum length)`, 0 after the length of a row.
+
+    Args:
+        submodels: submodels of the language model.
+        prompt: token ids `(batch, time)`, padded on the right, at least one per row.
+        options: `length`, `temperature`, `top_k`, `top_p` and `seed`, `(batch,)` each.
+    """
+
+    def logits(hidden: tf.Tensor) -> tf.Tensor:
+        return tokenization.mask_special_tokens(submodels.head(hidden[:, None])[:, 0], allow_line_end=True)
+
+    def step(token_ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        inputs = {"token_ids": token_ids[:, None], "length": tf.ones_like(token_ids), "state": state}
+        outputs = submodels.encoder(inputs)
+        return logits(outputs["hidden"][:, 0]), outputs["state"]
+
+    length = tf.reduce_sum(tf.cast(prompt != tokenization.PADDING_ID, tf.int32), axis=1)
+    state = tf.zeros((tf.shape(prompt)[0], submodels.state_size))
+    outputs = submodels.encoder({"token_ids": prompt, "length": length, "state": state})
+    hidden = tf.gather(outputs["hidden"], length - 1, batch_dims=1)
+    settings = sampling.Settings(*(options[name] for name in sampling.Settings._fields))
+    return generation.sample(
+        step, logits(hidden), outputs["state"], options["length"], settings, max_positions=MAX_LENGTH
+    ).token_ids
 
 
 def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from shared.decoding import generation
 from tasks.next_word.config import TextConfig
 
 PADDING_ID, UNKNOWN_ID, END_ID = 0, 1, 2
@@ -122,6 +123,20 @@ def truncate_start(token_ids: keras.KerasTensor, max_length: int = MAX_PROMPT_TO
     length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING_ID), "int32"), axis=1, keepdims=True)
     position = ops.cumsum(ops.ones_like(token_ids[:, :max_length]), axis=1) - 1
     return ops.take_along_axis(token_ids, position + ops.maximum(length - max_length, 0), axis=1)
+
+
+def mask_special_tokens(log_probabilities: tf.Tensor, allow_line_end: bool = False) -> tf.Tensor:
+    """Makes padding, the unknown word and the end of a line impossible.
+
+    Args:
+        log_probabilities: values for all token ids, `(batch, vocabulary_size)`.
+        allow_line_end: keep the end of a line possible.
+    """
+    token_id = tf.range(tf.shape(log_probabilities)[-1])
+    is_allowed = token_id >= FIRST_WORD_ID
+    if allow_line_end:
+        is_allowed |= token_id == END_ID
+    return tf.where(is_allowed, log_probabilities, generation.IMPOSSIBLE)
 
 
 def encode_stream(texts: Sequence[str], vocabulary: Sequence[str], config: TextConfig) -> np.ndarray:

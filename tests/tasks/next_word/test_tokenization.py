@@ -79,3 +79,10 @@ def test_texts_of_any_length_stay_in_order():
 def test_truncation_keeps_the_last_words_of_a_row():
     token_ids = tf.constant([[2, 3, 4, 5, 6], [2, 3, 0, 0, 0]])
     assert tokenization.truncate_start(token_ids, 3).numpy().tolist() == [[4, 5, 6], [2, 3, 0]]
+
+
+def test_special_tokens_are_never_sampled():
+    logs = tf.zeros((1, 6))
+    assert (tokenization.mask_special_tokens(logs).numpy() < -1e8).tolist() == [[True] * 3 + [False] * 3]
+    with_line_end = tokenization.mask_special_tokens(logs, allow_line_end=True).numpy()
+    assert (with_line_end < -1e8).tolist() == [[True] * 2 + [False] * 4]

@@ -1,4 +1,4 @@
-"""Which words can be sampled, how often, and by which random numbers."""
+"""Which tokens can be sampled, how often, and by which random numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tasks.next_word import sampling
+from shared.decoding import sampling
 
 PROBABILITIES = np.array([0.5, 0.3, 0.15, 0.05], np.float32)
 
@@ -22,14 +22,14 @@ def truncate(top_k: int, top_p: float) -> list[float]:
     ("top_k", "top_p", "count"),
     [(0, 1.0, 4), (2, 1.0, 2), (9, 1.0, 4), (0, 0.5, 1), (0, 0.51, 2), (0, 0.9, 3), (1, 0.9, 1), (0, 1e-6, 1)],
 )
-def test_top_k_and_top_p_keep_the_smallest_number_of_words(top_k, top_p, count):
+def test_top_k_and_top_p_keep_the_smallest_number_of_tokens(top_k, top_p, count):
     assert truncate(top_k, top_p) == pytest.approx([*PROBABILITIES[:count], *[0.0] * (4 - count)])
 
 
 def sample_frequencies(temperature: float, top_k: int, top_p: float, count: int = 4000) -> np.ndarray:
-    """Returns how often each of four words is sampled, over evenly spaced numbers in [0, 1)."""
+    """Returns how often each of four tokens is sampled, over evenly spaced numbers in [0, 1)."""
     order = np.array([2, 0, 3, 1])
-    logs = np.log(PROBABILITIES)[np.argsort(order)]  # word `order[k]` has the k-th probability
+    logs = np.log(PROBABILITIES)[np.argsort(order)]  # token `order[k]` has the k-th probability
     uniform = (np.arange(count) + 0.5) / count
     temperatures, top_ks, top_ps = (np.full(count, value) for value in (temperature, top_k, top_p))
     token_ids = sampling.sample_token_ids(
@@ -42,7 +42,7 @@ def sample_frequencies(temperature: float, top_k: int, top_p: float, count: int 
     return np.bincount(token_ids.numpy(), minlength=4)[order] / count
 
 
-def test_words_are_sampled_with_their_probabilities():
+def test_tokens_are_sampled_with_their_probabilities():
     np.testing.assert_allclose(sample_frequencies(1.0, 0, 1.0), PROBABILITIES, atol=2e-3)
 
 
@@ -55,12 +55,15 @@ def test_top_p_normalizes_the_remaining_probabilities():
     np.testing.assert_allclose(sample_frequencies(1.0, 0, 0.9), [*PROBABILITIES[:3] / 0.95, 0], atol=2e-3)
 
 
-def test_a_temperature_of_zero_selects_the_most_probable_word():
+def test_a_temperature_of_zero_selects_the_most_probable_token():
     assert sample_frequencies(0.0, 0, 1.0).tolist() == [1, 0, 0, 0]
 
 
-def test_special_tokens_are_never_sampled():
-    logs = tf.zeros((1, 6))
-    assert (sampling.mask_special_tokens(logs).numpy() < -1e8).tolist() == [[True] * 3 + [False] * 3]
-    with_line_end = sampling.mask_special_tokens(logs, allow_line_end=True).numpy()
-    assert (with_line_end < -1e8).tolist() == [[True] * 2 + [False] * 4]
+def test_random_numbers_depend_only_on_the_seed_and_the_position():
+    numbers = sampling.random_numbers(tf.constant([5, 9, 5]), 50).numpy()
+    assert numbers.shape == (3, 50)
+    assert numbers[0].tolist() == numbers[2].tolist()
+    assert numbers[1].tolist() == sampling.random_numbers(tf.constant([9]), 50)[0].numpy().tolist()
+    assert np.unique(numbers[:2]).size == 100
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
