@@ -1,4 +1,4 @@
-"""Random and chronological splits of a data set, and `tf.data` pipelines that feed training.
+"""`tf.data` pipelines that feed training.
 
 The order of the examples depends only on the seed and the epoch, so that a resumed run sees the same batches as an uninterrupted
 run.
@@ -9,89 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 
 MAX_POOL_BATCHES = 50
 """Maximum number of batches whose examples are sorted by length together. A small data set uses an eighth of its batches, so that
 the batches still differ between epochs."""
-
-
-def split_by_group(groups: Sequence[object], fraction: float, seed: int) -> np.ndarray:
-    """Selects whole groups at random until they contain about `fraction` of the rows.
-
-    Args:
-        groups: the group of each row, such as the film of a review; different values for all rows give a random split.
-        fraction: fraction of the rows to select, in (0, 1).
-        seed: random seed; the same seed selects the same groups.
-
-    Returns:
-        Boolean array `(rows,)`, True where the row is selected; at least one group is selected and one is not.
-
-    Raises:
-        ValueError: there are fewer than two groups.
-    """
-    codes, unique = pd.factorize(pd.Series(list(groups)), sort=True)
-    if len(unique) < 2:
-        raise ValueError(f"Expected at least two groups to split. Received: {len(unique)}")
-    order = np.random.default_rng(seed).permutation(len(unique))
-    rows = np.cumsum(np.bincount(codes, minlength=len(unique))[order])
-    count = int(np.clip(np.searchsorted(rows, fraction * len(codes)) + 1, 1, len(unique) - 1))
-    return np.isin(codes, order[:count])
-
-
-def split_by_time(
-    times: Sequence[object], fraction: float, embargo: object | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Splits rows at one point in time: earlier rows for training, later rows for testing. Nothing is shuffled.
-
-    Args:
-        times: the time of each row, in any order: numbers or `pandas.Timestamp`.
-        fraction: fraction of the rows in the later part, in (0, 1); rows with the same time stay together.
-        embargo: minimum time between an earlier row and the split point (a number or a `pandas.Timedelta`), because the target
-            of an earlier row may lie that far in its future; rows that are closer are in neither part. None for no minimum.
-
-    Returns:
-        Two boolean arrays `(rows,)`: earlier and later rows.
-
-    Raises:
-        ValueError: all rows have the same time.
-    """
-    series = pd.Series(list(times))
-    ordered = series.sort_values()
-    split_time = ordered.iloc[int(len(ordered) * (1 - fraction))]
-    if split_time == ordered.iloc[0]:
-        later_times = ordered[ordered > split_time]
-        if later_times.empty:
-            raise ValueError(f"Expected at least two different times to split. Received: only {split_time}")
-        split_time = later_times.iloc[0]
-    later = (series >= split_time).to_numpy()
-    limit = split_time if embargo is None else split_time - embargo
-    return (series < split_time).to_numpy() & (series <= limit).to_numpy(), later
-
-
-def windows(values: np.ndarray, length: int, stride: int = 1) -> tf.data.Dataset:
-    """Slides a window over a series, without copying the series.
-
-    Args:
-        values: array `(time, ...)`.
-        length: time steps per window, at least 1.
-        stride: time steps between the starts of two successive windows, at least 1.
-
-    Returns:
-        Data set of tensors `(length, ...)`, earliest first; time steps after the last complete window are dropped.
-
-    Raises:
-        ValueError: `length` or `stride` is less than 1, or the series is shorter than one window.
-    """
-    if length < 1 or stride < 1 or length > len(values):
-        raise ValueError(
-            f"Expected 1 <= length <= {len(values)}, the length of the series, and stride >= 1. "
-            f"Received: length={length}, stride={stride}"
-        )
-    series = tf.constant(values)
-    starts = tf.data.Dataset.range(0, len(values) - length + 1, stride)
-    return starts.map(lambda start: series[start : start + length], num_parallel_calls=tf.data.AUTOTUNE)
 
 
 def gather_padded(values: np.ndarray, indices: np.ndarray) -> np.ndarray:

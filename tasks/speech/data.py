@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,22 +17,24 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import files, sources
+from shared.data import files
 from shared.data.columns import parse_identifiers
-from shared.data.pipelines import split_by_group
-from shared.data.sources import Origin, Splits
+from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
+from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
+from shared.data.tables import is_table, read_table
+from shared.data.tfds import open_tfds, prepare_tfds, require_training_split
 from shared.errors import DataError
 from tasks.speech import audio, sample
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import count_steps
 
-SPLIT_SEED = 1  # independent of the training seed, so that runs with several seeds have the same test split
 MAX_LISTED = 5  # names in a warning
 MAX_LISTED_SPEAKERS = 20
 DEFAULT_SPEAKER_COLUMN = "speaker"  # a manifest may lack this column, but not one that the user names
 DEFAULT_TEXT_COLUMN = "text"
 TEXT_FEATURES = ("text_normalized", "text", "label")  # features of a TensorFlow data set that may hold the text
+ARCHIVE_SUFFIX = ".zip"
 MANIFEST_FORMATS = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 TFDS_SPLITS = {
     "train": "train",
@@ -52,35 +56,27 @@ def load(config: SpeechConfig) -> Splits:
     Raises:
         DataError: a manifest or a recording cannot be used, or there are too few.
     """
-    source = config.data
-    has_user_files = source != "sample" and (sources.is_path(source) or _is_folder_or_archive(source))
-    sources.reject_split_files(config, has_user_files)
-    if source == "sample":
-        frames, origin = sample.split(), Origin("sample", sample.LOCATION, "", sample.LICENCE, "")
-        descriptions = ["different voices in each split"]
-    elif has_user_files:
-        frames, origin = _load_files(config)
-        descriptions = [f"{name} from {Path(_split_files(config)[name]).name}" for name in frames if name != "train"]
-    else:
-        frames, origin = _load_tfds(config)
-        descriptions = [f"{name} split of the data set" for name in frames if name != "train"]
+    frames, origin = load_source(
+        config,
+        sample=_read_sample,
+        files=lambda: read_split_files(config, partial(read, config), digest=""),
+        tfds=lambda: _read_tfds(config),
+        suffixes=(ARCHIVE_SUFFIX,),
+    )
     if "test" in frames and (config.split.test_files or config.split.test_speakers):
         raise DataError(
-            f"{source}: there is already a test split. Remove {option(config.split, 'test_files')} and "
+            f"{config.data}: there is already a test split. Remove {option(config.split, 'test_files')} and "
             f"{option(config.split, 'test_speakers')}."
         )
-    for name, fraction in (("test", config.split.test_fraction), ("validation", config.split.validation_fraction)):
-        if name not in frames:
-            frames["train"], frames[name], description = _hold_out(frames["train"], fraction, name, config)
-            descriptions.append(f"{name} {description}")
+    frames, descriptions = hold_out(frames, config, config.split, partial(_select, config), "recordings")
+    description = origin.split_description or "; ".join(descriptions.values())
     frames["train"] = _without_unusable(frames["train"], "training", config)
     alphabet = set("".join(frames["train"]["text"]))
     frames["validation"] = _without_unusable(frames["validation"], "validation", config, alphabet)
-    digests = [_digest(frames[name]) for name in ("train", "validation", "test")]
-    digest = sources.sha256_records(pd.DataFrame({"part": digests}))
+    digest = sha256_records(pd.DataFrame({"part": [_digest(frames[name]) for name in SPLITS]}))
     return Splits(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()},
-        origin=Origin(origin.name, origin.location, digest, origin.licence, "; ".join(descriptions)),
+        origin=dataclasses.replace(origin, sha256=digest, split_description=description),
         display={
             "cache_file": None,
             "start": None,
@@ -127,13 +123,13 @@ def list_recordings(config: SpeechConfig, source: str) -> list[str]:
     if _is_folder_or_archive(source):
         files.require_file(path)
         return [str(path / name) for name in _recording_names(audio.Folder(path))]
-    if not sources.is_table(source, config.columns.file):
+    if not is_table(source, config.columns.file):
         lines = [line.strip() for line in files.read_text(path).splitlines()]
         if not any(lines):
             raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
         return [line for line in lines if line]
     columns = config.columns
-    table = sources.read_table(source, [columns.file], options={columns.file: option(columns, "file")})
+    table = read_table(source, [columns.file], options={columns.file: option(columns, "file")})
     names = parse_identifiers(table[columns.file], source)
     folder = audio.Folder(_recordings_of(path, config))
     for row, name in enumerate(names, 1):
@@ -147,20 +143,11 @@ def _with_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> 
 
 def _is_folder_or_archive(source: str) -> bool:
     path = Path(source).expanduser()
-    return path.is_dir() or path.suffix.lower() == ".zip"
+    return path.is_dir() or path.suffix.lower() == ARCHIVE_SUFFIX
 
 
-def _split_files(config: SpeechConfig) -> dict[str, str]:
-    """Returns the sources of the splits that the user gives as files."""
-    paths = {"train": config.data, "validation": config.validation_data, "test": config.test_data}
-    return {name: path for name, path in paths.items() if path}
-
-
-def _load_files(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
-    frames = {name: read(config, path) for name, path in _split_files(config).items()}
-    paths = [Path(path).expanduser().resolve() for path in _split_files(config).values()]
-    location = ", ".join(path.name for path in paths)
-    return frames, Origin(paths[0].parent.name, location, "", sources.USER_FILE_LICENCE, "")
+def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
+    return sample.split(), Origin.of_sample(sample.LOCATION, "", "different voices in each split", sample.LICENCE)
 
 
 def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
@@ -173,7 +160,7 @@ def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
     optional: list[str] = []
     if columns.speaker is not None:
         (optional if columns.speaker == DEFAULT_SPEAKER_COLUMN else required).append(columns.speaker)
-    table = sources.read_table(source, list(dict.fromkeys(required)), optional, options)
+    table = read_table(source, list(dict.fromkeys(required)), optional, options)
     has_speaker = columns.speaker in table.columns
     return pd.DataFrame(
         {
@@ -192,7 +179,7 @@ def _recordings_of(manifest: Path, config: SpeechConfig) -> Path:
         path = Path(config.recordings).expanduser()
         files.require_file(path)
         return path
-    archive = manifest.with_name(manifest.name.split(".")[0] + ".zip")
+    archive = manifest.with_name(manifest.name.split(".")[0] + ARCHIVE_SUFFIX)
     return archive if archive.is_file() else manifest.parent
 
 
@@ -258,9 +245,9 @@ def _normalize_spaces(text: Any) -> str:
     return " ".join(str(text).split())
 
 
-def _load_tfds(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
+def _read_tfds(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     """Reads the splits of a TensorFlow data set with audio, and with a text or a class for each recording."""
-    builder = sources.open_tfds(config.data)
+    builder = open_tfds(config.data)
     features = builder.info.features
     audio_feature = next((name for name, kind in features.items() if type(kind).__name__ == "Audio"), None)
     requested = () if config.columns.text == DEFAULT_TEXT_COLUMN else (config.columns.text,)
@@ -270,7 +257,7 @@ def _load_tfds(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
             f"{config.data}: the data set needs a feature with audio and one with a text or class. Its features are "
             f"{', '.join(features)}. Name the one with the text with {option(config.columns, 'text')}."
         )
-    sources.prepare_tfds(builder, config.data)
+    prepare_tfds(builder, config.data)
     rate = getattr(features[audio_feature], "sample_rate", None) or SAMPLE_RATE
     frames: dict[str, pd.DataFrame] = {}
     for split in builder.info.splits:
@@ -286,10 +273,8 @@ def _load_tfds(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
         frame = _with_places(pd.DataFrame(rows), cache_file, lengths)
         is_class_without_word = frame["text"].str.match("_.*_$")  # _silence_ and _unknown_ of speech_commands
         frames[TFDS_SPLITS[split]] = frame[~is_class_without_word]
-    if "train" not in frames:
-        raise DataError(f'{config.data}: there is no split "train". The splits are {", ".join(builder.info.splits)}.')
-    info = builder.info
-    return frames, Origin(info.name, info.full_name, "", info.redistribution_info.license or "not stated", "")
+    require_training_split(config.data, frames, builder.info.splits)
+    return frames, Origin.of_tfds(builder.info, digest="")
 
 
 def _tfds_examples(builder: Any, split: str, skipped_feature: str | None = None) -> Iterator[Mapping[str, Any]]:
@@ -359,33 +344,20 @@ def _without_unusable(
     return frame[is_usable]
 
 
-def _hold_out(
-    frame: pd.DataFrame, fraction: float, name: str, config: SpeechConfig
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Returns the remaining recordings, the recordings held out, and a description of the selection."""
+def _select(config: SpeechConfig, frame: pd.DataFrame, name: str, fraction: float) -> Selection:
+    """Selects recordings to hold out: the chosen test speakers or files, or whole speakers at random where there are enough."""
     speakers = frame["speaker"].to_numpy()
     if name == "test" and config.split.test_speakers:
-        is_held_out = _has_test_speaker(speakers, config)
-        description = ", ".join(config.split.test_speakers)
-    elif name == "test" and config.split.test_files:
-        is_held_out, description = _matches_test_files(frame["name"], config), config.split.test_files
-    else:
-        by_speaker = len(set(speakers)) > 2 or (len(set(speakers)) == 2 and name == "test")
-        groups = speakers if by_speaker else np.arange(len(frame))
-        try:
-            is_held_out = split_by_group(groups.tolist(), fraction, SPLIT_SEED)
-        except ValueError as error:
-            raise DataError(
-                f"{config.data}: there are too few recordings for a {name} split. Add recordings, or give --{name}-data."
-            ) from error
-        description = f"{is_held_out.mean():.0%} held out {'by speaker' if by_speaker else 'at random'}"
-    if is_held_out.all() or not is_held_out.any():
-        raise DataError(f"{config.data}: there are too few speakers for a {name} split. Give --{name}-data.")
-    return frame[~is_held_out], frame[is_held_out], description
+        return _has_test_speaker(speakers, config), ", ".join(config.split.test_speakers)
+    if name == "test" and config.split.test_files:
+        return _matches_test_files(frame["name"], config), config.split.test_files
+    by_speaker = len(set(speakers)) > 2 or (len(set(speakers)) == 2 and name == "test")
+    is_held_out = split_by_group((speakers if by_speaker else np.arange(len(frame))).tolist(), fraction)
+    return is_held_out, f"{is_held_out.mean():.0%} held out {'by speaker' if by_speaker else 'at random'}"
 
 
 def _has_test_speaker(speakers: np.ndarray, config: SpeechConfig) -> np.ndarray:
-    """Returns a mask of the recordings of the test speakers, after checking that each of them exists."""
+    """Returns a mask of the recordings of the test speakers, after checking that each exists and not all are named."""
     unknown = sorted(set(config.split.test_speakers) - set(speakers))
     if unknown:
         known = ", ".join(sorted(set(speakers))[:MAX_LISTED_SPEAKERS])
@@ -393,7 +365,13 @@ def _has_test_speaker(speakers: np.ndarray, config: SpeechConfig) -> np.ndarray:
             f"{config.data}: there is no speaker {unknown[0]}. The speakers are {known}. Change "
             f"{option(config.split, 'test_speakers')}."
         )
-    return np.isin(speakers, config.split.test_speakers)
+    is_test_speaker = np.isin(speakers, config.split.test_speakers)
+    if is_test_speaker.all():
+        raise DataError(
+            f"{config.data}: {option(config.split, 'test_speakers')} names all speakers, so none is left for training. Name "
+            "fewer."
+        )
+    return is_test_speaker
 
 
 def _matches_test_files(names: pd.Series, config: SpeechConfig) -> np.ndarray:
@@ -411,7 +389,7 @@ def _matches_test_files(names: pd.Series, config: SpeechConfig) -> np.ndarray:
 
 def _digest(frame: pd.DataFrame) -> str:
     """Returns the SHA-256 of the texts, speakers, names and samples."""
-    digest = hashlib.sha256(sources.sha256_records(frame[["text", "speaker", "name"]]).encode())
+    digest = hashlib.sha256(sha256_records(frame[["text", "speaker", "name"]]).encode())
     for path, rows in frame.groupby("cache_file"):
         samples = audio.open_cache(str(path))
         for start, length in zip(rows["start"], rows["length"], strict=True):

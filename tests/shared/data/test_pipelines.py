@@ -1,20 +1,16 @@
-"""Splits separate groups or points in time; batches depend only on the seed and the epoch."""
+"""Batches depend only on the seed and the epoch."""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from shared.data.pipelines import (
     ContiguousBatches,
     SequenceBatches,
     order_by_length,
-    split_by_group,
-    split_by_time,
-    windows,
 )
 
 
@@ -25,46 +21,6 @@ def random_sequences(count: int = 50) -> list[np.ndarray]:
 
 def read_epoch(batches: SequenceBatches, first: int) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(x.numpy(), y.numpy()) for x, y in batches.epochs(first).take(batches.steps)]
-
-
-def test_split_by_group_separates_groups_and_selects_about_the_fraction():
-    groups = [f"film {k // 7}" for k in range(700)]
-    selected = split_by_group(groups, 0.2, seed=0)
-    inside, outside = (
-        {g for g, s in zip(groups, selected, strict=True) if s is value} for value in (np.True_, np.False_)
-    )
-    assert not {str(g) for g in inside} & {str(g) for g in outside}
-    assert 0.15 < selected.mean() < 0.25
-    np.testing.assert_array_equal(selected, split_by_group(groups, 0.2, seed=0))
-    assert (selected != split_by_group(groups, 0.2, seed=1)).any()
-
-
-def test_split_by_group_needs_two_groups():
-    with pytest.raises(ValueError, match="two groups"):
-        split_by_group(["a", "a"], 0.5, seed=0)
-
-
-def test_split_by_time_leaves_an_embargo_between_earlier_and_later_rows():
-    days = pd.Series(pd.date_range("2020-01-01", periods=100)).sample(frac=1, random_state=0)
-    earlier, later = split_by_time(days, 0.2, embargo=pd.Timedelta(days=5))
-    assert days[later].min() - days[earlier].max() >= pd.Timedelta(days=5)
-    assert later.sum() == 20
-    assert earlier.sum() == 76
-
-
-def test_split_by_time_keeps_rows_with_the_same_time_together():
-    earlier, later = split_by_time([1, 1, 1, 2, 2, 2, 2, 2], 0.25)
-    assert earlier.tolist() == [True] * 3 + [False] * 5
-    assert (earlier | later).all()
-    with pytest.raises(ValueError, match=r"at least two different times to split\. Received: only 1"):
-        split_by_time([1, 1], 0.5)
-
-
-def test_windows_slide_over_the_series_in_order():
-    result = [w.tolist() for w in windows(np.arange(7), length=3, stride=2).as_numpy_iterator()]
-    assert result == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
-    with pytest.raises(ValueError, match="length=8"):
-        windows(np.arange(7), length=8)
 
 
 def test_epoch_contains_each_example_once_in_the_stated_number_of_batches():
