@@ -31,7 +31,7 @@ MAX_CHECKPOINTS = 2
 
 
 class Batches(Protocol):
-    """Interface of a training pipeline for `fit`, such as `shared.data.pipelines.SequenceBatches`."""
+    """Interface of a training pipeline for `fit`, such as `shared.data.sequence_batches.SequenceBatches`."""
 
     @property
     def steps(self) -> int:

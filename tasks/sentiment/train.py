@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from shared import cli
 from shared.config import as_dict, option
 from shared.data.classes import class_ids
-from shared.data.pipelines import SequenceBatches
+from shared.data.sequence_batches import SequenceBatches
 from shared.data.sources import Splits
 from shared.errors import SuiteError
 from shared.evaluation.calibration import calibrate
