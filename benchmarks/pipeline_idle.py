@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.machine import describe_machine
-from shared.data.pipelines import SequenceBatches
+from shared.data.sequence_batches import SequenceBatches
 from shared.training.adversarial import AdversarialTraining
 from tasks.sentiment import model
 from tasks.sentiment.config import PRESETS

@@ -14,12 +14,13 @@ from shared.errors import DataError
 MANY_CLASSES = 50  # above this number, there must be at least five training records per class
 
 
-def list_classes(splits: Splits, source: str) -> list[str]:
+def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
     """Returns the distinct labels of the training split, sorted.
 
     Args:
         splits: tables with a column `label` of strings.
         source: file or data set, for the message.
+        label_option: command-line option that names the column with the label, for the message.
 
     Raises:
         DataError: there is only one class, almost every record has a different label, or the validation or test split has a
@@ -33,7 +34,7 @@ def list_classes(splits: Splits, source: str) -> list[str]:
     if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
         raise DataError(
             f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
-            "--columns.label names the column with the label."
+            f"{label_option} names the column with the label."
         )
     for name in ("validation", "test"):
         unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))

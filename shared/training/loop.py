@@ -21,7 +21,7 @@ from shared.training.checkpoints import Checkpoints, CSVLog, History
 
 
 class Batches(Protocol):
-    """Interface of a training pipeline for `fit`, such as `shared.data.pipelines.SequenceBatches`."""
+    """Interface of a training pipeline for `fit`, such as `shared.data.sequence_batches.SequenceBatches`."""
 
     @property
     def steps(self) -> int:

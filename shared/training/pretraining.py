@@ -15,7 +15,8 @@ import numpy as np
 from keras import ops
 
 from shared.config import TrainingConfig
-from shared.data.pipelines import StreamBatches, with_cardinality
+from shared.data.pipelines import with_cardinality
+from shared.data.stream_batches import StreamBatches
 from shared.layers.sampled_softmax import SampledSoftmax
 from shared.training import loop
 from shared.training.checkpoints import History

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from shared.data.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
+from shared.data.epoch_batches import EpochBatches
+from shared.data.pipelines import gather_padded, padded_indices
 from tasks.fraud.config import FeaturesConfig
 from tasks.fraud.model import STATISTICS, SubmodelBuilder, Submodels
 from tasks.fraud.transaction_index import TransactionIndex
@@ -20,7 +21,7 @@ SORTED_BATCHES = 8  # batches whose windows are sorted by length together, to re
 CARDS_PER_CALL, STEPS_PER_CALL, ROWS_PER_CALL = 512, 64, 8192  # when a whole index is scored
 
 
-class WindowBatches:
+class WindowBatches(EpochBatches):
     """Batches of windows, in an order that depends only on (seed, epoch).
 
     Each batch is `(inputs of SubmodelBuilder.training_model, labels (batch, window, 1), weights (batch, window))`. The weights of
@@ -30,7 +31,7 @@ class WindowBatches:
         index: the transactions.
         is_selected: rows that count in the loss, boolean `(rows,)`; consecutive rows of a card form windows.
         features: lengths of burn-in, window and terminal history.
-        builder: builder of the model, for the size of the state.
+        builder: builder of the model, for the size of the state and the inputs; `builder.training_model` must have been called.
         batch_size: windows per batch.
         seed: random seed of the order.
     """
@@ -45,33 +46,17 @@ class WindowBatches:
         seed: int,
     ) -> None:
         self.index, self.features, self.builder = index, features, builder
-        self.batch_size, self.seed = batch_size, seed
         self.starts, self.ends = cut_windows(index.first, is_selected, features.window_length)
         self.statistics = running_statistics(index, builder.metadata["amount_scale"])
 
-    @property
-    def steps(self) -> int:
-        """Batches per epoch, the same in every epoch."""
-        return -(-len(self.starts) // self.batch_size)
+        inputs = {name: tf.TensorSpec(tensor.shape, tensor.dtype) for name, tensor in builder.training_inputs.items()}
+        labels, weights = tf.TensorSpec([None, None, 1], tf.float32), tf.TensorSpec([None, None], tf.float32)
+        super().__init__((inputs, labels, weights), len(self.starts), batch_size, seed, cache_evaluation=True)
 
-    def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the shuffled batches of epoch `first` (counted from 0) and of all later epochs, without end."""
-        return repeat_epochs(self._epoch, first)
-
-    def evaluation_batches(self) -> tf.data.Dataset:
-        """Returns all batches once, for validation."""
-        return with_cardinality(self._epoch(tf.constant(0, tf.int64)).cache(), self.steps)
-
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(self._shuffle_windows, [epoch], tf.int64)
-        batches = tf.data.Dataset.range(self.steps).map(
-            lambda k: order[k * self.batch_size : (k + 1) * self.batch_size]
-        )
-        return batches.map(self._to_tensors, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _shuffle_windows(self, epoch: int) -> np.ndarray:
-        """Returns the indices of all windows; a batch has windows of similar length, and the batches are in random order."""
-        rng = np.random.default_rng((self.seed, int(epoch)))
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Returns the indices of all windows, int64 `(windows,)`; a batch has windows of similar length, and the batches are in random
+        order."""
+        rng = np.random.default_rng((seed, epoch))
         order = rng.permutation(len(self.starts))
         size, pool = self.batch_size, self.batch_size * SORTED_BATCHES
         length = self.ends - self.starts
@@ -83,19 +68,13 @@ class WindowBatches:
         batches = [order[k * size : (k + 1) * size] for k in rng.permutation(full)]
         return np.concatenate([*batches, order[full * size :]])
 
-    def _to_tensors(self, windows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        inputs = self.builder.training_inputs
-        names = sorted(inputs)
-        flat = tf.numpy_function(
-            lambda selected: self._build_batch(selected, names),
-            [windows],
-            [*(tf.as_dtype(inputs[name].dtype) for name in names), tf.float32, tf.float32],
-        )
-        tensors = {name: tf.ensure_shape(value, inputs[name].shape) for name, value in zip(names, flat, strict=False)}
-        return tensors, tf.ensure_shape(flat[-2], [None, None, 1]), tf.ensure_shape(flat[-1], [None, None])
+    def evaluation_order(self) -> np.ndarray:
+        """Returns the order of the first epoch."""
+        return self.order(self.seed, 0)
 
-    def _build_batch(self, windows: np.ndarray, names: list[str]) -> list[np.ndarray]:
-        starts, ends, index = self.starts[windows], self.ends[windows], self.index
+    def collate(self, rows: np.ndarray, epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """Returns inputs, labels and weights of the windows `rows` (see the class); the epoch changes nothing."""
+        starts, ends, index = self.starts[rows], self.ends[rows], self.index
         burn_in = np.minimum(starts - index.first[starts], self.features.burn_in)
         begin, length = starts - burn_in, ends - starts + burn_in
         segment, _ = padded_indices(begin, length)
@@ -110,7 +89,7 @@ class WindowBatches:
         }
         weights = is_real.astype(np.float32) * np.float32(is_real.size / max(1, is_real.sum()))
         labels = np.where(is_real, index.fraud[np.maximum(window, 0)], 0).astype(np.float32)[..., None]
-        return [*(values[name] for name in names), labels, weights]
+        return {name: values[name] for name in self.builder.training_inputs}, labels, weights
 
 
 def cut_windows(first: np.ndarray, is_selected: np.ndarray, window_length: int) -> tuple[np.ndarray, np.ndarray]:

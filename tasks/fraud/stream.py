@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from shared.data import sources
+from shared.data import tables
 from shared.errors import DataError
 from shared.task import Predictor
 from tasks.fraud import data
@@ -97,7 +97,7 @@ def stream_batches(config: FraudConfig, source: str, size: int) -> tf.data.Datas
         raise DataError(f"{path}: cannot be read as a stream ({reason}). Convert it to a Parquet file.") from error
     label = config.columns.label
     names = [name for name in data.required_columns(config) if name != label or name in schema.names]
-    sources.require_columns(str(path), schema.names, names, data.column_options(config))
+    tables.require_columns(str(path), schema.names, names, data.column_options(config))
 
     def read_batches() -> Iterator[dict[str, np.ndarray]]:
         for number, part in enumerate(pq.ParquetFile(path).iter_batches(size, columns=names)):

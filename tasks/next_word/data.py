@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,15 +11,16 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import files, sources
-from shared.data.pipelines import split_by_group
-from shared.data.sources import Origin, Splits
+from shared.data import files
+from shared.data.sources import Origin, Splits, load_source, sha256_records, split_files
+from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
+from shared.data.tables import read_table
+from shared.data.tfds import read_tfds, require_training_split
 from shared.errors import DataError
 from tasks.next_word import sample
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
 
 TEXT_FORMATS = (".txt", ".text", ".md", ".tokens")
-SPLIT_SEED = 1  # independent of the training seed, so that runs with several seeds have the same test split
 MIN_CHARACTERS = 100  # per split
 
 
@@ -31,22 +33,19 @@ def load(config: NextWordConfig) -> Splits:
     Raises:
         DataError: a file cannot be used, or a split has too little text.
     """
-    source = config.data
-    has_user_files = source != "sample" and (sources.is_path(source) or _is_text(source))
-    sources.reject_split_files(config, has_user_files)
-    if source == "sample":
-        frames = sample.split()
-        description = "whole topics: every tenth is in the test split, every tenth in the validation split"
-        origin = Origin("sample", sample.LOCATION, _sha256(frames), sample.LICENCE, description)
-    elif has_user_files:
-        frames, origin = _load_files(config)
-    else:
-        frames, origin = _load_tfds(config)
+    frames, origin = load_source(
+        config,
+        sample=_read_sample,
+        files=lambda: _read_files(config),
+        tfds=lambda: _read_tfds(config),
+        suffixes=TEXT_FORMATS,
+    )
+    origin = dataclasses.replace(origin, sha256=_sha256(frames))
     for name, frame in frames.items():
         count = int(frame["text"].str.len().sum())
         if count < MIN_CHARACTERS:
             raise DataError(
-                f"{source}: the {name} split must have at least {MIN_CHARACTERS} characters. Received: {count}. Add text, or "
+                f"{config.data}: the {name} split must have at least {MIN_CHARACTERS} characters. Received: {count}. Add text, or "
                 "change --split.validation-fraction and --split.test-fraction."
             )
     return Splits(**frames, origin=origin)
@@ -78,7 +77,7 @@ def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]
     if _is_text(source):
         return pd.DataFrame({"text": _read_lines(path)}), False
     column = columns.text
-    frame = sources.read_table(source, [column], options={column: option(columns, "text")})
+    frame = read_table(source, [column], options={column: option(columns, "text")})
     frame = frame.rename(columns={column: "text"})
     is_invalid = [not isinstance(value, str) for value in frame["text"]]
     if any(is_invalid):
@@ -99,75 +98,57 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _load_files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
-    paths = {"train": config.data, "validation": config.validation_data, "test": config.test_data}
-    tables = {name: read_texts(config.columns, path) for name, path in paths.items() if path}
+def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
+    description = "whole topics: every tenth is in the test split, every tenth in the validation split"
+    return sample.split(), Origin.of_sample(sample.LOCATION, "", description, sample.LICENCE)
+
+
+def _read_files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
+    paths = split_files(config)
+    tables = {name: read_texts(config.columns, path) for name, path in paths.items()}
     frames = {name: frame for name, (frame, _) in tables.items()}
     has_documents = tables["train"][1] and len(frames["train"]) > 1
     if len(frames["train"]) == 1:
         frames["train"] = pd.DataFrame({"text": frames["train"]["text"].iloc[0].split("\n")})
-    descriptions = [f"{name} from {Path(paths[name] or '').name}" for name in frames if name != "train"]
-    descriptions += _hold_out_missing_splits(config, frames, has_documents)
-    resolved = [Path(path).expanduser().resolve() for path in paths.values() if path]
-    name = resolved[0].name if resolved[0].is_dir() else resolved[0].parent.name
-    location = ", ".join(path.name for path in resolved)
-    return frames, Origin(name, location, _sha256(frames), sources.USER_FILE_LICENCE, "; ".join(descriptions))
+    frames, description = _divide(config, frames, has_documents)
+    return frames, Origin.of_files(paths.values(), digest="", split_description=description)
 
 
-def _load_tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
+def _read_tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     column = config.columns.text
-    tables, info = sources.read_tfds(config.data, {column: "text"}, {column: option(config.columns, "text")})
-    frames = {name: table for name, table in tables.items() if name in ("train", "validation", "test")}
-    if "train" not in frames:
-        raise DataError(
-            f'{config.data}: there is no split "train". The splits are {", ".join(tables)}. Give a file with the texts.'
-        )
+    tables, info = read_tfds(config.data, {column: "text"}, {column: option(config.columns, "text")})
+    require_training_split(config.data, tables, tables)
+    frames = {name: table for name, table in tables.items() if name in SPLITS}
     has_documents = len(frames["train"]) > 1
     if not has_documents:
         frames = {name: pd.DataFrame({"text": table["text"].iloc[0].splitlines()}) for name, table in frames.items()}
-    descriptions = [f"{name} split of the data set" for name in frames]
-    descriptions += _hold_out_missing_splits(config, frames, has_documents)
-    licence = info.redistribution_info.license or "not stated"
-    return frames, Origin(info.name, info.full_name, _sha256(frames), licence, "; ".join(descriptions))
+    frames, description = _divide(config, frames, has_documents)
+    return frames, Origin.of_tfds(info, digest="", split_description=description)
 
 
-def _hold_out_missing_splits(config: NextWordConfig, frames: dict[str, pd.DataFrame], has_documents: bool) -> list[str]:
-    """Adds the test and the validation split to `frames` where they are missing, from the training split.
+def _divide(
+    config: NextWordConfig, frames: dict[str, pd.DataFrame], has_documents: bool
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """Returns the three splits, the missing ones held out from the training split, and their description."""
+    has_test = "test" in frames
 
-    Returns:
-        A description of each added split.
-    """
-    descriptions: list[str] = []
-    fractions = (("test", config.split.test_fraction), ("validation", config.split.validation_fraction))
-    for name, fraction in fractions:
-        if name not in frames:
-            frames["train"], frames[name] = _hold_out(frames["train"], fraction, has_documents, config.data)
-            whole = "the rest" if descriptions else "the documents" if has_documents else "the text"
-            descriptions.append(f"{name} {fraction:.0%} of {whole}" + ("" if has_documents else ", from its end"))
-    return descriptions
-
-
-def _hold_out(
-    frame: pd.DataFrame, fraction: float, has_documents: bool, source: str
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Returns the remaining rows and the rows held out: the end of a text, or some of the documents."""
-    if has_documents and len(frame) > 1:
-        is_held_out = split_by_group(list(range(len(frame))), fraction, SPLIT_SEED)
-    else:
+    def select(frame: pd.DataFrame, name: str, fraction: float) -> Selection:
+        is_rest = name == "validation" and not has_test
+        whole = "the rest" if is_rest else "the documents" if has_documents else "the text"
+        if has_documents and len(frame) > 1:
+            return split_by_group(range(len(frame)), fraction), f"{fraction:.0%} of {whole}"
         end = np.cumsum(frame["text"].str.len().to_numpy() + 1)
-        is_held_out = end > (1 - fraction) * end[-1]
-    if is_held_out.all() or not is_held_out.any():
-        unit = "documents" if has_documents else "lines"
-        raise DataError(
-            f"{source}: too few {unit} to divide into training, validation and test split. Add text, or give "
-            "--validation-data and --test-data."
-        )
-    return frame[~is_held_out].reset_index(drop=True), frame[is_held_out].reset_index(drop=True)
+        where = "" if has_documents else ", from its end"
+        return end > (1 - fraction) * end[-1], f"{fraction:.0%} of {whole}{where}"
+
+    records = "documents" if has_documents else "lines"
+    frames, descriptions = hold_out(frames, config, config.split, select, records)
+    return frames, "; ".join(descriptions.values())
 
 
 def _sha256(frames: Mapping[str, pd.DataFrame]) -> str:
     """Returns the SHA-256 of the texts of all splits, in hexadecimal."""
     digest = hashlib.sha256()
     for name in sorted(frames):
-        digest.update(sources.sha256_records(frames[name]).encode())
+        digest.update(sha256_records(frames[name]).encode())
     return digest.hexdigest()

@@ -178,7 +178,7 @@ class Trainer(keras.Model):
         """Returns the mean negative log likelihood of the words of each row, in nats, float32 `(batch,)`.
 
         Args:
-            batch: inputs from `shared.data.pipelines.ContiguousBatches`.
+            batch: inputs from `shared.data.stream_batches.ContiguousBatches`.
             training: apply dropout and the sampled softmax.
         """
         token_ids, targets = batch["token_ids"][:, :-1], batch["token_ids"][:, 1:]

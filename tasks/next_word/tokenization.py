@@ -8,7 +8,9 @@ stands before its first word.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Literal
 
 import keras
 import numpy as np
@@ -16,16 +18,17 @@ import tensorflow as tf
 from keras import ops
 
 from shared.decoding import generation
+from shared.text import vocabulary as text_vocabulary
+from shared.text.vocabulary import batch_by_length, tokenize, truncate
 from tasks.next_word.config import TextConfig
 
-PADDING_ID, UNKNOWN_ID, END_ID = 0, 1, 2
+PADDING_ID, UNKNOWN_ID, END_ID = text_vocabulary.PADDING_ID, text_vocabulary.UNKNOWN_ID, 2
 FIRST_WORD_ID = END_ID + 1
 """Smaller token ids are special tokens, which are never suggested."""
 SPECIAL_TOKENS = {"word": ("<unk>", "<eos>"), "character": ("\ufffd", "\n")}
 """Strings for the unknown word and for the end of a line, by unit."""
 MAX_PROMPT_TOKENS = 1000
 """Maximum number of tokens of a prompt that the model reads: the last ones."""
-MAX_BATCH_TEXTS, MAX_BATCH_CHARACTERS = 256, 1 << 20
 CONTROL = r"[\x00-\x09\x0b-\x1f\x7f-\x{009f}]"
 LINE_ENDS = r"\r\n|\r|[\x{2028}\x{2029}\x0b\x0c\x{0085}]"
 PUNCTUATION = r"([^\p{L}\p{N}\p{M}_'\x{2019}\s-]|--+)"
@@ -87,8 +90,10 @@ def build_vocabulary(texts: Iterable[str], config: TextConfig) -> list[str]:
     model learns their probability. A text that marks unknown words itself has them already; then `min_count` is 1.
     """
     counts: Counter[str] = Counter()
-    for batch in _batch_texts(list(texts)):
-        for encoded in separate_tokens(tf.constant(batch), config.unit, config.pretokenized).numpy():
+    texts = list(texts)
+    for indices in batch_by_length(texts):
+        batch = tf.constant([texts[k] for k in indices])
+        for encoded in separate_tokens(batch, config.unit, config.pretokenized).numpy():
             text = encoded.decode()
             counts.update(text.split(" ") if config.unit == "word" else text)
     unknown, end = SPECIAL_TOKENS[config.unit]
@@ -103,12 +108,8 @@ def build_vocabulary(texts: Iterable[str], config: TextConfig) -> list[str]:
 
 def build_vectorization(vocabulary: Sequence[str], unit: str) -> keras.layers.TextVectorization:
     """Returns the layer from separated text `(batch,)` to token ids `(batch, time)`, padded on the right."""
-    return keras.layers.TextVectorization(
-        standardize=None,
-        split="whitespace" if unit == "word" else "character",
-        vocabulary=list(vocabulary),
-        name="vectorization",
-    )
+    split: Literal["whitespace", "character"] = "whitespace" if unit == "word" else "character"
+    return text_vocabulary.build_vectorization(vocabulary, standardize=None, split=split, name="vectorization")
 
 
 def prepend_line_end(token_ids: keras.KerasTensor) -> keras.KerasTensor:
@@ -120,9 +121,7 @@ def prepend_line_end(token_ids: keras.KerasTensor) -> keras.KerasTensor:
 
 def truncate_start(token_ids: keras.KerasTensor, max_length: int = MAX_PROMPT_TOKENS) -> keras.KerasTensor:
     """Keeps the last `max_length` token ids of each row `(batch, time)`; 0 is padding on the right."""
-    length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING_ID), "int32"), axis=1, keepdims=True)
-    position = ops.cumsum(ops.ones_like(token_ids[:, :max_length]), axis=1) - 1
-    return ops.take_along_axis(token_ids, position + ops.maximum(length - max_length, 0), axis=1)
+    return truncate(token_ids, max_length)
 
 
 def mask_special_tokens(log_probabilities: tf.Tensor, allow_line_end: bool = False) -> tf.Tensor:
@@ -141,25 +140,9 @@ def mask_special_tokens(log_probabilities: tf.Tensor, allow_line_end: bool = Fal
 
 def encode_stream(texts: Sequence[str], vocabulary: Sequence[str], config: TextConfig) -> np.ndarray:
     """Returns the token ids of all texts as one stream, int32 `(tokens,)`: `END_ID` is at its start and after each text."""
-    vectorization = build_vectorization(vocabulary, config.unit)
-    pieces = [np.array([END_ID], np.int32)]
-    for batch in _batch_texts(texts):
-        token_ids = vectorization(separate_tokens(tf.constant(batch), config.unit, config.pretokenized)).numpy()
-        for row in token_ids:
-            pieces += [row[row != PADDING_ID], np.array([END_ID], np.int32)]
-    return np.concatenate(pieces).astype(np.int32)
-
-
-def _batch_texts(texts: Sequence[str]) -> Iterator[list[str]]:
-    """Yields the texts in their order, in batches that need little memory when padded to their longest text."""
-    batch: list[str] = []
-    max_length = 0
-    for text in texts:
-        max_length = max(max_length, len(text))
-        is_full = (len(batch) + 1) * max_length > MAX_BATCH_CHARACTERS or len(batch) == MAX_BATCH_TEXTS
-        if batch and is_full:
-            yield batch
-            batch, max_length = [], len(text)
-        batch.append(text)
-    if batch:
-        yield batch
+    prepare = partial(separate_tokens, unit=config.unit, pretokenized=config.pretokenized)
+    end = np.array([END_ID], np.int32)
+    pieces = [end]
+    for token_ids in tokenize(build_vectorization(vocabulary, config.unit), texts, prepare):
+        pieces += [token_ids, end]
+    return np.concatenate(pieces)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.config import as_dict, option
-from shared.data.pipelines import ContiguousBatches
 from shared.data.sources import Splits
+from shared.data.stream_batches import ContiguousBatches
 from shared.errors import DataError
 from shared.task import Task, TrainedModel
 from shared.training import loop

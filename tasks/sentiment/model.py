@@ -11,14 +11,20 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from shared.layers.lstm import LSTMStack, masked_max, masked_mean
 from shared.text.separation import separate_words
+from shared.text.vocabulary import (
+    PADDING_ID,
+    UNKNOWN_ID,
+    build_vectorization,
+    fit_vocabulary,
+    require_token,
+    truncate,
+)
 from tasks.sentiment.config import SentimentConfig
 
-PADDING_ID, UNKNOWN_ID = 0, 1
 BATCH_SIZE = 256
 
 
@@ -34,16 +40,9 @@ def build_tokenizer(texts: Sequence[str], config: SentimentConfig) -> keras.Mode
         right is 0. Every row has at least one word, and an empty text has the unknown word, so that no length is 0.
     """
     size = max(config.text.ngram_vocabulary_size, config.text.vocabulary_size)
-    vectorization = keras.layers.TextVectorization(max_tokens=size, name="vocabulary")
-    by_length = sorted(texts, key=len)  # so that a very long text does not pad short ones
-    vectorization.adapt(tf.data.Dataset.from_tensor_slices(by_length).batch(BATCH_SIZE // 4).map(separate_words))
-    # The vocabulary is saved in the configuration of the layer, not in a file with one word per line, because words can contain
-    # characters that end a line, such as U+0085.
-    words = vectorization.get_vocabulary(include_special_tokens=False)
-    vectorization = keras.layers.TextVectorization(vocabulary=[str(word) for word in words], name="vocabulary")
+    vectorization = build_vectorization(fit_vocabulary(texts, size, separate_words))
     text = keras.Input((), dtype="string", name="text")
-    token_ids = ops.pad(ops.cast(vectorization(text), "int32"), [[0, 0], [0, 1]])
-    token_ids = ops.concatenate([ops.maximum(token_ids[:, :1], UNKNOWN_ID), token_ids[:, 1:]], axis=1)
+    token_ids = require_token(vectorization(text))
     return keras.Model(text, truncate_middle(token_ids, config.text.ngram_sequence_length), name="tokenizer")
 
 
@@ -57,10 +56,7 @@ def truncate_middle(token_ids: Any, max_length: int) -> Any:
     Returns:
         int32 tensor `(batch, min(time, max_length))`, 0 for padding on the right.
     """
-    length = ops.sum(ops.cast(ops.not_equal(token_ids, PADDING_ID), "int32"), axis=1, keepdims=True)
-    position = ops.cumsum(ops.ones_like(token_ids[:, :max_length]), axis=1) - 1
-    skipped = ops.where(position < max_length // 2, 0, ops.maximum(length - max_length, 0))
-    return ops.take_along_axis(token_ids, position + skipped, axis=1)
+    return truncate(token_ids, max_length, head=max_length // 2)
 
 
 class LSTMSubmodels:
@@ -125,18 +121,6 @@ def build_classifier(
     if ngram_model is not None:
         logits = logits + ngram_model(token_ids) * mixture_weights[1]
     return keras.Model(text, keras.layers.Softmax(name="probabilities")(logits), name="sentiment")
-
-
-def tokenize(tokenizer: keras.Model, texts: Sequence[str]) -> list[np.ndarray]:
-    """Returns the token ids of each text, int32 `(length,)`, without padding."""
-    sequences: list[np.ndarray] = [np.empty(0, np.int32)] * len(texts)
-    order = np.argsort([len(text) for text in texts], kind="stable")  # so that a very long text does not pad short ones
-    for start in range(0, len(order), BATCH_SIZE):
-        indices = order[start : start + BATCH_SIZE]
-        token_ids = ops.convert_to_numpy(tokenizer(separate_words(tf.constant([texts[k] for k in indices]))))
-        for k, row in zip(indices, token_ids, strict=True):
-            sequences[k] = row[: np.count_nonzero(row)]
-    return sequences
 
 
 def truncate_sequences(sequences: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:

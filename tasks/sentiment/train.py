@@ -13,13 +13,15 @@ import scipy.sparse as sp
 
 from shared.config import option
 from shared.data.classes import class_ids
-from shared.data.pipelines import SequenceBatches
+from shared.data.sequence_batches import SequenceBatches
 from shared.data.sources import Splits
 from shared.errors import SuiteError
 from shared.evaluation.calibration import calibrate
 from shared.evaluation.classification import CLASSIFICATION_METRICS
 from shared.task import Task, TrainedModel
 from shared.text.embeddings import word_vectors
+from shared.text.separation import separate_words
+from shared.text.vocabulary import UNKNOWN_ID, tokenize
 from shared.training import loop
 from shared.training.adversarial import AdversarialTraining
 from shared.training.checkpoints import History
@@ -45,7 +47,7 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
     classes = sorted(splits.train["label"].unique())
     tokenizer = model.build_tokenizer(splits.train["text"].tolist(), config)
     train_ids, validation_ids = (
-        model.tokenize(tokenizer, frame["text"].tolist()) for frame in (splits.train, splits.validation)
+        tokenize(tokenizer, frame["text"].tolist(), separate_words) for frame in (splits.train, splits.validation)
     )
     train = train_ids, class_ids(splits.train["label"], classes)
     validation = validation_ids, class_ids(splits.validation["label"], classes)
@@ -147,7 +149,7 @@ def _training_batches(config: SentimentConfig, sequences: list[np.ndarray], labe
         seed=config.training.seed,
         crop_length=config.augment.crop_length,
         replacement_rate=config.augment.unknown_word_rate,
-        replacement_id=model.UNKNOWN_ID,
+        replacement_id=UNKNOWN_ID,
     )
 
 

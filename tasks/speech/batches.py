@@ -9,21 +9,25 @@ import pandas as pd
 import soxr
 import tensorflow as tf
 
-from shared.data.pipelines import order_by_length, repeat_epochs, with_cardinality
+from shared.data.epoch_batches import EVALUATION_EPOCH, EpochBatches, order_by_length
 from shared.decoding.ctc_symbols import count_min_steps, encode_text
 from tasks.speech import audio
 from tasks.speech.config import AugmentConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import count_steps
 
-DTYPES = {"samples": tf.float32, "length": tf.int32, "labels": tf.int32, "label_length": tf.int32}
-RANKS = {"samples": 2, "length": 1, "labels": 2, "label_length": 1}
+SPEC = {
+    "samples": tf.TensorSpec([None, None], tf.float32),
+    "length": tf.TensorSpec([None], tf.int32),
+    "labels": tf.TensorSpec([None, None], tf.int32),
+    "label_length": tf.TensorSpec([None], tf.int32),
+}
 EQUALIZER_MIN_FREQUENCY = 62.5  # Hz, where the first octave of the equalizer starts
 SNR_RANGE = 30.0  # decibels between the minimum and the maximum signal-to-noise ratio
 BROWN_NOISE_RATE = 0.3  # fraction of the noise that is brown; the rest is white
 
 
-class RecordingBatches:
+class RecordingBatches(EpochBatches):
     """Batches `({samples, length, labels, label_length}, zeros)` for `tasks.speech.model.Trainer`.
 
     The order depends only on the seed and the epoch, the augmentation on the seed, the epoch and the recording.
@@ -43,44 +47,27 @@ class RecordingBatches:
         self.cache_files = frame["cache_file"].to_numpy()
         self.starts, self.lengths = frame["start"].to_numpy(np.int64), frame["length"].to_numpy(np.int64)
         self.labels = [encode_text(text, alphabet) for text in frame["text"]]
-        self.batch_size, self.seed, self.augment = batch_size, seed, augment
+        self.augment = augment
+        super().__init__((SPEC, tf.TensorSpec([None], tf.float32)), len(self.lengths), batch_size, seed)
 
-    @property
-    def steps(self) -> int:
-        """Number of batches per epoch, the same in all epochs."""
-        return -(-len(self.lengths) // self.batch_size)
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Returns the indices of the recordings in a random order in which each batch has recordings of similar length."""
+        return order_by_length(self.lengths, self.batch_size, (seed, epoch))
 
-    def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the shuffled batches of epoch `first` (counted from 0), then those of the following epochs, without end."""
-        return repeat_epochs(self._epoch, first)
+    def evaluation_order(self) -> np.ndarray:
+        """Returns the indices of the recordings, shortest first."""
+        return np.argsort(self.lengths, kind="stable")
 
-    def evaluation_batches(self) -> tf.data.Dataset:
-        """Returns each recording once, shortest first, without augmentation."""
-        order = np.argsort(self.lengths, kind="stable")
-        return with_cardinality(self._batches(tf.constant(order), tf.constant(-1, tf.int64)), self.steps).prefetch(2)
+    def collate(self, rows: np.ndarray, epoch: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns the inputs of the trainer, and zeros (see the class)."""
+        return dict(zip(SPEC, self.batch(rows, epoch), strict=True)), np.zeros(len(rows), np.float32)
 
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        order = tf.numpy_function(
-            lambda number: order_by_length(self.lengths, self.batch_size, (self.seed, int(number))), [epoch], tf.int64
-        )
-        return self._batches(tf.ensure_shape(order, [len(self.lengths)]), epoch)
-
-    def _batches(self, order: tf.Tensor, epoch: tf.Tensor) -> tf.data.Dataset:
-        size = self.batch_size
-        rows = tf.data.Dataset.range(self.steps).map(lambda k: order[k * size : (k + 1) * size])
-        return rows.map(lambda indices: self._tensors(indices, epoch), num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _tensors(self, rows: tf.Tensor, epoch: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        arrays = tf.numpy_function(self.batch, [rows, epoch], list(DTYPES.values()))
-        batch = {name: tf.ensure_shape(array, [None] * RANKS[name]) for name, array in zip(DTYPES, arrays, strict=True)}
-        return batch, tf.zeros_like(batch["length"], tf.float32)
-
-    def batch(self, rows: np.ndarray, epoch: int = -1) -> list[np.ndarray]:
+    def batch(self, rows: np.ndarray, epoch: int = EVALUATION_EPOCH) -> list[np.ndarray]:
         """Returns the padded samples, their lengths, the padded labels and their lengths of some recordings.
 
         Args:
             rows: indices of the recordings, int `(batch,)`.
-            epoch: epoch of the augmentation, counted from 0; -1 for no augmentation.
+            epoch: epoch of the augmentation, counted from 0; `EVALUATION_EPOCH` for no augmentation.
         """
         recordings = [self._recording(int(row), int(epoch)) for row in rows]
         labels = [self.labels[row] for row in rows]
@@ -88,7 +75,7 @@ class RecordingBatches:
 
     def _recording(self, row: int, epoch: int) -> np.ndarray:
         samples = audio.get_samples(self.caches[self.cache_files[row]], self.starts[row], self.lengths[row])
-        if self.augment is None or epoch < 0:
+        if self.augment is None or epoch == EVALUATION_EPOCH:
             return samples
         rng = np.random.default_rng((self.seed, epoch, row))
         return augment_recording(samples, self.augment, rng, count_min_steps(self.labels[row].tolist()))

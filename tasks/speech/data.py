@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from fnmatch import fnmatchcase
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import sources
-from shared.data.pipelines import split_by_group
-from shared.data.sources import Origin, Splits
+from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
+from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.decoding.ctc_symbols import count_min_steps
 from shared.errors import DataError
 from tasks.speech import audio, data_set, sample, user_files
@@ -21,7 +21,6 @@ from tasks.speech.config import SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import count_steps
 
-SPLIT_SEED = 1  # independent of the training seed, so that runs with several seeds have the same test split
 MAX_LISTED = 5  # names in a warning
 MAX_LISTED_SPEAKERS = 20
 
@@ -36,35 +35,27 @@ def load(config: SpeechConfig) -> Splits:
     Raises:
         DataError: a manifest or a recording cannot be used, or there are too few.
     """
-    source = config.data
-    has_user_files = source != "sample" and (sources.is_path(source) or user_files.is_folder_or_archive(source))
-    sources.reject_split_files(config, has_user_files)
-    if source == "sample":
-        frames, origin = sample.split(), Origin("sample", sample.LOCATION, "", sample.LICENCE, "")
-        descriptions = ["different voices in each split"]
-    elif has_user_files:
-        frames, origin = _load_files(config)
-        descriptions = [f"{name} from {Path(_split_files(config)[name]).name}" for name in frames if name != "train"]
-    else:
-        frames, origin = data_set.load(config)
-        descriptions = [f"{name} split of the data set" for name in frames if name != "train"]
+    frames, origin = load_source(
+        config,
+        sample=_read_sample,
+        files=lambda: read_split_files(config, partial(user_files.read, config), digest=""),
+        tfds=lambda: data_set.load(config),
+        suffixes=(user_files.ARCHIVE_SUFFIX,),
+    )
     if "test" in frames and (config.split.test_files or config.split.test_speakers):
         raise DataError(
-            f"{source}: there is already a test split. Remove {option(config.split, 'test_files')} and "
+            f"{config.data}: there is already a test split. Remove {option(config.split, 'test_files')} and "
             f"{option(config.split, 'test_speakers')}."
         )
-    for name, fraction in (("test", config.split.test_fraction), ("validation", config.split.validation_fraction)):
-        if name not in frames:
-            frames["train"], frames[name], description = _hold_out(frames["train"], fraction, name, config)
-            descriptions.append(f"{name} {description}")
+    frames, descriptions = hold_out(frames, config, config.split, partial(_select, config), "recordings")
+    description = origin.split_description or "; ".join(descriptions.values())
     frames["train"] = _without_unusable(frames["train"], "training", config)
     alphabet = set("".join(frames["train"]["text"]))
     frames["validation"] = _without_unusable(frames["validation"], "validation", config, alphabet)
-    digests = [_digest(frames[name]) for name in ("train", "validation", "test")]
-    digest = sources.sha256_records(pd.DataFrame({"part": digests}))
+    digest = sha256_records(pd.DataFrame({"part": [_digest(frames[name]) for name in SPLITS]}))
     return Splits(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()},
-        origin=Origin(origin.name, origin.location, digest, origin.licence, "; ".join(descriptions)),
+        origin=dataclasses.replace(origin, sha256=digest, split_description=description),
         display={
             "cache_file": None,
             "start": None,
@@ -73,17 +64,8 @@ def load(config: SpeechConfig) -> Splits:
     )
 
 
-def _split_files(config: SpeechConfig) -> dict[str, str]:
-    """Returns the sources of the splits that the user gives as files."""
-    paths = {"train": config.data, "validation": config.validation_data, "test": config.test_data}
-    return {name: path for name, path in paths.items() if path}
-
-
-def _load_files(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
-    frames = {name: user_files.read(config, path) for name, path in _split_files(config).items()}
-    paths = [Path(path).expanduser().resolve() for path in _split_files(config).values()]
-    location = ", ".join(path.name for path in paths)
-    return frames, Origin(paths[0].parent.name, location, "", sources.USER_FILE_LICENCE, "")
+def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
+    return sample.split(), Origin.of_sample(sample.LOCATION, "", "different voices in each split", sample.LICENCE)
 
 
 def _without_unusable(
@@ -123,33 +105,20 @@ def _without_unusable(
     return frame[is_usable]
 
 
-def _hold_out(
-    frame: pd.DataFrame, fraction: float, name: str, config: SpeechConfig
-) -> tuple[pd.DataFrame, pd.DataFrame, str]:
-    """Returns the remaining recordings, the recordings held out, and a description of the selection."""
+def _select(config: SpeechConfig, frame: pd.DataFrame, name: str, fraction: float) -> Selection:
+    """Selects recordings to hold out: the chosen test speakers or files, or whole speakers at random where there are enough."""
     speakers = frame["speaker"].to_numpy()
     if name == "test" and config.split.test_speakers:
-        is_held_out = _has_test_speaker(speakers, config)
-        description = ", ".join(config.split.test_speakers)
-    elif name == "test" and config.split.test_files:
-        is_held_out, description = _matches_test_files(frame["name"], config), config.split.test_files
-    else:
-        by_speaker = len(set(speakers)) > 2 or (len(set(speakers)) == 2 and name == "test")
-        groups = speakers if by_speaker else np.arange(len(frame))
-        try:
-            is_held_out = split_by_group(groups.tolist(), fraction, SPLIT_SEED)
-        except ValueError as error:
-            raise DataError(
-                f"{config.data}: there are too few recordings for a {name} split. Add recordings, or give --{name}-data."
-            ) from error
-        description = f"{is_held_out.mean():.0%} held out {'by speaker' if by_speaker else 'at random'}"
-    if is_held_out.all() or not is_held_out.any():
-        raise DataError(f"{config.data}: there are too few speakers for a {name} split. Give --{name}-data.")
-    return frame[~is_held_out], frame[is_held_out], description
+        return _has_test_speaker(speakers, config), ", ".join(config.split.test_speakers)
+    if name == "test" and config.split.test_files:
+        return _matches_test_files(frame["name"], config), config.split.test_files
+    by_speaker = len(set(speakers)) > 2 or (len(set(speakers)) == 2 and name == "test")
+    is_held_out = split_by_group((speakers if by_speaker else np.arange(len(frame))).tolist(), fraction)
+    return is_held_out, f"{is_held_out.mean():.0%} held out {'by speaker' if by_speaker else 'at random'}"
 
 
 def _has_test_speaker(speakers: np.ndarray, config: SpeechConfig) -> np.ndarray:
-    """Returns a mask of the recordings of the test speakers, after checking that each of them exists."""
+    """Returns a mask of the recordings of the test speakers, after checking that each exists and not all are named."""
     unknown = sorted(set(config.split.test_speakers) - set(speakers))
     if unknown:
         known = ", ".join(sorted(set(speakers))[:MAX_LISTED_SPEAKERS])
@@ -157,7 +126,13 @@ def _has_test_speaker(speakers: np.ndarray, config: SpeechConfig) -> np.ndarray:
             f"{config.data}: there is no speaker {unknown[0]}. The speakers are {known}. Change "
             f"{option(config.split, 'test_speakers')}."
         )
-    return np.isin(speakers, config.split.test_speakers)
+    is_test_speaker = np.isin(speakers, config.split.test_speakers)
+    if is_test_speaker.all():
+        raise DataError(
+            f"{config.data}: {option(config.split, 'test_speakers')} names all speakers, so none is left for training. Name "
+            "fewer."
+        )
+    return is_test_speaker
 
 
 def _matches_test_files(names: pd.Series, config: SpeechConfig) -> np.ndarray:
@@ -175,7 +150,7 @@ def _matches_test_files(names: pd.Series, config: SpeechConfig) -> np.ndarray:
 
 def _digest(frame: pd.DataFrame) -> str:
     """Returns the SHA-256 of the texts, speakers, names and samples."""
-    digest = hashlib.sha256(sources.sha256_records(frame[["text", "speaker", "name"]]).encode())
+    digest = hashlib.sha256(sha256_records(frame[["text", "speaker", "name"]]).encode())
     for path, rows in frame.groupby("cache_file"):
         samples = audio.open_cache(str(path))
         for start, length in zip(rows["start"], rows["length"], strict=True):

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import sources
 from shared.data.sources import Origin
+from shared.data.tfds import open_tfds, prepare_tfds, require_training_split
 from shared.errors import DataError
 from tasks.speech import audio
 from tasks.speech.config import SpeechConfig
@@ -39,7 +39,7 @@ def load(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     Raises:
         DataError: the data set has no audio, no text or no training split.
     """
-    builder = sources.open_tfds(config.data)
+    builder = open_tfds(config.data)
     features = builder.info.features
     audio_feature = next((name for name, kind in features.items() if type(kind).__name__ == "Audio"), None)
     requested = () if config.columns.text == DEFAULT_TEXT_COLUMN else (config.columns.text,)
@@ -49,7 +49,7 @@ def load(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
             f"{config.data}: the data set needs a feature with audio and one with a text or class. Its features are "
             f"{', '.join(features)}. Name the one with the text with {option(config.columns, 'text')}."
         )
-    sources.prepare_tfds(builder, config.data)
+    prepare_tfds(builder, config.data)
     rate = getattr(features[audio_feature], "sample_rate", None) or SAMPLE_RATE
     frames: dict[str, pd.DataFrame] = {}
     for split in builder.info.splits:
@@ -65,10 +65,8 @@ def load(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
         frame = add_places(pd.DataFrame(rows), cache_file, lengths)
         is_class_without_word = frame["text"].str.match("_.*_$")  # _silence_ and _unknown_ of speech_commands
         frames[SPLITS[split]] = frame[~is_class_without_word]
-    if "train" not in frames:
-        raise DataError(f'{config.data}: there is no split "train". The splits are {", ".join(builder.info.splits)}.')
-    info = builder.info
-    return frames, Origin(info.name, info.full_name, "", info.redistribution_info.license or "not stated", "")
+    require_training_split(config.data, frames, builder.info.splits)
+    return frames, Origin.of_tfds(builder.info, digest="")
 
 
 def _read_examples(builder: Any, split: str, skipped_feature: str | None = None) -> Iterator[Mapping[str, Any]]:

@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import files, sources
+from shared.data import files
 from shared.data.columns import parse_identifiers
+from shared.data.tables import is_table, read_table
 from shared.errors import DataError
 from tasks.speech import audio
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 
+ARCHIVE_SUFFIX = ".zip"
 DEFAULT_SPEAKER_COLUMN = "speaker"  # a manifest may lack this column, but not one that the user names
 
 
@@ -57,13 +59,13 @@ def list_recordings(config: SpeechConfig, source: str) -> list[str]:
     if is_folder_or_archive(source):
         files.require_file(path)
         return [str(path / name) for name in _recording_names(audio.Folder(path))]
-    if not sources.is_table(source, config.columns.file):
+    if not is_table(source, config.columns.file):
         lines = [line.strip() for line in files.read_text(path).splitlines()]
         if not any(lines):
             raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
         return [line for line in lines if line]
     columns = config.columns
-    table = sources.read_table(source, [columns.file], options={columns.file: option(columns, "file")})
+    table = read_table(source, [columns.file], options={columns.file: option(columns, "file")})
     names = parse_identifiers(table[columns.file], source)
     folder = audio.Folder(_recordings_of(path, config))
     for row, name in enumerate(names, 1):
@@ -85,7 +87,7 @@ def add_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> pd
 def is_folder_or_archive(source: str) -> bool:
     """Returns whether a source is an existing folder, or has the name of a .zip file."""
     path = Path(source).expanduser()
-    return path.is_dir() or path.suffix.lower() == ".zip"
+    return path.is_dir() or path.suffix.lower() == ARCHIVE_SUFFIX
 
 
 def normalize_spaces(text: Any) -> str:
@@ -103,7 +105,7 @@ def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
     optional: list[str] = []
     if columns.speaker is not None:
         (optional if columns.speaker == DEFAULT_SPEAKER_COLUMN else required).append(columns.speaker)
-    table = sources.read_table(source, list(dict.fromkeys(required)), optional, options)
+    table = read_table(source, list(dict.fromkeys(required)), optional, options)
     has_speaker = columns.speaker in table.columns
     return pd.DataFrame(
         {
@@ -122,7 +124,7 @@ def _recordings_of(manifest: Path, config: SpeechConfig) -> Path:
         path = Path(config.recordings).expanduser()
         files.require_file(path)
         return path
-    archive = manifest.with_name(manifest.name.split(".")[0] + ".zip")
+    archive = manifest.with_name(manifest.name.split(".")[0] + ARCHIVE_SUFFIX)
     return archive if archive.is_file() else manifest.parent
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.data.pipelines import gather_padded, padded_indices, repeat_epochs, with_cardinality
+from shared.data.epoch_batches import EVALUATION_EPOCH, EpochBatches
+from shared.data.pipelines import gather_padded, padded_indices
 from tasks.stock.config import FeaturesConfig, StockConfig
 from tasks.stock.model import FIELDS, Submodels
 
@@ -57,7 +58,7 @@ def build_panel(frame: pd.DataFrame, config: StockConfig) -> Panel:
     return Panel(fields, frame["ticker"].to_numpy(), first, frame["day"].to_numpy(), returns)
 
 
-class WindowBatches:
+class WindowBatches(EpochBatches):
     """Batches of windows; their order and their boundaries depend only on (seed, epoch).
 
     Each batch is `(inputs of the parameter model, returns (batch, burn_in + window, horizons))`; returns that do not count in the loss
@@ -74,7 +75,6 @@ class WindowBatches:
         self, panel: Panel, features: FeaturesConfig, batch_size: int = WINDOWS_PER_CALL, seed: int = 0
     ) -> None:
         self.panel, self.features = panel, features
-        self.batch_size, self.seed = batch_size, seed
         rows = np.flatnonzero(panel.has_outcome)
         first = np.unique(panel.first[rows])
         begin = rows[np.searchsorted(panel.first[rows], first, "left")]
@@ -83,20 +83,11 @@ class WindowBatches:
         count = self.spans[:, 1] - begin
         self.max_windows = -(-count // features.window_length) + 1  # one more, because the first boundary is random
 
-    @property
-    def steps(self) -> int:
-        """Batches per epoch, the same in every epoch."""
-        return -(-int(self.max_windows.sum()) // self.batch_size)
-
-    def epochs(self, first: int) -> tf.data.Dataset:
-        """Returns the shuffled batches of epoch `first` (counted from 0) and of all later epochs, without end."""
-        return repeat_epochs(self._epoch, first)
-
-    def evaluation_batches(self) -> tf.data.Dataset:
-        """Returns all batches once, with windows from the first row of each ticker that has an outcome, for validation."""
-        windows = self.cut(np.zeros(len(self.spans), np.int64))
-        steps = -(-len(windows) // self.batch_size)
-        return with_cardinality(self._batches(tf.constant(windows), steps), steps).prefetch(2)
+        width = features.burn_in + features.window_length
+        inputs = {name: tf.TensorSpec([None, width], tf.float32) for name in FIELDS}
+        inputs["length"] = tf.TensorSpec([None], tf.int32)
+        returns = tf.TensorSpec([None, width, panel.returns.shape[1]], tf.float32)
+        super().__init__((inputs, returns), int(self.max_windows.sum()), batch_size, seed)
 
     def cut(self, offsets: np.ndarray) -> np.ndarray:
         """Returns start and end of each window, int64 `(windows, 2)`.
@@ -112,34 +103,24 @@ class WindowBatches:
         span = np.repeat(self.spans, [len(part) for part in starts], axis=0)
         return np.stack([np.maximum(begin, span[:, 0]), np.minimum(begin + length, span[:, 1])], axis=1)
 
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
-        return self._batches(tf.numpy_function(self._shuffle_windows, [epoch], tf.int64), self.steps)
-
-    def _shuffle_windows(self, epoch: int) -> np.ndarray:
-        rng = np.random.default_rng((self.seed, int(epoch)))
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Returns start and end of each window of an epoch, int64 `(windows, 2)`: a window may occur twice, so that every epoch has the
+        same number."""
+        rng = np.random.default_rng((seed, epoch))
         windows = rng.permutation(self.cut(rng.integers(0, self.features.window_length, len(self.spans))))
-        missing = int(self.max_windows.sum()) - len(windows)
-        return np.concatenate([windows, windows[:missing]])  # the same number in every epoch
+        return np.concatenate([windows, windows[: self.rows - len(windows)]])
 
-    def _batches(self, windows: tf.Tensor, steps: int) -> tf.data.Dataset:
-        size = self.batch_size
-        batches = tf.data.Dataset.range(steps).map(lambda k: windows[k * size : (k + 1) * size])
-        return batches.map(self._to_tensors, num_parallel_calls=tf.data.AUTOTUNE)
+    def evaluation_order(self) -> np.ndarray:
+        """Returns windows from the first row of each ticker that has an outcome, so that each outcome occurs once."""
+        return self.cut(np.zeros(len(self.spans), np.int64))
 
-    def _to_tensors(self, windows: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        width = self.features.burn_in + self.features.window_length
-        dtypes = [tf.float32] * len(FIELDS) + [tf.int32, tf.float32]
-        *fields, length, returns = tf.numpy_function(self.batch, [windows], dtypes)
-        inputs = {name: tf.ensure_shape(value, [None, width]) for name, value in zip(FIELDS, fields, strict=True)}
-        inputs["length"] = tf.ensure_shape(length, [None])
-        return inputs, tf.ensure_shape(returns, [None, width, self.panel.returns.shape[1]])
-
-    def batch(self, windows: np.ndarray) -> list[np.ndarray]:
-        """Returns `FIELDS`, `length` and the returns of windows `(batch, 2)`, padded on the right."""
-        indices, is_in_window = self.indices(windows)
-        fields = [gather_padded(self.panel.fields[name], indices) for name in FIELDS]
+    def collate(self, rows: np.ndarray, epoch: int = EVALUATION_EPOCH) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Returns `FIELDS` and `length`, and the returns, of windows `(batch, 2)`, padded on the right; the epoch changes nothing."""
+        indices, is_in_window = self.indices(rows)
+        inputs = {name: gather_padded(self.panel.fields[name], indices) for name in FIELDS}
+        inputs["length"] = (indices >= 0).sum(axis=1, dtype=np.int32)
         returns = np.where(is_in_window[..., None], self.panel.returns[np.maximum(indices, 0)], np.float32(np.nan))
-        return [*fields, (indices >= 0).sum(axis=1, dtype=np.int32), returns]
+        return inputs, returns
 
     def indices(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows of each window and its burn-in `(batch, burn_in + window)`, -1 at padding, and a mask of the window."""
@@ -185,14 +166,14 @@ def _map_windows(
     """Returns the outputs of a function for the rows with an outcome, each `(rows, ...)`."""
     has_outcome = batches.panel.has_outcome
     rank = np.cumsum(has_outcome) - 1
-    windows = batches.cut(np.zeros(len(batches.spans), np.int64))
+    windows = batches.evaluation_order()
     results: list[np.ndarray] = []
     for start in range(0, len(windows), WINDOWS_PER_CALL):
         part = windows[start : start + WINDOWS_PER_CALL]
-        *fields, length, _ = batches.batch(part)
+        inputs, _ = batches.collate(part)
         indices, mask = batches.indices(part)
         mask &= has_outcome[np.maximum(indices, 0)]
-        outputs = function({**dict(zip(FIELDS, fields, strict=True)), "length": length})
+        outputs = function(inputs)
         if not results:
             results = [np.empty((int(has_outcome.sum()), *output.shape[2:]), np.float32) for output in outputs]
         for result, output in zip(results, outputs, strict=True):

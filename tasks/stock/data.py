@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import sources
-from shared.data.sources import Origin, Splits
+from shared.data.sources import Origin, Splits, load_source, sha256_records
+from shared.data.tfds import read_tfds
 from shared.errors import DataError
 from tasks.stock import prices, sample, yahoo
 from tasks.stock.config import ColumnsConfig, StockConfig
@@ -65,27 +64,33 @@ def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic,
 
 def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
     """Reads the prices of any source, sorted by ticker and day, and describes the source (see `load`)."""
-    source = config.data
-    if source == "sample":
-        frame, name, licence = prices.convert(sample.prices(), config, source), "sample", sample.LICENCE
-        location, digest = sample.LOCATION, sources.sha256_records(frame)
-    elif source.startswith(yahoo.PREFIX):
-        own_columns = dataclasses.replace(config, columns=ColumnsConfig())  # those of Yahoo, whatever files have
-        frame = prices.convert(yahoo.download(source, config.yahoo_period), own_columns, source)
-        name, licence = "yahoo", "Yahoo's terms of use: for your own use"
-        location, digest = f"Yahoo Finance, {config.yahoo_period}", sources.sha256_records(frame)
-    elif sources.is_path(source):
-        frame, licence = prices.read(config, source), sources.USER_FILE_LICENCE
-        name, location = Path(source).expanduser().resolve().parent.name, Path(source).name
-        digest = sources.sha256(source)
-    else:
-        names = [name for name in ("ticker", "time", "close") if getattr(config.columns, name)]
-        options = {getattr(config.columns, name): option(config.columns, name) for name in names}
-        tables, info = sources.read_tfds(source, {column: column for column in options}, options)
-        frame = prices.convert(pd.concat(tables.values(), ignore_index=True), config, source)
-        name, licence = info.name, info.redistribution_info.license or "not stated"
-        location, digest = info.full_name, sources.sha256_records(frame)
-    return frame, Origin(name, location, digest, licence, split_description="")
+    return load_source(
+        config,
+        sample=lambda: _read_sample(config),
+        files=lambda: (prices.read(config, config.data), Origin.of_files([config.data])),
+        tfds=lambda: _read_tfds(config),
+        named={yahoo.PREFIX: lambda _: _read_yahoo(config)},
+    )
+
+
+def _read_sample(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+    frame = prices.convert(sample.prices(), config, config.data)
+    return frame, Origin.of_sample(sample.LOCATION, sha256_records(frame), licence=sample.LICENCE)
+
+
+def _read_yahoo(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+    own_columns = dataclasses.replace(config, columns=ColumnsConfig())  # those of Yahoo, whatever files have
+    frame = prices.convert(yahoo.download(config.data, config.yahoo_period), own_columns, config.data)
+    location, licence = f"Yahoo Finance, {config.yahoo_period}", "Yahoo's terms of use: for your own use"
+    return frame, Origin("yahoo", location, sha256_records(frame), licence, split_description="")
+
+
+def _read_tfds(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+    names = [name for name in ("ticker", "time", "close") if getattr(config.columns, name)]
+    options = {getattr(config.columns, name): option(config.columns, name) for name in names}
+    tables, info = read_tfds(config.data, {column: column for column in options}, options)
+    frame = prices.convert(pd.concat(tables.values(), ignore_index=True), config, config.data)
+    return frame, Origin.of_tfds(info, sha256_records(frame))
 
 
 def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
@@ -109,8 +114,7 @@ def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> 
         f"by the day that is forecast: training from {_format_day(start)}, validation from {_format_day(validation)}, test from "
         f"{_format_day(test)} to {_format_day(until)}; no forecast extends beyond the end of its split"
     )
-    origin = Origin(origin.name, origin.location, origin.sha256, origin.licence, description)
-    return Splits(**splits, origin=origin, sizes=sizes)
+    return Splits(**splits, origin=dataclasses.replace(origin, split_description=description), sizes=sizes)
 
 
 def _as_day(value: object, days: np.ndarray) -> np.generic:

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import sources
 from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.data.tables import read_all, read_table, require_columns
 from shared.errors import DataError
 from tasks.stock.config import ColumnsConfig, StockConfig
 from tasks.stock.model import FIELDS
@@ -49,7 +49,7 @@ def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
     required = required_columns(columns)
     optional = (columns.open, columns.high, columns.low, columns.volume, columns.adjusted_close)
     try:
-        return sources.read_table(source, list(required), optional, required)
+        return read_table(source, list(required), optional, required)
     except DataError as error:
         if "no column" in str(error):
             raise DataError(
@@ -127,7 +127,7 @@ def parse_days(values: pd.Series, source: str, time_format: str | None) -> pd.Se
 
 def _read_wide(columns: ColumnsConfig, source: str) -> pd.DataFrame:
     """Returns a wide table as a long one."""
-    frame = sources.read_all(source, headerless=columns.time is None)
+    frame = read_all(source, headerless=columns.time is None)
     if columns.time is not None and columns.time not in frame:
         names = ", ".join(frame.columns[:10])
         raise DataError(
@@ -150,7 +150,7 @@ def _read_wide(columns: ColumnsConfig, source: str) -> pd.DataFrame:
 def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
     """Returns the columns that `read` describes, `ROW`, `POSITION` and `CLOSE_COLUMN`, in the order of `frame`."""
     required = required_columns(columns)
-    sources.require_columns(source, frame.columns, required, required)
+    require_columns(source, frame.columns, required, required)
     result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
     ticker = ticker_column(columns)
     result["ticker"] = parse_identifiers(frame[ticker], source) if ticker else SINGLE_TICKER

@@ -18,14 +18,17 @@ def make_splits(*labels):
 
 
 def test_classes_are_the_sorted_labels_of_the_training_split():
-    assert list_classes(make_splits("cab", "ab", "c"), "x.csv") == ["a", "b", "c"]
+    assert list_classes(make_splits("cab", "ab", "c"), "x.csv", "--columns.label") == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
     ("labels", "problem"),
     [
         (("aa", "a", "a"), r"x\.csv: the training split has 1 class \(a\)\. Give data with at least two"),
-        (([str(k) for k in range(51)], "1", "1"), "51 different labels in 51 records are too many.*--columns.label"),
+        (
+            ([str(k) for k in range(51)], "1", "1"),
+            "51 different labels in 51 records are too many.*--columns.team names",
+        ),
         (
             ("ab", "ac", "a"),
             'label "c" of the validation split does not occur in the training split, which has a, b',
@@ -35,7 +38,7 @@ def test_classes_are_the_sorted_labels_of_the_training_split():
 )
 def test_invalid_labels_raise_an_error(labels, problem):
     with pytest.raises(DataError, match=problem):
-        list_classes(make_splits(*labels), "x.csv")
+        list_classes(make_splits(*labels), "x.csv", "--columns.team")
 
 
 def test_labels_of_a_file_become_class_ids_or_the_row_is_named():

@@ -16,7 +16,7 @@ import pytest
 from keras import ops
 
 from shared.config import LSTMConfig, TrainingConfig
-from shared.data.pipelines import SequenceBatches
+from shared.data.sequence_batches import SequenceBatches
 from shared.errors import SuiteError
 from shared.layers.lstm import LSTMStack, masked_mean
 from shared.training import loop

@@ -8,7 +8,7 @@ import pytest
 from keras import ops
 
 from shared.config import BidirectionalLSTMConfig, TrainingConfig
-from shared.data.pipelines import StreamBatches
+from shared.data.stream_batches import StreamBatches
 from shared.layers.lstm import LSTMStack
 from shared.training import pretraining
 

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from shared.text.separation import separate_words
+from shared.text.vocabulary import UNKNOWN_ID, tokenize
 from tasks.sentiment import model
 from tasks.sentiment.config import PRESETS, TextConfig
 
@@ -22,16 +23,16 @@ def tokenizer():
 
 
 def test_token_ids_are_ordered_by_frequency_and_other_words_are_unknown(tokenizer):
-    (token_ids,) = model.tokenize(tokenizer, ["good unheard film"])
+    (token_ids,) = tokenize(tokenizer, ["good unheard film"], separate_words)
     assert token_ids[0] == 2
-    assert token_ids[1] == model.UNKNOWN_ID
+    assert token_ids[1] == UNKNOWN_ID
     assert token_ids[2] > 2
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\t\n", "$", b"\xff\xfe", "<br />"])
 def test_a_text_without_words_is_one_unknown_word(tokenizer, text):
     token_ids = tokenizer(separate_words(tf.constant([text]))).numpy()
-    assert token_ids[0, 0] == model.UNKNOWN_ID
+    assert token_ids[0, 0] == UNKNOWN_ID
     assert (token_ids[0] != 0).sum() == 1
 
 
@@ -57,8 +58,8 @@ def test_emoji_and_other_scripts_are_words():
     for text in ("😀", "日本語", "очень"):
         assert separate_words(tf.constant(text)).numpy().decode() == text
     tokenizer = model.build_tokenizer(["😀 😀 日本語 очень"], CONFIG)
-    assert [len(token_ids) for token_ids in model.tokenize(tokenizer, ["😀 日本語 очень"])] == [3]
-    assert model.tokenize(tokenizer, ["😀"])[0][0] == 2
+    assert [len(token_ids) for token_ids in tokenize(tokenizer, ["😀 日本語 очень"], separate_words)] == [3]
+    assert tokenize(tokenizer, ["😀"], separate_words)[0][0] == 2
 
 
 def test_bytes_that_are_not_utf8_are_replaced():
@@ -86,7 +87,7 @@ def test_a_saved_tokenizer_keeps_words_with_line_separators(tmp_path):
 
 def test_a_training_text_of_one_megabyte_is_truncated_and_does_not_pad_others(tokenizer):
     texts = ["good film " * 100_000, "bad", "the film was good"]
-    sequences = model.tokenize(tokenizer, texts)
+    sequences = tokenize(tokenizer, texts, separate_words)
     assert [len(s) for s in sequences] == [CONFIG.text.ngram_sequence_length, 1, 4]
     model.build_tokenizer(texts, CONFIG)
 
@@ -100,7 +101,7 @@ def test_the_number_of_token_ids_is_limited():
 def test_punctuation_marks_are_words_that_model_keras_alone_does_not_find(tokenizer):
     """Without `separate_words`, the stock layer lower-cases the text and drops ASCII punctuation, but still finds the words."""
     with_punctuation = model.build_tokenizer(["good! good! bad?"], CONFIG)
-    assert [len(token_ids) for token_ids in model.tokenize(with_punctuation, ["Good! Bad?"])] == [4]
+    assert [len(token_ids) for token_ids in tokenize(with_punctuation, ["Good! Bad?"], separate_words)] == [4]
     plain = tf.constant(["The film was good not bad"])
     np.testing.assert_array_equal(tokenizer(plain), tokenizer(separate_words(plain)))
     assert (with_punctuation(tf.constant(["Good! Bad?"])).numpy() > 0).sum() == 2

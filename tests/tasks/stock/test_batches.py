@@ -69,12 +69,12 @@ def test_an_epoch_depends_only_on_its_number_and_the_seed(panel, config):
 def test_a_window_contains_its_days_and_its_burn_in(panel, config):
     batches = WindowBatches(panel, config.features, batch_size=4)
     windows = batches.cut(np.zeros(len(batches.spans), np.int64))
-    *fields, length, returns = batches.batch(windows)
+    inputs, returns = batches.collate(windows)
     for row, (start, end) in enumerate(windows):
         begin = max(start - config.features.burn_in, panel.first[start])
-        assert length[row] == end - begin
-        for name, values in zip(FIELDS, fields, strict=True):
-            np.testing.assert_array_equal(values[row, : end - begin], panel.fields[name][begin:end])
+        assert inputs["length"][row] == end - begin
+        for name in FIELDS:
+            np.testing.assert_array_equal(inputs[name][row, : end - begin], panel.fields[name][begin:end])
         np.testing.assert_array_equal(returns[row, start - begin : end - begin], panel.returns[start:end])
         assert np.isnan(returns[row, : start - begin]).all()
 
@@ -85,8 +85,8 @@ def test_predictions_are_in_the_order_of_the_rows(panel, config, builder):
     parameters = predict_parameters(parameter_model, batches)
     rows = np.flatnonzero(panel.has_outcome)
     start, end = batches.cut(np.zeros(len(batches.spans), np.int64))[2]
-    *fields, length, _ = batches.batch(np.array([[start, end]]))
-    expected = parameter_model({**dict(zip(FIELDS, fields, strict=True)), "length": length})
+    inputs, _ = batches.collate(np.array([[start, end]]))
+    expected, length = parameter_model(inputs), inputs["length"]
     assert len(parameters) == len(rows)
     position = np.searchsorted(rows, np.arange(start, end))
     expected = np.asarray(expected)[0, length[0] - (end - start) : length[0]]
