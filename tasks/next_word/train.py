@@ -16,7 +16,7 @@ from shared.task import Task, TrainedModel
 from shared.training import loop
 from tasks.next_word import data, serving, tokenization
 from tasks.next_word.config import NextWordConfig
-from tasks.next_word.evaluate import METRICS, evaluate
+from tasks.next_word.evaluate import METRICS, plan_evaluation, score
 from tasks.next_word.model import SubmodelBuilder, Trainer
 
 MIN_VOCABULARY = 3  # the end of a line and two words
@@ -72,7 +72,6 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
             "vocabulary": vocabulary,
         },
         history=history,
-        components={"mixture": None},
         notes={"weights": "moving average" if history.is_average else f"epoch {history.best_epoch}"},
     )
 
@@ -97,11 +96,13 @@ TASK = Task(
     name="next_word",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    predict_labelled=serving.predict_labelled,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     primary_metric="perplexity",
     example_inputs=serving.EXAMPLES,

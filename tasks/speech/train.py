@@ -17,7 +17,7 @@ from shared.training import loop
 from tasks.speech import audio, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.evaluate import METRICS, evaluate
+from tasks.speech.evaluate import METRICS, plan_evaluation, score
 from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
 from tasks.speech.language import load_next_word_model
 from tasks.speech.model import SubmodelBuilder, Trainer
@@ -71,7 +71,6 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         model=model,
         metadata={"task": "speech", "alphabet": alphabet, "columns": as_dict(config.columns)},
         history=history,
-        components={"language_model": None},
         notes=notes,
     )
 
@@ -99,11 +98,12 @@ TASK = Task(
     name="speech",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     primary_metric="word_error_rate",
     example_inputs=serving.EXAMPLES,
