@@ -225,7 +225,10 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
         since = day.min() if first_training_day is None else first_training_day
         is_scored &= ~data.is_compromised(frame, day, since, delay)
     if frame["fraud"][is_scored].nunique() < 2:
-        raise DataError(f"{source}: there is only one class. The evaluation needs fraud and genuine transactions.")
+        raise DataError(
+            f"{source}: there is only one class among the {is_scored.sum():,} scored rows. The evaluation needs fraud and genuine "
+            "transactions, from after the training days, of cards without a known fraud."
+        )
     return frame.assign(is_scored_row=is_scored)
 
 

@@ -65,7 +65,10 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: SpeechC
 
     def predict_with_language_model() -> Predictions:
         log_probabilities = compute_log_probabilities(model, splits.test)
-        return {"text": beam_search_all(log_probabilities, alphabet, fusion(), config.decoding.beam_width)}
+        return _as_predictions(beam_search_all(log_probabilities, alphabet, fusion(), config.decoding.beam_width))
+
+    def predict_baseline() -> Predictions:
+        return _as_predictions(dtw_nearest_neighbor.predict_texts(splits.train, splits.test))
 
     def describe_all(predictions: Mapping[str, Predictions], scores: Sequence[Score]) -> Description:
         drawings = _plots(model, splits.test, predictions[EXPORTED]["text"], alphabet, config)
@@ -74,9 +77,7 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: SpeechC
     return EvaluationPlan(
         describe=describe_all,
         components={"language_model": predict_with_language_model},
-        baselines={
-            "dtw_nearest_neighbor": lambda: {"text": dtw_nearest_neighbor.predict_texts(splits.train, splits.test)}
-        },
+        baselines={"dtw_nearest_neighbor": predict_baseline},
     )
 
 
@@ -109,6 +110,10 @@ def describe(
         },
         plots=drawings,
     )
+
+
+def _as_predictions(texts: Sequence[str]) -> Predictions:
+    return {"text": np.array(texts, object)}
 
 
 def _plots(
