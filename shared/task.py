@@ -28,6 +28,10 @@ if TYPE_CHECKING:  # the command line reads presets before anything heavy is imp
 
 Predictor = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Function from a request, arrays by input name, to the outputs of an exported model, arrays by output name."""
+Predictions = Mapping[str, Any]
+"""Predictions of any model for records, arrays by output name; the first axis is that of the records."""
+EXPORTED = "exported"
+"""Name of the exported model in the results."""
 
 
 @dataclass(frozen=True)
@@ -40,23 +44,49 @@ class TrainedModel:
     """JSON-ready values that decoding needs, such as the labels; `task.json` holds them."""
     history: History
     components: Mapping[str, Any] = field(default_factory=dict)
-    """Components of the model that are evaluated separately, by their names in the results."""
+    """Components of the model that `EvaluationPlan.components` evaluates separately, by their names in the results."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """JSON-ready values for the report."""
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """Scores of a model and its baselines on the test split."""
+class Description:
+    """What the report shows of an evaluation beside the scores."""
 
-    scores: list[Score]
-    """Scores of the exported model, which is called `exported`, of its components, and of the baselines."""
     output_description: str
     """One sentence for the model card that explains the outputs."""
-    plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
-    """File names, such as "reliability.png", with functions that draw the plot to a path."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """JSON-ready values for the report."""
+    plots: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
+    """File names, such as "reliability.png", with functions that draw the plot to a path."""
+
+
+@dataclass(frozen=True)
+class EvaluationPlan:
+    """What is evaluated on the test split beside the exported model. Each function is called once; the baselines come first."""
+
+    describe: Callable[[Mapping[str, Predictions], Sequence[Score]], Description]
+    """Describes the evaluation, from the predictions by model and all scores."""
+    components: Mapping[str, Callable[[], Predictions]] = field(default_factory=dict)
+    """Functions that return the predictions of each component of the model, by its name in the results."""
+    baselines: Mapping[str, Callable[[], Predictions]] = field(default_factory=dict)
+    """Functions that fit a baseline to the training split and return its predictions, by its name in the results."""
+    exact_predictions: Callable[[], Predictions] | None = None
+    """Predictions of the exported model with what its signatures cannot give, such as the density of the outcome or a state that
+    continues through a long text. None if the signature `Task.evaluation_signature` predicts the test split."""
+    extra_scores: Callable[[Mapping[str, Predictions]], list[Score]] | None = None
+    """Scores that `Task.score` cannot give for a file, from the predictions by model, such as those of an adaptive cache."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model, its components and its baselines on the test split."""
+
+    scores: list[Score]
+    """Scores of the exported model, which is called `EXPORTED`, of its components, and of the baselines."""
+    description: Description
+    components: tuple[str, ...] = ()
+    """Names of the scores that belong to components of the model, not to baselines."""
 
 
 @dataclass(frozen=True)
@@ -104,17 +134,20 @@ class Task:
     """Reads the data of a configuration into three splits of raw records."""
     train: Callable[[Any, Splits, Path], TrainedModel]
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
-    evaluate: Callable[[TrainedModel, Splits, Any], Evaluation]
-    """Scores the exported model, its components and the baselines on the test split."""
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
     """Builds the signatures from the Keras model and its metadata."""
-    score_file: Callable[[Any, str, dict[str, Any], Predictor], list[Score]]
-    """Scores an exported model on a file of labelled records, from the configuration of the model with the columns of the file, the
-    metadata, and the predictions."""
     read_inputs: Callable[[Any, str, dict[str, Any]], Inputs]
     """Reads the inputs of `predict` from a file, with the columns of the configuration."""
-    predict: Callable[[Any, dict[str, Any], Predictor], Mapping[str, np.ndarray]]
-    """Computes the predictions of an exported model for `Inputs.records`: outputs by name, one value or row per input."""
+    predict: Callable[[Any, dict[str, Any], Predictor], Predictions]
+    """Computes the predictions of an exported model for `Inputs.records` and, without `predict_labelled`, for labelled records: outputs
+    by name, one value or row per record."""
+    read_records: Callable[[Any, str, dict[str, Any]], Any]
+    """Reads a file of labelled records, with the columns of the configuration, into the form of the test split."""
+    score: Callable[[Any, Predictions, dict[str, Any]], list[Score]]
+    """Scores predictions for labelled records, such as the test split, with the metadata of the model. The predictions are those of the
+    exported model, of a component or of a baseline; the scores carry the name `EXPORTED`."""
+    plan_evaluation: Callable[[TrainedModel, Splits, Any], EvaluationPlan]
+    """Says which components and baselines are evaluated beside the exported model, and how the report describes them."""
     metrics: Sequence[Metric]
     """All metrics of the scores; a name may have placeholders, as for horizons."""
     primary_metric: str
@@ -125,8 +158,10 @@ class Task:
     """What the model is not suitable for; the model card prints it."""
     parse_inputs: Callable[[Any, Sequence[str], dict[str, Any]], Inputs] = text_inputs
     """Converts lines that the user typed to the inputs of `predict`, with the columns of the configuration."""
+    predict_labelled: Callable[[Any, dict[str, Any], Predictor], Predictions] | None = None
+    """Computes the predictions of an exported model that `score` takes, from labelled records. None if `predict` does."""
     evaluation_signature: str = "serving_default"
-    """Signature that `score_file` calls."""
+    """Signature that computes the predictions for labelled records."""
     stream: Callable[[Predictors, dict[str, Any]], Stream] | None = None
     """Builds a stream from the exported signatures and the metadata, which proves that `step` equals the whole sequence. None if no
     model of the task has `step`."""
@@ -134,6 +169,16 @@ class Task:
     """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
     metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
     needs updates."""
+
+    def predict_records(self, records: Any, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+        """Returns the predictions that `score` takes for labelled records.
+
+        Args:
+            records: the test split, or records from `read_records`.
+            metadata: metadata of the model.
+            predictor: calls the signature `evaluation_signature`.
+        """
+        return (self.predict_labelled or self.predict)(records, metadata, predictor)
 
     def metric(self, name: str) -> Metric:
         """Returns a metric by its name.

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from shared import evaluation_run
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.data import sources
 from shared.data.sources import Splits
@@ -53,8 +54,8 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
         trained_model = train_model(task, config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
-    evaluation = task.evaluate(trained_model, splits, config)
     spec = task.export_spec(trained_model.model, trained_model.metadata)
+    evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
     run = report.Run(task, config, splits, trained_model, evaluation, command)
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
@@ -89,7 +90,10 @@ def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list
     Raises:
         SuiteError: the file cannot be used, or has a label that the model does not know.
     """
-    return task.score_file(config, source, load_metadata(version), load_predictor(version, task.evaluation_signature))
+    metadata = load_metadata(version)
+    records = task.read_records(config, source, metadata)
+    predictor = load_predictor(version, task.evaluation_signature)
+    return task.score(records, task.predict_records(records, metadata, predictor), metadata)
 
 
 def predict(task: Task, version: Path, inputs: Inputs) -> list[dict[str, Any]]:
@@ -164,14 +168,7 @@ def load_predictor(version: Path, name: str = "serving_default", batch_size: int
             f"{version}: not a complete SavedModel with the signature `{name}` ({error}). Export it again."
         ) from error
 
-    def predictor(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        count = len(next(iter(request.values())))
-        batches = []
-        for start in range(0, count, batch_size):
-            batch = {name: tf.constant(values[start : start + batch_size]) for name, values in request.items()}
-            batches.append({name: value.numpy() for name, value in signature(**batch).items()})
-        return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-
+    predictor = evaluation_run.in_batches(signature, batch_size)
     predictor.model = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its model alive
     return predictor
 

@@ -52,8 +52,13 @@ def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([index[label] for label in labels], np.int64)
 
 
-def known_class_ids(labels: pd.Series, classes: Sequence[str], source: str) -> np.ndarray:
-    """Returns the index of each label in `classes`, int64 `(examples,)`, for labels from a user's file.
+def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str) -> None:
+    """Checks the labels of a user's file.
+
+    Args:
+        labels: strings `(examples,)`.
+        classes: classes of the model.
+        source: file, for the message.
 
     Raises:
         DataError: a label is not one of the classes; the message names the first such row.
@@ -65,7 +70,6 @@ def known_class_ids(labels: pd.Series, classes: Sequence[str], source: str) -> n
             f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
             "Drop the row or change its label."
         )
-    return class_ids(labels.tolist(), classes)
 
 
 def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:

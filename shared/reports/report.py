@@ -21,7 +21,7 @@ from shared.data.sources import Splits
 from shared.evaluation import plots
 from shared.evaluation.metric import Score, best_baseline, format_score
 from shared.json_values import json_ready
-from shared.task import Evaluation, ExportSpec, Signature, Task, TrainedModel, load_summary
+from shared.task import EXPORTED, Evaluation, ExportSpec, Signature, Task, TrainedModel, load_summary
 
 MAX_COLUMNS = 6
 """Metrics that are the columns of a table; with more metrics, they are its rows."""
@@ -55,12 +55,12 @@ class Run:
     @property
     def own_models(self) -> tuple[str, ...]:
         """Names of the scores that belong to the trained model and its components, not to a baseline."""
-        return ("exported", *self.trained_model.components)
+        return (EXPORTED, *self.evaluation.components)
 
     @property
     def notes(self) -> dict[str, Any]:
         """Further values of the training and the evaluation."""
-        return {**self.trained_model.notes, **self.evaluation.notes}
+        return {**self.trained_model.notes, **self.evaluation.description.notes}
 
 
 def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
@@ -96,7 +96,7 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
     plots_folder = folder / "plots"
     plots_folder.mkdir(exist_ok=True)
     plots.learning_curve(run.trained_model.history.epochs, plots_folder / "learning_curve.png")
-    for name, draw in run.evaluation.plots.items():
+    for name, draw in run.evaluation.description.plots.items():
         draw(plots_folder / name)
     (folder / "report.html").write_text(html_report(run, plots_folder), encoding="utf-8")
 
@@ -136,7 +136,7 @@ def card(run: Run, spec: ExportSpec, base_path: Path) -> str:
     sizes = ", ".join(f"{split} {run.splits.size(split):,}" for split in ("train", "validation", "test"))
     return f"""# {run.task.name.replace("_", " ").capitalize()}
 
-{load_summary(run.task.name)} {run.evaluation.output_description}
+{load_summary(run.task.name)} {run.evaluation.description.output_description}
 
 ## Scores
 
@@ -181,7 +181,7 @@ def verdict(run: Run) -> str:
     """Returns a sentence that says whether the exported model or the best baseline has the better primary metric."""
     metric = run.task.metric(run.task.primary_metric)
     name = metric.title
-    model = next(s for s in run.evaluation.scores if s.model == "exported" and s.metric == metric.name)
+    model = next(s for s in run.evaluation.scores if s.model == EXPORTED and s.metric == metric.name)
     baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
     if not np.isfinite(model.value):
         return f"The {name} of the model is not defined on this test split, so it is not compared with a baseline."
@@ -286,7 +286,7 @@ def json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _headline_table(run: Run) -> str:
-    scores = [s for s in run.evaluation.scores if s.model == "exported"]
+    scores = [s for s in run.evaluation.scores if s.model == EXPORTED]
     scores.sort(key=lambda s: s.metric != run.task.primary_metric)  # the primary metric first
     rows = [["metric", "model", "best baseline"]]
     for score in scores[:MAX_HEADLINES]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit
 from sklearn import metrics
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -18,10 +17,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from shared.data.sources import Splits
-from shared.evaluation import classification
-from shared.evaluation.metric import Metric, find_metric
-from shared.evaluation.scoring import score
-from shared.task import Evaluation, TrainedModel
+from shared.evaluation import classification, scoring
+from shared.evaluation.metric import Metric, Score, find_metric
+from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.fraud import plots
 from tasks.fraud.batches import compute_components, join_logits
 from tasks.fraud.config import FraudConfig
@@ -50,40 +48,70 @@ METRICS = (
 )
 
 
-def evaluate(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> Evaluation:
-    """Scores the exported model and the baselines on the scored rows of the test split by the same metrics.
+def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
+    """Scores the probabilities of any model on the scored rows of a table.
+
+    Args:
+        records: the test split, or a table from `tasks.fraud.serving.read_records`.
+        predictions: `fraud_probability` float `(rows,)`; the rows that are not scored may be NaN.
+        metadata: `alerts_per_day`, the number of cards that are checked each day.
+    """
+    is_scored = records["is_scored_row"].to_numpy()
+    labels, cards, days = label_groups(records[is_scored])
+    probabilities = predictions["fraud_probability"][is_scored].astype(np.float64)
+    return scoring.score(EXPORTED, labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
+
+
+def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> EvaluationPlan:
+    """Plans the evaluation on the test days: baselines on engineered features of the same past.
 
     Args:
         trained_model: from `tasks.fraud.train.train_model`.
         splits: from `tasks.fraud.data.load`.
         config: settings of the run.
     """
-    labels, cards, days = label_groups(splits.test[splits.test["is_scored_row"]])
-    alerts_per_day = config.evaluation.alerts_per_day
-    metric_functions = build_metrics(alerts_per_day)
+
+    @cache
+    def features() -> pd.DataFrame:
+        return feature_table(splits.test, config.split.label_delay_days)
+
+    baselines = build_baselines(config.training.seed)
+    return EvaluationPlan(
+        describe=partial(describe, trained_model, splits.test, config),
+        baselines={name: partial(_predict_baseline, model, features, splits) for name, model in baselines.items()},
+    )
+
+
+def describe(
+    trained_model: TrainedModel,
+    test: pd.DataFrame,
+    config: FraudConfig,
+    predictions: Mapping[str, Predictions],
+    scores: Sequence[Score],
+) -> Description:
+    """Describes the outputs, the alerts of each day, and which inputs caused them.
+
+    Args:
+        trained_model: from `tasks.fraud.train.train_model`.
+        test: the test split.
+        config: settings of the run.
+        predictions: predictions by model.
+        scores: scores of all models.
+    """
+    is_scored = test["is_scored_row"].to_numpy()
+    labels, cards, days = label_groups(test[is_scored])
+    probabilities = {name: values["fraud_probability"][is_scored] for name, values in predictions.items()}
+    exported, threshold = probabilities[EXPORTED], trained_model.metadata["threshold"]
     submodels = get_submodels(trained_model.model)
-    components = score_components(submodels, splits.test, config)
-    factor, offset = trained_model.metadata["calibration"]
-    exported = expit(factor * join_logits(submodels, *components).astype(np.float64) + offset)
-    probabilities = {"exported": exported}
-    minutes = {}
-    for name, (values, seconds) in _score_baselines(splits, config).items():
-        probabilities[name], minutes[name] = values, seconds / 60
-    scores = []
-    for name, values in probabilities.items():
-        scores += score(name, labels, values, metric_functions, cards, days)
-    threshold = trained_model.metadata["threshold"]
-    by_input = attributions(submodels, trained_model.metadata, *components)
+    by_input = attributions(submodels, trained_model.metadata, *score_components(submodels, test, config))
     table = alerts_table(labels, exported >= threshold, cards, days)
     is_alert = exported >= min(threshold, exported.max())
-    return Evaluation(
-        scores,
+    return Description(
         output_description=(
             f"`fraud_probability` is calibrated. `alert` is True from {threshold:.4f} on, the threshold that gave "
-            f"{alerts_per_day} alerts per day on the validation split."
+            f"{config.evaluation.alerts_per_day} alerts per day on the validation split."
         ),
         notes={
-            "minutes per baseline": minutes,
             "alerts per day at the exported threshold": table,
             "mean increase of the log-odds in alerts": {
                 name: float(values[is_alert].mean()) for name, values in by_input.items()
@@ -163,22 +191,20 @@ def alerts_table(labels: np.ndarray, is_alert: np.ndarray, cards: np.ndarray, da
     return rows
 
 
-def _score_baselines(splits: Splits, config: FraudConfig) -> dict[str, tuple[np.ndarray, float]]:
-    """Returns probabilities and seconds of each baseline, trained on the rows that trained the exported model."""
-    started = time.monotonic()
-    features = feature_table(splits.test, config.split.label_delay_days)
-    # The test table begins with the same rows as the validation table.
+def _predict_baseline(model: Any, features: Callable[[], pd.DataFrame], splits: Splits) -> Predictions:
+    """Fits a baseline to the rows that trained the exported model, and returns its predictions for the test split.
+
+    Args:
+        model: classifier of scikit-learn.
+        features: function that returns the features of the test table, which begins with the rows of the validation table.
+        splits: the splits.
+    """
     training_rows = np.flatnonzero(splits.validation["is_training_row"])
     scored_rows = np.flatnonzero(splits.test["is_scored_row"])
-    labels = splits.test["fraud"].to_numpy()[training_rows]
-    seconds = time.monotonic() - started
-    results = {}
-    for name, model in build_baselines(config.training.seed).items():
-        started = time.monotonic()
-        model.fit(features.iloc[training_rows], labels)
-        probabilities = model.predict_proba(features.iloc[scored_rows])[:, 1]
-        results[name] = probabilities, seconds + time.monotonic() - started
-    return results
+    model.fit(features().iloc[training_rows], splits.test["fraud"].to_numpy()[training_rows])
+    probabilities = np.full(len(splits.test), np.nan)
+    probabilities[scored_rows] = model.predict_proba(features().iloc[scored_rows])[:, 1]
+    return {"fraud_probability": probabilities}
 
 
 def build_baselines(seed: int) -> dict[str, Any]:

@@ -15,13 +15,10 @@ from shared.config import option
 from shared.data.columns import parse_json_lines
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
-from shared.evaluation.metric import Score
-from shared.evaluation.scoring import score
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictor
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.evaluate import build_metrics, label_groups
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
 
@@ -145,7 +142,11 @@ def example_request(metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def build_request(
-    index: TransactionIndex, cards: np.ndarray, terminal_history_length: int, has_terminals: bool
+    index: TransactionIndex,
+    cards: np.ndarray,
+    terminal_history_length: int,
+    has_terminals: bool,
+    length: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the histories of cards as a request for `serving_default`.
 
@@ -154,43 +155,81 @@ def build_request(
         cards: positions of the first rows of the cards.
         terminal_history_length: maximum number of labelled transactions per terminal.
         has_terminals: True if the model reads terminals.
+        length: number of rows of each card, int64 `(cards,)`, the oldest ones; None means all rows.
     """
-    ends = np.searchsorted(index.first, cards, side="right")
-    length = ends - cards
+    if length is None:
+        length = np.searchsorted(index.first, cards, side="right") - cards
     rows, _ = padded_indices(cards, length)
     request = {name: gather_padded(values, rows) for name, values in index.fields.items()}
     request["length"] = length.astype(np.int32)
     return request | index.terminal_fields(rows, terminal_history_length) if has_terminals else request
 
 
-def predict_rows(frame: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> dict[str, np.ndarray]:
-    """Returns the predictions of an exported model for each row of a table from `tasks.fraud.data.convert`, in its order."""
-    index = build_transaction_index(frame, metadata["label_delay_days"])
-    cards, length = np.unique(index.first, return_counts=True)
-    cards = cards[np.argsort(length, kind="stable")]
-    predictions: dict[str, np.ndarray] = {}
+def predict(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the predictions of an exported model for each transaction, in the order of the table.
+
+    Args:
+        records: table from `tasks.fraud.data.convert`, or a split. If it has the column `is_scored_row`, only these rows and the
+            earlier rows of their cards are predicted.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`.
+
+    Returns:
+        `fraud_probability` float32 `(rows,)`, NaN where a row is not predicted, and `alert` bool `(rows,)`.
+    """
+    index = build_transaction_index(records, metadata["label_delay_days"])
+    is_needed = records["is_scored_row"].to_numpy() if "is_scored_row" in records else np.ones(len(records), bool)
+    needed = np.flatnonzero(is_needed[index.order])
+    cards = np.unique(index.first[needed])
+    last = np.maximum.reduceat(needed, np.searchsorted(index.first[needed], cards))  # rows are ordered by card
+    length = last + 1 - cards
+    order = np.argsort(length, kind="stable")
+    predictions = {
+        "fraud_probability": np.full(len(records), np.nan, np.float32),
+        "alert": np.zeros(len(records), bool),
+    }
     for start in range(0, len(cards), CARDS_PER_CALL):
-        batch = cards[start : start + CARDS_PER_CALL]
-        request = build_request(index, batch, metadata["terminal_history_length"], metadata["terminal"])
+        batch = order[start : start + CARDS_PER_CALL]
+        request = build_request(
+            index, cards[batch], metadata["terminal_history_length"], metadata["terminal"], length[batch]
+        )
         is_real = np.arange(request["time"].shape[1]) < request["length"][:, None]
-        rows = index.order[np.concatenate([np.arange(k, k + n) for k, n in zip(batch, request["length"], strict=True)])]
-        for name, values in predictor(request).items():
-            predictions.setdefault(name, np.empty(len(frame), values.dtype))[rows] = values[is_real]
+        rows = index.order[
+            np.concatenate([np.arange(k, k + n) for k, n in zip(cards[batch], length[batch], strict=True)])
+        ]
+        outputs = predictor(request)
+        for name, values in predictions.items():
+            values[rows] = outputs[name][is_real]
     return predictions
 
 
-def score_file(config: FraudConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
-    """Scores an exported model on a file of labelled transactions; each prediction uses what was known at its time.
+def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Reads a file of labelled transactions into the form of the test split; each prediction uses what was known at its time.
+
+    Rows up to the label delay after the training days are history and are not scored, unless the file has no later row. Rows of cards
+    with a known fraud are not scored either.
 
     Raises:
-        DataError: the file cannot be used, or has only one class.
+        DataError: the file cannot be used, or the scored rows have only one class.
     """
     frame = _with_model_names(data.read(config, source), config, metadata)
-    if frame["fraud"].nunique() < 2:
-        raise DataError(f"{source}: there is only one class. The evaluation needs fraud and genuine transactions.")
-    labels, cards, days = label_groups(frame)
-    probabilities = predict_rows(frame, metadata, predictor)["fraud_probability"]
-    return score("exported", labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
+    frame = frame.sort_values("time", kind="stable", ignore_index=True)
+    delay, day = metadata["label_delay_days"], frame["time"].to_numpy() // data.DAY
+    first_training_day, last_training_day = (
+        _day_number(metadata.get(name)) for name in ("trained_from", "trained_until")
+    )
+    is_scored = np.ones(len(frame), bool)
+    if last_training_day is not None and (day > last_training_day + delay).any():
+        is_scored = day > last_training_day + delay
+    if config.columns.card is not None:
+        since = day.min() if first_training_day is None else first_training_day
+        is_scored &= ~data.is_compromised(frame, day, since, delay)
+    if frame["fraud"][is_scored].nunique() < 2:
+        raise DataError(
+            f"{source}: there is only one class among the {is_scored.sum():,} scored rows. The evaluation needs fraud and genuine "
+            "transactions, from after the training days, of cards without a known fraud."
+        )
+    return frame.assign(is_scored_row=is_scored)
 
 
 def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> Inputs:
@@ -218,9 +257,8 @@ def parse_inputs(config: FraudConfig, lines: Sequence[str], metadata: dict[str, 
     return Inputs(lines, _with_model_names(records, config, metadata))
 
 
-def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the predictions of an exported model for transactions, in their order."""
-    return predict_rows(records, metadata, predictor)
+def _day_number(date: str | None) -> int | None:
+    return None if date is None else int(np.datetime64(date, "D").astype(np.int64))
 
 
 def _to_json(row: pd.Series) -> str:

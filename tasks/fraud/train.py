@@ -21,7 +21,7 @@ from shared.training.checkpoints import History
 from tasks.fraud import data, model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.evaluate import METRICS, evaluate, label_groups, score_logits
+from tasks.fraud.evaluate import METRICS, label_groups, plan_evaluation, score, score_logits
 from tasks.fraud.transaction_index import build_transaction_index
 
 MAX_AMOUNT_EDGES = 6
@@ -52,6 +52,7 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
         "calibration": calibration,
         "threshold": threshold,
         "terminal_history_length": config.features.terminal_history_length,
+        **training_days(splits.validation),
         **exported.metadata,
     }
     return TrainedModel(
@@ -82,6 +83,15 @@ def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]
         "categorical": {name: known_categories(rows[name]) for name in config.columns.categorical},
         "terminal": "terminal" in frame,
     }
+
+
+def training_days(frame: pd.DataFrame) -> dict[str, str]:
+    """Returns the first and the last day of the training rows of a table: `trained_from` and `trained_until`, as YYYY-MM-DD."""
+    seconds = frame["time"].to_numpy()[frame["is_training_row"].to_numpy()]
+    first, last = (
+        str(np.datetime64(int(time), "s").astype("datetime64[D]")) for time in (seconds.min(), seconds.max())
+    )
+    return {"trained_from": first, "trained_until": last}
 
 
 def known_categories(values: pd.Series) -> list[str]:
@@ -151,12 +161,13 @@ TASK = Task(
     name="fraud",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     stream=lambda predictors, _: SequenceStream.of_example(predictors, ("card_state", "card_time"), True),
     primary_metric="average_precision",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from shared.data.sources import Splits
 from shared.evaluation.metric import Metric, Score
 from shared.evaluation.scoring import block_bootstrap_score
-from shared.task import Evaluation, TrainedModel
+from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from shared.text.kneser_ney import KneserNey
-from tasks.next_word import cache, dynamic_evaluation, plots
+from tasks.next_word import dynamic_evaluation, plots
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.keyboard import TOP_K, Keyboard, typing_statistics
+from tasks.next_word.mixtures import BEST_NGRAM, DYNAMIC, MIXTURE, cache_probabilities, mix_models
 from tasks.next_word.model import Submodels, get_submodels
 from tasks.next_word.tokenization import END_ID, PADDING_ID, UNKNOWN_ID, encode_stream
 
@@ -31,83 +34,135 @@ CHUNK_SIZE = 500
 """Words that the model reads at once."""
 BLOCK_SIZE = 200
 """Consecutive words that the bootstrap samples together, because neighboring words depend on each other."""
-NGRAM_ORDERS = {"unigram": 1, "bigram": 2, "kneser_ney_5": 5}
-BEST_NGRAM = "kneser_ney_5"
-"""The n-gram model in the mixtures."""
-CONTINUOUS_CACHE, UNIGRAM_CACHE, DYNAMIC = "continuous cache", "unigram cache", "dynamic evaluation"
-
-Probabilities = Mapping[str, np.ndarray]
-"""Probabilities of the words of a split `(words,)`, by model."""
+NGRAM_ORDERS = {"unigram": 1, "bigram": 2, BEST_NGRAM: 5}
 
 
-def evaluate(trained_model: TrainedModel, splits: Splits, config: NextWordConfig) -> Evaluation:
-    """Scores the exported model, its mixtures and the baselines on the test split with the same metrics.
+def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
+    """Scores the probabilities of the words of a text by any model (see `perplexity_scores`).
 
-    `perplexity` is over the whole vocabulary; the state continues through the text, and nothing is learned from it.
-    `perplexity_adaptive` adds caches of the preceding words. `perplexity_dynamic` is that of dynamic evaluation, with
-    `--evaluation.dynamic`. `bits_per_character` applies to characters; `top_1`, `top_3`, `top_5` and `keystrokes_saved`, with three
-    suggestions, apply to the words of the vocabulary.
+    Args:
+        records: the texts; the predictions already belong to their words.
+        predictions: `probability` float `(words,)`.
+        metadata: `text`, whose `unit` is "word" or "character".
+    """
+    return perplexity_scores(EXPORTED, "perplexity", predictions["probability"], metadata["text"]["unit"])
+
+
+def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: NextWordConfig) -> EvaluationPlan:
+    """Plans the evaluation: the state continues through the test split, beside n-gram models, caches and mixtures.
+
+    `perplexity` is over the whole vocabulary; nothing is learned from the text. `perplexity_adaptive` adds caches of the preceding
+    words. `perplexity_dynamic` is that of dynamic evaluation, with `--evaluation.dynamic`. `bits_per_character` applies to characters;
+    `top_1`, `top_3`, `top_5` and `keystrokes_saved`, with three suggestions, apply to the words of the vocabulary.
 
     Args:
         trained_model: from `tasks.next_word.train.train_model`.
         splits: from `tasks.next_word.data.load`.
         config: options of the run.
     """
-    submodels = get_submodels(trained_model.model)
-    vocabulary = submodels.vocabulary
-    streams = {
-        name: encode_stream(getattr(splits, name)["text"].tolist(), vocabulary[END_ID:], config.text)
-        for name in ("train", "validation", "test")
-    }
-    started = time.monotonic()
-    ngrams = {
-        name: KneserNey(streams["train"], len(vocabulary), END_ID, order, PADDING_ID)
-        for name, order in NGRAM_ORDERS.items()
-    }
-    minutes = {"n-grams": (time.monotonic() - started) / 60}
-    outputs = {name: probabilities(submodels, streams[name]) for name in ("validation", "test")}
-    static = {name: {"exported": values} for name, (values, _) in outputs.items()}
-    for split, by_model in static.items():
-        by_model |= {name: ngram.probabilities(streams[split]) for name, ngram in ngrams.items()}
-    adaptive = _cache_probabilities(outputs, streams)
-    notes: dict[str, float] = {}
-    if config.evaluation.dynamic:
-        started = time.monotonic()
-        rate = dynamic_evaluation.choose_learning_rate(trained_model.model, streams["validation"])
-        for split, by_model in adaptive.items():
-            by_model[DYNAMIC] = dynamic_evaluation.probabilities(trained_model.model, streams[split], rate)
-        minutes[DYNAMIC] = (time.monotonic() - started) / 60
-        notes["learning rate of dynamic evaluation"] = rate
-    test_probabilities, weights = _mix_models(static, adaptive)
-    scores = [
-        score
-        for (model, metric), values in test_probabilities.items()
-        for score in perplexity_scores(model, metric, values, config.text.unit)
-    ]
-    if config.text.unit == "word":
-        scores += _typing_scores(submodels, outputs["test"][1], streams["test"], ngrams)
-    return Evaluation(
-        scores,
-        output_description=(
-            "`words` are the most probable next words, and `probabilities` are their probabilities; the unknown word and the end "
-            "of a line are never among them."
-        ),
-        notes={
-            "vocabulary size": len(vocabulary),
-            "fraction of unknown words in the test split": float(np.mean(streams["test"] == UNKNOWN_ID)),
-            "mixture weights": weights,
-            "minutes of the baselines and of dynamic evaluation": minutes,
-            **notes,
-        },
-        plots={
-            "perplexity.png": partial(
-                plots.perplexities, scores, [m for m in METRICS if m.name.startswith("perplexity")]
-            ),
-            "by_frequency.png": partial(
-                plots.perplexity_by_frequency, static["test"], streams["test"][1:], np.bincount(streams["train"])
-            ),
-        },
+    comparison = Comparison(trained_model, splits, config)
+    return EvaluationPlan(
+        describe=comparison.describe,
+        exact_predictions=lambda: {"probability": comparison.outputs["test"][0]},
+        baselines={name: partial(comparison.predict_ngrams, name) for name in NGRAM_ORDERS},
+        components={MIXTURE: lambda: {"probability": comparison.mixtures[0][MIXTURE, "perplexity"]}},
+        extra_scores=comparison.extra_scores,
     )
+
+
+class Comparison:
+    """The model, the n-gram models and their mixtures on the validation and test split; everything is computed once.
+
+    Args:
+        trained_model: from `tasks.next_word.train.train_model`.
+        splits: from `tasks.next_word.data.load`.
+        config: options of the run.
+
+    Attributes:
+        submodels: submodels of the trained model.
+        streams: token ids of each split, `(words + 1,)`.
+        notes: values for the report that are known so far.
+    """
+
+    def __init__(self, trained_model: TrainedModel, splits: Splits, config: NextWordConfig) -> None:
+        self.model, self.config = trained_model.model, config
+        self.submodels = get_submodels(trained_model.model)
+        self.streams = {
+            name: encode_stream(getattr(splits, name)["text"].tolist(), self.submodels.vocabulary[END_ID:], config.text)
+            for name in ("train", "validation", "test")
+        }
+        self.notes: dict[str, float] = {}
+        self._ngrams: dict[str, KneserNey] = {}
+
+    @cached_property
+    def outputs(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Results of `probabilities`, by split."""
+        return {name: probabilities(self.submodels, self.streams[name]) for name in ("validation", "test")}
+
+    def ngram(self, name: str) -> KneserNey:
+        """Returns an n-gram model of the training split by its name in `NGRAM_ORDERS`."""
+        if name not in self._ngrams:
+            size, order = len(self.submodels.vocabulary), NGRAM_ORDERS[name]
+            self._ngrams[name] = KneserNey(self.streams["train"], size, END_ID, order, PADDING_ID)
+        return self._ngrams[name]
+
+    def predict_ngrams(self, name: str) -> Predictions:
+        """Returns the predictions of an n-gram model for the test split."""
+        return {"probability": self.ngram(name).probabilities(self.streams["test"])}
+
+    @cached_property
+    def mixtures(self) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, dict[str, float]]]:
+        """Test probabilities of the mixtures by model and metric, and their weights (see `mix_models`)."""
+        adaptive = cache_probabilities(self.outputs, self.streams)
+        if self.config.evaluation.dynamic:
+            started = time.monotonic()
+            rate = dynamic_evaluation.choose_learning_rate(self.model, self.streams["validation"])
+            for split, by_model in adaptive.items():
+                by_model[DYNAMIC] = dynamic_evaluation.probabilities(self.model, self.streams[split], rate)
+            self.notes["learning rate of dynamic evaluation"] = rate
+            self.notes["minutes of dynamic evaluation"] = (time.monotonic() - started) / 60
+        ngram = self.ngram(BEST_NGRAM)
+        static = {
+            split: {EXPORTED: values, BEST_NGRAM: ngram.probabilities(self.streams[split])}
+            for split, (values, _) in self.outputs.items()
+        }
+        return mix_models(static, adaptive)
+
+    def extra_scores(self, predictions: Mapping[str, Predictions]) -> list[Score]:
+        """Returns the perplexities with caches and with dynamic evaluation, and the scores of suggestions for a keyboard."""
+        unit = self.config.text.unit
+        scores = [
+            score
+            for (model, metric), values in self.mixtures[0].items()
+            if metric != "perplexity"
+            for score in perplexity_scores(model, metric, values, unit)
+        ]
+        if unit == "word":
+            ngrams = {name: self.ngram(name) for name in ("unigram", BEST_NGRAM)}
+            scores += _typing_scores(self.submodels, self.outputs["test"][1], self.streams["test"], ngrams)
+        return scores
+
+    def describe(self, predictions: Mapping[str, Predictions], scores: Sequence[Score]) -> Description:
+        """Describes the outputs, the vocabulary and the mixtures, with plots of the perplexities."""
+        static = {name: predictions[name]["probability"] for name in (EXPORTED, *NGRAM_ORDERS)}
+        targets, counts = self.streams["test"][1:], np.bincount(self.streams["train"])
+        perplexities = [m for m in METRICS if m.name.startswith("perplexity")]
+        return Description(
+            output_description=(
+                "`words` are the most probable next words, and `probabilities` are their probabilities; the unknown word and the end "
+                "of a line are never among them."
+            ),
+            notes={
+                "vocabulary size": len(self.submodels.vocabulary),
+                "fraction of unknown words in the test split": float(np.mean(self.streams["test"] == UNKNOWN_ID)),
+                "mixture weights": self.mixtures[1],
+                **self.notes,
+            },
+            plots={
+                "perplexity.png": partial(plots.perplexities, scores, perplexities),
+                "by_frequency.png": partial(plots.perplexity_by_frequency, static, targets, counts),
+            },
+        )
 
 
 def iterate_hidden(submodels: Submodels, stream: np.ndarray) -> Iterator[np.ndarray]:
@@ -151,47 +206,6 @@ def _log_probabilities(submodels: Submodels, hidden: np.ndarray) -> np.ndarray:
     return np.asarray(submodels.head.predict_on_batch(padded))[0, : len(hidden)]
 
 
-def _cache_probabilities(
-    outputs: Mapping[str, tuple[np.ndarray, np.ndarray]], streams: Mapping[str, np.ndarray]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Returns the probabilities by the two caches, by split."""
-    model, hidden = outputs["validation"]
-    sharpness = cache.choose_sharpness(hidden, streams["validation"][1:], model)
-    return {
-        name: {
-            CONTINUOUS_CACHE: cache.continuous_cache(states, streams[name][1:], sharpness),
-            UNIGRAM_CACHE: cache.unigram_cache(streams[name][1:]),
-        }
-        for name, (_, states) in outputs.items()
-    }
-
-
-def _mix_models(
-    static: Mapping[str, Probabilities], adaptive: Mapping[str, Probabilities]
-) -> tuple[dict[tuple[str, str], np.ndarray], dict[str, dict[str, float]]]:
-    """Returns the test probabilities of all models and mixtures, by model and metric, and the weights of the mixtures.
-
-    The validation split sets the weights.
-    """
-    mixtures: dict[tuple[str, str], tuple[str, ...]] = {
-        ("exported", "perplexity_adaptive"): ("exported", CONTINUOUS_CACHE),
-        (BEST_NGRAM, "perplexity_adaptive"): (BEST_NGRAM, UNIGRAM_CACHE),
-        ("mixture", "perplexity"): ("exported", BEST_NGRAM),
-        ("mixture", "perplexity_adaptive"): ("exported", BEST_NGRAM, CONTINUOUS_CACHE, UNIGRAM_CACHE),
-    }
-    result = {(name, "perplexity"): values for name, values in static["test"].items()}
-    if DYNAMIC in adaptive["test"]:
-        result["exported", "perplexity_dynamic"] = adaptive["test"][DYNAMIC]
-        mixtures["mixture", "perplexity_dynamic"] = (*mixtures["mixture", "perplexity_adaptive"], DYNAMIC)
-    all_weights = {}
-    for key, names in mixtures.items():
-        members = {split: [{**static[split], **adaptive[split]}[name] for name in names] for split in static}
-        weights = cache.fit_mixture_weights(members["validation"])
-        result[key] = cache.mix(members["test"], weights)
-        all_weights[" ".join(key)] = dict(zip(names, map(float, weights), strict=True))
-    return result, all_weights
-
-
 def perplexity_scores(model: str, metric: str, values: np.ndarray, unit: str) -> list[Score]:
     """Returns the perplexity, and for characters also the bits per character, from the probabilities of a text `(words,)`.
 
@@ -218,8 +232,8 @@ def _typing_scores(
     keyboard = Keyboard(submodels.vocabulary)
     starts = range(0, len(states), CHUNK_SIZE)
     distributions: dict[str, Iterable[np.ndarray]] = {
-        "exported": (_log_probabilities(submodels, states[start : start + CHUNK_SIZE]) for start in starts),
-        **{name: ngrams[name].distributions(stream) for name in ("unigram", BEST_NGRAM)},
+        EXPORTED: (_log_probabilities(submodels, states[start : start + CHUNK_SIZE]) for start in starts),
+        **{name: ngram.distributions(stream) for name, ngram in ngrams.items()},
     }
     scores = []
     for name, chunks in distributions.items():

@@ -7,13 +7,12 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from shared.data.pipelines import padded_indices
 from shared.decoding import generation, sampling
-from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictor
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.next_word import data, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig
 from tasks.next_word.model import Submodels, get_submodels
@@ -26,7 +25,9 @@ MAX_TEMPERATURE = 100
 MAX_LENGTH = 1000
 """Maximum number of words to generate at once."""
 SCORING_BATCH_SIZE = 16
-"""Texts per request of `score_file`."""
+"""Texts per request when the words of a text are scored."""
+PIECE_LENGTH, CONTEXT_LENGTH = 1000, 500
+"""Words of a text whose probabilities one request gives, and words that the model reads before them."""
 CHUNK_SIZE = 64
 """Words whose distributions over the vocabulary are in memory at once."""
 EXAMPLES = ("The", "The value of the", "If the object is not a")
@@ -226,30 +227,44 @@ def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Te
     return tf.reshape(tf.transpose(values, (1, 0, 2)), (batch_size, chunks * CHUNK_SIZE))[:, :time]
 
 
-def score_file(config: NextWordConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
-    """Scores an exported model on a text file, a folder of text files, or the texts of a table, in pieces of 1,000 words.
+def read_records(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Reads a text file, a folder of text files, or the texts of a table into the column `text`.
 
     Raises:
         DataError: the file cannot be used.
     """
-    from tasks.next_word.evaluate import perplexity_scores
-
-    text = TextConfig(**metadata["text"])
     frame, _ = data.read_texts(config.columns, source)
-    stream = tokenization.encode_stream(frame["text"].tolist(), metadata["vocabulary"], text)[1:]
+    return frame
+
+
+def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the probability of each word of all texts, as one text, by the signature `score`.
+
+    A request has `PIECE_LENGTH` words, after the `CONTEXT_LENGTH` words before them. The state does not continue from request to
+    request, so the perplexity differs slightly from that of the training report.
+
+    Args:
+        records: column `text`.
+        metadata: metadata of the model.
+        predictor: calls `score`.
+
+    Returns:
+        `probability` float64 `(words,)`; the end of a line counts as a word.
+    """
+    text = TextConfig(**metadata["text"])
+    stream = tokenization.encode_stream(records["text"].tolist(), metadata["vocabulary"], text)[1:]
     unknown = tokenization.SPECIAL_TOKENS["character"][0]  # no vocabulary contains it
     tokens = np.array(["", unknown, "\n", *metadata["vocabulary"][1:]], object)  # as they are written in a text
-    starts = np.arange(0, len(stream), tokenization.MAX_PROMPT_TOKENS)
-    indices, mask = padded_indices(starts, np.minimum(tokenization.MAX_PROMPT_TOKENS, len(stream) - starts))
     separator = "" if text.unit == "character" else " "
-    pieces = [separator.join(tokens[stream[row[is_valid]]]) for row, is_valid in zip(indices, mask, strict=True)]
+    starts = list(range(0, len(stream), PIECE_LENGTH))
     rows: list[np.ndarray] = []
-    for start in range(0, len(pieces), SCORING_BATCH_SIZE):  # outputs are as long as the longest text of a request
-        batch = slice(start, start + SCORING_BATCH_SIZE)
-        outputs = predictor({"text": np.array([piece.encode() for piece in pieces[batch]], object)})
-        counts = mask[batch].sum(axis=1)
-        rows += [row[:count] for row, count in zip(outputs["log_probability"], counts, strict=True)]
-    return perplexity_scores("exported", "perplexity", np.exp(np.concatenate(rows).astype(np.float64)), text.unit)
+    for first in range(0, len(starts), SCORING_BATCH_SIZE):  # outputs are as long as the longest text of a request
+        batch = starts[first : first + SCORING_BATCH_SIZE]
+        pieces = [tokens[stream[max(0, start - CONTEXT_LENGTH) : start + PIECE_LENGTH]] for start in batch]
+        outputs = predictor({"text": np.array([separator.join(piece).encode() for piece in pieces], object)})
+        for row, start, piece in zip(outputs["log_probability"], batch, pieces, strict=True):
+            rows.append(row[min(start, CONTEXT_LENGTH) : len(piece)])
+    return {"probability": np.exp(np.concatenate(rows).astype(np.float64))}
 
 
 def read_inputs(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> Inputs:

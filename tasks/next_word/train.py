@@ -12,7 +12,7 @@ from shared.task import Task, TrainedModel
 from shared.training import loop
 from tasks.next_word import data, serving, tokenization, word_stream
 from tasks.next_word.config import NextWordConfig
-from tasks.next_word.evaluate import METRICS, evaluate
+from tasks.next_word.evaluate import METRICS, plan_evaluation, score
 from tasks.next_word.model import SubmodelBuilder, Trainer
 
 MIN_VOCABULARY = 3  # the end of a line and two words
@@ -61,7 +61,6 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
         model=model,
         metadata={"text": as_dict(config.text), "vocabulary": vocabulary},
         history=history,
-        components={"mixture": None},
     )
 
 
@@ -85,11 +84,13 @@ TASK = Task(
     name="next_word",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    predict_labelled=serving.predict_labelled,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     stream=word_stream.build_stream,
     primary_metric="perplexity",

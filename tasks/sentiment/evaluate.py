@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import softmax
 from sklearn.dummy import DummyClassifier
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -16,53 +16,79 @@ from sklearn.linear_model import LogisticRegression
 
 from shared.data.classes import class_ids
 from shared.data.sources import Splits
-from shared.evaluation import plots
+from shared.evaluation import plots, scoring
 from shared.evaluation.calibration import undo_temperature
 from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_calibration_error
-from shared.evaluation.scoring import score
-from shared.task import Evaluation, TrainedModel
-from shared.text.separation import separate_words
+from shared.evaluation.metric import Score
+from shared.evaluation_run import signature_predictor
+from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
+from tasks.sentiment.serving import export_spec, predict
 
-BATCH_SIZE = 128
 TOKEN_PATTERN = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and punctuation marks, as in the model
 
 
-def evaluate(trained_model: TrainedModel, splits: Splits, config: SentimentConfig) -> Evaluation:
-    """Scores the exported model, its components and the baselines on the test split with the same metrics.
+def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
+    """Scores the probabilities of any model.
+
+    Args:
+        records: columns `text` and `label`; every label is a class of the model.
+        predictions: `probabilities` float `(texts, classes)`, each row sums to 1.
+        metadata: `labels`, the classes in the order of the probabilities.
+    """
+    labels = class_ids(records["label"], metadata["labels"])
+    return scoring.score(EXPORTED, labels, np.asarray(predictions["probabilities"]), CLASSIFICATION_METRICS)
+
+
+def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: SentimentConfig) -> EvaluationPlan:
+    """Plans the evaluation on the test split: the LSTM alone, and baselines that are fitted to the same training split.
 
     Args:
         trained_model: from `tasks.sentiment.train.train_model`.
         splits: columns `text` and `label`.
         config: options of the run.
     """
-    classes = trained_model.metadata["labels"]
-    labels, texts = class_ids(splits.test["label"], classes), splits.test["text"].tolist()
-    probabilities = predict(trained_model.model, texts)
-    scores = score("exported", labels, probabilities, CLASSIFICATION_METRICS)
+    classes, texts = trained_model.metadata["labels"], splits.test["text"].tolist()
+    return EvaluationPlan(
+        describe=partial(describe, trained_model, class_ids(splits.test["label"], classes)),
+        components={
+            name: partial(_predict_component, model, trained_model.metadata, texts)
+            for name, model in trained_model.components.items()
+        },
+        baselines={
+            name: partial(_predict_baseline, function, splits, classes) for name, function in baselines().items()
+        },
+    )
+
+
+def describe(
+    trained_model: TrainedModel, labels: np.ndarray, predictions: Mapping[str, Predictions], scores: Sequence[Score]
+) -> Description:
+    """Describes the outputs, the reliability of the probabilities, and the errors.
+
+    Args:
+        trained_model: from `tasks.sentiment.train.train_model`.
+        labels: class ids of the test split, int `(texts,)`.
+        predictions: predictions by model.
+        scores: scores of all models.
+    """
+    classes, probabilities = trained_model.metadata["labels"], predictions[EXPORTED]["probabilities"]
     calibration = {}
-    for name, model in trained_model.components.items():
-        calibrated = predict(model, texts)
-        scores += score(name, labels, calibrated, CLASSIFICATION_METRICS)
+    for name in trained_model.components:
+        calibrated = predictions[name]["probabilities"]
         uncalibrated = undo_temperature(calibrated, trained_model.notes["mixture weights"][f"{name} alone"])
         calibration[name] = {
             "before": expected_calibration_error(labels, uncalibrated),
             "after": expected_calibration_error(labels, calibrated),
         }
-    minutes = {}
-    for name, baseline in baselines().items():
-        started = time.monotonic()
-        scores += score(name, labels, baseline(splits, classes), CLASSIFICATION_METRICS)
-        minutes[name] = (time.monotonic() - started) / 60
-    return Evaluation(
-        scores,
+    return Description(
         output_description=f"Labels: {', '.join(classes)} (the order of `probabilities`).",
+        notes={"expected calibration error on the test split": calibration},
         plots={
             "reliability.png": partial(plots.reliability, labels, probabilities),
             "confusion.png": partial(plots.confusion, labels, probabilities, classes),
         },
-        notes={"expected calibration error on the test split": calibration, "minutes per baseline": minutes},
     )
 
 
@@ -75,17 +101,15 @@ def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:
     }
 
 
-def predict(model: Any, texts: Sequence[str]) -> np.ndarray:
-    """Returns the probabilities `(texts, classes)` of a Keras model; a batch has texts of similar length."""
-    import tensorflow as tf
+def _predict_component(model: Any, metadata: dict[str, Any], texts: Sequence[str]) -> Predictions:
+    spec = export_spec(model, metadata)
+    return predict(texts, metadata, signature_predictor(spec, "serving_default"))
 
-    order = np.argsort([len(text) for text in texts], kind="stable")
-    function = tf.function(lambda text: model(separate_words(text)), input_signature=[tf.TensorSpec([None], tf.string)])
-    batches = [order[start : start + BATCH_SIZE] for start in range(0, len(order), BATCH_SIZE)]
-    outputs = np.concatenate([function(tf.constant([texts[k] for k in batch])).numpy() for batch in batches])
-    probabilities = np.empty_like(outputs)
-    probabilities[order] = outputs
-    return probabilities
+
+def _predict_baseline(
+    function: Callable[[Splits, Sequence[str]], np.ndarray], splits: Splits, classes: Sequence[str]
+) -> Predictions:
+    return {"probabilities": function(splits, classes)}
 
 
 def _predict_majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:

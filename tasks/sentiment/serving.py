@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
-from shared.data.classes import classification_outputs, known_class_ids
-from shared.evaluation.classification import CLASSIFICATION_METRICS
-from shared.evaluation.metric import Score
-from shared.evaluation.scoring import score
+from shared.data.classes import classification_outputs, require_known_labels
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictor
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from shared.text.separation import separate_words
 from tasks.sentiment import data
 from tasks.sentiment.config import SentimentConfig
@@ -42,16 +40,15 @@ def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec
     return ExportSpec(classifier, {"serving_default": make_signature(classify, request)}, metadata)
 
 
-def score_file(config: SentimentConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
-    """Scores an exported model on the labelled texts of a file.
+def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Reads the labelled texts of a file into the columns `text` and `label`.
 
     Raises:
         DataError: the file cannot be used, or has a label that the model does not know.
     """
     frame = data.read_records(config, source)
-    labels = known_class_ids(frame["label"], metadata["labels"], source)
-    outputs = predictor(make_request(frame["text"].tolist()))
-    return score("exported", labels, outputs["probabilities"], CLASSIFICATION_METRICS)
+    require_known_labels(frame["label"], metadata["labels"], source)
+    return frame
 
 
 def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> Inputs:
@@ -64,9 +61,19 @@ def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) 
     return Inputs(texts, texts)
 
 
-def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, Any]:
-    """Returns the outputs of an exported model for texts."""
-    return predictor(make_request(texts))
+def predict(records: Sequence[str] | pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the outputs of an exported model for texts, in their order; texts of similar length are in the same request.
+
+    Args:
+        records: texts, or a table with the column `text`.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`.
+    """
+    texts = records["text"].tolist() if isinstance(records, pd.DataFrame) else list(records)
+    order = np.argsort([len(text) for text in texts], kind="stable")
+    outputs = predictor(make_request([texts[k] for k in order]))
+    restored = np.argsort(order, kind="stable")
+    return {name: values[restored] for name, values in outputs.items()}
 
 
 def make_request(texts: Sequence[str]) -> dict[str, np.ndarray]:

@@ -28,7 +28,7 @@ from shared.training.checkpoints import History
 from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import data, model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.evaluate import evaluate
+from tasks.sentiment.evaluate import plan_evaluation, score
 
 VALIDATION_BATCH_SIZE = 128
 
@@ -192,11 +192,12 @@ TASK = Task(
     name="sentiment",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=CLASSIFICATION_METRICS,
     primary_metric="accuracy",
     example_inputs=serving.EXAMPLES,

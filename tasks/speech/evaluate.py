@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,12 @@ import tensorflow as tf
 
 from shared.data.sources import Splits
 from shared.decoding.ctc_beam_search import beam_search_all, select_fusion
-from shared.decoding.ctc_greedy import decode_greedily
 from shared.decoding.language_model_fusion import Fusion, LanguageModelScore, list_candidates
 from shared.decoding.word_language_models import build_ngram_model, load_exported_model
 from shared.evaluation.classification import ACCURACY
 from shared.evaluation.metric import Metric, Score
 from shared.evaluation.scoring import MIN_BLOCKS, block_bootstrap_score
-from shared.task import Evaluation, TrainedModel
+from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.speech import dtw_nearest_neighbor, plots
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
@@ -39,56 +37,91 @@ MAX_TUNING_RECORDINGS = 200  # of the validation split, for the settings of the 
 MAX_CONFUSION_TEXTS = 30  # with more distinct texts, there is no confusion matrix
 
 
-def evaluate(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) -> Evaluation:
-    """Scores the exported model, its beam search with a language model, and the baseline.
+def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
+    """Scores the transcripts of any model (see `score_texts`).
 
-    The metrics are word error rate, character error rate, and accuracy, the fraction of the recordings without an error.
+    Args:
+        records: columns `text` and `speaker`, such as the test split.
+        predictions: `text`, strings `(recordings,)`.
+        metadata: metadata of the model.
+    """
+    return score_texts(EXPORTED, records["text"].tolist(), list(predictions["text"]), records["speaker"].tolist())
+
+
+def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) -> EvaluationPlan:
+    """Plans the evaluation: the beam search of the model with a language model, and the DTW baseline.
 
     Args:
         trained_model: from `tasks.speech.train.train_model`.
         splits: from `tasks.speech.data.load`.
         config: options of the run.
     """
-    alphabet = str(trained_model.metadata["alphabet"])
-    log_probabilities = compute_log_probabilities(trained_model.model, splits.test)
-    predictions = {"exported": [decode_greedily(recording, alphabet) for recording in log_probabilities]}
-    fusion = tune_fusion(trained_model.model, splits, config, alphabet)
-    predictions["language_model"] = beam_search_all(log_probabilities, alphabet, config.decoding.beam_width, fusion)
-    started = time.monotonic()
-    predictions["dtw_nearest_neighbor"] = dtw_nearest_neighbor.predict_texts(splits.train, splits.test)
-    minutes = {"dtw_nearest_neighbor": (time.monotonic() - started) / 60}
-    references, speakers = splits.test["text"].tolist(), splits.test["speaker"].tolist()
-    scores = [score for name, texts in predictions.items() for score in score_texts(name, references, texts, speakers)]
-    return Evaluation(
-        scores,
+    model, alphabet = trained_model.model, str(trained_model.metadata["alphabet"])
+
+    @cache
+    def fusion() -> Fusion:
+        return tune_fusion(model, splits, config, alphabet)
+
+    def predict_with_language_model() -> Predictions:
+        log_probabilities = compute_log_probabilities(model, splits.test)
+        return _as_predictions(beam_search_all(log_probabilities, alphabet, config.decoding.beam_width, fusion()))
+
+    def predict_baseline() -> Predictions:
+        return _as_predictions(dtw_nearest_neighbor.predict_texts(splits.train, splits.test))
+
+    def describe_all(predictions: Mapping[str, Predictions], scores: Sequence[Score]) -> Description:
+        drawings = _plots(model, splits.test, predictions[EXPORTED]["text"], alphabet, config)
+        return describe(splits.test, predictions[EXPORTED]["text"], fusion(), drawings)
+
+    return EvaluationPlan(
+        describe=describe_all,
+        components={"language_model": predict_with_language_model},
+        baselines={"dtw_nearest_neighbor": predict_baseline},
+    )
+
+
+def describe(
+    test: pd.DataFrame, hypotheses: Sequence[str], fusion: Fusion, drawings: Mapping[str, Callable[[Path], None]]
+) -> Description:
+    """Describes the outputs, the language model, and the errors of the exported model.
+
+    Args:
+        test: the test split.
+        hypotheses: transcripts of the exported model, `(recordings,)`.
+        fusion: the language model of the component `language_model`.
+        drawings: plots by file name.
+    """
+    references = test["text"].tolist()
+    return Description(
         output_description=(
             "`text` is the transcript, `words` are its words with their `start` and `end` in seconds; `confidence` is the geometric "
             "mean of the probabilities of the most probable symbols."
         ),
         notes={
-            "seconds of audio in the test split": float(splits.test["length"].sum() / SAMPLE_RATE),
+            "seconds of audio in the test split": float(test["length"].sum() / SAMPLE_RATE),
             "language model": {
                 "weight": fusion.weight,
                 "word bonus": fusion.bonus,
                 "closed vocabulary": fusion.vocabulary is not None,
             },
-            "minutes of the baselines": minutes,
-            "word error rate by speaker": word_error_rate_by_speaker(references, predictions["exported"], speakers),
-            "recordings with the most errors": find_worst(
-                references, predictions["exported"], splits.test["name"].tolist()
-            ),
+            "word error rate by speaker": word_error_rate_by_speaker(references, hypotheses, test["speaker"].tolist()),
+            "recordings with the most errors": find_worst(references, hypotheses, test["name"].tolist()),
         },
-        plots=_plots(trained_model.model, splits.test, predictions["exported"], alphabet, config),
+        plots=drawings,
     )
+
+
+def _as_predictions(texts: Sequence[str]) -> Predictions:
+    return {"text": np.array(texts, object)}
 
 
 def _plots(
     model: keras.Model, test: pd.DataFrame, predictions: Sequence[str], alphabet: str, config: SpeechConfig
-) -> dict[str, Any]:
+) -> dict[str, Callable[[Path], None]]:
     """Returns the plots of the report: the spectrogram of the recording with the median length, and a confusion matrix if there are
     few distinct texts."""
     median = test.iloc[int(np.argsort(test["length"].to_numpy())[len(test) // 2])]
-    drawings: dict[str, Any] = {
+    drawings: dict[str, Callable[[Path], None]] = {
         "spectrogram.png": partial(plots.plot_spectrogram, model, median, alphabet, config.features)
     }
     references = test["text"].tolist()

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from shared.decoding.ctc_greedy import GreedyDecoder
-from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictor
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
@@ -22,9 +22,8 @@ from tasks.speech.model import STEP_LENGTH, STEP_WINDOW, Submodels, count_steps,
 STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
-MAX_BATCH_SAMPLES = (
-    60 * SAMPLE_RATE
-)  # samples per request, padding included; a longer recording is a request of its own
+MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
+"""Samples per request, padding included; a longer recording is a request of its own."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
 
 
@@ -182,31 +181,36 @@ def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> 
     return Inputs(paths, paths)
 
 
-def predict(paths: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the outputs of an exported model for recordings.
+def predict(records: Sequence[str] | pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the outputs of an exported model for recordings, in their order.
+
+    Args:
+        records: paths of recordings, or a table from `tasks.speech.data.load`.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`.
+
+    Returns:
+        `text` strings, `confidence` floats, and `words`, `start` and `end`, lists of equal length; object arrays `(recordings,)`.
 
     Raises:
         DataError: a recording cannot be read.
     """
-    results = predict_recordings(predictor, [audio.read_path(path) for path in paths])
-    outputs = {}
-    for name in results[0]:
-        column = np.empty(len(results), object)
+    if isinstance(records, pd.DataFrame):
+        caches = {path: audio.open_cache(path) for path in records["cache_file"].unique()}
+        recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in records.itertuples()]
+    else:
+        recordings = [audio.read_path(path) for path in records]
+    results = predict_recordings(predictor, recordings)
+    outputs = {name: np.empty(len(results), object) for name in results[0]}
+    for name, column in outputs.items():
         column[:] = [result[name] for result in results]
-        outputs[name] = column
     return outputs
 
 
-def score_file(config: SpeechConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
-    """Scores an exported model on a manifest, or on a folder or .zip file of recordings with texts.
+def read_records(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Reads a manifest, or a folder or .zip file of recordings with texts, into the form of the test split.
 
     Raises:
         DataError: the source cannot be used.
     """
-    from tasks.speech.evaluate import score_texts
-
-    frame = user_files.read(config, source)
-    caches = {path: audio.open_cache(path) for path in frame["cache_file"].unique()}
-    recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in frame.itertuples()]
-    hypotheses = [result["text"] for result in predict_recordings(predictor, recordings)]
-    return score_texts("exported", frame["text"].tolist(), hypotheses, frame["speaker"].tolist())
+    return user_files.read(config, source)

@@ -15,7 +15,7 @@ from shared.training import loop
 from tasks.speech import audio, audio_stream, data, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.evaluate import METRICS, evaluate, load_language_model
+from tasks.speech.evaluate import METRICS, load_language_model, plan_evaluation, score
 from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
 from tasks.speech.model import SubmodelBuilder, Trainer
 from tasks.speech.warm_start import warm_start
@@ -60,7 +60,6 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
         model=model,
         metadata={"alphabet": alphabet},
         history=history,
-        components={"language_model": None},
         notes={"warm start": config.training.warm_start} if config.training.warm_start else {},
     )
 
@@ -88,11 +87,12 @@ TASK = Task(
     name="speech",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     stream=audio_stream.build_stream,
     primary_metric="word_error_rate",

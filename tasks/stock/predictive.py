@@ -45,6 +45,17 @@ class ScoredForecast:
     count_below: np.ndarray
     """Number of outcomes at or below the quantiles at `LEVELS`, `(horizons, levels)`."""
 
+    def as_predictions(self) -> dict[str, np.ndarray]:
+        """Returns the fields by name, each of the scores as a field of its own."""
+        others = {name: getattr(self, name) for name in ("up_probability", "median", "count_below")}
+        return {**self.scores, **others}
+
+    @classmethod
+    def from_predictions(cls, predictions: Mapping[str, np.ndarray]) -> ScoredForecast:
+        """Restores a scored forecast from the result of `as_predictions`."""
+        scores = dict(predictions)
+        return cls(scores=scores, **{name: scores.pop(name) for name in ("up_probability", "median", "count_below")})
+
 
 def score_forecast(forecast: Forecast, returns: np.ndarray) -> ScoredForecast:
     """Scores a forecast against the outcomes `(rows, horizons)`; NaN marks an unknown outcome."""

@@ -15,9 +15,8 @@ from scipy.stats import norm
 from shared.data.columns import parse_json_lines, raise_where_empty
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
-from shared.evaluation.metric import Score
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictor, trained_config
+from shared.task import ExportSpec, Inputs, Predictions, Predictor, trained_config
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
@@ -142,18 +141,21 @@ def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def score_file(config: StockConfig, source: str, metadata: dict[str, Any], predictor: Predictor) -> list[Score]:
-    """Scores an exported model on a file of prices; each day is forecast from the days before it.
+def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
+    """Reads a file of prices into the form of the test split; each day is forecast from the days before it.
+
+    Days up to the last calibration are history and are not scored, unless the file has no later day, or no dates.
 
     Raises:
         DataError: the file cannot be used.
     """
-    from tasks.stock.evaluate import score_predictions
-
-    panel = build_panel(prices.read(config, source).assign(is_scored_row=True), config)
-    rows = np.flatnonzero(panel.has_outcome)
-    predictions = predict_rows(panel, rows, _request_days(config), predictor)
-    return score_predictions(panel, predictions, metadata, config)
+    frame = prices.read(config, source)
+    until, day = metadata.get("calibrated_until"), frame["day"].to_numpy()
+    is_scored = np.ones(len(frame), bool)
+    if until is not None and np.issubdtype(day.dtype, np.datetime64):
+        is_later = day >= np.datetime64(until, "D") + 1
+        is_scored = is_later if is_later.any() else is_scored
+    return frame.assign(is_scored_row=is_scored)
 
 
 def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> Inputs:
@@ -187,19 +189,35 @@ def parse_inputs(config: StockConfig, lines: Sequence[str], metadata: dict[str, 
     return Inputs(lines, records)
 
 
-def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
-    """Returns the forecasts of an exported model after each day, in the order of the user.
+def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the forecasts of an exported model after each day.
 
-    `median` is the middle one of the price quantiles.
+    Args:
+        records: table of prices, sorted by ticker and day. If it has the column `is_scored_row`, only the days whose outcome is on such
+            a row are forecast, the results have the order of the table, and other rows are NaN. Otherwise the results have the
+            order of the user.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`.
+
+    Returns:
+        `price_quantiles` `(rows, horizons, quantiles)`, its middle one as `median`, `expected_volatility` and `up_probability`
+        `(rows, horizons)`.
     """
     config = cast("StockConfig", trained_config(metadata))
-    panel = build_panel(records.assign(is_scored_row=True), config)
-    predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
+    is_labelled = "is_scored_row" in records
+    panel = build_panel(records if is_labelled else records.assign(is_scored_row=True), config)
+    rows = np.flatnonzero(panel.has_outcome) if is_labelled else np.arange(len(records))
+    predictions = predict_rows(panel, rows, _request_days(config), predictor)
     del predictions["state"]
     levels = np.asarray(config.forecast.quantiles)
     predictions["median"] = predictions["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
-    order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
-    return {name: values[order] for name, values in predictions.items()}
+    if not is_labelled:
+        order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
+        return {name: values[order] for name, values in predictions.items()}
+    for name, values in predictions.items():
+        predictions[name] = np.full((len(records), *values.shape[1:]), np.nan, values.dtype)
+        predictions[name][rows] = values
+    return predictions
 
 
 def _request_days(config: StockConfig) -> int:

@@ -18,7 +18,7 @@ from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import conformal_z_scores
 from tasks.stock.config import StockConfig
 from tasks.stock.distribution import log_score
-from tasks.stock.evaluate import evaluate
+from tasks.stock.evaluate import naive_errors, plan_evaluation, score
 from tasks.stock.recalibration import recalibrate
 from tasks.stock.scores import METRICS
 
@@ -60,6 +60,7 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
         "forecast": dataclasses.asdict(config.forecast),
         "evaluation": dataclasses.asdict(config.evaluation),
         "z_scores": z_scores.tolist(),
+        "naive_errors": naive_errors(splits.train, config.forecast.horizons),
         "trained_until": str(train.day.max())[:10],
         "calibrated_until": str(validation.day.max())[:10],
     }
@@ -67,7 +68,6 @@ def train_model(config: StockConfig, splits: Splits, folder: Path) -> TrainedMod
         model=builder.full_model(serving.exported_z_scores(z_scores, config.forecast.quantiles)),
         metadata=metadata,
         history=history,
-        components={"recalibrated": None},  # `evaluate` creates it, because it needs the outcomes of the test days
         notes={"calibrated z-scores of the quantiles": z_scores.round(3).tolist()},
     )
 
@@ -81,25 +81,26 @@ def loss(returns: Any, parameters: Any) -> Any:
     """
     is_known = ops.logical_not(ops.isnan(returns))
     outcomes = ops.where(is_known, returns, ops.zeros_like(returns))
-    score = log_score(outcomes, model.build_distribution(parameters))
+    log_scores = log_score(outcomes, model.build_distribution(parameters))
     logits = parameters[..., 4]
     is_up = ops.cast(outcomes > 0, logits.dtype)
     direction_loss = ops.softplus(logits) - is_up * logits
     weight = ops.cast(is_known, logits.dtype)
     fraction = ops.maximum(ops.mean(weight), 1e-6)
-    return ops.mean((score + DIRECTION_WEIGHT * direction_loss) * weight, axis=-1) / fraction
+    return ops.mean((log_scores + DIRECTION_WEIGHT * direction_loss) * weight, axis=-1) / fraction
 
 
 TASK = Task(
     name="stock",
     load=data.load,
     train=train_model,
-    evaluate=evaluate,
     export_spec=serving.export_spec,
-    score_file=serving.score_file,
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    read_records=serving.read_records,
+    score=score,
+    plan_evaluation=plan_evaluation,
     metrics=METRICS,
     stream=lambda predictors, _: SequenceStream.of_example(predictors, ("state",), False),
     primary_metric="crps_skill",

@@ -106,7 +106,7 @@ def test_the_model_accepts_its_warm_up_requests(trained, signatures):
 def test_every_score_is_beside_the_best_baseline_on_the_same_split(trained):
     rows = json.loads((trained.version / "metrics.json").read_text())["results"]
     assert rows
-    own = {"exported", *trained.run.trained_model.components}
+    own = set(trained.run.own_models)
     for row in rows:
         assert row["value"] is None or row["low"] <= row["value"] <= row["high"]
         if row["model"] in own:
@@ -134,8 +134,9 @@ def test_the_report_has_every_model_and_every_plot(trained):
     page = (trained.version / "report.html").read_text()
     for model in {s.model for s in trained.run.evaluation.scores}:
         assert f">{model}<" in page
-    assert trained.run.evaluation.plots
-    for plot in ("learning_curve.png", *trained.run.evaluation.plots):
+    drawings = trained.run.evaluation.description.plots
+    assert drawings
+    for plot in ("learning_curve.png", *drawings):
         assert (trained.version / "plots" / plot).stat().st_size > 5000
         assert f">{Path(plot).stem.replace('_', ' ')}<" in page
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from shared.data.classes import class_ids, classification_outputs, known_class_ids, list_classes
+from shared.data.classes import class_ids, classification_outputs, list_classes, require_known_labels
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 
@@ -41,12 +41,12 @@ def test_invalid_labels_raise_an_error(labels, problem):
         list_classes(make_splits(*labels), "x.csv", "--columns.team")
 
 
-def test_labels_of_a_file_become_class_ids_or_the_row_is_named():
+def test_labels_become_class_ids_and_an_unknown_label_of_a_file_is_named():
     classes = ["bad", "good"]
     assert class_ids(["good", "bad", "good"], classes).tolist() == [1, 0, 1]
-    assert known_class_ids(pd.Series(["good", "bad"], index=[7, 3]), classes, "x.csv").tolist() == [1, 0]
+    require_known_labels(pd.Series(["good", "bad"], index=[7, 3]), classes, "x.csv")
     with pytest.raises(DataError, match=r'x\.csv, row 2: label "odd" is not a class of the model \(bad, good\)'):
-        known_class_ids(pd.Series(["good", "odd"]), classes, "x.csv")
+        require_known_labels(pd.Series(["good", "odd"]), classes, "x.csv")
 
 
 def test_classification_outputs_name_the_most_probable_class():

@@ -14,6 +14,7 @@ from shared.errors import DataError
 from shared.task import trained_config
 from tasks.fraud import serving
 from tasks.fraud.config import ColumnsConfig
+from tasks.fraud.evaluate import score
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
 
 COLUMN_NAMES = {"terminal": "shop", "time": "when", "amount": "euro"}
@@ -130,15 +131,34 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     predictor = make_predictor(spec)
     renamed = frame.sample(frac=1, random_state=0).rename(columns=COLUMN_NAMES)
     renamed.to_csv(tmp_path / "a.csv", index=False)
-    result = serving.score_file(trained_config(metadata), str(tmp_path / "a.csv"), metadata, predictor)
-    scores = {s.metric: s.value for s in result}
-    probabilities = serving.predict_rows(frame, metadata, predictor)["fraud_probability"]
-    expected = average_precision_score(frame["fraud"], probabilities)
+    records = serving.read_records(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
+    predictions = serving.predict(records, metadata, predictor)
+    scores = {s.metric: s.value for s in score(records, predictions, metadata)}
+    is_scored = records["is_scored_row"].to_numpy()
+    assert 0 < is_scored.sum() < len(frame)  # without the cards with a known fraud
+    assert records["time"].tolist() == frame["time"].tolist()
+    probabilities = serving.predict(frame, metadata, predictor)["fraud_probability"]
+    np.testing.assert_allclose(predictions["fraud_probability"][is_scored], probabilities[is_scored], atol=1e-6)
+    expected = average_precision_score(frame["fraud"][is_scored], probabilities[is_scored])
     assert scores["average_precision"] == pytest.approx(expected, abs=1e-6)
     assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
     renamed.assign(fraud=0).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="only one class"):
-        serving.score_file(trained_config(metadata), str(tmp_path / "b.csv"), metadata, predictor)
+        serving.read_records(trained_config(metadata), str(tmp_path / "b.csv"), metadata)
+
+
+@pytest.mark.usefixtures("spec")
+def test_the_training_days_of_a_file_are_history_and_not_scored(metadata, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
+    day = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[D]")
+    trained = {**metadata, "trained_from": str(day), "trained_until": str(day)}
+    records = serving.read_records(trained_config(trained), str(tmp_path / "a.csv"), trained)
+    scored_days = records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]")
+    assert len(records) == 100
+    assert scored_days.min() >= day + 1 + metadata["label_delay_days"]
+    later = {**trained, "trained_until": "2030-01-01"}  # the file has no later row
+    records = serving.read_records(trained_config(later), str(tmp_path / "a.csv"), later)
+    assert records["is_scored_row"].iloc[:30].any()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
@@ -154,7 +174,7 @@ def test_a_file_is_predicted_like_its_rows(spec, metadata, frame, tmp_path, suff
         rows.to_parquet(path)
     inputs = serving.read_inputs(trained_config(metadata), path, metadata)
     labels = frame["fraud"] if has_labels else np.int8(UNKNOWN_LABEL)
-    expected = serving.predict_rows(frame.assign(fraud=labels), metadata, make_predictor(spec))
+    expected = serving.predict(frame.assign(fraud=labels), metadata, make_predictor(spec))
     np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected["fraud_probability"], atol=1e-6)
 
 

@@ -13,7 +13,8 @@ from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.next_word import serving, train
 from tasks.next_word.config import TextConfig
-from tasks.next_word.evaluate import evaluate
+from tasks.next_word.evaluate import score
+from tests.evaluations import evaluate
 
 LINES = ["the cat sat", "a dog ran", "the dog sat"] * 60
 
@@ -40,7 +41,7 @@ def signatures(trained_model):
 
 
 def test_characters_have_bits_per_character_and_no_top_k(trained_model, splits, config):
-    scores = {(s.model, s.metric): s.value for s in evaluate(trained_model, splits, config).scores}
+    scores = {(s.model, s.metric): s.value for s in evaluate("next_word", trained_model, splits, config).scores}
     bits = scores["exported", "bits_per_character"]
     assert 2**bits == pytest.approx(scores["exported", "perplexity"], rel=1e-6)
     assert bits < np.log2(len(trained_model.metadata["vocabulary"]))
@@ -81,5 +82,9 @@ def test_a_file_is_scored_by_its_characters(signatures, trained_model, config, t
         tensors = {name: tf.constant(value) for name, value in request.items()}
         return {name: value.numpy() for name, value in signatures["score"].function(**tensors).items()}
 
-    scores = {s.metric: s.value for s in serving.score_file(config, str(path), trained_model.metadata, predictor)}
+    metadata = trained_model.metadata
+    records = serving.read_records(config, str(path), metadata)
+    predictions = serving.predict_labelled(records, metadata, predictor)
+    assert len(predictions["probability"]) == len(path.read_text())
+    scores = {s.metric: s.value for s in score(records, predictions, metadata)}
     assert scores["bits_per_character"] == pytest.approx(np.log2(scores["perplexity"]))

@@ -13,8 +13,9 @@ from shared import workflow
 from shared.data.sources import Origin, Splits
 from tasks.next_word import evaluate as evaluate_module
 from tasks.next_word import serving, tokenization, train
-from tasks.next_word.evaluate import evaluate, perplexity_scores, probabilities, typing_scores
+from tasks.next_word.evaluate import perplexity_scores, probabilities, typing_scores
 from tasks.next_word.model import get_submodels
+from tests.evaluations import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def trained_model(splits, config, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def evaluation(trained_model, splits, config):
-    return evaluate(trained_model, splits, config)
+    return evaluate("next_word", trained_model, splits, config)
 
 
 def encode_test_split(trained_model, splits, config):
@@ -57,7 +58,7 @@ def test_every_model_has_its_scores(evaluation):
 def test_dynamic_evaluation_adds_its_own_scores_and_changes_no_other(evaluation, trained_model, splits, config):
     before = trained_model.model.get_weights()
     dynamic_config = dataclasses.replace(config, evaluation=dataclasses.replace(config.evaluation, dynamic=True))
-    dynamic = evaluate(trained_model, splits, dynamic_config)
+    dynamic = evaluate("next_word", trained_model, splits, dynamic_config)
     scores = {(s.model, s.metric): s.value for s in dynamic.scores}
     static_scores = {(s.model, s.metric): s.value for s in evaluation.scores}
     assert set(scores) - set(static_scores) == {("exported", "perplexity_dynamic"), ("mixture", "perplexity_dynamic")}
@@ -65,13 +66,13 @@ def test_dynamic_evaluation_adds_its_own_scores_and_changes_no_other(evaluation,
     assert scores["exported", "perplexity_dynamic"] != scores["exported", "perplexity"]
     # the text has one sentence with three variants, so there is little left to learn
     assert scores["exported", "perplexity_dynamic"] == pytest.approx(scores["exported", "perplexity"], rel=0.05)
-    assert "dynamic evaluation" in dynamic.notes["mixture weights"]["mixture perplexity_dynamic"]
+    assert "dynamic evaluation" in dynamic.description.notes["mixture weights"]["mixture perplexity_dynamic"]
     after = trained_model.model.get_weights()
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 def test_every_plot_is_written(evaluation, tmp_path):
-    for name, draw in evaluation.plots.items():
+    for name, draw in evaluation.description.plots.items():
         draw(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
 
@@ -94,10 +95,12 @@ def test_a_file_has_the_perplexity_of_its_words(trained_model, splits, config, t
     def predictor(request):
         return {k: v.numpy() for k, v in signature(**{n: tf.constant(v) for n, v in request.items()}).items()}
 
-    (score,) = serving.score_file(config, str(path), trained_model.metadata, predictor)
+    records = serving.read_records(config, str(path), trained_model.metadata)
+    predictions = serving.predict_labelled(records, trained_model.metadata, predictor)
     stream = encode_test_split(trained_model, splits, config)
     expected, _ = probabilities(get_submodels(trained_model.model), stream)
-    assert score.value == pytest.approx(np.exp(-np.log(expected).mean()), rel=0.02)
+    assert len(expected) > serving.PIECE_LENGTH
+    np.testing.assert_allclose(predictions["probability"], expected, rtol=1e-3)
 
 
 def test_perplexity_and_bits_follow_their_formulas():

@@ -9,6 +9,7 @@ from shared.config import as_dict
 from shared.task import trained_config
 from tasks.sentiment import serving
 from tasks.sentiment.config import ColumnsConfig
+from tasks.sentiment.evaluate import score
 
 METADATA = {
     "task": "sentiment",
@@ -33,10 +34,16 @@ def test_a_labelled_file_is_scored(table):
         assert request["text"].tolist() == [b"fine", b"dull"]
         return {"probabilities": np.array([[0.1, 0.9], [0.2, 0.8]])}
 
-    scores = {
-        score.metric: score.value for score in serving.score_file(trained_config(METADATA), table, METADATA, predictor)
-    }
+    records = serving.read_records(trained_config(METADATA), table, METADATA)
+    scores = {s.metric: s.value for s in score(records, serving.predict(records, METADATA, predictor), METADATA)}
     assert scores["accuracy"] == 0.5
+
+
+def test_predictions_have_the_order_of_the_texts():
+    def predictor(request):
+        return {"length": np.array([len(text) for text in request["text"]])}
+
+    assert serving.predict(["three", "a", "to"], METADATA, predictor)["length"].tolist() == [5, 1, 2]
 
 
 def test_surrogate_escapes_become_their_bytes():

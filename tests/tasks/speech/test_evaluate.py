@@ -14,12 +14,12 @@ from tasks.speech.config import DecodingConfig
 from tasks.speech.evaluate import (
     count_character_errors,
     count_word_errors,
-    evaluate,
     find_worst,
     score_texts,
     tune_fusion,
     word_error_rate_by_speaker,
 )
+from tests.evaluations import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def evaluated(recordings, config, tmp_path_factory):
     decoding = DecodingConfig(beam_width=8, language_model_weights=(0.5,), word_bonuses=(0.0, 1.0))
     config = dataclasses.replace(config, decoding=decoding)
     trained_model = workflow.train_model(train.TASK, config, splits, tmp_path_factory.mktemp("run"))
-    return trained_model, splits, evaluate(trained_model, splits, config)
+    return trained_model, splits, evaluate("speech", trained_model, splits, config)
 
 
 def test_every_model_has_every_metric(evaluated):
@@ -57,8 +57,8 @@ def test_a_closed_vocabulary_has_the_words_of_the_training_split(evaluated, conf
 
 
 def test_the_plots_are_written(evaluated, tmp_path):
-    assert {"spectrogram.png", "confusion.png"} <= set(evaluated[2].plots)
-    for name, draw in evaluated[2].plots.items():
+    assert {"spectrogram.png", "confusion.png"} <= set(evaluated[2].description.plots)
+    for name, draw in evaluated[2].description.plots.items():
         draw(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
 

@@ -12,6 +12,7 @@ from shared.errors import DataError
 from shared.task import trained_config
 from tasks.speech import audio, serving
 from tasks.speech.batches import pad_rows
+from tasks.speech.evaluate import score
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.serving import STEP_SECONDS
 from tests.shared.decoding.sequences import log_probabilities_of
@@ -149,8 +150,12 @@ def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
 def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "CACHE", tmp_path / "cache")
     source = write_manifest(tmp_path, ["path", "sentence"])
-    scores = serving.score_file(trained_config(METADATA), source, METADATA, predictor)
-    assert [score.metric for score in scores] == ["word_error_rate", "character_error_rate", "accuracy"]
+    records = serving.read_records(trained_config(METADATA), source, METADATA)
+    predictions = serving.predict(records, METADATA, predictor)
+    from_files = serving.predict([str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")], METADATA, predictor)
+    assert predictions["text"].tolist() == from_files["text"].tolist()
+    scores = score(records, predictions, METADATA)
+    assert [s.metric for s in scores] == ["word_error_rate", "character_error_rate", "accuracy"]
 
 
 def test_a_missing_file_is_named(predictor):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from itertools import pairwise
+import json
 
 import numpy as np
 import pytest
 
 from shared import workflow
 from shared.data.sources import Origin, Splits
-from tasks.stock import evaluate as evaluate_module
-from tasks.stock import train
-from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
+from tasks.stock import forecasts, train
+from tasks.stock.batches import build_panel
 from tasks.stock.config import EvaluationConfig
-from tasks.stock.evaluate import coverage_by_year, evaluate, naive_scales
-from tasks.stock.model import build_parameter_model, get_submodels
-from tasks.stock.recalibration import compute_outcomes, walk_forward
+from tasks.stock.evaluate import coverage_by_year, error_scales, naive_errors
+from tests.evaluations import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +44,7 @@ def evaluated(long_market, config, tmp_path):
     splits = Splits(**tables, origin=Origin("walks", "generated", "0", "none", "by days"))
     config = dataclasses.replace(config, evaluation=EvaluationConfig(trajectory_days=(2,)))
     trained_model = workflow.train_model(train.TASK, config, splits, tmp_path)
-    return trained_model, splits, evaluate(trained_model, splits, config)
+    return trained_model, splits, evaluate("stock", trained_model, splits, config)
 
 
 def test_every_model_has_every_score(evaluated, config):
@@ -75,50 +73,17 @@ def test_every_model_has_every_score(evaluated, config):
     assert values["ewma", "crps_skill"] > values["random_walk", "crps_skill"] == 0  # recent volatility is informative
 
 
-def test_recalibrated_uses_the_outcomes_that_were_known_on_each_day(evaluated, config):
-    trained_model, splits, _ = evaluated
-    panel, validation = build_panel(splits.test, config), build_panel(splits.validation, config)
-    returns = panel.returns[panel.has_outcome].astype(np.float64)
-    parameter_model = build_parameter_model(get_submodels(trained_model.model))
-    parameters, validation_parameters = (
-        predict_parameters(parameter_model, WindowBatches(p, config.features)) for p in (panel, validation)
-    )
-    forecaster = evaluate_module._recalibrated(trained_model, panel, parameters, returns, splits, config)
-    forecast = forecaster(slice(0, len(returns)))["recalibrated"]
-    horizons = config.forecast.horizons
-    validation_outcomes = compute_outcomes(validation, validation_parameters, horizons)
-    initial = np.asarray(trained_model.metadata["z_scores"])
-    periods = list(walk_forward(validation_outcomes, compute_outcomes(panel, parameters, horizons), initial))
-    assert len(periods) > 5
-    assert not np.allclose(periods[0][1], periods[-1][1])
-    for rows, z_scores in periods:
-        expected = evaluate_module.calibrated_forecast(parameters[rows], returns[rows], z_scores)
-        np.testing.assert_allclose(forecast.quantiles[rows], expected.quantiles, rtol=1e-6)
-        np.testing.assert_allclose(forecast.log_density[rows], expected.log_density, rtol=1e-6)
-        np.testing.assert_allclose(forecast.up_probability[rows], expected.up_probability, rtol=1e-6)
-
-
 def test_scores_do_not_depend_on_the_size_of_the_blocks(evaluated, config, monkeypatch):
     trained_model, splits, evaluation = evaluated
     config = dataclasses.replace(config, evaluation=EvaluationConfig(trajectory_days=(2,)))
-    monkeypatch.setattr(evaluate_module, "ROWS_PER_BLOCK", 10)
-    blockwise = evaluate_module.evaluate(trained_model, splits, config)
+    monkeypatch.setattr(forecasts, "ROWS_PER_BLOCK", 10)
+    blockwise = evaluate("stock", trained_model, splits, config)
     for one, other in zip(evaluation.scores, blockwise.scores, strict=True):
         assert (one.model, one.metric, one.value) == (other.model, other.metric, pytest.approx(other.value, rel=1e-6))
 
 
-def test_blocks_contain_whole_tickers(monkeypatch):
-    monkeypatch.setattr(evaluate_module, "ROWS_PER_BLOCK", 4)
-    first = np.repeat([0, 9, 20, 31], [3, 2, 5, 1])
-    blocks = evaluate_module._split_into_blocks(first)
-    assert np.concatenate([np.arange(11)[block] for block in blocks]).tolist() == list(range(11))
-    assert len(blocks) > 1
-    for block, following in pairwise(blocks):
-        assert first[block.stop - 1] != first[following.start]
-
-
 def test_plots_can_be_drawn(evaluated, tmp_path):
-    for name, draw in evaluated[2].plots.items():
+    for name, draw in evaluated[2].description.plots.items():
         draw(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000
 
@@ -127,10 +92,13 @@ def test_the_scale_of_the_mase_is_the_naive_error_of_the_training_days(evaluated
     _, splits, _ = evaluated
     panel = build_panel(splits.test, config)
     rows = np.flatnonzero(panel.has_outcome)
-    scales = naive_scales(splits.train, panel, rows, config.forecast.horizons)
+    errors = json.loads(json.dumps(naive_errors(splits.train, config.forecast.horizons), allow_nan=False))
+    scales = error_scales(errors, panel.ticker[rows], panel.returns[rows])
     close = np.log(splits.train["close"][splits.train["ticker"] == "BBB"].to_numpy())
     expected = np.mean(np.abs(close[3:] - close[:-3]))
     np.testing.assert_allclose(scales[panel.ticker[rows] == "BBB", 1], expected)
+    (scale,) = error_scales(errors, np.array(["new ticker"], object), panel.returns[rows[:1]])
+    np.testing.assert_allclose(scale, np.mean([*errors["tickers"].values()], axis=0))
 
 
 def test_coverage_by_year_uses_the_day_of_the_forecast():
@@ -143,8 +111,6 @@ def test_coverage_by_year_uses_the_day_of_the_forecast():
 
 
 def test_the_metadata_can_be_written_as_json(evaluated):
-    import json
-
     metadata = json.loads(json.dumps(evaluated[0].metadata))
     assert metadata["task"] == "stock"
     assert dataclasses.is_dataclass(evaluated[0].history)

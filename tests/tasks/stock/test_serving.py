@@ -15,7 +15,8 @@ from tasks.stock import serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import PRESETS, ColumnsConfig
-from tasks.stock.evaluate import calibrated_forecast
+from tasks.stock.evaluate import naive_errors, score
+from tasks.stock.forecasts import calibrated_forecast
 from tasks.stock.model import FIELDS, build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
@@ -146,9 +147,10 @@ def test_an_invalid_line_raises_an_error_that_names_it(predict_lines, line, mess
 def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor, market, tmp_path, config, builder):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
-    scores = serving.score_file(trained_config(metadata), str(tmp_path / "new.csv"), metadata, predictor)
-    assert {score.model for score in scores} == {"exported"}
-    by_metric = {score.metric: score for score in scores}
+    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
+    scores = score(records, serving.predict(records, metadata, predictor), metadata)
+    assert {s.model for s in scores} == {"exported"}
+    by_metric = {s.metric: s for s in scores}
     panel = build_panel(market.assign(is_scored_row=True), config)
     returns = panel.returns[panel.has_outcome].astype(np.float64)
     parameter_model = build_parameter_model(builder.submodels)
@@ -159,6 +161,23 @@ def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor,
         for metric, tolerance in (("crps", 0.05), ("coverage_80", 0.03)):
             expected = np.nanmean(expected_scores[metric][:, k])
             assert by_metric[f"{metric}_{horizon}d"].value == pytest.approx(expected, rel=tolerance)
+
+
+def test_the_days_before_the_calibration_are_history_and_not_scored(metadata, predictor, market, tmp_path, config):
+    names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
+    market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
+    calibrated = {
+        **metadata,
+        "calibrated_until": "2020-03-01",
+        "naive_errors": naive_errors(market.assign(is_scored_row=True), config.forecast.horizons),
+    }
+    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
+    assert records["day"][records["is_scored_row"]].min() == np.datetime64("2020-03-02")
+    predictions = serving.predict(records, calibrated, predictor)
+    is_predicted = np.isfinite(predictions["up_probability"]).all(axis=1)
+    assert is_predicted.tolist() == build_panel(records, config).has_outcome.tolist()
+    calibrated["calibrated_until"] = "2030-01-01"
+    assert serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)["is_scored_row"].all()
 
 
 def test_the_settings_of_the_training_are_those_of_the_model(metadata):
