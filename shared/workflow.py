@@ -24,6 +24,7 @@ from shared.evaluation.metric import Score
 from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
 from shared.reports import report
+from shared.reports.run import Run
 from shared.task import Inputs, Predictor, Task, TrainedModel, trained_config
 from shared.training.checkpoints import completed_seconds
 
@@ -33,7 +34,7 @@ REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
 
 
-def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Run]:
+def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
     """Trains, evaluates and exports one task.
 
     Args:
@@ -56,7 +57,7 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, report.Ru
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
-    run = report.Run(task, config, splits, trained_model, evaluation, command)
+    run = Run(task, config, splits, trained_model, evaluation, command)
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)

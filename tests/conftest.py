@@ -16,7 +16,7 @@ import pytest
 
 from shared import task, workflow
 from shared.config import TaskConfig
-from shared.reports import report
+from shared.reports.run import Run
 from shared.task import Task
 from shared.training import loop
 
@@ -61,7 +61,7 @@ class Trained(NamedTuple):
     task: Task
     config: TaskConfig
     version: Path
-    run: report.Run
+    run: Run
 
 
 @pytest.fixture(scope="session", params=task.list_task_names())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from shared.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
-    from shared.reports.report import Run
+    from shared.reports.run import Run
 
 
 LINE_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -29,7 +29,7 @@ def print_json(value: Any) -> None:
 
 def print_run(run: Run, version: Path, as_json: bool) -> None:
     """Prints the scores of a training run beside those of its baselines."""
-    from shared.reports.report import score_grid
+    from shared.reports.grids import score_grid
 
     scores = run.evaluation.scores
     if as_json:

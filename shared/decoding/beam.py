@@ -96,10 +96,7 @@ def beam_search(
     Raises:
         ValueError: `beam_width` is less than 1, or `length_penalty` is negative.
     """
-    if beam_width < 1:
-        raise ValueError(f"beam_width must be 1 or more. Received: {beam_width}")
-    if length_penalty < 0:
-        raise ValueError(f"length_penalty must be 0 or more. Received: {length_penalty}")
+    _require_valid(beam_width, length_penalty)
     batch_size = tf.shape(logits)[0]
     max_lengths = tf.broadcast_to(tf.cast(max_lengths, tf.int32), [batch_size])
     state_specs = row_specs(state)
@@ -136,6 +133,13 @@ def beam_search(
         lambda position, is_active, *_: tf.reduce_any(is_active), body, start, shape_invariants=invariants
     )
     return _merge(ended, alive, beam_width, length_penalty)
+
+
+def _require_valid(beam_width: int, length_penalty: float) -> None:
+    if beam_width < 1:
+        raise ValueError(f"beam_width must be 1 or more. Received: {beam_width}")
+    if length_penalty < 0:
+        raise ValueError(f"length_penalty must be 0 or more. Received: {length_penalty}")
 
 
 _BEAM, _BEAM_TOKENS = tf.TensorShape([None, None]), tf.TensorShape([None, None, None])

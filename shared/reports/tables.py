@@ -29,7 +29,7 @@ from shared import task
 from shared.errors import SuiteError
 from shared.evaluation.metric import Metric, best_baseline, common_heading, find_metric
 from shared.reports import results
-from shared.reports.report import markdown_table
+from shared.reports.grids import markdown_table
 from shared.reports.results import PublishedRun, option_value, without_options
 
 TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->", re.DOTALL)

@@ -80,13 +80,7 @@ def fit(
             epochs=config.epochs,
             validation_data=validation,
             verbose=1 if sys.stdout.isatty() else 2,  # a progress bar in a terminal, one line per epoch in a log file
-            callbacks=[
-                keras.callbacks.TensorBoard(folder / "tensorboard"),
-                _StopWhenDiverged(),
-                stopping,
-                checkpoints,
-                CSVLog(folder / "log.csv", checkpoints),
-            ],
+            callbacks=_callbacks(folder, stopping, checkpoints),
         )
     if stopping.best_weights is not None:
         model.set_weights(stopping.best_weights)
@@ -95,6 +89,14 @@ def fit(
     if config.ema_decay and validation is not None:
         history.is_average = _use_average_if_better(model, validation, monitored_metric, float(stopping.best))
     return history
+
+
+def _callbacks(
+    folder: Path, stopping: keras.callbacks.EarlyStopping, checkpoints: Checkpoints
+) -> list[keras.callbacks.Callback]:
+    """Returns the callbacks of `fit` in their order: a diverged epoch is not saved, and a checkpoint has the state of `stopping`."""
+    tensorboard, log = keras.callbacks.TensorBoard(folder / "tensorboard"), CSVLog(folder / "log.csv", checkpoints)
+    return [tensorboard, _StopWhenDiverged(), stopping, checkpoints, log]
 
 
 def _use_average_if_better(model: keras.Model, validation: Any, monitored_metric: str, best: float) -> bool:

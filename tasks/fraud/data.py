@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.data.columns import parse_identifiers, parse_numbers
 from shared.data.sources import Origin, Splits, load_source, sha256_records
 from shared.data.tables import read_table, require_columns
 from shared.data.tfds import read_tfds
 from shared.errors import DataError
 from tasks.fraud import sample
+from tasks.fraud.cells import parse_labels, parse_seconds
 from tasks.fraud.config import FraudConfig, FraudSplitConfig
 from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
 DAY = 86_400
 OPENML = "openml:"
-TIME_ZONE = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
-MAX_SECONDS = 1e11  # the year 5138; larger numbers are milliseconds
-FRAUD_LABELS, GENUINE_LABELS = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
 COUNTED_ROWS = {  # split: table and column of the rows that `lstm-suite check` counts
     "train": ("validation", "is_training_row"),  # the exported model trains on rows of the validation table
     "validation": ("validation", "is_scored_row"),
@@ -99,11 +96,11 @@ def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: 
     for name in columns.categorical:
         result[name] = parse_identifiers(frame[name], source, allow_empty=True)
     if is_labelled:
-        result["fraud"] = _parse_labels(frame[columns.label], source)
+        result["fraud"] = parse_labels(frame[columns.label], source)
         return result
     labels = frame[columns.label] if columns.label in frame else pd.Series(None, index=frame.index, dtype=object)
     is_known = labels.notna().to_numpy() & (labels.astype(str).str.strip() != "").to_numpy()
-    values = _parse_labels(labels.astype(object).where(is_known, 0), source)
+    values = parse_labels(labels.astype(object).where(is_known, 0), source)
     result["fraud"] = np.where(is_known, values, UNKNOWN_LABEL).astype(np.int8)
     return result
 
@@ -126,34 +123,6 @@ def is_compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int)
     first = pd.Series(day[fraud]).groupby(frame["card"].to_numpy()[fraud]).min()
     first_fraud = frame["card"].map(first).to_numpy(np.float64)  # NaN for cards without fraud
     return np.asarray(first_fraud <= day - delay - 1)
-
-
-def parse_seconds(values: pd.Series, source: str, time_format: str | None) -> np.ndarray:
-    """Returns seconds since 1970 (UTC) from dates, from text in a format or in ISO 8601, or from numbers of seconds."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        raise_where_empty(values.isna(), values, source)
-        utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
-        return utc.to_numpy("datetime64[s]").astype(np.int64)
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    raise_where_empty(text == "", values, source)
-    seconds = pd.to_numeric(text, errors="coerce")
-    if time_format is None and seconds.notna().all():
-        is_too_large = seconds.abs() > MAX_SECONDS
-        raise_where(is_too_large, values, source, "too large for seconds since 1970. Divide milliseconds by 1000")
-        return seconds.to_numpy(np.float64).astype(np.int64)
-    has_zone = text.str.contains(TIME_ZONE)
-    if time_format is None and has_zone.any() and not has_zone.all():
-        problem = "no time zone, but other rows have one. Give all times a time zone, or none"
-        raise_where(~has_zone, values, source, problem)
-    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=time_format or "ISO8601")
-    expected = (
-        f"expected a time in the format {time_format}"
-        if time_format
-        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
-    )
-    hint = 'Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"'
-    raise_where(parsed.isna(), values, source, f"{expected}. {hint}")
-    return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
 
 
 def _read_columns(config: FraudConfig, source: str, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -286,14 +255,6 @@ def _source_columns(config: FraudConfig) -> dict[str, str]:
     names = {"card": columns.card, "terminal": columns.terminal, "time": columns.time, "amount": columns.amount}
     names["label"] = columns.label
     return {name: column for name, column in names.items() if column}
-
-
-def _parse_labels(values: pd.Series, source: str) -> np.ndarray:
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
-    raise_where_empty(text == "", values, source)
-    is_fraud = text.isin(FRAUD_LABELS)
-    raise_where(~is_fraud & ~text.isin(GENUINE_LABELS), values, source, "expected 0 or 1")
-    return is_fraud.to_numpy(np.int8)
 
 
 def _raise_for_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:

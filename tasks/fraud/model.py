@@ -10,7 +10,7 @@ A transaction is fraud if the card or the terminal is compromised. With p and q 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,16 +20,21 @@ from keras import ops
 
 from shared.config import LSTMConfig
 from shared.layers.lstm import LSTMStack
+from tasks.fraud.card_features import (
+    DAY,
+    MONTH,
+    amount_features,
+    exclusive_sums,
+    flat_positions,
+    noisy_or,
+    signed_log,
+    step_features,
+    terminal_statistics,
+    time_features,
+)
 from tasks.fraud.config import FraudConfig
 
-DAY, WEEK, HOUR = 86_400, 7 * 86_400, 3_600  # seconds
-MONTH = 30.0  # days
-HISTORY_SPANS = (1, 7, 30)  # days before the label delay; one count and one fraud rate for each
-AMOUNT_FEATURES, TIME_FEATURES = 6, 5  # without the steps at the amount edges
-NEVER = 90.0  # days; stands for the time since an event that has not happened
 STATISTICS = 3  # of a card: count, sum and sum of squares of its amounts, in units of the mean of the training split
-PRIOR_COUNT = 2.0  # transactions of mean amount that are added to the history of every card
-PRIOR_SPREAD = 0.5  # standard deviation of the amounts of these transactions, as a fraction of their mean
 TERMINAL_FIELDS = ("terminal_time", "terminal_amount", "terminal_fraud")
 TERMINAL_DTYPES = dict(zip(TERMINAL_FIELDS, ("int64", "float32", "int32"), strict=True))
 
@@ -148,7 +153,7 @@ class SubmodelBuilder:
             history = {name: ops.reshape(value, (-1, count)) for name, value in terminal.items()}
             flat.append(self.terminal({"time": ops.reshape(time, (-1,)), **history}))
         logits = self.join(flat)
-        return ops.take(logits, _flat_positions(time), axis=0)
+        return ops.take(logits, flat_positions(time), axis=0)
 
     def _build_card(self) -> keras.Model:
         fields, state_inputs = self.field_inputs(None), self.state_inputs()
@@ -159,16 +164,16 @@ class SubmodelBuilder:
         is_real = ops.cast(mask, "float32")
         amount = fields["amount"] / scale * is_real
         summands = [(is_real, 0), (amount, 1), (amount * amount, 2)]
-        before = [state[:, k : k + 1] + _exclusive_sums(value) for value, k in summands]
+        before = [state[:, k : k + 1] + exclusive_sums(value) for value, k in summands]
         after = [state[:, k : k + 1] + ops.sum(value, axis=1, keepdims=True) for value, k in summands]
 
         previous = ops.concatenate([ops.expand_dims(state_inputs["card_time"], -1), fields["time"][:, :-1]], axis=1)
         elapsed = ops.cast(ops.maximum(fields["time"] - previous, 0), "float32") * ops.cast(before[0] > 0, "float32")
         edges = [edge / scale for edge in self.metadata["amount_edges"]]
         features = [
-            *_amount_features(amount, *before),
-            *_step_features(amount, edges),
-            *_time_features(fields["time"], elapsed),
+            *amount_features(amount, *before),
+            *step_features(amount, edges),
+            *time_features(fields["time"], elapsed),
         ]
         features = ops.concatenate([ops.stack(features, axis=-1), *self._further_features(fields)], axis=-1)
         features = features * ops.expand_dims(is_real, -1)
@@ -207,9 +212,9 @@ class SubmodelBuilder:
         days = ops.cast(seconds, "float32") * is_real / DAY
         amount = history["terminal_amount"] / self.metadata["amount_scale"] * is_real
         fraud = ops.cast(history["terminal_fraud"], "float32") * is_real
-        features = [2 * fraud - 1, fraud * days / MONTH, days / MONTH, ops.log1p(days) / 3, _signed_log(amount)]
+        features = [2 * fraud - 1, fraud * days / MONTH, days / MONTH, ops.log1p(days) / 3, signed_log(amount)]
         features = ops.stack(features, axis=-1) * ops.expand_dims(is_real, -1)
-        statistics = _terminal_statistics(fraud, days, is_real, self.metadata["label_delay_days"])
+        statistics = terminal_statistics(fraud, days, is_real, self.metadata["label_delay_days"])
         # One step before the first one, so that no row consists only of padding.
         features = ops.pad(features, [[0, 0], [1, 0], [0, 0]])
         mask = ops.concatenate([ops.ones_like(mask[:, :1]), mask], axis=1)
@@ -235,86 +240,6 @@ class SubmodelBuilder:
             float(np.log(rate / (1 - rate))) - 0.7
         )  # half the rate for each of two logits
         return keras.layers.Dense(1, bias_initializer=bias, name=f"{name}_logit")(hidden)[:, 0]
-
-
-def noisy_or(first: Any, second: Any) -> Any:
-    """Returns the log-odds that at least one of two independent events happens, from the log-odds of each."""
-    return ops.logaddexp(ops.logaddexp(first, second), first + second)
-
-
-def _amount_features(amount: Any, count: Any, total: Any, squares: Any) -> list[Any]:
-    """Returns features `(batch, time)` of amounts compared with the earlier amounts of the card.
-
-    Args:
-        amount: amounts in units of the mean of the training split.
-        count: number of earlier transactions.
-        total: sum of their amounts.
-        squares: sum of the squares of their amounts.
-    """
-    weight = count + PRIOR_COUNT
-    mean = (total + PRIOR_COUNT) / weight
-    variance = (squares + PRIOR_COUNT * (1 + PRIOR_SPREAD**2)) / weight - mean * mean
-    deviation = ops.sqrt(ops.maximum(variance, ops.square(0.1 * mean)))
-    size = ops.maximum(ops.abs(mean), 0.01)
-    return [
-        _signed_log(amount),
-        ops.clip(amount, -10.0, 10.0) / 3,
-        _signed_log(amount / size),
-        ops.clip((amount - mean) / deviation, -10.0, 10.0) / 3,
-        _signed_log(mean),
-        ops.log1p(count) / 4,
-    ]
-
-
-def _terminal_statistics(fraud: Any, days: Any, is_real: Any, delay: float) -> Any:
-    """Returns features `(batch, features)` of the labelled history `(batch, history)`, oldest first.
-
-    They are the count and the fraud rate in the days before the label delay, whether the newest transaction was fraud, the length and
-    age of the run of frauds at the end, and the days since the newest fraud and the newest genuine transaction.
-    """
-    features = []
-    for span in HISTORY_SPANS:
-        within = is_real * ops.cast(days <= delay + span, "float32")
-        count = ops.sum(within, axis=-1)
-        features += [ops.log1p(count) / 3, ops.sum(fraud * within, axis=-1) / ops.maximum(count, 1.0)]
-    reversed_run = ops.cumprod(ops.flip(fraud + 1 - is_real, axis=-1), axis=-1)
-    run = ops.flip(reversed_run, axis=-1) * is_real  # 1 in the run of frauds at the end
-    features += [ops.max(run, axis=-1), ops.log1p(ops.sum(run, axis=-1)) / 3]
-    features.append(ops.max(run * days, axis=-1) / MONTH)
-    for kind in (fraud, is_real - fraud):
-        since = ops.min(kind * days + (1 - kind) * NEVER, axis=-1)
-        features += [since / MONTH, ops.log1p(since) / 3]
-    return ops.stack(features, axis=-1)
-
-
-def _time_features(time: Any, elapsed: Any) -> list[Any]:
-    """Returns features `(batch, time)` of times in seconds since 1970, and of the seconds since the previous transaction."""
-    features = [ops.log1p(elapsed / HOUR) / 4]
-    for period in (DAY, WEEK):
-        phase = ops.cast(ops.mod(time, period), "float32") * (2 * np.pi / period)
-        features += [ops.sin(phase), ops.cos(phase)]
-    return features
-
-
-def _flat_positions(like: Any) -> Any:
-    """Returns the position of each element of `(batch, time)` in the flattened tensor, without the symbolic shape."""
-    ones = ops.ones_like(like, dtype="int32")
-    row, column = ops.cumsum(ones, axis=0) - 1, ops.cumsum(ones, axis=1) - 1
-    return row * (ops.max(column) + 1) + column
-
-
-def _exclusive_sums(values: Any) -> Any:
-    """Returns the sum of all earlier values at each step, `(batch, time)`."""
-    return ops.pad(ops.cumsum(values, axis=1), [[0, 0], [1, 0]])[:, :-1]
-
-
-def _step_features(values: Any, edges: Sequence[float]) -> list[Any]:
-    """Returns for each edge 0 below and 1 from it on; a smooth network learns such steps slowly."""
-    return [ops.cast(values >= edge, "float32") for edge in edges]
-
-
-def _signed_log(value: Any) -> Any:
-    return ops.sign(value) * ops.log1p(ops.abs(value))
 
 
 def _with_units(config: LSTMConfig, units: tuple[int, ...]) -> LSTMConfig:
