@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from tasks.fraud.batches import join_logits
-from tasks.fraud.model import AMOUNT_FEATURES, TIME_FEATURES, Submodels
+from tasks.fraud.card_features import AMOUNT_FEATURES, TIME_FEATURES
+from tasks.fraud.model import Submodels
 
 CARD_HISTORY, TERMINAL_HISTORY = "card history", "terminal history"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from tasks.fraud.model import HISTORY_SPANS, PRIOR_COUNT, PRIOR_SPREAD
+from tasks.fraud.card_features import HISTORY_SPANS, PRIOR_COUNT, PRIOR_SPREAD
 from tasks.fraud.transaction_index import TransactionIndex, build_transaction_index
 
 DAY, HOUR = 86_400, 3_600
