@@ -72,10 +72,14 @@ def in_batches(signature: Callable[..., Mapping[str, Any]], batch_size: int = 64
     Args:
         signature: function from tensors, passed by name, to tensors by name.
         batch_size: maximum number of rows per call.
+
+    The returned function raises a ValueError for a request without rows.
     """
 
     def predictor(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         count = len(next(iter(request.values())))
+        if not count:
+            raise ValueError("The request has no rows.")
         batches = []
         for start in range(0, count, batch_size):
             batch = {name: tf.constant(values[start : start + batch_size]) for name, values in request.items()}

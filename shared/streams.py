@@ -100,8 +100,7 @@ class SequenceStream:
         """Returns the stream with other pieces after k."""
         request = {name: value.copy() for name, value in self.request.items()}
         for name in self._values():
-            future = request[name][:, k + 1 :]
-            request[name][:, k + 1 :] = future[:, ::-1] * 2 if future.dtype.kind == "f" else 1
+            request[name][:, k + 1 :] = _changed(request[name][:, k + 1 :])
         return dataclasses.replace(self, request=request)
 
     def _values(self) -> dict[str, np.ndarray]:
@@ -109,3 +108,12 @@ class SequenceStream:
 
     def _without_state(self, outputs: Arrays) -> dict[str, np.ndarray]:
         return {name: value for name, value in outputs.items() if name not in self.state_names}
+
+
+def _changed(values: np.ndarray) -> np.ndarray:
+    """Returns other values of the same type: numbers doubled in reverse order, integers 1, texts with a mark."""
+    if values.dtype.kind == "f":
+        return values[:, ::-1] * 2
+    if values.dtype.kind in "OSU":
+        return np.array([[f"{value}!" for value in row] for row in values], object).reshape(values.shape)
+    return np.ones_like(values)

@@ -28,7 +28,7 @@ from shared.reports.run import Run
 from shared.task import Inputs, Predictor, Task, TrainedModel, trained_config
 from shared.training.checkpoints import completed_seconds
 
-TRAINING_PACKAGES = (".", "data", "text", "layers", "training", "evaluation")
+TRAINING_PACKAGES = (".", "data", "text", "layers", "decoding", "training", "evaluation")
 """Packages of `shared` whose code a training run depends on."""
 REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""

@@ -22,12 +22,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from shared.decoding import sampling
+from shared.text.vocabulary import PADDING_ID
 
 StepFunction = Callable[[tf.Tensor, Any], tuple[tf.Tensor, Any]]
 IMPOSSIBLE = -1e9
 """Logit of tokens that must not occur, and log-probability of a sequence that does not exist."""
-PADDING_ID = 0
-"""Token id after the end of a sequence."""
 
 
 class Sequences(NamedTuple):

@@ -13,14 +13,14 @@ import tensorflow as tf
 from shared.decoding.language_model_fusion import LanguageModelScore
 from shared.errors import DataError
 from shared.text.kneser_ney import KneserNey
+from shared.text.vocabulary import UNKNOWN_ID as EXPORTED_UNKNOWN_ID
 
 END_ID, UNKNOWN_ID, FIRST_WORD_ID = 1, 2, 3
 """Token ids of the n-gram model; 0 does not occur."""
 MIN_PROBABILITY = 1e-8
 LETTER_PENALTY = float(np.log(10.0))
 """Subtracted from the log-probability of an unknown word for each of its letters, so that long unknown words are improbable."""
-EXPORTED_UNKNOWN_ID, EXPORTED_FIRST_ID = 1, 2
-"""Token ids of an exported model; 0 is padding."""
+EXPORTED_FIRST_ID = EXPORTED_UNKNOWN_ID + 1
 LINE_END, SPECIAL_TOKENS = "<eos>", {"<eos>", "<unk>"}  # in the vocabulary of an exported model
 MAX_CACHED_NGRAMS = 200_000
 MAX_CACHED_DISTRIBUTIONS = 2000

@@ -50,10 +50,11 @@ def rebuild() -> list[Path]:
     Raises:
         SuiteError: a table has no command above it, or there are no scores for its command.
     """
-    changed = [path for path, text in updated_documents().items() if path.read_text(encoding="utf-8") != text]
-    for path, text in updated_documents().items():
+    documents = updated_documents().items()
+    changed = {path: text for path, text in documents if path.read_text(encoding="utf-8") != text}
+    for path, text in changed.items():
         path.write_text(text, encoding="utf-8")
-    return changed
+    return list(changed)
 
 
 def updated_documents() -> dict[Path, str]:
@@ -155,7 +156,7 @@ def score_table(run: PublishedRun, columns: Sequence[str], metrics: Sequence[Met
         for group, column in zip(groups, columns, strict=True):
             values = [_cell(run, model, metric, column.endswith("*")) for metric in group]
             cells.append(" / ".join(values) if any(values) else "")
-        if model == "exported":
+        if model == task.EXPORTED:
             cells[0] = f"**{cells[0]}**"
         lines.append([model, *cells])
     return markdown_table(lines)
@@ -174,12 +175,12 @@ def summary_table(runs: Mapping[str, Sequence[PublishedRun]]) -> str:
         metric = loaded.metric(loaded.primary_metric)
         first_runs: dict[str, PublishedRun] = {}
         for run in own:
-            if metric.name in run.scores["exported"]:
+            if metric.name in run.scores[task.EXPORTED]:
                 first_runs.setdefault(run.dataset, run)
         head = [f"[{name.replace('_', ' ')}](tasks/{name}/README.md)", *task.load_input_and_output(name)]
         for dataset, run in first_runs.items():
             best = best_baseline(run.list_scores(metric.name), metric, run.own_models)
-            score = f"{metric.title} {_cell(run, 'exported', metric, True)}{' %' if metric.unit == '%' else ''}"
+            score = f"{metric.title} {_cell(run, task.EXPORTED, metric, True)}{' %' if metric.unit == '%' else ''}"
             baseline = f"{metric.format(best.value)} ({best.model})" if best else ""
             lines.append([*head, dataset, score, baseline, "" if run.minutes is None else f"{run.minutes:g}"])
             head = ["", "", ""]

@@ -105,7 +105,7 @@ def pretrain(
 
     Raises:
         ValueError: the training or the validation texts have fewer than `BPTT_LENGTH` words in total.
-        SuiteError: as for `training.fit`.
+        SuiteError: as for `shared.training.loop.fit`.
     """
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
     train, validation = (StreamBatches(part, config.batch_size, BPTT_LENGTH, config.seed) for part in texts)

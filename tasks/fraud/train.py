@@ -63,6 +63,7 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
             "threshold": threshold,
             "factor and offset of the logits": list(calibration),
             "epochs of the exported model": history.best_epoch,
+            "weights": "last epoch of the training on the newest days",
         },
     )
 

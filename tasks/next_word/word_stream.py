@@ -22,6 +22,8 @@ class WordStream:
     vocabulary: tuple[str, ...]
     """Word of each token id."""
     words: tuple[str, ...]
+    separator: str = " "
+    """Text between two words; empty for characters."""
 
     @property
     def steps(self) -> int:
@@ -41,7 +43,7 @@ class WordStream:
 
     def whole(self, k: int) -> Arrays:
         """Returns the log-probability of word k by `score`."""
-        outputs = self.predictors.call["score"]({"text": np.array([" ".join(self.words).encode()], object)})
+        outputs = self.predictors.call["score"]({"text": np.array([self.separator.join(self.words).encode()], object)})
         return {"log_probability": outputs["log_probability"][0, k]}
 
     def with_other_future(self, k: int) -> WordStream:
@@ -51,6 +53,8 @@ class WordStream:
 
 def build_stream(predictors: Predictors, metadata: Mapping[str, Any]) -> WordStream:
     """Returns a stream of random words of the vocabulary of a model."""
+    unit = metadata["text"]["unit"]
     known = [word for word in metadata["vocabulary"] if word.isalpha()]
     words = tuple(known[k] for k in np.random.default_rng(0).integers(0, len(known), WORDS))
-    return WordStream(predictors, ("", tokenization.SPECIAL_TOKENS["word"][0], *metadata["vocabulary"]), words)
+    vocabulary = ("", tokenization.SPECIAL_TOKENS[unit][0], *metadata["vocabulary"])
+    return WordStream(predictors, vocabulary, words, " " if unit == "word" else "")

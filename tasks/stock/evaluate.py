@@ -54,7 +54,7 @@ def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str
         EXPORTED: own,
         "random_walk": score_in_blocks(partial(simple_forecast, "random_walk", panel, horizons), panel),
     }
-    scales = error_scales(metadata.get("naive_errors"), panel.ticker[rows], returns)
+    scales = error_scales(metadata["naive_errors"], panel.ticker[rows])
     return summarize_scores(EXPORTED, scored, returns, panel.day[rows], scales, horizons, config.evaluation)
 
 
@@ -189,17 +189,13 @@ def naive_errors(train: pd.DataFrame, horizons: tuple[int, ...]) -> dict[str, An
     }
 
 
-def error_scales(errors: Mapping[str, Any] | None, tickers: np.ndarray, returns: np.ndarray) -> np.ndarray:
+def error_scales(errors: Mapping[str, Any], tickers: np.ndarray) -> np.ndarray:
     """Returns the divisors of absolute errors in the MASE, `(rows, horizons)`.
 
     Args:
-        errors: from `naive_errors`; a ticker without training days has the mean of all tickers. A model of an earlier version of the
-            suite has None; its divisors are the mean absolute outcomes of these rows.
+        errors: from `naive_errors`; a ticker without training days has the mean of all tickers.
         tickers: ticker of each row, `(rows,)`.
-        returns: outcomes `(rows, horizons)`.
     """
-    if errors is None:
-        return np.broadcast_to(np.nanmean(np.abs(returns), axis=0), returns.shape)
     names, position = np.unique(tickers.astype(str), return_inverse=True)
     unknown = [None] * len(errors["mean"])
     table = np.array([errors["tickers"].get(name, unknown) for name in names], np.float64)

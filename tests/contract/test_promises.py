@@ -145,7 +145,7 @@ def test_the_test_split_does_not_influence_training(trained, tmp_path):
     other = dataclasses.replace(
         splits, test=splits.test.iloc[::-1].head(20).assign(**{splits.test.columns[0]: "never seen"})
     )
-    again = trained.task.train(trained.config, other, tmp_path)
+    again = workflow.train_model(trained.task, trained.config, other, tmp_path)
     for weight, expected in zip(again.model.get_weights(), trained.run.trained_model.model.get_weights(), strict=True):
         if np.asarray(expected).dtype.kind == "f":
             np.testing.assert_array_equal(weight, expected)
@@ -157,9 +157,9 @@ def test_an_interrupted_training_ends_with_the_same_weights(trained, tmp_path, i
 
     config = dataclasses.replace(trained.config, training=dataclasses.replace(trained.config.training, epochs=2))
     splits = trained.run.splits
-    whole = trained.task.train(config, splits, tmp_path / "whole")
-    interrupted(lambda: trained.task.train(config, splits, tmp_path / "parts"))
-    again = trained.task.train(config, splits, tmp_path / "parts")
+    whole = workflow.train_model(trained.task, config, splits, tmp_path / "whole")
+    interrupted(lambda: workflow.train_model(trained.task, config, splits, tmp_path / "parts"))
+    again = workflow.train_model(trained.task, config, splits, tmp_path / "parts")
     for weight, expected in zip(again.model.get_weights(), whole.model.get_weights(), strict=True):
         if np.asarray(expected).dtype.kind == "f":
             np.testing.assert_array_equal(weight, expected)

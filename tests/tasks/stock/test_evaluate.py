@@ -93,11 +93,11 @@ def test_the_scale_of_the_mase_is_the_naive_error_of_the_training_days(evaluated
     panel = build_panel(splits.test, config)
     rows = np.flatnonzero(panel.has_outcome)
     errors = json.loads(json.dumps(naive_errors(splits.train, config.forecast.horizons), allow_nan=False))
-    scales = error_scales(errors, panel.ticker[rows], panel.returns[rows])
+    scales = error_scales(errors, panel.ticker[rows])
     close = np.log(splits.train["close"][splits.train["ticker"] == "BBB"].to_numpy())
     expected = np.mean(np.abs(close[3:] - close[:-3]))
     np.testing.assert_allclose(scales[panel.ticker[rows] == "BBB", 1], expected)
-    (scale,) = error_scales(errors, np.array(["new ticker"], object), panel.returns[rows[:1]])
+    (scale,) = error_scales(errors, np.array(["new ticker"], object))
     np.testing.assert_allclose(scale, np.mean([*errors["tickers"].values()], axis=0))
 
 
