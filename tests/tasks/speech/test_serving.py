@@ -133,7 +133,7 @@ def write_manifest(folder, columns):
     """Writes two recordings and a manifest with these names of the columns."""
     lines = [",".join(columns)]
     for text in ("a", "cabc"):
-        soundfile.write(folder / f"{text}.wav", tone(text), SAMPLE_RATE, subtype="FLOAT")
+        soundfile.write(folder / f"{text}.wav", tone(text), SAMPLE_RATE, subtype="PCM_16")
         lines.append(f"{text}.wav,{text}")
     (folder / "calls.csv").write_text("\n".join(lines) + "\n")
     return str(folder / "calls.csv")
