@@ -136,7 +136,10 @@ class GreedyDecoder:
         return tf.strings.reduce_join(texts, axis=1), tf.where(count > 0, next_ending, ending)
 
     def _word_steps(self, symbols: Any, is_written: Any) -> tuple[Any, Any]:
-        """Returns the step that writes the first character of each word, and the step after that of its last one, ragged int32 `(batch, words)`."""
+        """Returns the step that writes the first character of each word, and the step after that of its last one.
+
+        Both are ragged int32 `(batch, words)`.
+        """
         all_steps = tf.broadcast_to(tf.range(tf.shape(is_written)[1])[None], tf.shape(is_written))
         written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
         steps = tf.ragged.boolean_mask(all_steps, is_written).to_tensor(0)

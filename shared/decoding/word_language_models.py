@@ -83,7 +83,7 @@ def load_exported_model(version: Path, task: str) -> tuple[LanguageModelScore, f
         ) from error
     if not predicts_words:
         raise DataError(
-            f"{version}: the model does not predict words. Name a version of {task} that was trained with --text.unit word."
+            f"{version}: the model does not predict words. Name a version of {task} whose unit is the word."
         )
     token_ids = {word: k for k, word in enumerate(metadata["vocabulary"], EXPORTED_FIRST_ID)}
     state_size = step.structured_input_signature[1]["state"].shape[1]

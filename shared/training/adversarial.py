@@ -37,7 +37,7 @@ class AdversarialTraining(keras.Model):
         if keras.backend.backend() != "tensorflow":
             raise SuiteError(
                 f"Adversarial training needs the TensorFlow backend of Keras. Received: {keras.backend.backend()}. "
-                "Set KERAS_BACKEND=tensorflow, or train with --training.adversarial-epsilon 0."
+                "Set KERAS_BACKEND=tensorflow, or train without it."
             )
         self.embedding_model = embedding_model
         self.classifier = classifier

@@ -1,7 +1,7 @@
 """The training loop of all tasks: reproducible by seed, logged, with early stopping, and able to resume.
 
-At the end of each epoch, a run writes a checkpoint: weights, optimizer, random states, state of the callbacks and the epoch. If the batches depend only on (seed, epoch), a resumed run reaches the same
-weights as an uninterrupted one.
+At the end of each epoch, a run writes a checkpoint: weights, optimizer, random states, state of the callbacks and the epoch. If the
+batches depend only on (seed, epoch), a resumed run reaches the same weights as an uninterrupted one.
 """
 
 from __future__ import annotations
