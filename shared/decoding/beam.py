@@ -27,6 +27,8 @@ from shared.decoding.generation import (
     write_column,
 )
 
+_BEAM, _BEAM_TOKENS = tf.TensorShape([None, None]), tf.TensorShape([None, None, None])
+
 
 class Hypotheses(NamedTuple):
     """The hypotheses of each row. Those that ended come first, each group by falling score."""
@@ -96,7 +98,10 @@ def beam_search(
     Raises:
         ValueError: `beam_width` is less than 1, or `length_penalty` is negative.
     """
-    _require_valid(beam_width, length_penalty)
+    if beam_width < 1:
+        raise ValueError(f"beam_width must be 1 or more. Received: {beam_width}")
+    if length_penalty < 0:
+        raise ValueError(f"length_penalty must be 0 or more. Received: {length_penalty}")
     batch_size = tf.shape(logits)[0]
     max_lengths = tf.broadcast_to(tf.cast(max_lengths, tf.int32), [batch_size])
     state_specs = row_specs(state)
@@ -113,10 +118,7 @@ def beam_search(
         alive, ended = _where(is_active, beam, alive), _where(is_active, new_ended, ended)
         is_full = tf.reduce_all(ended.log_probabilities > IMPOSSIBLE / 2, axis=1)
         is_active = is_active & ~is_full & (position + 1 < max_lengths)
-        rows = tf.reshape(tf.range(batch_size)[:, None] * beam_width + parents, [-1])
-        state = tf.nest.map_structure(lambda value: tf.gather(value, rows), state)
-        logits, state = step(tf.reshape(beam.token_ids[:, :, position], [-1]), state)
-        candidates = _candidates(tf.reshape(normalized(logits), [batch_size, beam_width, -1]))
+        candidates, state = _continue(step, beam.token_ids[:, :, position], parents, state)
         return position + 1, is_active, alive, ended, candidates, with_row_specs(state, state_specs)
 
     first, empty = _initial_hypotheses(batch_size, beam_width, max_width(max_lengths))
@@ -133,16 +135,6 @@ def beam_search(
         lambda position, is_active, *_: tf.reduce_any(is_active), body, start, shape_invariants=invariants
     )
     return _merge(ended, alive, beam_width, length_penalty)
-
-
-def _require_valid(beam_width: int, length_penalty: float) -> None:
-    if beam_width < 1:
-        raise ValueError(f"beam_width must be 1 or more. Received: {beam_width}")
-    if length_penalty < 0:
-        raise ValueError(f"length_penalty must be 0 or more. Received: {length_penalty}")
-
-
-_BEAM, _BEAM_TOKENS = tf.TensorShape([None, None]), tf.TensorShape([None, None, None])
 
 
 def _initial_hypotheses(batch_size: tf.Tensor, beam_width: int, width: tf.Tensor) -> tuple[Hypotheses, Hypotheses]:
@@ -162,6 +154,22 @@ def _candidates(log_probabilities: tf.Tensor) -> Candidates:
     """
     shape = tf.shape(log_probabilities)
     return Candidates(*tf.math.top_k(log_probabilities, tf.minimum(2 * shape[1], shape[2])))
+
+
+def _continue(step: StepFunction, token_ids: tf.Tensor, parents: tf.Tensor, state: Any) -> tuple[Candidates, Any]:
+    """Calls `step` for the next beam.
+
+    Args:
+        step: step function.
+        token_ids: last token of each hypothesis of the next beam, int32 `(batch, beam_width)`.
+        parents: index of the hypothesis that each one continues, int32 `(batch, beam_width)`.
+        state: state of the beam before, with `batch * beam_width` rows.
+    """
+    batch_size, beam_width = tf.unstack(tf.shape(parents))
+    rows = tf.reshape(tf.range(batch_size)[:, None] * beam_width + parents, [-1])
+    state = tf.nest.map_structure(lambda value: tf.gather(value, rows), state)
+    logits, state = step(tf.reshape(token_ids, [-1]), state)
+    return _candidates(tf.reshape(normalized(logits), [batch_size, beam_width, tf.shape(logits)[-1]])), state
 
 
 def _advance(

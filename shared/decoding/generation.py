@@ -80,6 +80,9 @@ def sample(
         end_token: token id that ends a sequence; None if all sequences have their maximum length.
         max_positions: number of positions for which random numbers are drawn. The same seed gives the same sequence only with the
             same number.
+
+    Raises:
+        tf.errors.InvalidArgumentError: a maximum length is above `max_positions`.
     """
     random_numbers = sampling.random_numbers(settings.seed, max_positions)
 

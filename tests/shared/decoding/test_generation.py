@@ -33,14 +33,22 @@ def greedy(chain: MarkovChain, max_lengths: object = MAX_LENGTH, end_token: int 
     return generation.Sequences(*(values.numpy() for values in run(chain.logits)))
 
 
-def sample(chain: MarkovChain, max_lengths: object = MAX_LENGTH, end_token: int | None = None, **options: object):
+def sample(
+    chain: MarkovChain,
+    max_lengths: object = MAX_LENGTH,
+    end_token: int | None = None,
+    max_positions: int = 1000,
+    **options: object,
+) -> generation.Sequences:
     count = len(chain.tables)
     values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": np.arange(count)} | options
     dtypes = {"temperature": np.float32, "top_k": np.int32, "top_p": np.float32, "seed": np.int32}
     settings = sampling.Settings(
         **{name: tf.constant(np.broadcast_to(value, count), dtypes[name]) for name, value in values.items()}
     )
-    sequences = generation.sample(chain.step, chain.logits, chain.state, max_lengths, settings, end_token)
+    sequences = generation.sample(
+        chain.step, chain.logits, chain.state, max_lengths, settings, end_token, max_positions
+    )
     return generation.Sequences(*(values.numpy() for values in sequences))
 
 
@@ -103,6 +111,11 @@ def test_the_same_seed_gives_the_same_sequence_and_a_longer_one_begins_with_it(c
     assert first.tolist() == again.tolist()
     assert first.tolist() != other.tolist()
     assert sample(chain, 3, seed=3).token_ids.tolist() == first[:, :3].tolist()
+
+
+def test_a_maximum_length_above_the_number_of_positions_is_rejected(chain):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="out of bounds"):
+        sample(chain, 5, max_positions=4)
 
 
 def test_each_row_has_its_own_settings(chain):
