@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.cli.terminal import print_line, print_table
 
 if TYPE_CHECKING:
+    from shared.evaluation.metric import Score
     from shared.reports.run import Run
+    from shared.task import Task
 
 
 LINE_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
@@ -36,10 +39,24 @@ def print_run(run: Run, version: Path, as_json: bool) -> None:
         rows = [{"model": s.model, "metric": s.metric, "value": s.value, "low": s.low, "high": s.high} for s in scores]
         print_json({"task": run.task.name, "version": str(version), "minutes": round(run.minutes, 2), "scores": rows})
         return
-    header, *cells = score_grid(scores, lambda score: f"{score.value:.4f}")
+    metric = run.task.metric
+    header, *cells = score_grid(
+        scores, lambda score: metric(score.metric).format(score.value), lambda name: metric(name).heading
+    )
     title = f"{run.task.name}: scores on {run.splits.size('test'):,} test records of {run.splits.origin.name}"
     print_table(header, cells, title)
     print_line(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md in this folder).")
+
+
+def print_scores(task: Task, scores: Sequence[Score], title: str) -> None:
+    """Prints the scores of one model with their intervals; an interval that is not defined stays empty."""
+    rows = []
+    for score in scores:
+        metric = task.metric(score.metric)
+        has_interval = math.isfinite(score.low) and math.isfinite(score.high)
+        interval = f"{metric.format(score.low)} to {metric.format(score.high)}" if has_interval else ""
+        rows.append([metric.heading, metric.format(score.value), interval])
+    print_table(["metric", "value", "95 % interval"], rows, title=title)
 
 
 @contextlib.contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.cli.loading import load_task_modules, program_name
-from shared.cli.output import print_json, print_run, progress_on_stderr
+from shared.cli.output import print_json, print_run, print_scores, progress_on_stderr
 from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
 from shared.config import TaskConfig
 from shared.data import files
@@ -82,8 +82,7 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
         if chosen["json"]:
             print_json({s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores})
             return
-        rows = [[s.metric, f"{s.value:.4f}", f"{s.low:.4f} to {s.high:.4f}"] for s in scores]
-        print_table(["metric", "value", "95 % interval"], rows, title=f"{version} on {config.data}")
+        print_scores(loaded, scores, f"{version} on {config.data}")
 
     return run
 

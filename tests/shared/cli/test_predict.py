@@ -156,6 +156,15 @@ def test_evaluate_prints_metrics_as_json(sentiment, capsys, write):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
+def test_evaluate_prints_titles_and_units_and_no_undefined_interval(sentiment, capsys, write):
+    path = write("some.csv", b"text,label\nA wonderful film,positive\n")
+    assert main(["evaluate", "sentiment", "--models", sentiment.config.output, "--data", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "accuracy %" in printed
+    assert "100.00" in printed
+    assert "nan to" not in printed
+
+
 def test_an_undefined_metric_is_null_in_json(sentiment, capsys, write):
     reviews = sample.generate(20, seed=7).query("label == 'positive'")
     path = write("reviews.csv", reviews.to_csv(index=False).encode())
