@@ -124,17 +124,6 @@ def initial_state(
     return {"card_state": state, "card_time": time}
 
 
-def compute_logits(submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray) -> np.ndarray:
-    """Returns the logits of the selected rows, in the order of the index; each card starts at its first row.
-
-    Args:
-        submodels: the trained submodels.
-        index: the transactions.
-        is_selected: boolean `(rows,)`.
-    """
-    return join_logits(submodels, *compute_components(submodels, index, is_selected))
-
-
 def join_logits(submodels: Submodels, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
     """Returns the logits `(rows,)` for the outputs of `compute_components`."""
     inputs = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]

@@ -8,6 +8,7 @@ import pytest
 
 from shared.config import LSTMConfig
 from tasks.fraud import data, sample
+from tasks.fraud.batches import compute_components, join_logits
 from tasks.fraud.config import FeaturesConfig, FraudConfig, ModelConfig
 from tasks.fraud.model import SubmodelBuilder
 
@@ -63,3 +64,8 @@ def builder(config, metadata) -> SubmodelBuilder:
 def simulated() -> pd.DataFrame:
     """The embedded sample, as the task reads it."""
     return data.convert(sample.generate(sample.SAMPLE, 1), FraudConfig(), "sample")
+
+
+def compute_logits(submodels, index, is_selected):
+    """Returns the logits of the selected rows, in the order of the index; each card starts at its first row."""
+    return join_logits(submodels, *compute_components(submodels, index, is_selected))

@@ -7,9 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.fraud.batches import WindowBatches, compute_logits, cut_windows
+from tasks.fraud.batches import WindowBatches, cut_windows
 from tasks.fraud.serving import build_request
 from tasks.fraud.transaction_index import build_transaction_index
+from tests.tasks.fraud.conftest import compute_logits
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 
 from shared.errors import DataError
-from tasks.fraud.batches import compute_logits
 from tasks.fraud.config import ColumnsConfig
 from tasks.fraud.serving import export_spec
 from tasks.fraud.stream import INITIAL_CARDS, States, score_stream, stream_batches
 from tasks.fraud.transaction_index import build_transaction_index
+from tests.tasks.fraud.conftest import compute_logits
 
 COLUMNS = ColumnsConfig(card="card", time="time", amount="amount", label="fraud", terminal="terminal")
 
