@@ -13,7 +13,7 @@ from tests import conftest
         ("tests/contract/test_promises.py::test_x[speech]", "speech"),
         ("tests/contract/test_promises.py::test_x[writing-next_word]", "next_word"),
         ("tests/shared/cli/test_main.py::test_x[sentiment-file]", "sentiment"),
-        ("tests/shared/layers/test_lstm.py::test_x[train]", "tests/shared/layers/test_lstm.py"),
+        ("tests/shared/layers/test_lstm.py::test_x[train]", "tests/shared/layers"),
         ("tests/shared/serving/test_rest.py::test_x", "tests/shared/serving"),
         ("tests/tasks/stock/test_trajectories.py::test_x[a-b]", "tests/tasks/stock"),
         ("tests/test_readme.py::test_x", "tests/test_readme.py"),

@@ -147,6 +147,7 @@ def test_an_invalid_line_raises_an_error_that_names_it(predict_lines, line, mess
 def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor, market, tmp_path, config, builder):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
+    metadata["naive_errors"] = naive_errors(market.assign(is_scored_row=True), config.forecast.horizons)
     records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
     scores = score(records, serving.predict(records, metadata, predictor), metadata)
     assert {s.model for s in scores} == {"exported"}
