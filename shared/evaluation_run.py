@@ -42,7 +42,7 @@ def evaluate(task: Task, trained_model: TrainedModel, spec: ExportSpec, splits: 
         exported = plan.exact_predictions()
     else:
         predictor = signature_predictor(spec, task.evaluation_signature)
-        exported = task.predict_records(splits.test, metadata, predictor)
+        exported = task.predict_labelled(splits.test, metadata, predictor)
     components = {name: predict() for name, predict in plan.components.items()}
     predictions = {EXPORTED: exported, **components, **baselines}
     scores: list[Score] = []

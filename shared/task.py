@@ -139,10 +139,11 @@ class Task:
     read_inputs: Callable[[Any, str, dict[str, Any]], Inputs]
     """Reads the inputs of `predict` from a file, with the columns of the configuration."""
     predict: Callable[[Any, dict[str, Any], Predictor], Predictions]
-    """Computes the predictions of an exported model for `Inputs.records` and, without `predict_labelled`, for labelled records: outputs
-    by name, one value or row per record."""
+    """Computes the predictions of an exported model for `Inputs.records`: outputs by name, one value or row per record."""
     read_records: Callable[[Any, str, dict[str, Any]], Any]
     """Reads a file of labelled records, with the columns of the configuration, into the form of the test split."""
+    predict_labelled: Callable[[Any, dict[str, Any], Predictor], Predictions]
+    """Computes the predictions that `score` takes for labelled records, such as the test split, by `evaluation_signature`."""
     score: Callable[[Any, Predictions, dict[str, Any]], list[Score]]
     """Scores predictions for labelled records, such as the test split, with the metadata of the model. The predictions are those of the
     exported model, of a component or of a baseline; the scores carry the name `EXPORTED`."""
@@ -158,8 +159,6 @@ class Task:
     """What the model is not suitable for; the model card prints it."""
     parse_inputs: Callable[[Any, Sequence[str], dict[str, Any]], Inputs] = text_inputs
     """Converts lines that the user typed to the inputs of `predict`, with the columns of the configuration."""
-    predict_labelled: Callable[[Any, dict[str, Any], Predictor], Predictions] | None = None
-    """Computes the predictions of an exported model that `score` takes, from labelled records. None if `predict` does."""
     evaluation_signature: str = "serving_default"
     """Signature that computes the predictions for labelled records."""
     stream: Callable[[Predictors, dict[str, Any]], Stream] | None = None
@@ -169,16 +168,6 @@ class Task:
     """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
     metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
     needs updates."""
-
-    def predict_records(self, records: Any, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
-        """Returns the predictions that `score` takes for labelled records.
-
-        Args:
-            records: the test split, or records from `read_records`.
-            metadata: metadata of the model.
-            predictor: calls the signature `evaluation_signature`.
-        """
-        return (self.predict_labelled or self.predict)(records, metadata, predictor)
 
     def metric(self, name: str) -> Metric:
         """Returns a metric by its name.
@@ -223,6 +212,12 @@ def trained_config(metadata: Mapping[str, Any], version: Path | None = None) -> 
             f"{place}: the settings of the model cannot be used ({error}). Another version of the suite wrote them; train the model "
             "again."
         ) from error
+
+
+def require_recalibration(name: str) -> None:
+    """Raises a `SuiteError` if a task cannot calibrate a model on newer data."""
+    if not has_recalibration(name):
+        raise SuiteError(f"{name}: this task has no recalibration. Train it again on newer data.")
 
 
 def has_recalibration(name: str) -> bool:

@@ -25,7 +25,7 @@ from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
 from shared.reports import report
 from shared.reports.run import Run
-from shared.task import Inputs, Predictor, Task, TrainedModel, trained_config
+from shared.task import Inputs, Predictor, Task, TrainedModel, require_recalibration, trained_config
 from shared.training.checkpoints import completed_seconds
 
 TRAINING_PACKAGES = (".", "data", "text", "layers", "decoding", "training", "evaluation")
@@ -94,7 +94,7 @@ def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list
     metadata = load_metadata(version)
     records = task.read_records(config, source, metadata)
     predictor = load_predictor(version, task.evaluation_signature)
-    return task.score(records, task.predict_records(records, metadata, predictor), metadata)
+    return task.score(records, task.predict_labelled(records, metadata, predictor), metadata)
 
 
 def predict(task: Task, version: Path, inputs: Inputs) -> list[dict[str, Any]]:
@@ -141,8 +141,8 @@ def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, di
     Raises:
         SuiteError: the task has no calibration that needs updates, the data cannot be used, or the export failed.
     """
-    if task.recalibrate is None:
-        raise SuiteError(f"{task.name}: this task has no recalibration. Train it again on newer data.")
+    require_recalibration(task.name)
+    assert task.recalibrate is not None
     model, metadata, changes = task.recalibrate(
         config, keras_file.load(version / "model.keras"), load_metadata(version)
     )

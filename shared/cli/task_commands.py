@@ -124,8 +124,7 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
 def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared import task
 
-    if not task.has_recalibration(name):
-        raise SuiteError(f"{name}: this task has no recalibration. Train it again on newer data.")
+    task.require_recalibration(name)
     config, chosen = _parse_for_version("recalibrate", name, words)
     if config.data in ("", "sample"):
         raise SuiteError("recalibrate: no new data. Name records from after training with --data.")

@@ -166,11 +166,15 @@ def build_request(
 
 
 def predict(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
-    """Returns the predictions of an exported model for each transaction, in the order of the table.
+    """Returns the predictions of an exported model for each transaction of a table from `tasks.fraud.data.convert`, in its order."""
+    return predict_labelled(records.assign(is_scored_row=True), metadata, predictor)
+
+
+def predict_labelled(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the predictions of an exported model for the scored rows of a table and for the earlier rows of their cards.
 
     Args:
-        records: table from `tasks.fraud.data.convert`, or a split. If it has the column `is_scored_row`, only these rows and the
-            earlier rows of their cards are predicted.
+        records: a split, or a table from `read_records`.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
 
@@ -178,8 +182,7 @@ def predict(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predi
         `fraud_probability` float32 `(rows,)`, NaN where a row is not predicted, and `alert` bool `(rows,)`.
     """
     index = build_transaction_index(records, metadata["label_delay_days"])
-    is_needed = records["is_scored_row"].to_numpy() if "is_scored_row" in records else np.ones(len(records), bool)
-    needed = np.flatnonzero(is_needed[index.order])
+    needed = np.flatnonzero(records["is_scored_row"].to_numpy()[index.order])
     cards = np.unique(index.first[needed])
     last = np.maximum.reduceat(needed, np.searchsorted(index.first[needed], cards))  # rows are ordered by card
     length = last + 1 - cards

@@ -61,19 +61,23 @@ def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) 
     return Inputs(texts, texts)
 
 
-def predict(records: Sequence[str] | pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Predictions:
     """Returns the outputs of an exported model for texts, in their order; texts of similar length are in the same request.
 
     Args:
-        records: texts, or a table with the column `text`.
+        texts: texts.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
     """
-    texts = records["text"].tolist() if isinstance(records, pd.DataFrame) else list(records)
     order = np.argsort([len(text) for text in texts], kind="stable")
     outputs = predictor(make_request([texts[k] for k in order]))
     restored = np.argsort(order, kind="stable")
     return {name: values[restored] for name, values in outputs.items()}
+
+
+def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the outputs of an exported model for the column `text` of a table (see `predict`)."""
+    return predict(records["text"].tolist(), metadata, predictor)
 
 
 def make_request(texts: Sequence[str]) -> dict[str, np.ndarray]:

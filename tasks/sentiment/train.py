@@ -195,6 +195,7 @@ TASK = Task(
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    predict_labelled=serving.predict_labelled,
     read_records=serving.read_records,
     score=score,
     plan_evaluation=plan_evaluation,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -181,11 +181,11 @@ def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> 
     return Inputs(paths, paths)
 
 
-def predict(records: Sequence[str] | pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def predict(paths: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Predictions:
     """Returns the outputs of an exported model for recordings, in their order.
 
     Args:
-        records: paths of recordings, or a table from `tasks.speech.data.load`.
+        paths: paths of recordings.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
 
@@ -195,12 +195,18 @@ def predict(records: Sequence[str] | pd.DataFrame, metadata: dict[str, Any], pre
     Raises:
         DataError: a recording cannot be read.
     """
-    if isinstance(records, pd.DataFrame):
-        caches = {path: audio.open_cache(path) for path in records["cache_file"].unique()}
-        recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in records.itertuples()]
-    else:
-        recordings = [audio.read_path(path) for path in records]
-    results = predict_recordings(predictor, recordings)
+    return _as_outputs(predict_recordings(predictor, [audio.read_path(path) for path in paths]))
+
+
+def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the outputs of an exported model for a table from `tasks.speech.data.load` (see `predict`)."""
+    caches = {path: audio.open_cache(path) for path in records["cache_file"].unique()}
+    recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in records.itertuples()]
+    return _as_outputs(predict_recordings(predictor, recordings))
+
+
+def _as_outputs(results: Sequence[Mapping[str, Any]]) -> Predictions:
+    """Returns the values of all recordings by name, object arrays `(recordings,)`."""
     outputs = {name: np.empty(len(results), object) for name in results[0]}
     for name, column in outputs.items():
         column[:] = [result[name] for result in results]

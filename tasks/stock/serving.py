@@ -190,12 +190,10 @@ def parse_inputs(config: StockConfig, lines: Sequence[str], metadata: dict[str, 
 
 
 def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
-    """Returns the forecasts of an exported model after each day.
+    """Returns the forecasts of an exported model after each day, in the order of the user.
 
     Args:
-        records: table of prices, sorted by ticker and day. If it has the column `is_scored_row`, only the days whose outcome is on such
-            a row are forecast, the results have the order of the table, and other rows are NaN. Otherwise the results have the
-            order of the user.
+        records: table of prices from `read_inputs` or `parse_inputs`, sorted by ticker and day.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
 
@@ -204,16 +202,31 @@ def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predicto
         `(rows, horizons)`.
     """
     config = cast("StockConfig", trained_config(metadata))
-    is_labelled = "is_scored_row" in records
-    panel = build_panel(records if is_labelled else records.assign(is_scored_row=True), config)
-    rows = np.flatnonzero(panel.has_outcome) if is_labelled else np.arange(len(records))
-    predictions = predict_rows(panel, rows, _request_days(config), predictor)
+    panel = build_panel(records.assign(is_scored_row=True), config)
+    predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
     del predictions["state"]
     levels = np.asarray(config.forecast.quantiles)
     predictions["median"] = predictions["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
-    if not is_labelled:
-        order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
-        return {name: values[order] for name, values in predictions.items()}
+    order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
+    return {name: values[order] for name, values in predictions.items()}
+
+
+def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+    """Returns the forecasts of an exported model after the days whose outcome is on a scored row; the other rows are NaN.
+
+    Args:
+        records: a split, or a table from `read_records`.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`.
+
+    Returns:
+        `price_quantiles` `(rows, horizons, quantiles)`, `expected_volatility` and `up_probability` `(rows, horizons)`.
+    """
+    config = cast("StockConfig", trained_config(metadata))
+    panel = build_panel(records, config)
+    rows = np.flatnonzero(panel.has_outcome)
+    predictions = predict_rows(panel, rows, _request_days(config), predictor)
+    del predictions["state"]
     for name, values in predictions.items():
         predictions[name] = np.full((len(records), *values.shape[1:]), np.nan, values.dtype)
         predictions[name][rows] = values

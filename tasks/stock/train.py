@@ -98,6 +98,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    predict_labelled=serving.predict_labelled,
     read_records=serving.read_records,
     score=score,
     plan_evaluation=plan_evaluation,

@@ -40,6 +40,7 @@ def make_task(**plan):
     return Task(
         name="double",
         predict=predict,
+        predict_labelled=predict,
         score=score,
         plan_evaluation=lambda trained_model, splits, config: evaluation_plan,
         metrics=(),

@@ -132,7 +132,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     renamed = frame.sample(frac=1, random_state=0).rename(columns=COLUMN_NAMES)
     renamed.to_csv(tmp_path / "a.csv", index=False)
     records = serving.read_records(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
-    predictions = serving.predict(records, metadata, predictor)
+    predictions = serving.predict_labelled(records, metadata, predictor)
     scores = {s.metric: s.value for s in score(records, predictions, metadata)}
     is_scored = records["is_scored_row"].to_numpy()
     assert 0 < is_scored.sum() < len(frame)  # without the cards with a known fraud

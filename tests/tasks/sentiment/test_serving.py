@@ -35,7 +35,9 @@ def test_a_labelled_file_is_scored(table):
         return {"probabilities": np.array([[0.1, 0.9], [0.2, 0.8]])}
 
     records = serving.read_records(trained_config(METADATA), table, METADATA)
-    scores = {s.metric: s.value for s in score(records, serving.predict(records, METADATA, predictor), METADATA)}
+    scores = {
+        s.metric: s.value for s in score(records, serving.predict_labelled(records, METADATA, predictor), METADATA)
+    }
     assert scores["accuracy"] == 0.5
 
 

@@ -151,7 +151,7 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "CACHE", tmp_path / "cache")
     source = write_manifest(tmp_path, ["path", "sentence"])
     records = serving.read_records(trained_config(METADATA), source, METADATA)
-    predictions = serving.predict(records, METADATA, predictor)
+    predictions = serving.predict_labelled(records, METADATA, predictor)
     from_files = serving.predict([str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")], METADATA, predictor)
     assert predictions["text"].tolist() == from_files["text"].tolist()
     scores = score(records, predictions, METADATA)

@@ -149,7 +149,7 @@ def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor,
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
     metadata["naive_errors"] = naive_errors(market.assign(is_scored_row=True), config.forecast.horizons)
     records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
-    scores = score(records, serving.predict(records, metadata, predictor), metadata)
+    scores = score(records, serving.predict_labelled(records, metadata, predictor), metadata)
     assert {s.model for s in scores} == {"exported"}
     by_metric = {s.metric: s for s in scores}
     panel = build_panel(market.assign(is_scored_row=True), config)
@@ -174,7 +174,7 @@ def test_the_days_before_the_calibration_are_history_and_not_scored(metadata, pr
     }
     records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
     assert records["day"][records["is_scored_row"]].min() == np.datetime64("2020-03-02")
-    predictions = serving.predict(records, calibrated, predictor)
+    predictions = serving.predict_labelled(records, calibrated, predictor)
     is_predicted = np.isfinite(predictions["up_probability"]).all(axis=1)
     assert is_predicted.tolist() == build_panel(records, config).has_outcome.tolist()
     calibrated["calibrated_until"] = "2030-01-01"
