@@ -18,6 +18,7 @@ import tensorflow as tf
 from shared import evaluation_run
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.data import sources
+from shared.data.notices import collect_notices
 from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
@@ -48,7 +49,8 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
     Raises:
         SuiteError: the data cannot be used, training diverged, or the export failed. Earlier versions stay unchanged.
     """
-    splits = task.load(config)
+    with collect_notices() as notices:
+        splits = task.load(config)
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
@@ -57,7 +59,7 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
-    run = Run(task, config, splits, trained_model, evaluation, command)
+    run = Run(task, config, splits, trained_model, evaluation, command, list(map(str, notices)))
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)

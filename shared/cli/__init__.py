@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from shared.cli.parser import parse
 from shared.cli.terminal import print_error
+from shared.data.notices import collect_notices
 from shared.errors import SuiteError
 
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = None
     try:
         command = parse(list(sys.argv[1:] if arguments is None else arguments))
-        command.run()
+        with collect_notices(lambda notice: print_error(f"lstm-suite: notice: {notice}")):
+            command.run()
     except SuiteError as error:
         print_error(f"lstm-suite: {error}".replace("\n", " "))
         return 2

@@ -5,6 +5,7 @@ Each `parse_…` function takes the name of the task and the remaining words, an
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from shared.cli.output import print_json, print_run, print_scores, progress_on_s
 from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
 from shared.config import TaskConfig
 from shared.data import files
+from shared.data.notices import collect_notices
 from shared.errors import ExportError, SuiteError
 from shared.export.versions import find_version, list_versions, load_metadata
 
@@ -49,18 +51,21 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
         loaded = load_task_modules(name)
         from shared.data import data_summary
 
-        splits = loaded.load(config)
+        with collect_notices() as notices:
+            splits = loaded.load(config)
         rows = data_summary.summarize_splits(splits)
         description = splits.origin.split_description
         if chosen["json"]:
             columns = [dict(zip(data_summary.HEADER, row, strict=True)) for row in rows]
-            print_json({"data": config.data, "columns": columns, "split": description})
+            found = [dataclasses.asdict(notice) for notice in notices]
+            print_json({"data": config.data, "columns": columns, "split": description, "notices": found})
             return
         print_table(data_summary.HEADER, rows, title=f"{name}: summary of {config.data}")
         if description:
             print_line(f"Split: {description}.")
         command = ["train", name, "--preset", chosen["preset"], *_without_preset(words)]
-        print_line(f"No problems found. Next: {shlex.join([program_name(), *command])}")
+        summary = f"{len(notices)} notices, printed above." if notices else "No problems found."
+        print_line(f"{summary} Next: {shlex.join([program_name(), *command])}")
 
     return run
 

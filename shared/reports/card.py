@@ -73,7 +73,14 @@ Inputs of `{name}`:
 | epochs | {len(history.epochs)}, best {history.best_epoch} |
 | minutes | {run.minutes:.1f} |
 | machine | {machine()} |
-"""
+{_notices(run)}"""
+
+
+def _notices(run: Run) -> str:
+    """Returns the section with the notices on the data; "" if there are none."""
+    if not run.notices:
+        return ""
+    return "\n## Notices on the data\n\n" + "".join(f"- {notice}\n" for notice in run.notices)
 
 
 def verdict(run: Run) -> str:

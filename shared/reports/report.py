@@ -48,7 +48,7 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
         "best_epoch": run.trained_model.history.best_epoch,
         "notes": run.notes,
         "config": as_dict(run.config),
-        "data": run.splits.origin.__dict__,
+        "data": {**run.splits.origin.__dict__, "notices": list(run.notices)},
         "machine": machine(),
     }
     text = json.dumps(json_ready(metrics), indent=2, allow_nan=False)
@@ -126,7 +126,7 @@ def html_report(run: Run, plots_folder: Path) -> str:
         header=header,
         rows=rows,
         images=images,
-        notes=json_ready(run.notes),
+        notes=json_ready({**run.notes, **({"notices on the data": run.notices} if run.notices else {})}),
         config=as_dict(run.config),
         sizes={split: run.splits.size(split) for split in ("train", "validation", "test")},
         machine=machine(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ class Run:
     evaluation: Evaluation
     command: str
     """Command line that repeats the run."""
+    notices: Sequence[str] = ()
+    """What was noticed about the data, one sentence or more for each notice."""
 
     @property
     def minutes(self) -> float:

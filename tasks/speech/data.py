@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
+from shared.data.notices import add_notice
 from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.decoding.ctc_symbols import count_min_steps
@@ -21,7 +21,7 @@ from tasks.speech.config import SpeechConfig
 from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import count_steps
 
-MAX_LISTED = 5  # names in a warning
+MAX_LISTED = 5  # names in a notice
 MAX_LISTED_SPEAKERS = 20
 
 
@@ -71,7 +71,7 @@ def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
 def _without_unusable(
     frame: pd.DataFrame, split: str, config: SpeechConfig, alphabet: set[str] | None = None
 ) -> pd.DataFrame:
-    """Removes recordings that are too long, too short for their text, or whose text has characters outside the alphabet; a warning
+    """Removes recordings that are too long, too short for their text, or whose text has characters outside the alphabet; a notice
     names them."""
     length = frame["length"].to_numpy()
     texts = frame["text"].tolist()
@@ -88,19 +88,14 @@ def _without_unusable(
     for problem, rows in problems.items():
         if rows.any():
             names = frame["name"][rows].tolist()
-            logging.getLogger(__name__).warning(
-                "%s: recordings of the %s split are left out: %d %s: %s%s.",
-                config.data,
-                split,
-                rows.sum(),
-                problem,
-                ", ".join(names[:MAX_LISTED]),
-                " …" if len(names) > MAX_LISTED else "",
+            listed = ", ".join(names[:MAX_LISTED]) + (" …" if len(names) > MAX_LISTED else "")
+            add_notice(
+                f"{config.data}: recordings of the {split} split are left out: {rows.sum()} {problem}: {listed}."
             )
             is_usable &= ~rows
     if not is_usable.any():
         raise DataError(
-            f"{config.data}: the {split} split has no usable recordings. The warnings above give the reasons."
+            f"{config.data}: the {split} split has no usable recordings. The notices above give the reasons."
         )
     return frame[is_usable]
 

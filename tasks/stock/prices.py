@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 
 from shared.config import option
 from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
+from shared.data.notices import add_notice
 from shared.data.tables import read_all, read_table, require_columns
 from shared.errors import DataError
 from tasks.stock.config import ColumnsConfig, StockConfig
@@ -29,7 +28,7 @@ def read(config: StockConfig, source: str) -> pd.DataFrame:
     unknown), sorted by ticker and day.
 
     Rows may be in any order. A row with an empty close is dropped; other empty cells, and other prices of 0 or less, are unknown. A
-    ticker that cannot be used (a close of 0 or less, a constant price, too few days) is dropped with a warning that names it.
+    ticker that cannot be used (a close of 0 or less, a constant price, too few days) is dropped with a notice that names it.
 
     Raises:
         DataError: a cell has the wrong type, a day occurs twice, or no ticker can be used.
@@ -67,7 +66,7 @@ def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFra
     result = _convert_columns(frame, config.columns, source)
     result = _sort(result[result["close"].notna()])
     result = _drop_unusable_tickers(result, config, source).drop(columns=[ROW, POSITION, CLOSE_COLUMN])
-    _warn_about_jumps(result, source)
+    _add_notices_of_jumps(result, source)
     return result
 
 
@@ -201,7 +200,7 @@ def _raise_for_duplicates(frame: pd.DataFrame, source: str) -> None:
 
 
 def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
-    """Drops the tickers that cannot be used, each with a warning."""
+    """Drops the tickers that cannot be used, each with a notice."""
     min_days = config.features.min_history + max(config.forecast.horizons)
     problems: dict[str, str] = {}
     for ticker, rows in frame.groupby("ticker", sort=False):
@@ -212,7 +211,7 @@ def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str
         ticker, problem = next(iter(problems.items()), ("all rows", "no row has a close"))
         raise DataError(f"{source}: no ticker can be used. {ticker}: {problem}.")
     for ticker, problem in problems.items():
-        logging.getLogger(__name__).warning("%s: %s is dropped: %s.", source, ticker, problem)
+        add_notice(f"{source}: {ticker} is dropped: {problem}.")
     return frame[~frame["ticker"].isin(set(problems))].reset_index(drop=True)
 
 
@@ -235,25 +234,26 @@ def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
 
 
 def _clear_impossible_values(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
-    """Replaces opens, highs and lows of 0 or less, and negative volumes, with NaN, with a warning."""
+    """Replaces opens, highs and lows of 0 or less, and negative volumes, with NaN, with a notice."""
     for name in ("open", "high", "low", "volume"):
         is_impossible = frame[name] < 0 if name == "volume" else frame[name] <= 0
         if is_impossible.any():
             first = frame[is_impossible].iloc[0]
-            logging.getLogger(__name__).warning(
-                '%s, row %d: column "%s" of %s is %g. This value and %d similar ones are treated as unknown.',
-                source, first[ROW], getattr(columns, name), first["ticker"], first[name], is_impossible.sum() - 1,
-            )  # fmt: skip
+            value, others = f"{first['ticker']} is {first[name]:g}", is_impossible.sum() - 1
+            add_notice(
+                f'{source}, row {first[ROW]}: column "{getattr(columns, name)}" of {value}. This value and {others} similar ones are '
+                "treated as unknown."
+            )
             frame.loc[is_impossible, name] = np.nan
     return frame
 
 
-def _warn_about_jumps(frame: pd.DataFrame, source: str) -> None:
+def _add_notices_of_jumps(frame: pd.DataFrame, source: str) -> None:
     jumps = find_jumps(frame)
     for name, day, change in jumps[:MAX_LISTED]:
-        logging.getLogger(__name__).warning(
-            "%s: %s changes by %+.0f %% on %s. If this was a split, adjust the earlier prices, or add a column with adjusted closes.",
-            source, name, 100 * change, day,
-        )  # fmt: skip
+        add_notice(
+            f"{source}: {name} changes by {100 * change:+.0f} % on {day}.",
+            hint="If this was a split, adjust the earlier prices, or add a column with adjusted closes.",
+        )
     if len(jumps) > MAX_LISTED:
-        logging.getLogger(__name__).warning("%s: %d more changes of this size.", source, len(jumps) - MAX_LISTED)
+        add_notice(f"{source}: {len(jumps) - MAX_LISTED} more changes of this size.")

@@ -6,13 +6,13 @@ et al., 2021), beside the last price repeated and NLinear (Zeng et al., 2023).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
+from shared.data.notices import add_notice
 from shared.data.sources import Splits
 from shared.evaluation.metric import Score
 from shared.evaluation.scoring import block_bootstrap_score
@@ -57,10 +57,10 @@ def score_trajectories(
                 errors.setdefault(name, []).append(np.mean((prediction - outcome) ** 2, axis=1))
             days.append(splits.test["day"].to_numpy()[begin + origins])
         if not sum(map(len, days)):
-            logging.getLogger(__name__).warning(
-                "--evaluation.trajectory-days %d is not scored: no ticker has %d days of history followed by %d test days.",
-                length, LOOKBACK, length,
-            )  # fmt: skip
+            add_notice(
+                f"--evaluation.trajectory-days {length} is not scored: no ticker has {LOOKBACK} days of history followed by {length} test "
+                "days."
+            )
             continue
         for name, parts in errors.items():
             sums = sum_by_day(np.concatenate(days), np.concatenate(parts)[:, None])

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from shared.data.notices import add_notice
 from shared.errors import DataError
 from tasks.stock import fetch
 
@@ -56,10 +57,10 @@ def _load_ticker(ticker: str, period: str, folder: Path) -> pd.DataFrame:
                 f"{PREFIX}{ticker}: the download from Yahoo Finance failed ({error}). Check the network and try again later, or "
                 "use a CSV file of prices as --data."
             ) from error
-        logging.getLogger(__name__).warning(
-            "%s%s: the download from Yahoo Finance failed (%s). Using the prices downloaded on %s.",
-            PREFIX, ticker, error, older[-1].stem[-10:],
-        )  # fmt: skip
+        add_notice(
+            f"{PREFIX}{ticker}: the download from Yahoo Finance failed ({error}). Using the prices downloaded on "
+            f"{older[-1].stem[-10:]}."
+        )
         path = older[-1]
     return pd.read_parquet(path)
 
