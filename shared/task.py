@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -261,6 +262,6 @@ def load_task(name: str) -> Task:
 
 
 def _import_module(name: str, module: str) -> Any:
-    if name not in list_task_names():
+    if name not in list_task_names() and f"tasks.{name}" not in sys.modules:
         raise SuiteError(f'There is no task "{name}". Choose one of {", ".join(list_task_names())}.')
     return importlib.import_module(f"tasks.{name}.{module}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +22,8 @@ from shared.reports.run import Run
 from shared.task import Task
 from shared.training import loop
 
+TOYS = ("dates",)
+"""Tasks from sequence to sequence in `tests/toys/` that pass the contract like those of the suite."""
 REAL_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -39,7 +43,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def group_of_test(nodeid: str) -> str:
     """Returns the task in the parameters of a test, or else the path of its module, or of its folder if that is deep."""
     module, _, test = nodeid.partition("::")
-    names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in task.list_task_names()]
+    names = [name for name in re.split(r"[\[\]-]", test)[1:] if name in (*task.list_task_names(), *TOYS)]
     path = Path(module)
     return names[0] if names else str(path.parent if len(path.parts) > 3 else path)
 
@@ -64,7 +68,18 @@ class Trained(NamedTuple):
     run: Run
 
 
-@pytest.fixture(scope="session", params=task.list_task_names())
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs tests with the fixture `trained` for each task of the suite; the contract tests also for the toy tasks, except those of failed
+    exports, which do not depend on the task."""
+    if "trained" in metafunc.fixturenames:
+        names = task.list_task_names()
+        is_contract = (
+            metafunc.module.__name__.startswith("tests.contract.") and "publishing" not in metafunc.module.__name__
+        )
+        metafunc.parametrize("trained", [*names, *(TOYS if is_contract else ())], indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """Each task of the suite; a new folder under `tasks/` is included automatically."""
     return _train(request.param, tmp_path_factory.mktemp(request.param))
@@ -98,6 +113,8 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], objec
 
 
 def _train(name: str, folder: Path) -> Trained:
+    if name in TOYS:  # a task like those in `tasks/`, but only tests see it
+        sys.modules[f"tasks.{name}"] = importlib.import_module(f"tests.toys.{name}")
     sample = task.load_presets(name)["sample"]
     config = dataclasses.replace(sample, output=str(folder), training=dataclasses.replace(sample.training, epochs=1))
     loaded = task.load_task(name)

@@ -48,7 +48,7 @@ def test_the_command_line_accepts_a_documented_command(words, monkeypatch):
 
 
 def test_inline_commands_name_commands_and_tasks_that_exist():
-    names = {"list", "export", "serve", "serve-config", "demo", "new", "results"}
+    names = {"list", "export", "serve", "serve-config", "demo", "new"}
     names |= {"train", "check", "evaluate", "predict", "recalibrate"}
     for path in DOCUMENTS:
         for line in INLINE_COMMAND.findall(path.read_text(encoding="utf-8")):

@@ -170,16 +170,3 @@ def _add_project_commands(commands: argparse._SubParsersAction[_Parser]) -> None
     )
     new.add_argument("name", help="name of the task, such as churn or next_word")
     new.set_defaults(run=suite_commands.create_task)
-
-    results = commands.add_parser(
-        "results", help="update the result tables of the READMEs in a checkout of the project", allow_abbrev=False
-    )
-    results.add_argument(
-        "--add",
-        nargs="+",
-        type=Path,
-        default=[],
-        metavar="VERSION",
-        help="exported version whose scores to publish; the mean of several versions that differ by their seed",
-    )
-    results.set_defaults(run=suite_commands.publish_results)

@@ -1,4 +1,4 @@
-"""The commands that do not depend on the options of a task: list, export, serve, serve-config, demo, new, results."""
+"""The commands that do not depend on the options of a task: list, export, serve, serve-config, demo, new."""
 
 from __future__ import annotations
 
@@ -140,17 +140,3 @@ def create_task(arguments: argparse.Namespace) -> None:
         print_line(f"{path.relative_to(new_task.ROOT)}: {FILE_DESCRIPTIONS[path.name]}")
     print_line(f"Next: {program_name()} train {arguments.name} --preset sample; then adapt these files to your task.")
     print_line("The contract test includes the new task automatically: python -m pytest tests/contract")
-
-
-def publish_results(arguments: argparse.Namespace) -> None:
-    """Adds scores to `results.json` and updates the tables of the READMEs."""
-    from shared.reports import results, tables
-
-    if arguments.add:
-        print_line(f"Updated tasks/{results.add(arguments.add)}/results.json")
-    with suppress_native_stderr():  # loads the tasks, because each knows its primary metric
-        changed = tables.rebuild()
-    for path in changed:
-        print_line(f"Updated the tables of {path.relative_to(results.ROOT)}")
-    if not changed:
-        print_line("All tables already match results.json.")

@@ -12,9 +12,9 @@ import typing
 
 import pytest
 
+from benchmarks import results
 from shared import config as shared_config
 from shared import task
-from shared.reports import results
 from tests.test_readme_commands import ROOT
 from tests.user_files import USER_FILES
 

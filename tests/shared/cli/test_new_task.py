@@ -18,7 +18,7 @@ NAME = "door_bell"
 @pytest.fixture
 def checkout(tmp_path):
     """Copy of the sources, documents and tests of this repository."""
-    for name in ("shared", "tasks", "tests", "data"):
+    for name in ("shared", "tasks", "tests", "data", "benchmarks"):
         ignore = shutil.ignore_patterns("__pycache__", "cache")
         shutil.copytree(new_task.ROOT / name, tmp_path / name, ignore=ignore)
     for name in ("README.md", "pyproject.toml"):
@@ -44,7 +44,7 @@ def test_a_new_task_passes_the_contract_test(checkout):
     assert " passed" in output
     output = run(checkout, *command, "train", NAME, "--preset", "sample")
     assert "Exported and verified" in output
-    run(checkout, *command, "results", "--add", f"saved_models/{NAME}/1")
+    run(checkout, "-m", "benchmarks.publish", "--add", f"saved_models/{NAME}/1")
     assert f"lstm-suite train {NAME} --preset sample" in (checkout / "tasks" / NAME / "results.json").read_text()
     assert "| exported | **" in (checkout / "tasks" / NAME / "README.md").read_text()
     assert f"](tasks/{NAME}/README.md)" in (checkout / "README.md").read_text()

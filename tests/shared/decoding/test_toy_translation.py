@@ -15,12 +15,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shared.config import TrainingConfig
 from shared.export import cpp_runtime, publishing
-from tests.shared.decoding import translator
+from tests.toys import translator
+from tests.toys.dates import data as dates
 
-MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November"]
-MONTHS += ["December"]
 TRAINING_PAIRS, TEST_PAIRS = 2000, 200
+TRAINING = TrainingConfig(epochs=20, learning_rate=2e-2, weight_decay=0.0, patience=20)
 
 
 def random_string(rng: np.random.Generator) -> str:
@@ -37,11 +38,6 @@ def make_reverse(rng: np.random.Generator) -> tuple[str, str]:
     return text, text[::-1]
 
 
-def make_date(rng: np.random.Generator) -> tuple[str, str]:
-    year, month, day = rng.integers(1900, 2100), rng.integers(1, 13), rng.integers(1, 29)
-    return f"{day} {MONTHS[month - 1]} {year}", f"{year}-{month:02d}-{day:02d}"
-
-
 class Toy(NamedTuple):
     """A trained and exported toy."""
 
@@ -51,7 +47,7 @@ class Toy(NamedTuple):
     targets: list[str]
 
 
-TOYS = {"copy": make_copy, "reverse": make_reverse, "dates": make_date}
+TOYS = {"copy": make_copy, "reverse": make_reverse, "dates": dates.make_pair}
 
 
 @pytest.fixture(scope="module", params=TOYS)
@@ -62,8 +58,10 @@ def toy(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
         source, target = make_pair(rng)
         pairs[source] = target
     examples = list(pairs.items())
-    model = translator.train(examples[:TRAINING_PAIRS], epochs=12)
-    version = publishing.publish(translator.export_spec(model), tmp_path_factory.mktemp(request.param))
+    folder = tmp_path_factory.mktemp(request.param)
+    keras.utils.set_random_seed(1)
+    model, _ = translator.train(examples[:TRAINING_PAIRS], examples[:64], TRAINING, folder / "run")
+    version = publishing.publish(translator.export_spec(model, {"task": request.param}), folder / "versions")
     sources, targets = zip(*examples[TRAINING_PAIRS:], strict=True)
     return Toy(model, version, list(sources), list(targets))
 

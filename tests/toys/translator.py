@@ -1,8 +1,9 @@
-"""A small character-level translator, built as a task builds its model: the toys of the tests train, export and decode it."""
+"""A small character-level translator, built and trained as a task does it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,12 +11,15 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from shared.config import BidirectionalLSTMConfig, LSTMConfig
+from shared.config import BidirectionalLSTMConfig, LSTMConfig, TrainingConfig
+from shared.data.epoch_batches import EpochBatches
 from shared.decoding import beam, generation
 from shared.export.signatures import make_signature
 from shared.layers.attention import CrossAttention
 from shared.layers.encoder_decoder import EncoderDecoder, Source
 from shared.task import ExportSpec
+from shared.training import loop
+from shared.training.checkpoints import History
 
 END_ID, END = 2, "\n"
 """The end token also stands before each source and each target, so that no sequence is empty."""
@@ -101,8 +105,9 @@ def encode(vectorization: keras.layers.Layer, text: Any) -> Any:
     return ops.pad(token_ids + 0, [[0, 0], [1, 0]], constant_values=END_ID)
 
 
-def export_spec(model: keras.Model) -> ExportSpec:
-    """Builds the signatures of a model from `Translator.full_model`: from `text` strings `(batch,)` to `text` and scores."""
+def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
+    """Builds the signatures of a model from `Translator.full_model`: from `text` strings `(batch,)` to `text` and scores, and from
+    `source` and `target` to the log-probability of the target."""
     translator, vectorization = Translator.from_model(model), model.get_layer("vectorization")
     characters = tf.constant(["", "", "", *vectorization.get_vocabulary()[END_ID + 1 :]])
 
@@ -126,27 +131,68 @@ def export_spec(model: keras.Model) -> ExportSpec:
 
         return search_texts
 
+    def score(source: tf.Tensor, target: tf.Tensor) -> dict[str, tf.Tensor]:
+        token_ids = encode(vectorization, tf.strings.join([target, END]))[:, 1:]
+        steps = tf.gather(model([source, target]), token_ids, axis=2, batch_dims=2)
+        return {"log_probability": tf.reduce_sum(tf.where(token_ids > 0, steps, 0.0), axis=1)}
+
     letters = "".join(vectorization.get_vocabulary()[END_ID + 1 :])
     request = {"text": np.array([letters[:2], letters[2:9], "", "\u2603"], object)}
     functions = {"serving_default": greedy, "beam": search(BEAM_WIDTH), "beam_1": search(1)}
     signatures = {name: make_signature(function, request) for name, function in functions.items()}
-    return ExportSpec(model, signatures, {"task": "toy"})
+    pairs = {"source": request["text"], "target": request["text"][::-1].copy()}
+    signatures["score"] = make_signature(score, pairs)
+    return ExportSpec(model, signatures, metadata)
 
 
-def train(pairs: Sequence[tuple[str, str]], epochs: int, seed: int = 0) -> keras.Model:
-    """Trains a translator on pairs of source and target, and returns its full model."""
-    keras.utils.set_random_seed(seed)
+class PairBatches(EpochBatches):
+    """Batches of source and target ids, with the target ids and the end token as labels.
+
+    Args:
+        pairs: texts of source and target.
+        vectorization: layer from texts to character ids.
+        batch_size: pairs per batch.
+        seed: random seed of the order.
+    """
+
+    def __init__(
+        self, pairs: Sequence[tuple[str, str]], vectorization: keras.layers.Layer, batch_size: int, seed: int
+    ) -> None:
+        ids = tf.TensorSpec((None, None), tf.int32)
+        super().__init__(((ids, ids), ids), len(pairs), batch_size, seed)
+        texts = zip(*((*pair, f"{pair[1]}{END}") for pair in pairs), strict=True)
+        source, target, labels = (encode(vectorization, tf.constant(part)).numpy() for part in texts)
+        self.arrays = (source, target, labels[:, 1:])
+
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        """Returns a random order of the pairs."""
+        return np.random.default_rng((seed, epoch)).permutation(self.rows)
+
+    def evaluation_order(self) -> np.ndarray:
+        """Returns the order of the pairs."""
+        return np.arange(self.rows)
+
+    def collate(self, rows: np.ndarray, epoch: int) -> Any:
+        """Returns the ids of the pairs, padded with 0 on the right."""
+        source, target, labels = (array[rows] for array in self.arrays)
+        return (source, target), labels
+
+
+def train(
+    pairs: Sequence[tuple[str, str]], validation: Sequence[tuple[str, str]], config: TrainingConfig, folder: Path
+) -> tuple[keras.Model, History]:
+    """Trains a translator on pairs of source and target.
+
+    Returns:
+        The full model, and the history of the training.
+    """
     characters = "".join(sorted({character for pair in pairs for text in pair for character in text}))
     translator = Translator(len(characters) + 3)
     model = translator.full_model(characters)
-    vectorization = model.get_layer("vectorization")
-    source_ids, target_ids = (encode(vectorization, tf.constant(texts)) for texts in zip(*pairs, strict=True))
-    labels = encode(vectorization, tf.constant([f"{target}{END}" for _, target in pairs]))[:, 1:]
-    steps = epochs * (len(pairs) // 64)
-    translator.core.compile(
-        keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-2, steps), clipnorm=1.0),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0),
-        jit_compile=False,
+    training, evaluation = (
+        PairBatches(part, model.get_layer("vectorization"), config.batch_size, config.seed)
+        for part in (pairs, validation)
     )
-    translator.core.fit([source_ids, target_ids], labels, batch_size=64, epochs=epochs, verbose=0)
-    return model
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=0)
+    history = loop.fit(translator.core, training, evaluation.evaluation_batches(), config, folder, loss)
+    return model, history

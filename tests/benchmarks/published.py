@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from shared.reports.results import PublishedRun
+from benchmarks.results import PublishedRun
 
 COMMAND = "lstm-suite train sentiment --data imdb/train.csv.xz"
 

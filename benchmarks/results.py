@@ -1,4 +1,7 @@
-"""Published scores: the `results.json` of each task, one object per run. `shared.reports.tables` makes the tables of the documents."""
+"""Published scores: the `results.json` of each task, one object per run. `benchmarks.result_tables` makes the tables of the documents.
+
+A tool for maintainers, in a checkout of the project: see `python -m benchmarks.publish --help`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import numpy as np
 from shared.errors import SuiteError
 from shared.evaluation.metric import Score
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 OMITTED_OPTIONS = ("--output",)
 """Options that a published command omits, with their values. The mean of several seeds omits the seed too."""
 INNER_LIST = re.compile(r"\[\s+([^\[\]{}]*?)\s+\]")

@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
+from benchmarks import results
 from shared.errors import SuiteError
-from shared.reports import results
-from tests.shared.reports.published import COMMAND, build_run, write_version
+from tests.benchmarks.published import COMMAND, build_run, write_version
 
 
 @pytest.fixture

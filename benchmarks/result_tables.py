@@ -25,12 +25,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import results
+from benchmarks.results import PublishedRun, option_value, without_options
 from shared import task
 from shared.errors import SuiteError
 from shared.evaluation.metric import Metric, best_baseline, common_heading, find_metric
-from shared.reports import results
 from shared.reports.grids import markdown_table
-from shared.reports.results import PublishedRun, option_value, without_options
 
 TABLE = re.compile(r"<!-- table: (?P<columns>[^>]+) -->\n.*?<!-- end table -->", re.DOTALL)
 CROSS_VALIDATION = re.compile(

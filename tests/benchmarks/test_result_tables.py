@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from shared.cli import main
+from benchmarks import publish, results
+from benchmarks import result_tables as tables
 from shared.errors import SuiteError
 from shared.evaluation.classification import CLASSIFICATION_METRICS
-from shared.reports import results, tables
 from tasks.stock.scores import METRICS
-from tests.shared.reports.published import COMMAND, build_run, write_version
+from tests.benchmarks.published import COMMAND, build_run, write_version
 
 
 @pytest.fixture
@@ -28,12 +28,12 @@ def checkout(tmp_path, monkeypatch):
 
 def test_every_published_table_equals_results_json():
     for path, text in tables.updated_documents().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path}: run `lstm-suite results`"
+        assert path.read_text(encoding="utf-8") == text, f"{path}: run `python -m benchmarks.publish`"
 
 
 def test_an_added_version_appears_in_its_readme_and_in_the_main_readme(checkout, capsys):
     run = build_run({"exported": {"accuracy": 0.9, "roc_auc": 0.95}, "majority": {"accuracy": 0.5}})
-    assert main(["results", "--add", str(write_version(checkout / "m" / "1", run))]) == 0
+    assert publish.main(["--add", str(write_version(checkout / "m" / "1", run))]) == 0
     page = (checkout / "tasks" / "sentiment" / "README.md").read_text()
     assert page.startswith("Before.")
     assert page.endswith("After.\n")
@@ -48,7 +48,7 @@ def test_an_added_version_appears_in_its_readme_and_in_the_main_readme(checkout,
     assert COMMAND not in main_readme
     assert main_readme.endswith("<!-- end -->\nEnd.\n")
     assert "Updated the tables of" in capsys.readouterr().out
-    assert main(["results"]) == 0
+    assert publish.main([]) == 0
     assert "already match results.json" in capsys.readouterr().out
 
 
