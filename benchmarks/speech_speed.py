@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from benchmarks.machine import describe_machine
 from tasks.speech import audio
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 
 MAX_RECORDINGS = 50
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in 100 ms

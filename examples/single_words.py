@@ -32,8 +32,8 @@ from tasks.speech import audio, user_files
 from tasks.speech.alignment import Word, align_words
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 from tasks.speech.evaluate import compute_log_probabilities
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import STEP_LENGTH, get_submodels
+from tasks.speech.model import get_submodels
+from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
 
 DIGIT_WORDS = "ZERO ONE TWO THREE FOUR FIVE SIX SEVEN EIGHT NINE".split()
 SOUND_DELAY = 0.08

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
@@ -243,6 +244,28 @@ def require_fraction(config: Any, *names: str) -> None:
         value = getattr(config, name)
         if not 0.0 <= value < 1.0:
             raise ValueError(f"{option(config, name)} must be in [0, 1). Received: {value}")
+
+
+def require_time_format(config: Any, *names: str) -> None:
+    """Checks that fields of a section are formats of `time.strptime`, such as %d/%m/%Y; None passes.
+
+    Raises:
+        ValueError: a field has an unknown directive or no directive; the message names the option.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is None:
+            continue
+        try:
+            time.strptime("", value)
+        except ValueError as error:
+            is_valid = "bad directive" not in str(error) and "stray" not in str(error) and "%" in value
+        else:
+            is_valid = False  # an empty format
+        if not is_valid:
+            raise ValueError(
+                f"{option(config, name)} must be a format such as %d/%m/%Y or %Y-%m-%d %H:%M. Received: {value}"
+            )
 
 
 def restore_section(section: T, trained: Mapping[str, Any]) -> T:

@@ -131,8 +131,6 @@ class Task:
     """A task of the suite."""
 
     name: str
-    load: Callable[[Any], Splits]
-    """Reads the data of a configuration into three splits of raw records."""
     train: Callable[[Any, Splits, Path], TrainedModel]
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
@@ -250,6 +248,21 @@ def load_input_and_output(name: str) -> tuple[str, str]:
     """Returns short descriptions of the input and of the output of a task."""
     config = _import_module(name, "config")
     return config.INPUT, config.OUTPUT
+
+
+def load_splits(name: str, config: TaskConfig) -> Splits:
+    """Reads the data of a configuration, with what was noticed about them, by the function `load` in the task's `data.py`.
+
+    It does not import TensorFlow, so that a mistake in a file is reported immediately.
+
+    Raises:
+        SuiteError: there is no such task, or the data cannot be used.
+    """
+    from shared.data.notices import collect_notices
+
+    with collect_notices() as notices:
+        splits = _import_module(name, "data").load(config)
+    return dataclasses.replace(splits, notices=tuple(notices))
 
 
 def load_task(name: str) -> Task:

@@ -18,7 +18,6 @@ import tensorflow as tf
 from shared import evaluation_run
 from shared.config import TaskConfig, as_dict, fingerprint
 from shared.data import sources
-from shared.data.notices import collect_notices
 from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
@@ -26,7 +25,7 @@ from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
 from shared.reports import report
 from shared.reports.run import Run
-from shared.task import Inputs, Predictor, Task, TrainedModel, require_recalibration, trained_config
+from shared.task import Inputs, Predictor, Task, TrainedModel, load_splits, require_recalibration, trained_config
 from shared.training.checkpoints import completed_seconds
 
 TRAINING_PACKAGES = (".", "data", "text", "layers", "decoding", "training", "evaluation")
@@ -35,13 +34,14 @@ REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
 
 
-def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
+def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = None) -> tuple[Path, Run]:
     """Trains, evaluates and exports one task.
 
     Args:
         task: the task.
         config: a configuration of this task.
         command: command line that repeats the run, for the report.
+        splits: data of the configuration, from `shared.task.load_splits`; they are loaded if None.
 
     Returns:
         The folder of the published version, and the run.
@@ -49,8 +49,7 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
     Raises:
         SuiteError: the data cannot be used, training diverged, or the export failed. Earlier versions stay unchanged.
     """
-    with collect_notices() as notices:
-        splits = task.load(config)
+    splits = load_splits(task.name, config) if splits is None else splits
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
@@ -59,7 +58,7 @@ def train(task: Task, config: TaskConfig, command: str) -> tuple[Path, Run]:
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
-    run = Run(task, config, splits, trained_model, evaluation, command, list(map(str, notices)))
+    run = Run(task, config, splits, trained_model, evaluation, command)
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)

@@ -2,7 +2,8 @@
 
 `parser.py` reads the words that the user typed, `options.py` turns the options of a task into its configuration, and
 `task_commands.py` and `suite_commands.py` do the work. TensorFlow is imported only by commands that need it, so that help appears
-immediately. Exit status: 0 success, 2 an error that the user can fix (one line explains it), 130 interrupted.
+immediately. Exit status: 0 success, 2 an error that the user can fix (one line explains it),
+3 a model behind its baseline with `--require-baseline`, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.run()
     except SuiteError as error:
         print_error(f"lstm-suite: {error}".replace("\n", " "))
-        return 2
+        return error.EXIT_STATUS
     except KeyboardInterrupt:
         is_training = command is not None and command.name == "train"
         hint = " Run the same command again to continue after the last completed epoch." if is_training else ""

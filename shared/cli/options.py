@@ -40,6 +40,11 @@ class CommandOption:
 
 PRESET = CommandOption(str, "default", "Name of the preset that supplies the defaults.")
 JSON = CommandOption(Annotated[bool, tyro.conf.FlagCreatePairsOff], False, "Print JSON instead of a table.")
+REQUIRE_BASELINE = CommandOption(
+    Annotated[bool, tyro.conf.FlagCreatePairsOff],
+    False,
+    "End with status 3 if the exported model is behind its best baseline; it is exported nevertheless.",
+)
 MODELS = CommandOption(str, "saved_models", "Folder with the exported models, one folder per task.")
 DATA_HELP = {
     "evaluate": "File or folder of records with the correct outputs, as for train; required.",

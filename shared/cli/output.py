@@ -33,11 +33,14 @@ def print_json(value: Any) -> None:
 def print_run(run: Run, version: Path, as_json: bool) -> None:
     """Prints the scores of a training run beside those of its baselines."""
     from shared.reports.grids import score_grid
+    from shared.reports.verdict import verdict
 
     scores = run.evaluation.scores
     if as_json:
         rows = [{"model": s.model, "metric": s.metric, "value": s.value, "low": s.low, "high": s.high} for s in scores]
-        print_json({"task": run.task.name, "version": str(version), "minutes": round(run.minutes, 2), "scores": rows})
+        outcome = verdict(run).as_json()
+        head = {"task": run.task.name, "version": str(version), "minutes": round(run.minutes, 2)}
+        print_json({**head, "verdict": outcome, "scores": rows})
         return
     metric = run.task.metric
     header, *cells = score_grid(
@@ -45,6 +48,7 @@ def print_run(run: Run, version: Path, as_json: bool) -> None:
     )
     title = f"{run.task.name}: scores on {run.splits.size('test'):,} test records of {run.splits.origin.name}"
     print_table(header, cells, title)
+    print_line(str(verdict(run)))
     print_line(f"Trained in {run.minutes:.1f} minutes. Exported and verified: {version} (see card.md in this folder).")
 
 

@@ -14,6 +14,7 @@ from shared.cli import suite_commands, task_commands
 from shared.errors import SuiteError
 
 DESCRIPTION = "Train LSTM applications on your own data, evaluate them, and serve them."
+MAX_PORT = 65_535
 MODELS_HELP = "folder with the exported models, one folder per task"
 
 
@@ -113,6 +114,13 @@ def _summaries(command: str) -> dict[str, str]:
     return {name: task.load_summary(name) for name in names}
 
 
+def _port(word: str) -> int:
+    """Returns the number of a port; 0 lets the system choose one."""
+    if not word.isdecimal() or int(word) > MAX_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port from 0 to {MAX_PORT}, received {word}")
+    return int(word)
+
+
 def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     """Adds the commands that work on exported models."""
     listing = commands.add_parser(
@@ -137,8 +145,8 @@ def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     serve.add_argument("--models", default="saved_models", help=MODELS_HELP)
     serve.add_argument("--host", default="127.0.0.1", help="network address to listen on; 0.0.0.0 for all addresses")
-    serve.add_argument("--port", type=int, default=8501, help="port of the REST API")
-    serve.add_argument("--grpc-port", type=int, default=8500, help="port of the gRPC API")
+    serve.add_argument("--port", type=_port, default=8501, help="port of the REST API")
+    serve.add_argument("--grpc-port", type=_port, default=8500, help="port of the gRPC API")
     serve.add_argument(
         "--engine",
         choices=("embedded", "tf-serving"),

@@ -10,33 +10,45 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, print_scores, progress_on_stderr
 from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
 from shared.config import TaskConfig
 from shared.data import files
-from shared.data.notices import collect_notices
-from shared.errors import ExportError, SuiteError
+from shared.errors import BaselineError, ExportError, SuiteError
 from shared.export.versions import find_version, list_versions, load_metadata
+
+if TYPE_CHECKING:
+    from shared.reports.run import Run
 
 
 def parse_train(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared.cli import options
 
-    config, chosen = options.parse_options("train", name, words, {"preset": options.PRESET, "json": options.JSON})
+    own_options = {
+        "preset": options.PRESET,
+        "require_baseline": options.REQUIRE_BASELINE,
+        "json": options.JSON,
+    }
+    config, chosen = options.parse_options("train", name, words, own_options)
     _require_data(name, config.data)
 
     def run() -> None:
+        from shared import task
+
+        splits = task.load_splits(name, config)  # before TensorFlow loads
         loaded = load_task_modules(name)
         from shared import workflow
 
         command = _published_command(name, chosen["preset"], words)
         with progress_on_stderr(chosen["json"]):
             print_line(f"Training {name} on {config.data} with preset {chosen['preset']}.")
-            version, result = workflow.train(loaded, config, command)
+            version, result = workflow.train(loaded, config, command, splits)
         print_run(result, version, as_json=chosen["json"])
+        if chosen["require_baseline"]:
+            require_baseline(result)
 
     return run
 
@@ -48,17 +60,17 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
     _require_data(name, config.data)
 
     def run() -> None:
-        loaded = load_task_modules(name)
+        from shared import task
         from shared.data import data_summary
 
-        with collect_notices() as notices:
-            splits = loaded.load(config)
+        splits = task.load_splits(name, config)
+        notices = splits.notices
         rows = data_summary.summarize_splits(splits)
         description = splits.origin.split_description
         if chosen["json"]:
             columns = [dict(zip(data_summary.HEADER, row, strict=True)) for row in rows]
-            found = [dataclasses.asdict(notice) for notice in notices]
-            print_json({"data": config.data, "columns": columns, "split": description, "notices": found})
+            listed = [dataclasses.asdict(notice) for notice in notices]
+            print_json({"data": config.data, "columns": columns, "split": description, "notices": listed})
             return
         print_table(data_summary.HEADER, rows, title=f"{name}: summary of {config.data}")
         if description:
@@ -173,6 +185,15 @@ def _parse_for_version(
         if not {"-h", "--help"} & set(words):  # help does not need the version
             raise
     return options.parse_options(command, name, words, options.VERSION_OPTIONS, model_config, version, usage)
+
+
+def require_baseline(run: Run) -> None:
+    """Raises a `BaselineError` if the exported model is behind its best baseline, or cannot be compared with one."""
+    from shared.reports.verdict import BEHIND, UNDEFINED, verdict
+
+    outcome = verdict(run)
+    if outcome.status in (BEHIND, UNDEFINED):
+        raise BaselineError(f"--require-baseline: {outcome.sentence}")
 
 
 def _find_version(name: str, chosen: Mapping[str, Any]) -> Path:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from shared.config import DataConfig, SplitFilesConfig, option
 from shared.data.files import file_format
+from shared.data.notices import Notice
 from shared.data.tables import FORMATS
 from shared.errors import DataError
 
@@ -108,6 +109,9 @@ class Splits:
     """Number of training or scored records by split name, for tables that also hold other records."""
     display: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
     """Functions that make a column readable in `lstm-suite check`, such as dates from seconds since 1970; None hides the column."""
+
+    notices: tuple[Notice, ...] = ()
+    """What was noticed about the data."""
 
     def size(self, name: str) -> int:
         """Returns the number of training or scored records of a split."""

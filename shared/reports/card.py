@@ -13,6 +13,7 @@ from shared.evaluation.metric import best_baseline, format_score
 from shared.json_values import json_ready
 from shared.reports.grids import markdown_table
 from shared.reports.run import Run, machine
+from shared.reports.verdict import verdict
 from shared.task import EXPORTED, ExportSpec, Signature, load_summary
 
 MAX_HEADLINES = 5
@@ -35,13 +36,15 @@ def card(run: Run, spec: ExportSpec, base_path: Path) -> str:
     sizes = ", ".join(f"{split} {run.splits.size(split):,}" for split in ("train", "validation", "test"))
     return f"""# {run.task.name.replace("_", " ").capitalize()}
 
+**{verdict(run)}**
+
 {load_summary(run.task.name)} {run.evaluation.description.output_description}
 
 ## Scores
 
 {_headline_table(run)}
 
-{verdict(run)} The intervals are 95 % bootstrap intervals. `report.html` has all scores, models and plots.
+The intervals are 95 % bootstrap intervals. `report.html` has all scores, models and plots.
 
 ## Limits
 
@@ -81,26 +84,6 @@ def _notices(run: Run) -> str:
     if not run.notices:
         return ""
     return "\n## Notices on the data\n\n" + "".join(f"- {notice}\n" for notice in run.notices)
-
-
-def verdict(run: Run) -> str:
-    """Returns a sentence that says whether the exported model or the best baseline has the better primary metric."""
-    metric = run.task.metric(run.task.primary_metric)
-    name = metric.title
-    model = next(s for s in run.evaluation.scores if s.model == EXPORTED and s.metric == metric.name)
-    baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
-    if not np.isfinite(model.value):
-        return f"The {name} of the model is not defined on this test split, so it is not compared with a baseline."
-    if baseline is None:
-        return f"There is no baseline with a defined {name}."
-    values = f"{format_score(metric, model)} and {format_score(metric, baseline)}"
-    difference = metric.badness(baseline.value) - metric.badness(model.value)
-    if metric.format(model.value) == metric.format(baseline.value):
-        return f"By {name}, the model and the best baseline, {baseline.model}, are equal ({values})."
-    word = "better" if difference > 0 else "worse"
-    overlap = model.low <= baseline.high and baseline.low <= model.high
-    caution = " Their intervals overlap, so the difference may be chance." if overlap else ""
-    return f"By {name}, the model is {word} than the best baseline, {baseline.model} ({values}).{caution}"
 
 
 def json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:

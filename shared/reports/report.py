@@ -16,9 +16,10 @@ from shared.config import as_dict
 from shared.evaluation import plots
 from shared.evaluation.metric import best_baseline, format_score
 from shared.json_values import json_ready
-from shared.reports.card import card, json_request, verdict
+from shared.reports.card import card, json_request
 from shared.reports.grids import score_grid
 from shared.reports.run import Run, machine
+from shared.reports.verdict import verdict
 from shared.task import ExportSpec, load_summary
 
 EARLIER_CARD_NOTE = re.compile(r"\A> Recalibrated on .*\n\n")
@@ -43,12 +44,13 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
         "seed": run.config.training.seed,
         "minutes": round(run.minutes, 1),
         "own_models": run.own_models,
+        "verdict": verdict(run).as_json(),
         "results": list_results(run),
         "history": run.trained_model.history.epochs,
         "best_epoch": run.trained_model.history.best_epoch,
         "notes": run.notes,
         "config": as_dict(run.config),
-        "data": {**run.splits.origin.__dict__, "notices": list(run.notices)},
+        "data": {**run.splits.origin.__dict__, "notices": run.notices},
         "machine": machine(),
     }
     text = json.dumps(json_ready(metrics), indent=2, allow_nan=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +23,6 @@ class Run:
     evaluation: Evaluation
     command: str
     """Command line that repeats the run."""
-    notices: Sequence[str] = ()
-    """What was noticed about the data, one sentence or more for each notice."""
 
     @property
     def minutes(self) -> float:
@@ -36,6 +33,11 @@ class Run:
     def own_models(self) -> tuple[str, ...]:
         """Names of the scores that belong to the trained model and its components, not to a baseline."""
         return (EXPORTED, *self.evaluation.components)
+
+    @property
+    def notices(self) -> list[str]:
+        """What was noticed about the data, one sentence or more for each notice."""
+        return list(map(str, self.splits.notices))
 
     @property
     def notes(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from shared.config import (
     require_at_least,
     require_different,
     require_fraction,
+    require_time_format,
 )
 
 SUMMARY = "Scores card transactions in real time with a calibrated probability of fraud."
@@ -57,6 +58,7 @@ class ColumnsConfig(Section):
     """Further columns with categories; rare, unknown and empty values form one category."""
 
     def __post_init__(self) -> None:
+        require_time_format(self, "time_format")
         require_different(self, "card", "time", "amount", "label", "terminal", "numeric", "categorical")
         further = (*self.numeric, *self.categorical)
         invalid = [name for name in further if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in name]

@@ -18,7 +18,7 @@ from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
 from shared.training.checkpoints import History
-from tasks.fraud import data, model, serving
+from tasks.fraud import model, serving
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.evaluate import METRICS, label_groups, plan_evaluation, score, score_logits
@@ -160,7 +160,6 @@ def _finite_or(value: float, default: float) -> float:
 
 TASK = Task(
     name="fraud",
-    load=data.load,
     train=train_model,
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,

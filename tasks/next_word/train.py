@@ -10,7 +10,7 @@ from shared.data.stream_batches import ContiguousBatches
 from shared.errors import DataError
 from shared.task import Task, TrainedModel
 from shared.training import loop
-from tasks.next_word import data, serving, tokenization, word_stream
+from tasks.next_word import serving, tokenization, word_stream
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.evaluate import METRICS, plan_evaluation, score
 from tasks.next_word.model import SubmodelBuilder, Trainer
@@ -82,7 +82,6 @@ def _make_batches(
 
 TASK = Task(
     name="next_word",
-    load=data.load,
     train=train_model,
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,

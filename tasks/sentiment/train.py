@@ -26,7 +26,7 @@ from shared.training import loop
 from shared.training.adversarial import AdversarialTraining
 from shared.training.checkpoints import History
 from shared.training.pretraining import BPTT_LENGTH, pretrain
-from tasks.sentiment import data, model, ngrams, serving
+from tasks.sentiment import model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import plan_evaluation, score
 
@@ -190,7 +190,6 @@ def _padded_batches(sequences: list[np.ndarray]) -> Iterator[np.ndarray]:
 
 TASK = Task(
     name="sentiment",
-    load=data.load,
     train=train_model,
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.decoding import ctc_alignment
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import STEP_LENGTH
+from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import BinaryIO
 import numpy as np
 
 from shared.errors import DataError
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "data" / "cache" / "speech"

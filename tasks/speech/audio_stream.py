@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from shared.streams import Arrays, Predictors
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 
 CHUNK_SIZE = SAMPLE_RATE // 10
 NOISE_SECONDS = 2

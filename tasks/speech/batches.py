@@ -13,8 +13,7 @@ from shared.data.epoch_batches import EVALUATION_EPOCH, EpochBatches, order_by_l
 from shared.decoding.ctc_symbols import count_min_steps, encode_text
 from tasks.speech import audio
 from tasks.speech.config import AugmentConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import count_steps
+from tasks.speech.timing import SAMPLE_RATE, count_steps
 
 SPEC = {
     "samples": tf.TensorSpec([None, None], tf.float32),

@@ -18,8 +18,7 @@ from shared.decoding.ctc_symbols import count_min_steps
 from shared.errors import DataError
 from tasks.speech import audio, data_set, sample, user_files
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import count_steps
+from tasks.speech.timing import SAMPLE_RATE, count_steps
 
 MAX_LISTED = 5  # names in a notice
 MAX_LISTED_SPEAKERS = 20

@@ -14,7 +14,7 @@ from shared.data.tfds import open_tfds, prepare_tfds, require_training_split
 from shared.errors import DataError
 from tasks.speech import audio
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 from tasks.speech.user_files import add_places, normalize_spaces
 
 DEFAULT_TEXT_COLUMN = "text"

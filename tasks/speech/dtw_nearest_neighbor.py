@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.speech import audio
-from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
+from tasks.speech.timing import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
 
 MAX_CELLS = 3e9  # of all distance matrices together; it limits the number of training recordings
 MIN_RECORDINGS = 50  # of the training split, however many cells these need

@@ -23,8 +23,7 @@ from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, Trai
 from tasks.speech import dtw_nearest_neighbor, plots
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import count_steps
+from tasks.speech.timing import SAMPLE_RATE, count_steps
 
 METRICS = (
     Metric("word_error_rate", "word error rate", unit="%", higher_is_better=False, decimals=2),

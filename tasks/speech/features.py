@@ -9,10 +9,8 @@ import numpy as np
 from keras import ops
 
 from tasks.speech.config import FeaturesConfig
+from tasks.speech.timing import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
 
-SAMPLE_RATE = 16_000  # samples per second
-FRAME_LENGTH = 512  # samples per frame, 32 ms
-HOP_LENGTH = 160  # samples between the starts of two frames, 10 ms
 POWER_FLOOR = 1e-6  # power that is added before the logarithm, about that of a silent room
 TARGET_RMS = 0.1
 """Root mean square of the samples after `normalize_rms`."""

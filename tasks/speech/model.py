@@ -20,15 +20,12 @@ from keras import ops
 from shared.decoding.ctc_symbols import BLANK_ID
 from shared.layers.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, log_mel, mel_layer, normalize_rms
+from tasks.speech.features import log_mel, mel_layer, normalize_rms
+from tasks.speech.timing import FINAL_STEPS, FRAME_LENGTH, HOP_LENGTH, STEP_LENGTH, count_steps
 
-FRAMES_PER_STEP = 4  # of the LSTM stack
 KERNEL_SIZE, STRIDE = 3, 2  # of both convolutions, in time and frequency
 WINDOW_FRAMES = KERNEL_SIZE + STRIDE * (KERNEL_SIZE - 1)  # frames that one step reads
-STEP_LENGTH = FRAMES_PER_STEP * HOP_LENGTH  # samples between the starts of two steps, 40 ms
 STEP_WINDOW = (WINDOW_FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH  # samples that one step reads, 92 ms
-FINAL_STEPS = 6
-"""Steps of silence after the end of a recording, in which the model can still write the last characters."""
 MIN_DEVIATION = 1e-3  # of a band, so that a constant band does not cause a division by 0
 LOSS_WEIGHT = 1e-3
 """Weight of the loss beside the error rate in the metric that selects the best epoch."""
@@ -135,12 +132,6 @@ class SubmodelBuilder:
         logits = logits * ops.cast(mask, "float32")[..., None]
         log_probabilities = ops.log_softmax(logits, axis=-1)
         return keras.Model(inputs, {"log_probabilities": log_probabilities, **outputs}, name="acoustic_model")
-
-
-def count_steps(length: Any) -> Any:
-    """Returns the number of steps of recordings with `length` samples: one step per `STEP_LENGTH` samples, rounded up, and
-    `FINAL_STEPS` after the end."""
-    return (length + STEP_LENGTH - 1) // STEP_LENGTH + FINAL_STEPS
 
 
 def run_submodels(

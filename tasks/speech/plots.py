@@ -13,8 +13,9 @@ from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.evaluation import plots
 from tasks.speech import audio
 from tasks.speech.config import FeaturesConfig
-from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE, log_mel, mel_layer
+from tasks.speech.features import log_mel, mel_layer
 from tasks.speech.serving import STEP_SECONDS, decode_recordings
+from tasks.speech.timing import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
 
 
 def plot_spectrogram(model: keras.Model, row: pd.Series, alphabet: str, features: FeaturesConfig, path: Path) -> None:

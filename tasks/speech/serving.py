@@ -16,8 +16,8 @@ from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import STEP_LENGTH, STEP_WINDOW, Submodels, count_steps, get_submodels, run_submodels
+from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
+from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
 
 STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step

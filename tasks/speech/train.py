@@ -12,12 +12,13 @@ from shared.data.sources import Splits
 from shared.decoding.ctc_symbols import build_alphabet
 from shared.task import Task, TrainedModel
 from shared.training import loop
-from tasks.speech import audio, audio_stream, data, serving
+from tasks.speech import audio, audio_stream, serving
 from tasks.speech.batches import RecordingBatches
 from tasks.speech.config import SpeechConfig
 from tasks.speech.evaluate import METRICS, load_language_model, plan_evaluation, score
-from tasks.speech.features import FRAME_LENGTH, log_mel, mel_layer, normalize_rms
+from tasks.speech.features import log_mel, mel_layer, normalize_rms
 from tasks.speech.model import SubmodelBuilder, Trainer
+from tasks.speech.timing import FRAME_LENGTH
 from tasks.speech.warm_start import warm_start
 
 MAX_STATISTICS_RECORDINGS = 500  # of the training split, for the statistics of the bands
@@ -85,7 +86,6 @@ def band_statistics(frame: pd.DataFrame, config: SpeechConfig) -> np.ndarray:
 
 TASK = Task(
     name="speech",
-    load=data.load,
     train=train_model,
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from shared.data.epoch_batches import EVALUATION_EPOCH, EpochBatches
 from shared.data.pipelines import gather_padded, padded_indices
-from tasks.stock.config import FeaturesConfig, StockConfig
-from tasks.stock.model import FIELDS, Submodels
+from tasks.stock.config import FIELDS, FeaturesConfig, StockConfig
+from tasks.stock.model import Submodels
 
 WINDOWS_PER_CALL = 256  # when a whole table is forecast
 

@@ -17,6 +17,7 @@ from shared.config import (
     require_at_least,
     require_different,
     require_fraction,
+    require_time_format,
 )
 
 SUMMARY = "Forecasts the distribution of prices 1, 5 and 20 trading days ahead from daily prices."
@@ -26,6 +27,8 @@ EXAMPLE_DATA = "yahoo:AAPL,MSFT"
 DATA_HELP = (
     "Table of prices, tickers of Yahoo Finance such as yahoo:AAPL,MSFT, a data set of TensorFlow Datasets, or sample."
 )
+FIELDS = ("open", "high", "low", "close", "volume")
+"""Values of a day that the model reads."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class ColumnsConfig(Section):
     """Column with the last price adjusted for splits and dividends; if it exists, all prices are adjusted in proportion."""
 
     def __post_init__(self) -> None:
+        require_time_format(self, "time_format")
         require_different(self, "ticker", "time", "open", "high", "low", "close", "volume", "adjusted_close")
 
 

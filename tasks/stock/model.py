@@ -16,10 +16,9 @@ from keras import ops
 
 from shared.layers.lstm import LSTMStack, gather_last_step
 from tasks.stock.averages import MovingAverages
-from tasks.stock.config import StockConfig
+from tasks.stock.config import FIELDS, StockConfig
 from tasks.stock.distribution import SinhArcsinh
 
-FIELDS = ("open", "high", "low", "close", "volume")
 PARAMETERS = ("location", "scale", "skew", "tail", "up_logit")
 STATISTICS = 2  # in the state: number of days, last close
 SERIES = 7  # series with moving averages

@@ -10,8 +10,7 @@ from shared.data.columns import parse_identifiers, parse_numbers, raise_where, r
 from shared.data.notices import add_notice
 from shared.data.tables import read_all, read_table, require_columns
 from shared.errors import DataError
-from tasks.stock.config import ColumnsConfig, StockConfig
-from tasks.stock.model import FIELDS
+from tasks.stock.config import FIELDS, ColumnsConfig, StockConfig
 
 PRICES = ("open", "high", "low", "close")
 SINGLE_TICKER = "series"

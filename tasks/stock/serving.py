@@ -20,8 +20,8 @@ from shared.task import ExportSpec, Inputs, Predictions, Predictor, trained_conf
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
-from tasks.stock.config import StockConfig
-from tasks.stock.model import FIELDS, build_distribution, get_submodels, price_quantiles
+from tasks.stock.config import FIELDS, StockConfig
+from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
 ROWS_PER_CALL = 1024  # forecasts per call, so that memory does not grow with the file

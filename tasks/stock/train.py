@@ -13,7 +13,7 @@ from shared.data.sources import Splits
 from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
-from tasks.stock import data, model, serving
+from tasks.stock import model, serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import conformal_z_scores
 from tasks.stock.config import StockConfig
@@ -92,7 +92,6 @@ def loss(returns: Any, parameters: Any) -> Any:
 
 TASK = Task(
     name="stock",
-    load=data.load,
     train=train_model,
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,

@@ -30,7 +30,7 @@ def _write_recordings(frame: pd.DataFrame, folder: Path) -> pd.DataFrame:
     import soundfile
 
     from tasks.speech import audio
-    from tasks.speech.features import SAMPLE_RATE
+    from tasks.speech.timing import SAMPLE_RATE
 
     names = [f"{k}.wav" for k in range(len(frame))]
     for name, row in zip(names, frame.itertuples(), strict=True):

@@ -16,8 +16,7 @@ from shared.errors import DataError, SuiteError
 from tasks.speech import user_files
 from tasks.speech.alignment import Word
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import STEP_LENGTH, count_steps
+from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
 from tests.tasks.speech.conftest import CONFIG, STREAMING, randomized
 
 ALPHABET = " EINORSTX"

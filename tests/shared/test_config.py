@@ -18,6 +18,7 @@ from shared.config import (
     require_different,
     restore_section,
 )
+from tasks.stock.config import ColumnsConfig as StockColumns
 
 
 @dataclass(frozen=True)
@@ -70,3 +71,10 @@ def test_none_is_not_checked_against_a_minimum():
     require_at_least(DecodingConfig(), 1, "beam_width")
     with pytest.raises(ValueError, match=r"--decoding\.beam-width"):
         require_at_least(DecodingConfig(beam_width=0), 1, "beam_width")
+
+
+@pytest.mark.parametrize("value", ["%d/%m/%Q", "today", "", "%"])
+def test_an_invalid_time_format_is_an_error_that_names_the_option(value):
+    with pytest.raises(ValueError, match=r"--columns.time-format must be a format such as %d/%m/%Y"):
+        StockColumns(time_format=value)
+    assert StockColumns(time_format="%d/%m/%Y").time_format == "%d/%m/%Y"

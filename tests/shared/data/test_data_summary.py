@@ -53,8 +53,7 @@ def test_a_task_can_format_or_hide_a_column():
 
 @pytest.mark.parametrize("name", task.list_task_names())
 def test_the_sample_of_every_task_can_be_summarized(name):
-    loaded, config = task.load_task(name), task.load_presets(name)["sample"]
-    splits = loaded.load(config)
+    splits = task.load_splits(name, task.load_presets(name)["sample"])
     rows = {row[0]: row[1:] for row in data_summary.summarize_splits(splits)}
     assert rows["records"] == [f"{splits.size(split):,}" for split in ("train", "validation", "test")]
     assert len(rows) > 1

@@ -6,25 +6,11 @@ import json
 import re
 import shutil
 
-import pytest
-
-from shared.evaluation.classification import ACCURACY
 from shared.reports import report
-from shared.reports.card import verdict
 from shared.reports.run import machine
-from tests.shared.evaluation.scores import score
+from shared.reports.verdict import verdict
 
 MAX_CARD_CHARACTERS = 6_000
-
-
-class FakeRun:
-    """A run with the primary metric accuracy and the given scores."""
-
-    own_models = ("exported",)
-
-    def __init__(self, *scores):
-        self.task = type("Task", (), {"primary_metric": "accuracy", "metric": lambda name: ACCURACY})
-        self.evaluation = type("Evaluation", (), {"scores": scores})
 
 
 def test_the_machine_is_described_without_its_name():
@@ -32,31 +18,6 @@ def test_the_machine_is_described_without_its_name():
 
     assert "cores" in machine()
     assert platform.node() not in machine() or not platform.node()
-
-
-@pytest.mark.parametrize(
-    ("value", "low", "high", "words", "is_uncertain"),
-    [
-        (0.9, 0.88, 0.92, "the model is better than the best baseline, a", False),
-        (0.82, 0.79, 0.85, "the model is better than the best baseline, a", True),
-        (0.7, 0.68, 0.72, "the model is worse than the best baseline, a", False),
-        (0.8, 0.78, 0.82, "are equal", False),
-    ],
-)
-def test_the_verdict_says_which_is_better_and_whether_it_may_be_chance(value, low, high, words, is_uncertain):
-    run = FakeRun(score("exported", "accuracy", value, low, high), score("a", "accuracy", 0.8, 0.78, 0.82))
-    text = verdict(run)
-    assert words in text
-    assert ("may be chance" in text) == is_uncertain
-
-
-def test_the_verdict_says_that_there_is_no_baseline():
-    assert "no baseline" in verdict(FakeRun(score("exported", "accuracy", 0.9)))
-
-
-def test_the_verdict_says_that_the_metric_of_the_model_is_undefined():
-    run = FakeRun(score("exported", "accuracy", float("nan")), score("a", "accuracy", 0.8))
-    assert verdict(run).startswith("The accuracy of the model is not defined")
 
 
 def test_a_second_recalibration_replaces_the_note_of_the_first(trained, tmp_path):
@@ -77,7 +38,7 @@ def test_the_card_is_one_page_without_the_arrays_of_a_request(trained):
     assert len(card) < MAX_CARD_CHARACTERS
     assert max(map(len, card.splitlines())) < 1_000
     assert "curl -d @request.json" in card
-    assert verdict(trained.run) in card
+    assert card.splitlines()[2] == f"**{verdict(trained.run)}**"
 
 
 def test_the_html_report_is_complete_and_needs_no_network(trained):

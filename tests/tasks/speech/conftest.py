@@ -12,8 +12,8 @@ import pytest
 from shared.config import BidirectionalLSTMConfig
 from tasks.speech import audio
 from tasks.speech.config import FeaturesConfig, ModelConfig, SpeechConfig, SpeechTrainingConfig
-from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.model import SubmodelBuilder
+from tasks.speech.timing import SAMPLE_RATE
 
 ALPHABET = " abc"
 

@@ -10,7 +10,7 @@ import soundfile
 
 from shared.errors import DataError
 from tasks.speech import audio
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
 
 

@@ -7,8 +7,7 @@ import pytest
 
 from tasks.speech.batches import RecordingBatches, augment_recording, equalize, pad_rows
 from tasks.speech.config import AugmentConfig
-from tasks.speech.features import SAMPLE_RATE
-from tasks.speech.model import count_steps
+from tasks.speech.timing import SAMPLE_RATE, count_steps
 from tests.tasks.speech.conftest import ALPHABET, tone
 
 

@@ -14,7 +14,7 @@ import soundfile
 from shared.errors import DataError
 from tasks.speech import audio, data, user_files
 from tasks.speech.config import ColumnsConfig, FeaturesConfig, SpeechConfig, SpeechSplitConfig
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
 
 LONG_TEXT = "abc" * 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks.speech import audio, sample
-from tasks.speech.features import SAMPLE_RATE
+from tasks.speech.timing import SAMPLE_RATE
 
 
 def test_voices_and_pitches_differ_and_words_take_time():

@@ -13,8 +13,8 @@ from shared.task import trained_config
 from tasks.speech import audio, serving
 from tasks.speech.batches import pad_rows
 from tasks.speech.evaluate import score
-from tasks.speech.features import SAMPLE_RATE
 from tasks.speech.serving import STEP_SECONDS
+from tasks.speech.timing import SAMPLE_RATE
 from tests.shared.decoding.sequences import log_probabilities_of
 from tests.tasks.speech.conftest import ALPHABET, babble, tone
 

@@ -12,8 +12,8 @@ from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.speech import audio, train
 from tasks.speech.config import AugmentConfig
-from tasks.speech.features import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
 from tasks.speech.model import get_submodels
+from tasks.speech.timing import FRAME_LENGTH, HOP_LENGTH, SAMPLE_RATE
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tasks.stock.batches import WindowBatches, build_panel, compute_features, predict_parameters
-from tasks.stock.model import FIELDS, build_parameter_model
+from tasks.stock.config import FIELDS
+from tasks.stock.model import build_parameter_model
 
 
 @pytest.fixture

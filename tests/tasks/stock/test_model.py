@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.stock.model import FIELDS, SubmodelBuilder, build_distribution, build_parameter_model
+from tasks.stock.config import FIELDS
+from tasks.stock.model import SubmodelBuilder, build_distribution, build_parameter_model
 
 
 def series_of(market, ticker: str = "AAA") -> dict[str, np.ndarray]:

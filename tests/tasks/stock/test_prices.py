@@ -12,8 +12,7 @@ import pytest
 
 from shared.errors import DataError
 from tasks.stock import prices
-from tasks.stock.config import ColumnsConfig, FeaturesConfig, ForecastConfig, StockConfig
-from tasks.stock.model import FIELDS
+from tasks.stock.config import FIELDS, ColumnsConfig, FeaturesConfig, ForecastConfig, StockConfig
 
 DAYS = 40
 

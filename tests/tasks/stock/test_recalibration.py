@@ -18,7 +18,8 @@ from shared.task import trained_config
 from tasks.stock import recalibration
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES, interpolate_z_scores
-from tasks.stock.model import FIELDS, build_parameter_model
+from tasks.stock.config import FIELDS
+from tasks.stock.model import build_parameter_model
 from tasks.stock.recalibration import (
     CALIBRATION_DAYS,
     UPDATE_DAYS,

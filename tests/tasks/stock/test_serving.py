@@ -14,10 +14,10 @@ from shared.task import trained_config
 from tasks.stock import serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES
-from tasks.stock.config import PRESETS, ColumnsConfig
+from tasks.stock.config import FIELDS, PRESETS, ColumnsConfig
 from tasks.stock.evaluate import naive_errors, score
 from tasks.stock.forecasts import calibrated_forecast
-from tasks.stock.model import FIELDS, build_parameter_model
+from tasks.stock.model import build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
 

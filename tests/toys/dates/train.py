@@ -97,7 +97,6 @@ def _plot(predictions: Mapping[str, Predictions], path: Path) -> None:
 
 TASK = Task(
     name="dates",
-    load=data.load,
     train=train_model,
     export_spec=export_spec,
     read_inputs=read_inputs,
