@@ -54,10 +54,10 @@ def greedy(
         end_token: token id that ends a sequence; None if all sequences have their maximum length.
     """
 
-    def select(log_probabilities: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        return tf.argmax(log_probabilities, axis=1, output_type=tf.int32)
+    def select(log_probabilities: tf.Tensor, position: tf.Tensor, occurred: tuple[()]) -> tuple[tf.Tensor, tuple[()]]:
+        return tf.argmax(log_probabilities, axis=1, output_type=tf.int32), occurred
 
-    return _generate(step, logits, state, max_lengths, end_token, select)
+    return _generate(step, logits, state, max_lengths, end_token, select, ())
 
 
 def sample(
@@ -68,6 +68,7 @@ def sample(
     settings: sampling.Settings,
     end_token: int | None = None,
     max_positions: int = 1000,
+    has_occurred: tf.Tensor | None = None,
 ) -> Sequences:
     """Samples sequences at random. The random numbers depend only on the seed of a row and the position of a token.
 
@@ -80,18 +81,30 @@ def sample(
         end_token: token id that ends a sequence; None if all sequences have their maximum length.
         max_positions: number of positions for which random numbers are drawn. The same seed gives the same sequence only with the
             same number.
+        has_occurred: tokens that occurred before the first one, such as those of a prompt, boolean `(batch, vocabulary_size)`; None for
+            none. Needed only with `settings.repetition_penalty`.
 
     Raises:
         tf.errors.InvalidArgumentError: a maximum length is above `max_positions`.
     """
     random_numbers = sampling.random_numbers(settings.seed, max_positions)
 
-    def select(log_probabilities: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        return sampling.sample_token_ids(
+    penalty = settings.repetition_penalty
+
+    def select(log_probabilities: tf.Tensor, position: tf.Tensor, occurred: Any) -> tuple[tf.Tensor, Any]:
+        if penalty is not None:
+            log_probabilities = sampling.penalize_repetitions(log_probabilities, occurred, penalty)
+        token_ids = sampling.sample_token_ids(
             log_probabilities, random_numbers[:, position], settings.temperature, settings.top_k, settings.top_p
         )
+        if penalty is not None:
+            occurred |= tf.one_hot(token_ids, tf.shape(occurred)[1], on_value=True, off_value=False)
+        return token_ids, occurred
 
-    return _generate(step, logits, state, max_lengths, end_token, select)
+    occurred: Any = ()
+    if penalty is not None:
+        occurred = tf.zeros_like(logits, tf.bool) if has_occurred is None else has_occurred
+    return _generate(step, logits, state, max_lengths, end_token, select, occurred)
 
 
 def _generate(
@@ -100,23 +113,32 @@ def _generate(
     state: Any,
     max_lengths: Any,
     end_token: int | None,
-    select: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    select: Callable[[tf.Tensor, tf.Tensor, Any], tuple[tf.Tensor, Any]],
+    occurred: Any,
 ) -> Sequences:
     """Runs the loop of `greedy` and `sample`.
 
     Args:
         step, logits, state, max_lengths, end_token: as for `greedy`.
-        select: function from log-probabilities `(batch, vocabulary_size)` and the position, counted from 0, to token ids `(batch,)`.
+        select: function from log-probabilities `(batch, vocabulary_size)`, the position, counted from 0, and `occurred` to token ids
+            `(batch,)` and the next `occurred`.
+        occurred: what `select` knows of the tokens before the first one: a tensor or a nest of tensors with the batch on the first
+            axis, or ().
     """
     batch_size = tf.shape(logits)[0]
     max_lengths = tf.broadcast_to(tf.cast(max_lengths, tf.int32), [batch_size])
     width = max_width(max_lengths)
-    state_specs = row_specs(state)
+    state_specs, occurred_specs = row_specs(state), row_specs(occurred)
 
     def body(
-        position: tf.Tensor, is_active: tf.Tensor, sequences: Sequences, log_probabilities: tf.Tensor, state: Any
+        position: tf.Tensor,
+        is_active: tf.Tensor,
+        sequences: Sequences,
+        log_probabilities: tf.Tensor,
+        state: Any,
+        occurred: Any,
     ) -> tuple[Any, ...]:
-        token_ids = select(log_probabilities, position)
+        token_ids, occurred = select(log_probabilities, position, occurred)
         is_token = is_active if end_token is None else is_active & (token_ids != end_token)
         values = tf.gather(log_probabilities, token_ids, batch_dims=1)
         sequences = Sequences(
@@ -126,11 +148,12 @@ def _generate(
         )
         logits, state = step(token_ids, state)
         is_active = is_token & (position + 1 < max_lengths)
-        return position + 1, is_active, sequences, normalized(logits), with_row_specs(state, state_specs)
+        state, occurred = with_row_specs(state, state_specs), with_row_specs(occurred, occurred_specs)
+        return position + 1, is_active, sequences, normalized(logits), state, occurred
 
     zeros = tf.zeros([batch_size], tf.int32)
     empty = Sequences(tf.zeros([batch_size, width], tf.int32) + PADDING_ID, zeros, tf.zeros([batch_size]))
-    start = (0, max_lengths > 0, empty, normalized(logits), state)
+    start = (0, max_lengths > 0, empty, normalized(logits), state, occurred)
     _, _, sequences, *_ = tf.while_loop(
         lambda position, is_active, *_: tf.reduce_any(is_active),
         body,
@@ -141,6 +164,7 @@ def _generate(
             Sequences(tf.TensorShape([None, None]), tf.TensorShape([None]), tf.TensorShape([None])),
             tf.TensorShape([None, logits.shape[-1]]),
             state_specs,
+            occurred_specs,
         ),
     )
     return sequences

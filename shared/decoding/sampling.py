@@ -18,6 +18,9 @@ class Settings(NamedTuple):
     """Total probability of the tokens to keep, float32 in (0, 1] (Holtzman et al., 2020)."""
     seed: tf.Tensor
     """Seed of the random numbers, int32."""
+    repetition_penalty: tf.Tensor | None = None
+    """Factor of the log-probabilities of tokens that have already occurred, float32, at least 1; 1 changes nothing (Keskar et al.,
+    2019, section 4.1). None for 1."""
 
 
 def random_numbers(seeds: tf.Tensor, positions: int) -> tf.Tensor:
@@ -47,6 +50,17 @@ def truncate_distribution(probabilities: tf.Tensor, top_k: tf.Tensor, top_p: tf.
     total_before = tf.cumsum(probabilities, axis=1, exclusive=True)
     mask = (rank < max_rank) & ((total_before < top_p[:, None]) | (rank == 0))
     return tf.where(mask, probabilities, 0.0)
+
+
+def penalize_repetitions(log_probabilities: tf.Tensor, has_occurred: tf.Tensor, penalty: tf.Tensor) -> tf.Tensor:
+    """Makes tokens that have already occurred less probable (Keskar et al., 2019); the result is not normalized.
+
+    Args:
+        log_probabilities: values at most 0, `(batch, vocabulary_size)`.
+        has_occurred: tokens that have occurred, boolean `(batch, vocabulary_size)`.
+        penalty: factor `(batch,)`, at least 1.
+    """
+    return tf.where(has_occurred, log_probabilities * penalty[:, None], log_probabilities)
 
 
 def sample_token_ids(

@@ -43,6 +43,7 @@ def sample(
     count = len(chain.tables)
     values = {"temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": np.arange(count)} | options
     dtypes = {"temperature": np.float32, "top_k": np.int32, "top_p": np.float32, "seed": np.int32}
+    dtypes["repetition_penalty"] = np.float32
     settings = sampling.Settings(
         **{name: tf.constant(np.broadcast_to(value, count), dtypes[name]) for name, value in values.items()}
     )
@@ -150,3 +151,20 @@ def test_a_state_of_another_shape_is_rejected(chain):
 
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="compatible"):
         generation.greedy(step, chain.logits, tf.zeros((20, 2)), MAX_LENGTH)
+
+
+def test_a_repetition_penalty_of_1_changes_nothing_and_a_high_one_prevents_repetitions(chain):
+    plain, same = sample(chain), sample(chain, repetition_penalty=1.0)
+    np.testing.assert_array_equal(plain.token_ids, same.token_ids)
+    np.testing.assert_allclose(plain.log_probabilities, same.log_probabilities, rtol=1e-6)
+    assert any(len(set(row)) < MAX_LENGTH for row in plain.token_ids.tolist()), "the test needs repetitions"
+    length = VOCABULARY_SIZE - 1
+    distinct = sample(chain, max_lengths=min(length, MAX_LENGTH), repetition_penalty=1e4)
+    assert all(len(set(row)) == len(row) for row in distinct.token_ids.tolist())
+
+
+def test_tokens_of_the_prompt_are_penalized_like_generated_ones():
+    log_probabilities = tf.constant([[-1.0, -2.0], [-1.0, -2.0]])
+    has_occurred = tf.constant([[True, False], [False, False]])
+    values = sampling.penalize_repetitions(log_probabilities, has_occurred, tf.constant([3.0, 3.0]))
+    np.testing.assert_array_equal(values, [[-3, -2], [-1, -2]])
