@@ -46,6 +46,7 @@ def main() -> None:
             temperature=tf.constant([TEMPERATURE]),
             top_k=tf.constant([0]),
             top_p=tf.constant([TOP_P]),
+            repetition_penalty=tf.constant([1.0]),
             seed=tf.constant([1]),
         )
 

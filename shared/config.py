@@ -222,6 +222,18 @@ def require_at_least(config: Any, minimum: float, *names: str) -> None:
             raise ValueError(f"{option(config, name)} must be at least {minimum}. Received: {value}")
 
 
+def require_at_most(config: Any, maximum: float, *names: str) -> None:
+    """Checks that fields of a section are at most `maximum`; None passes.
+
+    Raises:
+        ValueError: a field is larger; the message names the option.
+    """
+    for name in names:
+        value = getattr(config, name)
+        if value is not None and value > maximum:
+            raise ValueError(f"{option(config, name)} must be at most {maximum}. Received: {value}")
+
+
 def require_positive(config: Any, *names: str) -> None:
     """Checks that fields of a section are greater than 0.
 

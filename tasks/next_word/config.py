@@ -12,7 +12,9 @@ from shared.config import (
     SplitFilesTaskConfig,
     TrainingConfig,
     require_at_least,
+    require_at_most,
     require_fraction,
+    require_positive,
 )
 
 SUMMARY = (
@@ -79,6 +81,32 @@ class ModelConfig(Section):
         require_at_least(self, 1, "bptt_length")
         require_at_least(self, 0, "negative_samples")
         require_fraction(self, "input_dropout", "output_dropout", "word_dropout")
+
+
+@dataclass(frozen=True)
+class GenerateOptions(Section):
+    """Options of `generate`, at the top level."""
+
+    length: int = 100
+    """Number of words to add to the prompt, or characters with a model of characters, from 1 to 1,000."""
+    temperature: float = 1.0
+    """Divisor of the log-probabilities, from 0, which always selects the most probable word, to 100."""
+    top_k: int = 0
+    """Number of most probable words to sample from; 0 for all words (Fan et al., 2018)."""
+    top_p: float = 1.0
+    """Total probability of the words to sample from, in (0, 1] (Holtzman et al., 2020)."""
+    repetition_penalty: float = 1.0
+    """Factor of the log-probabilities of words that already occur in the text, from 1, no penalty, to 100 (Keskar et al., 2019)."""
+    seed: int = 1
+    """Random seed; the same seed gives the same text. The second prompt uses the next seed, and so on."""
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "length", "repetition_penalty")
+        require_at_least(self, 0, "temperature", "top_k", "seed")
+        require_at_most(self, 1000, "length")
+        require_at_most(self, 100, "temperature", "repetition_penalty")
+        require_positive(self, "top_p")
+        require_at_most(self, 1, "top_p")
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,16 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.decoding import generation, sampling
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.next_word import data, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig
+from tasks.next_word.generation import MAX_LENGTH, MAX_PENALTY, MAX_TEMPERATURE, generate_token_ids
 from tasks.next_word.model import Submodels, get_submodels
 
 SUGGESTIONS = 5
 """Words per input that `lstm-suite predict` prints."""
 MAX_SUGGESTIONS = 100
-MAX_TEMPERATURE = 100
-"""Maximum temperature: above it, special tokens could become possible."""
-MAX_LENGTH = 1000
-"""Maximum number of words to generate at once."""
 SCORING_BATCH_SIZE = 16
 """Texts per request when the words of a text are scored."""
 PIECE_LENGTH, CONTEXT_LENGTH = 1000, 500
@@ -40,8 +36,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     most probable next `words` and their `probabilities` float32 `(batch, max(k))`, "" and 0 after the k of a row.
 
     `generate` takes `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 from 0 (the most probable word) to 100,
-    `top_k` int32 (0 for all words), `top_p` float32 in (0, 1] and `seed` int32, `(batch,)` each. It returns `text` `(batch,)`, the
-    continuation of the prompt.
+    `top_k` int32 (0 for all words), `top_p` float32 in (0, 1], `repetition_penalty` float32 from 1 (none) to 100 and `seed` int32,
+    `(batch,)` each. It returns `text` `(batch,)`, the continuation of the prompt.
 
     `score` takes `text` `(batch,)`. It returns `words` and the natural `log_probability` float32 of each, `(batch, words)`, "" and 0
     at padding, and `perplexity` float32 `(batch,)`, 1 for an empty text.
@@ -99,11 +95,13 @@ class SignatureFunctions:
     def generate(self, **inputs: Any) -> dict[str, Any]:
         """Computes `generate`."""
         length, temperature, top_k, top_p = (inputs[name] for name in ("length", "temperature", "top_k", "top_p"))
+        penalty = inputs["repetition_penalty"]
         ranges = {
             "length": ((length >= 1) & (length <= MAX_LENGTH), f"from 1 to {MAX_LENGTH}"),
             "temperature": ((temperature >= 0) & (temperature <= MAX_TEMPERATURE), f"from 0 to {MAX_TEMPERATURE}"),
             "top_k": (top_k >= 0, "0 or more"),
             "top_p": ((top_p > 0) & (top_p <= 1), "above 0 and at most 1"),
+            "repetition_penalty": ((penalty >= 1) & (penalty <= MAX_PENALTY), f"from 1 to {MAX_PENALTY}"),
         }
         inputs |= {
             name: require(inputs[name], is_valid, f"{name} must be {description}")
@@ -159,6 +157,7 @@ def example_requests(functions: SignatureFunctions) -> dict[str, dict[str, np.nd
             "temperature": np.array([0, 1, 0.7, 1, 1], np.float32),
             "top_k": np.array([0, 0, 40, 5, 1], np.int32),
             "top_p": np.array([1, 0.9, 1, 0.5, 1], np.float32),
+            "repetition_penalty": np.array([1, 1, 1.5, 1.1, 1], np.float32),
             "seed": np.arange(count, dtype=np.int32),
         },
         "score": {"text": scored_text},
@@ -170,33 +169,6 @@ def require(value: tf.Tensor, is_valid: tf.Tensor, message: str) -> tf.Tensor:
     """Returns the value if all of `is_valid` is True, or else raises an error with the message and the value."""
     with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_valid), [message, value])]):
         return tf.identity(value)
-
-
-def generate_token_ids(submodels: Submodels, prompt: tf.Tensor, options: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Returns token ids that continue prompts, int32 `(batch, maximum length)`, 0 after the length of a row.
-
-    Args:
-        submodels: submodels of the language model.
-        prompt: token ids `(batch, time)`, padded on the right, at least one per row.
-        options: `length`, `temperature`, `top_k`, `top_p` and `seed`, `(batch,)` each.
-    """
-
-    def logits(hidden: tf.Tensor) -> tf.Tensor:
-        return tokenization.mask_special_tokens(submodels.head(hidden[:, None])[:, 0], allow_line_end=True)
-
-    def step(token_ids: tf.Tensor, state: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        inputs = {"token_ids": token_ids[:, None], "length": tf.ones_like(token_ids), "state": state}
-        outputs = submodels.encoder(inputs)
-        return logits(outputs["hidden"][:, 0]), outputs["state"]
-
-    length = tf.reduce_sum(tf.cast(prompt != tokenization.PADDING_ID, tf.int32), axis=1)
-    state = tf.zeros((tf.shape(prompt)[0], submodels.state_size))
-    outputs = submodels.encoder({"token_ids": prompt, "length": length, "state": state})
-    hidden = tf.gather(outputs["hidden"], length - 1, batch_dims=1)
-    settings = sampling.Settings(*(options[name] for name in sampling.Settings._fields))
-    return generation.sample(
-        step, logits(hidden), outputs["state"], options["length"], settings, max_positions=MAX_LENGTH
-    ).token_ids
 
 
 def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

@@ -24,8 +24,9 @@ def signatures(model):
 
 def generate(signatures, prompts, **options) -> list[str]:
     count = len(prompts)
-    defaults = {"length": 8, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "seed": 3}
+    defaults = {"length": 8, "temperature": 1.0, "top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "seed": 3}
     dtypes = {"length": tf.int32, "temperature": tf.float32, "top_k": tf.int32, "top_p": tf.float32, "seed": tf.int32}
+    dtypes["repetition_penalty"] = tf.float32
     request = {
         name: tf.constant(np.broadcast_to(options.get(name, value), count), dtypes[name])
         for name, value in defaults.items()
@@ -75,6 +76,7 @@ def test_a_k_out_of_range_is_rejected(signatures, k):
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1"),
         ({"top_k": -1}, "top_k must be 0 or more"),
+        ({"repetition_penalty": 0.5}, "repetition_penalty must be from 1 to 100"),
         ({"length": 0}, "length must be from 1 to 1000"),
         ({"length": 1_000_000}, "length must be from 1 to 1000"),
     ],
