@@ -43,7 +43,11 @@ def is_table(source: str, column: str) -> bool:
 
 
 def read_table(
-    source: str, columns: Sequence[str], optional: Sequence[str] = (), options: Mapping[str, str] | None = None
+    source: str,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+    all_columns: bool = False,
 ) -> pd.DataFrame:
     """Reads columns of a table.
 
@@ -54,9 +58,10 @@ def read_table(
         optional: names of columns that are read if they exist.
         options: command-line option that names each column, such as `{"CUSTOMER_ID": "--columns.card"}`, for the error
             message.
+        all_columns: True to return all columns of the file, in its order.
 
     Returns:
-        Table with exactly these columns, in this order. Text remains text; empty cells of text tables are "".
+        Table with exactly these columns, in this order, or with all columns. Text remains text; empty cells of text tables are "".
 
     Raises:
         DataError: the file is missing, a folder, empty, not in the format of its suffix, or lacks a column.
@@ -64,6 +69,8 @@ def read_table(
     headerless = all(column.isdigit() for column in columns)
     frame = read_all(source, headerless)
     require_columns(str(Path(source).expanduser()), frame.columns, columns, options)
+    if all_columns:
+        return frame
     return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
 
 

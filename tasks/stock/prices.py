@@ -36,8 +36,9 @@ def read(config: StockConfig, source: str) -> pd.DataFrame:
     return convert(read_rows(config, source), config, source)
 
 
-def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
-    """Reads a file as one row per ticker and day, under the names of the columns in the file.
+def read_rows(config: StockConfig, source: str, all_columns: bool = False) -> pd.DataFrame:
+    """Reads a file as one row per ticker and day, under the names of the columns in the file; with `all_columns` also those that the
+    model does not read.
 
     Raises:
         DataError: the file cannot be read, or a column is missing.
@@ -48,7 +49,7 @@ def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
     required = required_columns(columns)
     optional = (columns.open, columns.high, columns.low, columns.volume, columns.adjusted_close)
     try:
-        return read_table(source, list(required), optional, required)
+        return read_table(source, list(required), optional, required, all_columns)
     except DataError as error:
         if "no column" in str(error):
             raise DataError(
