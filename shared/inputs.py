@@ -14,9 +14,14 @@ from shared.task import INPUT_COLUMN, Inputs
 
 
 def read_independent_inputs(
-    source: str, column: str, option: str, convert: Callable[[pd.Series], Any], options: PredictOptions
+    source: str,
+    column: str,
+    option: str,
+    convert: Callable[[pd.Series], Any],
+    options: PredictOptions,
+    has_lines: bool | None = None,
 ) -> Iterator[Inputs]:
-    """Reads one column of a table, or the lines of any other file (see `shared.data.tables.is_table`), in chunks.
+    """Reads one column of a table, or the lines of any other file, in chunks.
 
     Args:
         source: path of the file.
@@ -25,16 +30,17 @@ def read_independent_inputs(
         convert: function from the cells of a chunk, or from lines, to records in the same order; it raises a `RowError` for cells that
             cannot be used.
         options: options of `predict`.
+        has_lines: True if each line of the file is an input; None to let `shared.data.tables.is_table` decide.
 
     Raises:
         DataError: the file cannot be read, the column is missing, or a row cannot be used and errors are not skipped.
     """
-    if is_table(source, column):
-        name, chunks = column, read_chunks(source, [column], {column: option})
-    else:
+    if has_lines or (has_lines is None and not is_table(source, column)):
         name, chunks = INPUT_COLUMN, read_line_chunks(source, INPUT_COLUMN)
+    else:
+        name, chunks = column, read_chunks(source, [column], {column: option}, options.skips_errors)
     for chunk in chunks:
         records, positions, errors = convert_rows(
-            chunk.frame, lambda rows: convert(rows[name]), options.skips_errors, chunk.first_row
+            chunk.frame, lambda rows: convert(rows[name]), options.skips_errors, chunk.first_row, chunk.errors
         )
         yield Inputs(chunk.frame, records, positions, errors, chunk.progress)

@@ -11,10 +11,18 @@ import pandas as pd
 
 from shared.config import PredictOptions
 from shared.data.notices import add_notice
+from shared.progress import follow_progress
 from shared.task import Inputs, Predictor, Task
 
 ERROR_COLUMN = "error"
 COLLISION_SUFFIX = "_predicted"
+
+Progress = Callable[[int, float | None], None]
+"""Function of the number of complete rows, and of the complete fraction of the source, None if it is unknown."""
+
+
+def _ignore_progress(rows: int, fraction: float | None) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -23,12 +31,10 @@ class PredictedRows:
 
     rows: pd.DataFrame
     predictions: pd.DataFrame
-    progress: float = 1.0
-    """Fraction of the source that was read up to the end of these rows."""
 
     def last(self, count: int) -> PredictedRows:
         """Returns the last rows, at most `count`."""
-        return PredictedRows(self.rows.tail(count), self.predictions.tail(count), self.progress)
+        return PredictedRows(self.rows.tail(count), self.predictions.tail(count))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -43,6 +49,7 @@ def predict(
     predictor: Predictor,
     options: PredictOptions,
     load_model: Callable[[], Any] | None = None,
+    on_progress: Progress = _ignore_progress,
 ) -> Iterator[PredictedRows]:
     """Yields the rows of the inputs with the predictions of an exported model.
 
@@ -55,6 +62,7 @@ def predict(
         predictor: calls `serving_default`.
         options: the task's options of `predict`.
         load_model: loads the Keras model, for `Task.explain`.
+        on_progress: called with the number of complete rows and the complete fraction of the source.
 
     Raises:
         DataError: a record cannot be used.
@@ -62,21 +70,35 @@ def predict(
     model = load_model() if load_model is not None and options.needs_explanation else None
     waiting: list[Inputs] = []  # rows without any prediction, before the columns of the predictions are known
     names: list[str] | None = None
+    count, fraction = 0, 0.0
     for chunk in inputs:
-        waiting.append(chunk)
-        if not len(chunk.predicted_positions):
-            if names is None:
-                continue
-            columns = pd.DataFrame(columns=names)
-        else:
-            columns = _prediction_columns(task, chunk, metadata, predictor, options, model)
+        if len(chunk.predicted_positions):
+            with follow_progress(_chunk_follower(on_progress, count, fraction, chunk)):
+                columns = _prediction_columns(task, chunk, metadata, predictor, options, model)
             names = list(columns.columns)
-        for each in waiting[:-1]:
-            yield _join(each, pd.DataFrame(columns=names), options)
-        yield _join(waiting.pop(), columns, options)
+        elif names is None:
+            waiting.append(chunk)
+            continue
+        else:
+            columns = pd.DataFrame(columns=names)
+        for earlier in waiting:
+            yield _join(earlier, pd.DataFrame(columns=names), options)
         waiting.clear()
-    for each in waiting:
-        yield _join(each, pd.DataFrame(), options)
+        yield _join(chunk, columns, options)
+        count, fraction = count + len(chunk.rows), chunk.progress or 0.0
+        on_progress(count, chunk.progress)
+    for chunk in waiting:
+        yield _join(chunk, pd.DataFrame(), options)
+
+
+def _chunk_follower(on_progress: Progress, count: int, start: float, chunk: Inputs) -> Callable[[float], None]:
+    """Returns a function from the complete fraction of a chunk that reports the progress of the whole source."""
+
+    def follow(fraction: float) -> None:
+        whole = None if chunk.progress is None else start + fraction * (chunk.progress - start)
+        on_progress(count + int(fraction * len(chunk.rows)), whole)
+
+    return follow
 
 
 def _prediction_columns(
@@ -103,7 +125,7 @@ def _join(inputs: Inputs, columns: pd.DataFrame, options: PredictOptions) -> Pre
         columns = columns.set_axis(positions).reindex(np.arange(count))
     if options.skips_errors:
         columns = columns.assign(**{ERROR_COLUMN: [inputs.errors.get(k) for k in range(count)]})
-    return PredictedRows(inputs.rows, _rename_collisions(columns, inputs.rows), inputs.progress)
+    return PredictedRows(inputs.rows, _rename_collisions(columns, inputs.rows))
 
 
 def _rename_collisions(columns: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

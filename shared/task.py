@@ -129,8 +129,8 @@ class Inputs:
     """Positions in `rows` that get a prediction, int64, in the order of the predictions; the other rows stay empty. None for all."""
     errors: Mapping[int, str] = field(default_factory=dict)
     """What is wrong with the rows that were skipped, by position in `rows`."""
-    progress: float = 1.0
-    """Fraction of the source that was read up to the end of these rows."""
+    progress: float | None = 1.0
+    """Fraction of the source that was read up to the end of these rows; None if it is unknown."""
 
     @property
     def predicted_positions(self) -> np.ndarray:

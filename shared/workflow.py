@@ -107,11 +107,16 @@ def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list
 
 
 def predict(
-    task: Task, version: Path, inputs: Iterable[Inputs], options: PredictOptions
+    task: Task,
+    version: Path,
+    inputs: Iterable[Inputs],
+    options: PredictOptions,
+    on_progress: prediction_run.Progress | None = None,
 ) -> Iterator[prediction_run.PredictedRows]:
     """Yields the rows of the inputs with the predictions of an exported version (see `shared.prediction_run.predict`)."""
     model = partial(keras_file.load, version / "model.keras")
-    return prediction_run.predict(task, inputs, load_metadata(version), load_predictor(version), options, model)
+    arguments = task, inputs, load_metadata(version), load_predictor(version), options, model
+    return prediction_run.predict(*arguments, *([] if on_progress is None else [on_progress]))
 
 
 def predict_lines(task: Task, version: Path, lines: Sequence[str]) -> prediction_run.PredictedRows:

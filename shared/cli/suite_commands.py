@@ -106,6 +106,7 @@ def run_demo(arguments: argparse.Namespace) -> None:
         loaded = load_task_modules(name)
         from shared import workflow
         from shared.cli import predictions
+        from shared.data.table_writers import json_rows
 
         config = dataclasses.replace(task.load_presets(name)["sample"], output=arguments.output)
         command = f"lstm-suite train {name} --preset sample --output {arguments.output}"
@@ -114,7 +115,7 @@ def run_demo(arguments: argparse.Namespace) -> None:
         print_run(run, version, as_json=arguments.json)
         predicted = workflow.predict_lines(loaded, version, loaded.example_inputs).last(MAX_DEMO_PREDICTIONS)
         if arguments.json:
-            print_json({"task": name, "version": str(version), "predictions": predictions.json_rows(predicted)})
+            print_json({"task": name, "version": str(version), "predictions": list(json_rows(predicted.table))})
         else:
             predictions.print_tables([predicted], f"{name}: predictions of {version}")
         finished.append(name)

@@ -101,8 +101,7 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
     config, chosen = _parse_for_version("predict", name, option_words, " [INPUT ...]", predict_options)
     if lines and config.data:
         raise SuiteError("predict: inputs and --data exclude each other. Give one of them.")
-    if chosen["json"] and chosen["options"].to:
-        raise SuiteError("predict: --json and --to exclude each other. Give a name that ends in .jsonl to --to.")
+    path = _output_path(config, chosen)
 
     def run() -> None:
         version = _find_version(name, chosen)
@@ -119,13 +118,29 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
             inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
             raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
-        predicted = workflow.predict(loaded, version, inputs, chosen["options"])
-        if chosen["json"]:
-            predictions.print_json_lines(predicted)
-        else:
-            predictions.print_tables(predicted)
+        with predictions.show_progress() as on_progress:
+            predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress)
+            if path is not None:
+                predictions.write_file(predicted, path)
+            elif chosen["json"]:
+                predictions.print_json_lines(predicted)
+            else:
+                predictions.print_tables(predicted)
 
     return run
+
+
+def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:
+    """Returns the path of the file that `predict` writes, after checking that it can be created."""
+    if chosen["options"].to is None:
+        return None
+    if chosen["json"]:
+        raise SuiteError("predict: --json and --to exclude each other. Give a name that ends in .jsonl to --to.")
+    path = chosen["options"].to.expanduser()
+    if config.data and path.exists() and path.samefile(Path(config.data).expanduser()):
+        raise SuiteError(f"predict: --to {path} is the file of --data. Give another name.")
+    files.require_writable(path)
+    return path
 
 
 def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:

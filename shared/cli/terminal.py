@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
+from shared.json_values import printable
+
 
 def print_line(line: str) -> None:
     """Prints a line to standard output and flushes it."""
@@ -17,11 +19,6 @@ def print_line(line: str) -> None:
 def print_error(line: str) -> None:
     """Prints a line to standard error."""
     sys.stderr.write(printable(line) + "\n")
-
-
-def printable(text: str) -> str:
-    """Returns text with U+FFFD in place of bytes that were not UTF-8 (Python's surrogate escapes)."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:

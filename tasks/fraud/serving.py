@@ -17,6 +17,7 @@ from shared.data.columns import parse_json_lines
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
 from shared.export.signatures import make_signature
+from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
@@ -213,6 +214,7 @@ def predict_labelled(records: pd.DataFrame, metadata: Mapping[str, Any], predict
         outputs = predictor(request)
         for name, values in predictions.items():
             values[rows] = outputs[name][is_real]
+        report_progress((start + len(batch)) / len(cards))
     return predictions
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -278,13 +279,12 @@ def read_inputs(
     Raises:
         DataError: the file cannot be used.
     """
-    column = config.columns.text
-    if not data.is_text(source):
-        convert = partial(data.require_texts, source=source)
-        yield from read_independent_inputs(source, column, option(config.columns, "text"), convert, options)
-        return
+    column, convert = config.columns.text, partial(data.require_texts, source=source)
+    if not Path(source).expanduser().is_dir():
+        has_lines = data.is_text(source)
+        return read_independent_inputs(source, column, option(config.columns, "text"), convert, options, has_lines)
     frame, _ = data.read_texts(config.columns, source)
-    yield text_inputs(config, frame["text"].tolist(), metadata, options)
+    return iter([text_inputs(config, frame["text"].tolist(), metadata, options)])
 
 
 def predict(

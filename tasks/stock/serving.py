@@ -19,6 +19,7 @@ from shared.data.notices import add_notice
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
 from shared.export.signatures import make_signature
+from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, trained_config
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
@@ -141,6 +142,7 @@ def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor
         indices, is_real = padded_indices(begin, last - begin + 1)
         request = {name: gather_padded(panel.fields[name], indices) for name in FIELDS}
         batches.append(predictor({**request, "length": is_real.sum(axis=1).astype(np.int32)}))
+        report_progress((start + len(last)) / len(rows))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
