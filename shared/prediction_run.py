@@ -31,6 +31,8 @@ class PredictedRows:
 
     rows: pd.DataFrame
     predictions: pd.DataFrame
+    error_count: int = 0
+    """Number of rows that were skipped."""
 
     def last(self, count: int) -> PredictedRows:
         """Returns the last rows, at most `count`."""
@@ -125,7 +127,7 @@ def _join(inputs: Inputs, columns: pd.DataFrame, options: PredictOptions) -> Pre
         columns = columns.set_axis(positions).reindex(np.arange(count))
     if options.skips_errors:
         columns = columns.assign(**{ERROR_COLUMN: [inputs.errors.get(k) for k in range(count)]})
-    return PredictedRows(inputs.rows, _rename_collisions(columns, inputs.rows))
+    return PredictedRows(inputs.rows, _rename_collisions(columns, inputs.rows), len(inputs.errors))
 
 
 def _rename_collisions(columns: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

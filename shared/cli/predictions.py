@@ -53,7 +53,7 @@ def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:
         for chunk in predicted:
             writer.write(chunk.table)
             rows += len(chunk.rows)
-            errors += sum(chunk.predictions[name].notna().sum() for name in chunk.predictions if name == ERROR_COLUMN)
+            errors += chunk.error_count
     skipped = f"; {errors:,} of them could not be read, see the column {ERROR_COLUMN}" if errors else ""
     print_error(f"Wrote {rows:,} rows to {path}{skipped}.")
 

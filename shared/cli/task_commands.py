@@ -137,7 +137,8 @@ def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:
     if chosen["json"]:
         raise SuiteError("predict: --json and --to exclude each other. Give a name that ends in .jsonl to --to.")
     path = chosen["options"].to.expanduser()
-    if config.data and path.exists() and path.samefile(Path(config.data).expanduser()):
+    data = Path(config.data).expanduser()
+    if config.data and path.exists() and data.exists() and path.samefile(data):
         raise SuiteError(f"predict: --to {path} is the file of --data. Give another name.")
     files.require_writable(path)
     return path

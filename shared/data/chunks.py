@@ -155,7 +155,7 @@ def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: boo
         reader = csv.reader(
             io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator, quoting=quoting
         )
-        records = (record for record in reader if record)  # without empty lines
+        records: Iterator[list[str]] = (record for record in reader if record)  # without empty lines
         first = next(records, [])
         if any("\x00" in name for name in first):
             raise ValueError("binary content")

@@ -184,7 +184,7 @@ def read_inputs(
     Raises:
         DataError: the source or a recording cannot be used.
     """
-    rows, paths = user_files.list_recordings(config, source)
+    rows, paths = user_files.list_recordings(config, source, options.skips_errors)
     for start in range(0, len(paths), RECORDINGS_PER_CHUNK):
         end = min(start + RECORDINGS_PER_CHUNK, len(paths))
         chunk = rows.iloc[start:end].reset_index(drop=True)

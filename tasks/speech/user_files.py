@@ -48,14 +48,15 @@ def read(config: SpeechConfig, source: str) -> pd.DataFrame:
     return add_places(frame, *audio.cache_recordings(key, recordings))
 
 
-def list_recordings(config: SpeechConfig, source: str) -> tuple[pd.DataFrame, list[str]]:
+def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """Returns the rows of a manifest with all columns, or else the paths of a folder or .zip file, or the lines of any other text
     file; and the path of the recording of each row.
 
     Texts are not needed. A recording in a .zip file has a path such as calls.zip/a.wav.
 
     Raises:
-        DataError: the source cannot be read, lacks the column with the files, or has no recording.
+        DataError: the source cannot be read, lacks the column with the files, has no recording, or names one that is missing,
+            unless `skips_errors` is True.
     """
     path = Path(source).expanduser()
     if is_folder_or_archive(source):
@@ -72,6 +73,10 @@ def list_recordings(config: SpeechConfig, source: str) -> tuple[pd.DataFrame, li
     table = read_table(source, [columns.file], options={columns.file: option(columns, "file")}, all_columns=True)
     names = parse_identifiers(table[columns.file], source)
     folder = _recordings_of(path, config)
+    if not skips_errors:
+        recordings = audio.Folder(folder)
+        for row, name in enumerate(names, 1):
+            recordings.require(name, f"{path}, row {row}")
     return table, [str(folder / name) for name in names]
 
 
