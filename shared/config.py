@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 T = TypeVar("T", bound=Any)
@@ -179,6 +180,38 @@ class TaskConfig(OutputConfig, DataConfig):
 @dataclass(frozen=True)
 class SplitFilesTaskConfig(TaskConfig, SplitFilesConfig):
     """Settings of a task whose validation and test split may be separate files."""
+
+
+PREDICTION_FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+"""Suffixes of the files that `predict` can write."""
+
+
+@dataclass(frozen=True)
+class PredictOptions(Section):
+    """Options of `predict`, at the top level. A task adds its own in a subclass of the same name in its `config.py`."""
+
+    to: Path | None = None
+    """File for the predictions: the columns of the input and those of the predictions. Its name ends in .csv, .jsonl, .parquet,
+    or for a compressed text in .csv.gz or .jsonl.gz. Without it, the predictions are printed."""
+    on_error: Literal["stop", "skip"] = "stop"
+    """What happens at a record that cannot be read: `stop` ends the command with an error that names its row; `skip` leaves its
+    predictions empty and adds the column `error`, which says what is wrong."""
+
+    def __post_init__(self) -> None:
+        if self.to is not None and not self.to.name.lower().endswith(PREDICTION_FORMATS):
+            raise ValueError(
+                f"{option(self, 'to')} must name a file that ends in {', '.join(PREDICTION_FORMATS)}. Received: {self.to}"
+            )
+
+    @property
+    def needs_explanation(self) -> bool:
+        """True if the options ask for columns that explain the predictions (`Task.explain`)."""
+        return False
+
+    @property
+    def skips_errors(self) -> bool:
+        """True if a record that cannot be read does not end the command."""
+        return self.on_error == "skip"
 
 
 def option(config: Any, name: str) -> str:

@@ -10,16 +10,17 @@ import dataclasses
 import importlib.util
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.config import SECTIONS, TaskConfig, restore_section
+from shared.config import SECTIONS, PredictOptions, TaskConfig, restore_section
 from shared.errors import ExportError, SuiteError
 
 if TYPE_CHECKING:  # the command line reads presets before anything heavy is imported
     import numpy as np
+    import pandas as pd
 
     from shared.data.sources import Splits
     from shared.evaluation.metric import Metric, Score
@@ -111,19 +112,44 @@ class ExportSpec:
     metadata: dict[str, Any]
 
 
+INPUT_COLUMN = "input"
+"""Name of the only column of typed inputs, and of the lines of a file."""
+
+
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs of a prediction."""
+    """Rows of the user, and the records that the model predicts for them."""
 
-    texts: Sequence[str]
-    """One string per input, in the order of the user; it is printed beside the prediction."""
+    rows: pd.DataFrame
+    """The rows with the names and values of their columns as read, in the order of the user, with the index 0, 1, …; or one column
+    `INPUT_COLUMN`. The output repeats them."""
     records: Any
-    """What `Task.predict` takes, such as a list of texts or a table. The predictions have the order of `texts`."""
+    """What `Task.predict` takes, such as a list of texts or a table. The predictions have one row per position of `positions`."""
+    positions: np.ndarray | None = None
+    """Positions in `rows` that get a prediction, int64, in the order of the predictions; the other rows stay empty. None for all."""
+    errors: Mapping[int, str] = field(default_factory=dict)
+    """What is wrong with the rows that were skipped, by position in `rows`."""
+    progress: float | None = 1.0
+    """Fraction of the source that was read up to the end of these rows; None if it is unknown."""
+
+    @property
+    def predicted_positions(self) -> np.ndarray:
+        """Positions in `rows` that get a prediction, int64."""
+        import numpy as np
+
+        return np.arange(len(self.rows)) if self.positions is None else self.positions
 
 
-def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any]) -> Inputs:
+def line_table(lines: Sequence[str]) -> pd.DataFrame:
+    """Returns typed inputs, or the lines of a file, as a table with the column `INPUT_COLUMN`."""
+    import pandas as pd
+
+    return pd.DataFrame({INPUT_COLUMN: list(lines)}, dtype=object)  # surrogate escapes stay as they are
+
+
+def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any], options: PredictOptions) -> Inputs:
     """Returns lines that the model takes as they are."""
-    return Inputs(lines, lines)
+    return Inputs(line_table(lines), list(lines))
 
 
 @dataclass(frozen=True)
@@ -135,10 +161,16 @@ class Task:
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
     """Builds the signatures from the Keras model and its metadata."""
-    read_inputs: Callable[[Any, str, dict[str, Any]], Inputs]
-    """Reads the inputs of `predict` from a file, with the columns of the configuration."""
-    predict: Callable[[Any, dict[str, Any], Predictor], Predictions]
-    """Computes the predictions of an exported model for `Inputs.records`: outputs by name, one value or row per record."""
+    read_inputs: Callable[[Any, str, dict[str, Any], Any], Iterable[Inputs]]
+    """Reads the inputs of `predict` from a file, with the columns of the configuration, the metadata of the model and the task's
+    `PredictOptions`. Independent records come in chunks, so that memory does not grow with the file; records that depend on each
+    other come in one piece."""
+    predict: Callable[[Any, dict[str, Any], Predictor, Any], Predictions]
+    """Computes the predictions of an exported model for `Inputs.records`, with the task's `PredictOptions`: outputs by name, one value
+    or row per predicted row."""
+    prediction_table: Callable[[Inputs, Predictions, dict[str, Any], Any], pd.DataFrame]
+    """Returns the predictions as the columns that the user sees, from inputs, predictions, metadata and `PredictOptions`: one row per
+    predicted row, one value per column, names and order that depend only on the model and the options."""
     read_records: Callable[[Any, str, dict[str, Any]], Any]
     """Reads a file of labelled records, with the columns of the configuration, into the form of the test split."""
     predict_labelled: Callable[[Any, dict[str, Any], Predictor], Predictions]
@@ -156,8 +188,11 @@ class Task:
     """Inputs for a demonstration."""
     limitations: str
     """What the model is not suitable for; the model card prints it."""
-    parse_inputs: Callable[[Any, Sequence[str], dict[str, Any]], Inputs] = text_inputs
-    """Converts lines that the user typed to the inputs of `predict`, with the columns of the configuration."""
+    parse_inputs: Callable[[Any, Sequence[str], dict[str, Any], Any], Inputs] = text_inputs
+    """Converts lines that the user typed to the inputs of `predict`, with the same arguments as `read_inputs`."""
+    explain: Callable[[Inputs, Any, dict[str, Any], Any], pd.DataFrame] | None = None
+    """Returns further columns that explain the predictions, one row per predicted row, from inputs, Keras model, metadata and
+    `PredictOptions`. It is called if `PredictOptions.needs_explanation` is True."""
     evaluation_signature: str = "serving_default"
     """Signature that computes the predictions for labelled records."""
     stream: Callable[[Predictors, dict[str, Any]], Stream] | None = None
@@ -227,6 +262,11 @@ def has_recalibration(name: str) -> bool:
     """
     load_presets(name)  # reports an unknown name
     return importlib.util.find_spec(f"tasks.{name}.recalibration") is not None
+
+
+def load_predict_options(name: str) -> type[PredictOptions]:
+    """Returns the options of `predict`: the class `PredictOptions` of the task's `config.py`, or else the shared one."""
+    return getattr(_import_module(name, "config"), "PredictOptions", PredictOptions)
 
 
 def load_summary(name: str) -> str:

@@ -6,17 +6,16 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from shared import evaluation_run
-from shared.config import TaskConfig, as_dict, fingerprint
+from shared import evaluation_run, prediction_run
+from shared.config import PredictOptions, TaskConfig, as_dict, fingerprint
 from shared.data import sources
 from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
@@ -25,7 +24,16 @@ from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
 from shared.reports import report
 from shared.reports.run import Run
-from shared.task import Inputs, Predictor, Task, TrainedModel, load_splits, require_recalibration, trained_config
+from shared.task import (
+    Inputs,
+    Predictor,
+    Task,
+    TrainedModel,
+    load_predict_options,
+    load_splits,
+    require_recalibration,
+    trained_config,
+)
 from shared.training.checkpoints import completed_seconds
 
 TRAINING_PACKAGES = (".", "data", "text", "layers", "decoding", "training", "evaluation")
@@ -98,16 +106,25 @@ def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list
     return task.score(records, task.predict_labelled(records, metadata, predictor), metadata)
 
 
-def predict(task: Task, version: Path, inputs: Inputs) -> list[dict[str, Any]]:
-    """Returns the predictions of an exported version for each input, as JSON-ready values by output name."""
-    outputs = task.predict(inputs.records, load_metadata(version), load_predictor(version))
-    return [{name: _plain_value(values[k]) for name, values in outputs.items()} for k in range(len(inputs.texts))]
+def predict(
+    task: Task,
+    version: Path,
+    inputs: Iterable[Inputs],
+    options: PredictOptions,
+    on_progress: prediction_run.Progress | None = None,
+) -> Iterator[prediction_run.PredictedRows]:
+    """Yields the rows of the inputs with the predictions of an exported version (see `shared.prediction_run.predict`)."""
+    model = partial(keras_file.load, version / "model.keras")
+    arguments = task, inputs, load_metadata(version), load_predictor(version), options, model
+    return prediction_run.predict(*arguments, *([] if on_progress is None else [on_progress]))
 
 
-def predict_lines(task: Task, version: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
-    """Returns the predictions of an exported version for lines with the columns of its training (see `predict`)."""
-    metadata = load_metadata(version)
-    return predict(task, version, task.parse_inputs(trained_config(metadata), lines, metadata))
+def predict_lines(task: Task, version: Path, lines: Sequence[str]) -> prediction_run.PredictedRows:
+    """Returns the predictions of an exported version for lines with the columns of its training."""
+    metadata, options = load_metadata(version), load_predict_options(task.name)()
+    inputs = task.parse_inputs(trained_config(metadata), lines, metadata, options)
+    (predicted,) = predict(task, version, [inputs], options)
+    return predicted
 
 
 def re_export(task: Task, source: Path, folder: Path) -> Path:
@@ -200,9 +217,3 @@ def _code_digests(task: str) -> list[str]:
     packages = [f"shared/{name}" for name in TRAINING_PACKAGES]
     paths = [path for folder in (*packages, f"tasks/{task}") for path in sorted(root.glob(f"{folder}/*.py"))]
     return [sources.sha256(str(path)) for path in paths]
-
-
-def _plain_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return value.decode("utf-8")
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -22,7 +22,7 @@ import tyro
 
 from shared import task
 from shared.cli.parse_errors import one_line
-from shared.config import SECTIONS, TaskConfig
+from shared.config import SECTIONS, PredictOptions, TaskConfig
 from shared.errors import SuiteError
 
 TRAINING_ONLY = {"validation_data", "test_data", "output", "resume", *SECTIONS} - {"columns"}
@@ -65,6 +65,7 @@ def parse_options(
     model_config: TaskConfig | None = None,
     version: Path | None = None,
     usage: str = "",
+    predict_options: type[PredictOptions] | None = None,
 ) -> tuple[Any, dict[str, Any]]:
     """Parses the options of a task.
 
@@ -77,9 +78,10 @@ def parse_options(
             the fields that the command needs for an exported model are accepted. None accepts every field.
         version: folder of this model, for the help.
         usage: what stands before the options in the usage line.
+        predict_options: class with further options of the command, at the top level; None if there are none.
 
     Returns:
-        The configuration, and the values of the command's own options by name.
+        The configuration, and the values of the command's own options by name, with an instance of `predict_options` as `options`.
 
     Raises:
         SuiteError: there is no such task or preset, an option is unknown, or a value is invalid.
@@ -100,10 +102,17 @@ def parse_options(
     accepted = {f.name for f in dataclasses.fields(default)}
     if model_config is not None:
         accepted -= TRAINING_ONLY if command == "recalibrate" else TRAINING_ONLY | default.DOWNLOAD_FIELDS
-    kind = _options_type(type(default), default, command_options, accepted, data_help)
+    kind = _options_type(type(default), default, command_options, accepted, data_help, predict_options)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
-    return type(default)(**values), {name: getattr(parsed, name) for name in command_options}
+    chosen = {name: getattr(parsed, name) for name in command_options}
+    try:
+        if predict_options is not None:
+            fields = dataclasses.fields(predict_options)
+            chosen["options"] = predict_options(**{f.name: getattr(parsed, f.name) for f in fields})
+        return type(default)(**values), chosen
+    except ValueError as error:  # tyro calls the checks of only one of the two classes
+        raise SuiteError(f"{task_name}: {error}") from error
 
 
 def find_value(words: Sequence[str], name: str, default: str) -> str:
@@ -120,7 +129,10 @@ def find_value(words: Sequence[str], name: str, default: str) -> str:
 
 
 def split_inputs(
-    task_name: str, words: Sequence[str], command_options: Mapping[str, CommandOption]
+    task_name: str,
+    words: Sequence[str],
+    command_options: Mapping[str, CommandOption],
+    predict_options: type[PredictOptions],
 ) -> tuple[list[str], list[str]]:
     """Separates the inputs of `predict` from its options; inputs may stand before, between and after options.
 
@@ -130,7 +142,8 @@ def split_inputs(
         The inputs and the words of the options.
     """
     default = task.load_presets(task_name)["default"]
-    hints = _option_types(type(default)) | {f"--{name}": option.type for name, option in command_options.items()}
+    hints = _option_types(type(default)) | _option_types(predict_options)
+    hints |= {f"--{name}": option.type for name, option in command_options.items()}
     inputs, options = [], []
     words = list(words)
     while words:
@@ -155,6 +168,7 @@ def _options_type(
     command_options: Mapping[str, CommandOption],
     accepted: Set[str],
     data_help: str,
+    predict_options: type[PredictOptions] | None,
 ) -> type:
     """Returns a dataclass with the accepted fields of a configuration and the options of a command."""
     hints = typing.get_type_hints(config_type)
@@ -170,7 +184,8 @@ def _options_type(
     for name, option in command_options.items():
         hint = Annotated[option.type, tyro.conf.arg(help=option.help)]
         fields.append((name, hint, dataclasses.field(default=option.default)))
-    return dataclasses.make_dataclass(config_type.__name__, fields, bases=(config_type,), frozen=True)
+    bases = (config_type,) if predict_options is None else (predict_options, config_type)
+    return dataclasses.make_dataclass(config_type.__name__, fields, bases=bases, frozen=True)
 
 
 def _run_tyro(kind: type, words: Sequence[str], program: str, usage: str, description: str, task_name: str) -> Any:

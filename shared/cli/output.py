@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,16 +17,11 @@ if TYPE_CHECKING:
     from shared.task import Task
 
 
-LINE_SEPARATORS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-"""Characters that some programs take for the end of a line; JSON does not escape them."""
-
-
 def print_json(value: Any) -> None:
     """Prints a value as one line of JSON, in UTF-8; NaN and infinity become null."""
-    from shared.json_values import json_ready
+    from shared.json_values import to_json_line
 
-    text = json.dumps(json_ready(value), ensure_ascii=False, allow_nan=False)
-    print_line(text.translate(LINE_SEPARATORS))
+    print_line(to_json_line(value))
 
 
 def print_run(run: Run, version: Path, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
-from shared.cli.terminal import print_line, print_predictions, print_table, suppress_native_stderr
+from shared.cli.terminal import print_line, print_table, suppress_native_stderr
 from shared.errors import SuiteError
 from shared.export.versions import find_version, list_versions
 
@@ -105,18 +105,19 @@ def run_demo(arguments: argparse.Namespace) -> None:
     for name in task.list_task_names():
         loaded = load_task_modules(name)
         from shared import workflow
+        from shared.cli import predictions
+        from shared.data.table_writers import json_rows
 
         config = dataclasses.replace(task.load_presets(name)["sample"], output=arguments.output)
         command = f"lstm-suite train {name} --preset sample --output {arguments.output}"
         with progress_on_stderr(arguments.json):
             version, run = workflow.train(loaded, config, command)
         print_run(run, version, as_json=arguments.json)
-        predictions = workflow.predict_lines(loaded, version, loaded.example_inputs)
-        last = slice(-MAX_DEMO_PREDICTIONS, None)
+        predicted = workflow.predict_lines(loaded, version, loaded.example_inputs).last(MAX_DEMO_PREDICTIONS)
         if arguments.json:
-            print_json({"task": name, "version": str(version), "predictions": predictions[last]})
+            print_json({"task": name, "version": str(version), "predictions": list(json_rows(predicted.table))})
         else:
-            print_predictions(loaded.example_inputs[last], predictions[last], f"{name}: predictions of {version}")
+            predictions.print_tables([predicted], f"{name}: predictions of {version}")
         finished.append(name)
     if not arguments.json:
         _print_next_steps(finished, arguments.output)

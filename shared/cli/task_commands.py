@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, print_scores, progress_on_stderr
-from shared.cli.terminal import print_error, print_line, print_predictions, print_table, printable
-from shared.config import TaskConfig
+from shared.cli.terminal import print_error, print_line, print_table
+from shared.config import PredictOptions, TaskConfig
 from shared.data import files
 from shared.errors import BaselineError, ExportError, SuiteError
 from shared.export.versions import find_version, list_versions, load_metadata
@@ -105,37 +105,55 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
 
 
 def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
+    from shared import task
     from shared.cli import options
 
-    lines, option_words = options.split_inputs(name, words, options.VERSION_OPTIONS)
-    config, chosen = _parse_for_version("predict", name, option_words, usage=" [INPUT ...]")
+    predict_options = task.load_predict_options(name)
+    lines, option_words = options.split_inputs(name, words, options.VERSION_OPTIONS, predict_options)
+    config, chosen = _parse_for_version("predict", name, option_words, " [INPUT ...]", predict_options)
     if lines and config.data:
         raise SuiteError("predict: inputs and --data exclude each other. Give one of them.")
+    path = _output_path(config, chosen)
 
     def run() -> None:
         version = _find_version(name, chosen)
         arguments = lines if lines or config.data else _lines_of_stdin()
         loaded = load_task_modules(name)
         from shared import workflow
+        from shared.cli import predictions
         from shared.data import sources
 
         metadata = load_metadata(version)
         if not config.data:
-            inputs = loaded.parse_inputs(config, arguments, metadata)
+            inputs = iter([loaded.parse_inputs(config, arguments, metadata, chosen["options"])])
         elif sources.is_path(config.data):
-            inputs = loaded.read_inputs(config, config.data, metadata)
+            inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
             raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
-        if not inputs.texts:
-            raise SuiteError(f"predict: no inputs in {config.data}. Give at least one.")
-        predictions = workflow.predict(loaded, version, inputs)
-        if chosen["json"]:
-            for text, prediction in zip(inputs.texts, predictions, strict=True):
-                print_json({"input": printable(text), **prediction})
-            return
-        print_predictions(inputs.texts, predictions)
+        with predictions.show_progress() as on_progress:
+            predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress)
+            if path is not None:
+                predictions.write_file(predicted, path)
+            elif chosen["json"]:
+                predictions.print_json_lines(predicted)
+            else:
+                predictions.print_tables(predicted)
 
     return run
+
+
+def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:
+    """Returns the path of the file that `predict` writes, after checking that it can be created."""
+    if chosen["options"].to is None:
+        return None
+    if chosen["json"]:
+        raise SuiteError("predict: --json and --to exclude each other. Give a name that ends in .jsonl to --to.")
+    path = chosen["options"].to.expanduser()
+    data = Path(config.data).expanduser()
+    if config.data and path.exists() and data.exists() and path.samefile(data):
+        raise SuiteError(f"predict: --to {path} is the file of --data. Give another name.")
+    files.require_writable(path)
+    return path
 
 
 def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
@@ -163,12 +181,16 @@ def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
 
 
 def _parse_for_version(
-    command: str, name: str, words: Sequence[str], usage: str = ""
+    command: str,
+    name: str,
+    words: Sequence[str],
+    usage: str = "",
+    predict_options: type[PredictOptions] | None = None,
 ) -> tuple[TaskConfig, dict[str, Any]]:
     """Parses a command for an exported version, whose settings are the defaults of the options.
 
     Returns:
-        The configuration, and the values of `options.VERSION_OPTIONS`. If there is no such version, the defaults are those of the
+        The configuration, and the values of `options.VERSION_OPTIONS`, with an instance of `predict_options` as `options`. If there is no such version, the defaults are those of the
         task, so that help and the errors of options do not need a version.
     """
     from shared import task
@@ -184,7 +206,9 @@ def _parse_for_version(
     except ExportError:
         if not {"-h", "--help"} & set(words):  # help does not need the version
             raise
-    return options.parse_options(command, name, words, options.VERSION_OPTIONS, model_config, version, usage)
+    return options.parse_options(
+        command, name, words, options.VERSION_OPTIONS, model_config, version, usage, predict_options
+    )
 
 
 def require_baseline(run: Run) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-MAX_LISTED = 5  # values of a list that are printed in one cell
+from shared.json_values import printable
 
 
 def print_line(line: str) -> None:
@@ -20,11 +19,6 @@ def print_line(line: str) -> None:
 def print_error(line: str) -> None:
     """Prints a line to standard error."""
     sys.stderr.write(printable(line) + "\n")
-
-
-def printable(text: str) -> str:
-    """Returns text with U+FFFD in place of bytes that were not UTF-8 (Python's surrogate escapes)."""
-    return text.encode(errors="surrogateescape").decode(errors="replace")
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
@@ -40,34 +34,6 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
-
-
-def print_predictions(
-    inputs: Sequence[str], predictions: Sequence[Mapping[str, Any]], title: str | None = None
-) -> None:
-    """Prints a table of inputs and predictions; outputs that are long or nested lists are omitted.
-
-    Args:
-        inputs: one string per record.
-        predictions: outputs by name for each input.
-        title: title of the table.
-    """
-    names = [name for name, value in predictions[0].items() if not isinstance(value, list) or _is_short(value)]
-    rows = [
-        [text, *(_format_cell(prediction[name]) for name in names)]
-        for text, prediction in zip(inputs, predictions, strict=True)
-    ]
-    print_table(["input", *names], rows, title)
-
-
-def _is_short(values: list[Any]) -> bool:
-    return len(values) <= MAX_LISTED and all(isinstance(value, (float, str)) for value in values)
-
-
-def _format_cell(value: Any) -> str:
-    if isinstance(value, list):
-        return " ".join(_format_cell(item) for item in value)
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @contextlib.contextmanager

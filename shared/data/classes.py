@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,22 @@ def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str)
             f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
             "Drop the row or change its label."
         )
+
+
+def classification_table(predictions: Mapping[str, Any], classes: Sequence[str]) -> pd.DataFrame:
+    """Returns the predictions of a classification signature (see `classification_outputs`) as columns, one row per record.
+
+    Args:
+        predictions: arrays by output name.
+        classes: classes of the model.
+
+    Returns:
+        `label`, its `probability`, and for each class `probability_CLASS`.
+    """
+    labels = [label.decode() if isinstance(label, bytes) else label for label in predictions["label"]]
+    table = {"label": np.array(labels, object), "probability": predictions["probability"]}
+    columns = {f"probability_{name}": predictions["probabilities"][:, k] for k, name in enumerate(classes)}
+    return pd.DataFrame(table | columns)
 
 
 def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from shared.errors import DataError
+from shared.errors import DataError, RowError
 
 MISSING_NUMBERS = ("null", "nan", "na", "n/a", "none")
 """Texts that stand for a missing number, like an empty cell; upper and lower case are equal."""
@@ -88,7 +88,7 @@ def parse_json_lines(lines: Sequence[str], columns: Sequence[str]) -> pd.DataFra
 
 
 def raise_where(invalid: Any, values: pd.Series, source: str, problem: str) -> None:
-    """Raises a `DataError` that names the first row where `invalid` is True; the first record is row 1.
+    """Raises a `RowError` for the rows where `invalid` is True.
 
     Args:
         invalid: boolean array `(rows,)`.
@@ -96,13 +96,13 @@ def raise_where(invalid: Any, values: pd.Series, source: str, problem: str) -> N
         source: file, for the message.
         problem: what is wrong or expected, such as "expected a finite number"; it follows `column "x" is "value": `.
     """
-    if np.any(invalid):
-        row = int(np.argmax(np.asarray(invalid)))
-        raise DataError(f'{source}, row {row + 1}: column "{values.name}" is "{values.iloc[row]}": {problem}.')
+    positions = np.flatnonzero(np.asarray(invalid))
+    if len(positions):
+        raise RowError(source, positions, lambda row: f'column "{values.name}" is "{values.iloc[row]}": {problem}.')
 
 
 def raise_where_empty(empty: Any, values: pd.Series, source: str, fix: str = FILL_IN) -> None:
-    """Raises a `DataError` that names the first row where `empty` is True; the first record is row 1.
+    """Raises a `RowError` for the rows where `empty` is True.
 
     Args:
         empty: boolean array `(rows,)`.
@@ -110,11 +110,15 @@ def raise_where_empty(empty: Any, values: pd.Series, source: str, fix: str = FIL
         source: file, for the message.
         fix: sentence on what to do.
     """
-    if np.any(empty):
-        row = int(np.argmax(np.asarray(empty)))
+
+    def describe(row: int) -> str:
         text = "" if pd.isna(values.iloc[row]) else str(values.iloc[row]).strip()
         problem = f'is "{text}", which counts as empty' if text else "is empty"
-        raise DataError(f'{source}, row {row + 1}: column "{values.name}" {problem}. {fix}')
+        return f'column "{values.name}" {problem}. {fix}'
+
+    positions = np.flatnonzero(np.asarray(empty))
+    if len(positions):
+        raise RowError(source, positions, describe)
 
 
 def _format_identifier(value: Any) -> str:

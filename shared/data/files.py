@@ -29,6 +29,18 @@ def require_file(path: Path) -> None:
         raise DataError(f"{path}: no such file. Check the path; relative paths start at {Path.cwd()}.")
 
 
+def require_writable(path: Path) -> None:
+    """Checks that a file can be created.
+
+    Raises:
+        DataError: its folder does not exist, or it is a folder.
+    """
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder. Give the name of a file.")
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: there is no folder {path.parent}. Create it, or give another path.")
+
+
 def open_file(path: Path) -> BinaryIO:
     """Opens a file for reading its decompressed bytes."""
     return COMPRESSIONS.get(path.suffix.lower(), open)(path, "rb")  # type: ignore[operator]

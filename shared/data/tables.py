@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -43,7 +44,11 @@ def is_table(source: str, column: str) -> bool:
 
 
 def read_table(
-    source: str, columns: Sequence[str], optional: Sequence[str] = (), options: Mapping[str, str] | None = None
+    source: str,
+    columns: Sequence[str],
+    optional: Sequence[str] = (),
+    options: Mapping[str, str] | None = None,
+    all_columns: bool = False,
 ) -> pd.DataFrame:
     """Reads columns of a table.
 
@@ -54,9 +59,10 @@ def read_table(
         optional: names of columns that are read if they exist.
         options: command-line option that names each column, such as `{"CUSTOMER_ID": "--columns.card"}`, for the error
             message.
+        all_columns: True to return all columns of the file, in its order.
 
     Returns:
-        Table with exactly these columns, in this order. Text remains text; empty cells of text tables are "".
+        Table with exactly these columns, in this order, or with all columns. Text remains text; empty cells of text tables are "".
 
     Raises:
         DataError: the file is missing, a folder, empty, not in the format of its suffix, or lacks a column.
@@ -64,6 +70,8 @@ def read_table(
     headerless = all(column.isdigit() for column in columns)
     frame = read_all(source, headerless)
     require_columns(str(Path(source).expanduser()), frame.columns, columns, options)
+    if all_columns:
+        return frame
     return frame[[*columns, *(column for column in optional if column in frame.columns and column not in columns)]]
 
 
@@ -107,9 +115,19 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
         DataError: the file is missing, a folder, empty, or not in the format of its suffix.
     """
     path = Path(source).expanduser()
-    suffix = _require_table(path)
-    try:
+    suffix = require_table(path)
+    with read_errors(path, suffix):
         frame = _read(path, suffix, headerless)
+    if frame.empty:
+        raise no_records_error(path)
+    return frame
+
+
+@contextmanager
+def read_errors(path: Path, suffix: str) -> Iterator[None]:
+    """Converts the exceptions of reading a table to a `DataError` that names the file."""
+    try:
+        yield
     except (UnicodeDecodeError, UnicodeError) as error:
         raise files.encoding_error(path, error) from error
     except pd.errors.EmptyDataError as error:
@@ -119,12 +137,14 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
         raise DataError(
             f"{path}: cannot be read as {suffix[1:]} ({reason}). Correct the file, or rename it if it has another format."
         ) from error
-    if frame.empty:
-        raise DataError(f"{path}: the file has no records. It needs at least one, in a .csv or .tsv below the header.")
-    return frame
 
 
-def _require_table(path: Path) -> str:
+def no_records_error(path: Path) -> DataError:
+    """Returns the error for a table without records."""
+    return DataError(f"{path}: the file has no records. It needs at least one, in a .csv or .tsv below the header.")
+
+
+def require_table(path: Path) -> str:
     """Returns the format of a table by its suffix, after checking that the file exists and is not empty."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give one file ({_join(FORMATS)}), for example {path / 'train.csv'}.")
@@ -145,15 +165,16 @@ def _read(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
         return pd.read_parquet(path)
     if suffix in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
+    separator, quoting = find_dialect(path, suffix)
     with files.open_file(path) as file:
         frame = pd.read_csv(
             file,
-            sep=_find_separator(path, suffix),
+            sep=separator,
             header=None if headerless else 0,
             keep_default_na=False,
             dtype=str,
             encoding="utf-8-sig",
-            quoting=csv.QUOTE_NONE if suffix in (".tsv", ".txt") else csv.QUOTE_MINIMAL,
+            quoting=quoting,
         )
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
         raise ValueError("row 1 has more fields than the header; put a .csv field with a comma in double quotes")
@@ -161,6 +182,11 @@ def _read(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
     if any("\x00" in str(column) for column in frame.columns):
         raise ValueError("binary content")
     return frame
+
+
+def find_dialect(path: Path, suffix: str) -> tuple[str, Literal[0, 3]]:
+    """Returns the separator and the quoting of a text table, `csv.QUOTE_MINIMAL` or `csv.QUOTE_NONE`."""
+    return _find_separator(path, suffix), csv.QUOTE_NONE if suffix in (".tsv", ".txt") else csv.QUOTE_MINIMAL
 
 
 def _find_separator(path: Path, suffix: str) -> str:

@@ -64,14 +64,14 @@ def read(config: FraudConfig, source: str) -> pd.DataFrame:
 
 
 def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
-    """Reads one file with or without labels, under the names of the columns in the file.
+    """Reads all columns of one file with or without labels, under their names in the file.
 
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
     label = config.columns.label
     columns = [name for name in required_columns(config) if name != label]
-    return _read_columns(config, source, columns, optional=(label,))
+    return _read_columns(config, source, columns, all_columns=True)
 
 
 def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: bool = True) -> pd.DataFrame:
@@ -125,10 +125,10 @@ def is_compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int)
     return np.asarray(first_fraud <= day - delay - 1)
 
 
-def _read_columns(config: FraudConfig, source: str, columns: list[str], optional: tuple[str, ...] = ()) -> pd.DataFrame:
+def _read_columns(config: FraudConfig, source: str, columns: list[str], all_columns: bool = False) -> pd.DataFrame:
     terminal = config.columns.terminal
     try:
-        return read_table(source, columns, optional, column_options(config))
+        return read_table(source, columns, options=column_options(config), all_columns=all_columns)
     except DataError as error:
         if terminal and f'no column "{terminal}"' in str(error):
             raise DataError(f"{error} If your data have no terminals, add --columns.terminal None.") from error

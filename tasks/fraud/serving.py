@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import option
+from shared.config import PredictOptions, option
+from shared.data.chunks import convert_rows
 from shared.data.columns import parse_json_lines
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictions, Predictor
+from shared.progress import report_progress
+from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
@@ -165,9 +167,18 @@ def build_request(
     return request | index.terminal_fields(rows, terminal_history_length) if has_terminals else request
 
 
-def predict(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
+def predict(
+    records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor, options: PredictOptions
+) -> Predictions:
     """Returns the predictions of an exported model for each transaction of a table from `tasks.fraud.data.convert`, in its order."""
     return predict_labelled(records.assign(is_scored_row=True), metadata, predictor)
+
+
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns the columns `probability`, of fraud, and `is_alert`."""
+    return pd.DataFrame({"probability": predictions["fraud_probability"], "is_alert": predictions["alert"]})
 
 
 def predict_labelled(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
@@ -203,6 +214,7 @@ def predict_labelled(records: pd.DataFrame, metadata: Mapping[str, Any], predict
         outputs = predictor(request)
         for name, values in predictions.items():
             values[rows] = outputs[name][is_real]
+        report_progress((start + len(batch)) / len(cards))
     return predictions
 
 
@@ -235,7 +247,9 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     return frame.assign(is_scored_row=is_scored)
 
 
-def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+def read_inputs(
+    config: FraudConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
     """Reads the transactions of a file for `predict`; they are read together, so that the rows of one card are its history.
 
     A label is optional; a known one becomes part of the history of its terminal after the label delay.
@@ -243,30 +257,42 @@ def read_inputs(config: FraudConfig, source: str, metadata: dict[str, Any]) -> I
     Raises:
         DataError: the file cannot be read, a column is missing, or a row has an invalid value.
     """
-    frame = data.read_unlabelled(config, source)
-    records = data.convert(frame, config, source, is_labelled=False)
-    texts = frame.astype(object).apply(_to_json, axis=1).tolist()
-    return Inputs(texts, _with_model_names(records, config, metadata))
+    rows = data.read_unlabelled(config, source)
+    yield _convert_inputs(rows, rows, config, source, metadata, options)
 
 
-def parse_inputs(config: FraudConfig, lines: Sequence[str], metadata: dict[str, Any]) -> Inputs:
+def parse_inputs(
+    config: FraudConfig, lines: Sequence[str], metadata: dict[str, Any], options: PredictOptions
+) -> Inputs:
     """Converts lines, each a JSON object with the columns of one transaction, like the rows of a file (see `read_inputs`).
 
     Raises:
         DataError: a line is not a JSON object, lacks a column, or has an invalid value.
     """
     columns = [column for column in data.required_columns(config) if column != config.columns.label]
-    records = data.convert(parse_json_lines(lines, columns), config, "input", is_labelled=False)
-    return Inputs(lines, _with_model_names(records, config, metadata))
+    rows = parse_json_lines(lines, columns)
+    return _convert_inputs(line_table(lines), rows, config, "input", metadata, options)
+
+
+def _convert_inputs(
+    shown: pd.DataFrame,
+    rows: pd.DataFrame,
+    config: FraudConfig,
+    source: str,
+    metadata: Mapping[str, Any],
+    options: PredictOptions,
+) -> Inputs:
+    """Returns inputs whose `rows` are `shown`, from transactions with the names of the user."""
+
+    def convert(frame: pd.DataFrame) -> pd.DataFrame:
+        return _with_model_names(data.convert(frame, config, source, is_labelled=False), config, metadata)
+
+    records, positions, errors = convert_rows(rows, convert, options.skips_errors)
+    return Inputs(shown, records, positions, errors)
 
 
 def _day_number(date: str | None) -> int | None:
     return None if date is None else int(np.datetime64(date, "D").astype(np.int64))
-
-
-def _to_json(row: pd.Series) -> str:
-    values = {name: None if pd.isna(value) else value for name, value in row.items()}
-    return json.dumps(values, ensure_ascii=False, default=str)
 
 
 def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mapping[str, Any]) -> pd.DataFrame:

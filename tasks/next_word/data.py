@@ -16,7 +16,7 @@ from shared.data.sources import Origin, Splits, load_source, sha256_records, spl
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.data.tables import read_table
 from shared.data.tfds import read_tfds, require_training_split
-from shared.errors import DataError
+from shared.errors import DataError, RowError
 from tasks.next_word import sample
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
 
@@ -67,26 +67,35 @@ def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.is_file() and _is_text(p.name) and not p.name.startswith("."))
+        paths = sorted(p for p in path.rglob("*") if p.is_file() and is_text(p.name) and not p.name.startswith("."))
         if not paths:
             raise DataError(
                 f"{path}: the folder contains no text file. Give a folder with files whose names end in "
                 f"{', '.join(TEXT_FORMATS)}."
             )
         return pd.DataFrame({"text": ["\n".join(_read_lines(file)) for file in paths]}), True
-    if _is_text(source):
+    if is_text(source):
         return pd.DataFrame({"text": _read_lines(path)}), False
     column = columns.text
     frame = read_table(source, [column], options={column: option(columns, "text")})
-    frame = frame.rename(columns={column: "text"})
-    is_invalid = [not isinstance(value, str) for value in frame["text"]]
-    if any(is_invalid):
-        row = is_invalid.index(True) + 1
-        raise DataError(f'{source}, row {row}: column "{column}" has no text. Fill it in or drop the row.')
-    return frame, True
+    return pd.DataFrame({"text": require_texts(frame[column], source)}), True
 
 
-def _is_text(source: str) -> bool:
+def require_texts(values: pd.Series, source: str) -> pd.Series:
+    """Returns a column whose cells are strings.
+
+    Raises:
+        RowError: a cell is not a string.
+    """
+    invalid = np.flatnonzero([not isinstance(value, str) for value in values])
+    if len(invalid):
+        problem = f'column "{values.name}" has no text. Fill it in or drop the row.'
+        raise RowError(source, invalid, lambda row: problem)
+    return values
+
+
+def is_text(source: str) -> bool:
+    """Returns True if a source is a text file or a folder, False if it is a table."""
     path = Path(source).expanduser()
     return path.is_dir() or files.file_format(path) in TEXT_FORMATS
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,8 +12,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from shared.config import PredictOptions, option
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictions, Predictor
+from shared.inputs import read_independent_inputs
+from shared.task import ExportSpec, Inputs, Predictions, Predictor, text_inputs
 from tasks.next_word import data, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig
 from tasks.next_word.generation import MAX_LENGTH, MAX_PENALTY, MAX_TEMPERATURE, generate_token_ids
@@ -239,21 +243,39 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
     return {"probability": np.exp(np.concatenate(rows).astype(np.float64))}
 
 
-def read_inputs(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+def read_inputs(
+    config: NextWordConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
     """Reads the inputs of `predict`: the lines of a text file, the files of a folder, or the text column of a table.
 
     Raises:
         DataError: the file cannot be used.
     """
+    column, convert = config.columns.text, partial(data.require_texts, source=source)
+    if not Path(source).expanduser().is_dir():
+        has_lines = data.is_text(source)
+        return read_independent_inputs(source, column, option(config.columns, "text"), convert, options, has_lines)
     frame, _ = data.read_texts(config.columns, source)
-    texts = frame["text"].tolist()
-    return Inputs(texts, texts)
+    return iter([text_inputs(config, frame["text"].tolist(), metadata, options)])
 
 
-def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Mapping[str, np.ndarray]:
+def predict(
+    texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
+) -> Predictions:
     """Returns the most probable next words after each text, and their probabilities; surrogate escapes become bytes."""
     k = min(SUGGESTIONS, max_suggestions(metadata))
     encoded = np.array([text.encode("utf-8", errors="surrogateescape") for text in texts], dtype=object)
     outputs = predictor({"text": encoded, "k": np.full(len(texts), k, np.int32)})
     words = [[word.decode() for word in row] for row in outputs["words"]]
     return {"words": np.array(words), "probabilities": outputs["probabilities"]}
+
+
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns the columns `token_1`, `probability_1`, `token_2` and so on, the most probable token first."""
+    columns: dict[str, np.ndarray] = {}
+    for k in range(predictions["words"].shape[1]):
+        columns[f"token_{k + 1}"] = predictions["words"][:, k].astype(object)
+        columns[f"probability_{k + 1}"] = predictions["probabilities"][:, k]
+    return pd.DataFrame(columns)

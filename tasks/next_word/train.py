@@ -86,6 +86,7 @@ TASK = Task(
     export_spec=serving.export_spec,
     read_inputs=serving.read_inputs,
     predict=serving.predict,
+    prediction_table=serving.prediction_table,
     read_records=serving.read_records,
     predict_labelled=serving.predict_labelled,
     score=score,

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import files
 from shared.data.classes import list_classes
 from shared.data.columns import raise_where_empty
 from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
-from shared.data.tables import is_table, read_table
+from shared.data.tables import read_table
 from shared.data.tfds import read_tfds, require_training_split
-from shared.errors import DataError
+from shared.errors import DataError, RowError
 from tasks.sentiment import sample
-from tasks.sentiment.config import ColumnsConfig, SentimentConfig
+from tasks.sentiment.config import SentimentConfig
 
 KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
 DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
@@ -71,24 +69,10 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
         columns = {DEFAULT_GROUP_COLUMN: "group", **columns}
     frame = frame.rename(columns=columns)
     for name, column in columns.items():
-        frame[column] = _to_strings(frame[column], source, name)
+        frame[column] = to_strings(frame[column].rename(name), source)
     is_empty = frame["label"].str.strip() == ""
     raise_where_empty(is_empty, frame["label"].rename(config.columns.label), source)
     return frame
-
-
-def read_texts(columns: ColumnsConfig, source: str) -> list[str]:
-    """Reads the texts of a file: the text column of a table, or the lines of any other file (see `shared.data.tables.is_table`).
-
-    Bytes of lines that are not UTF-8 become surrogate escapes.
-
-    Raises:
-        DataError: the file cannot be read or is empty, the column is missing, or a text is null.
-    """
-    if not is_table(source, columns.text):
-        return files.read_lines(Path(source).expanduser())
-    frame = read_table(source, [columns.text], options={columns.text: option(columns, "text")})
-    return _to_strings(frame[columns.text], source, columns.text).tolist()
 
 
 def _source_columns(config: SentimentConfig) -> dict[str, str]:
@@ -112,20 +96,23 @@ def _column_options(config: SentimentConfig) -> dict[str, str]:
     return options
 
 
-def _to_strings(values: pd.Series, source: str, name: str) -> pd.Series:
-    """Converts a column to strings; whole floating-point numbers lose their ".0"."""
+def to_strings(values: pd.Series, source: str) -> pd.Series:
+    """Converts a column to strings; whole floating-point numbers lose their ".0".
+
+    Raises:
+        RowError: a cell is null, or has neither text nor a number.
+    """
     is_missing = values.isna()
     if is_missing.any():
-        row = int(np.argmax(is_missing)) + 1
-        raise DataError(f'{source}, row {row}: column "{name}" is null. Fill it in or drop the row.')
+        problem = f'column "{values.name}" is null. Fill it in or drop the row.'
+        raise RowError(source, np.flatnonzero(is_missing), lambda row: problem)
     if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
         values = values.astype("int64")
     is_wrong = [not isinstance(value, (str, bool, int, float, np.generic)) for value in values]
     if any(is_wrong):
-        row = is_wrong.index(True)
-        kind = type(values.iloc[row]).__name__
-        raise DataError(f'{source}, row {row + 1}: column "{name}" must have text. Received: {kind}')
-    return values.astype(str)
+        problem = f'column "{values.name}" must have text. Received: '
+        raise RowError(source, np.flatnonzero(is_wrong), lambda row: problem + type(values.iloc[row]).__name__)
+    return values.astype(object if values.dtype == object else str).map(str)
 
 
 def _read_tfds(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
@@ -134,7 +121,7 @@ def _read_tfds(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin
     require_training_split(config.data, frames, frames)
     for frame in frames.values():
         for column, name in (("text", config.columns.text), ("label", config.columns.label)):
-            frame[column] = _to_strings(frame[column], config.data, name)
+            frame[column] = to_strings(frame[column].rename(name), config.data)
     origin = Origin.of_tfds(info, digest="")
     name = info.name.removesuffix("_reviews")
     licence = info.redistribution_info.license or KNOWN_LICENCES.get(name, origin.licence)

@@ -24,7 +24,7 @@ from shared.evaluation_run import signature_predictor
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
-from tasks.sentiment.serving import export_spec, predict
+from tasks.sentiment.serving import export_spec, predict_texts
 
 TOKEN_PATTERN = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and punctuation marks, as in the model
 
@@ -103,7 +103,7 @@ def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:
 
 def _predict_component(model: Any, metadata: dict[str, Any], texts: Sequence[str]) -> Predictions:
     spec = export_spec(model, metadata)
-    return predict(texts, metadata, signature_predictor(spec, "serving_default"))
+    return predict_texts(texts, signature_predictor(spec, "serving_default"))
 
 
 def _predict_baseline(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,8 +11,10 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.data.classes import classification_outputs, require_known_labels
+from shared.config import PredictOptions, option
+from shared.data.classes import classification_outputs, classification_table, require_known_labels
 from shared.export.signatures import make_signature
+from shared.inputs import read_independent_inputs
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from shared.text.separation import separate_words
 from tasks.sentiment import data
@@ -51,33 +54,49 @@ def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any])
     return frame
 
 
-def read_inputs(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> Inputs:
-    """Reads the texts of a file for `predict`; labels are not needed.
+def read_inputs(
+    config: SentimentConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
+    """Reads the texts of a file for `predict`, the text column of a table or the lines of any other file; labels are not needed.
 
     Raises:
         DataError: the file cannot be used.
     """
-    texts = data.read_texts(config.columns, source)
-    return Inputs(texts, texts)
+    columns = config.columns
+    convert = partial(data.to_strings, source=source)
+    return read_independent_inputs(source, columns.text, option(columns, "text"), convert, options)
 
 
-def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def predict(texts: pd.Series, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions) -> Predictions:
     """Returns the outputs of an exported model for texts, in their order; texts of similar length are in the same request.
 
     Args:
-        texts: texts.
+        texts: texts, list or column of strings.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
+        options: options of `predict`.
     """
+    return predict_texts(list(texts), predictor)
+
+
+def predict_texts(texts: Sequence[str], predictor: Predictor) -> Predictions:
+    """Returns the outputs of an exported model (see `predict`)."""
     order = np.argsort([len(text) for text in texts], kind="stable")
     outputs = predictor(make_request([texts[k] for k in order]))
     restored = np.argsort(order, kind="stable")
     return {name: values[restored] for name, values in outputs.items()}
 
 
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns the columns `label`, `probability` and `probability_CLASS` (see `classification_table`)."""
+    return classification_table(predictions, metadata["labels"])
+
+
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
     """Returns the outputs of an exported model for the column `text` of a table (see `predict`)."""
-    return predict(records["text"].tolist(), metadata, predictor)
+    return predict_texts(records["text"].tolist(), predictor)
 
 
 def make_request(texts: Sequence[str]) -> dict[str, np.ndarray]:

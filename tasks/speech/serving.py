@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -10,9 +11,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
+from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
+from shared.errors import DataError
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictions, Predictor
+from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import SpeechConfig
@@ -24,6 +27,8 @@ BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Samples per request, padding included; a longer recording is a request of its own."""
+RECORDINGS_PER_CHUNK = 256
+"""Recordings of a file that are in memory at once."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
 
 
@@ -171,31 +176,84 @@ def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
             start = end
 
 
-def read_inputs(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> Inputs:
-    """Returns the paths of the recordings for `predict`; texts are not needed (see `tasks.speech.user_files.list_recordings`).
+def read_inputs(
+    config: SpeechConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
+    """Reads recordings for `predict`; texts are not needed (see `tasks.speech.user_files.list_recordings`).
 
     Raises:
-        DataError: the source cannot be used.
+        DataError: the source or a recording cannot be used.
     """
-    paths = user_files.list_recordings(config, source)
-    return Inputs(paths, paths)
+    rows, paths = user_files.list_recordings(config, source, options.skips_errors)
+    for start in range(0, len(paths), RECORDINGS_PER_CHUNK):
+        end = min(start + RECORDINGS_PER_CHUNK, len(paths))
+        chunk = rows.iloc[start:end].reset_index(drop=True)
+        yield _read_recordings(chunk, paths[start:end], source, options, start, end / len(paths))
 
 
-def predict(paths: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def parse_inputs(
+    config: SpeechConfig, lines: Sequence[str], metadata: dict[str, Any], options: PredictOptions
+) -> Inputs:
+    """Reads the recordings with these paths.
+
+    Raises:
+        DataError: a recording is missing or cannot be read.
+    """
+    return _read_recordings(line_table(lines), lines, "input", options)
+
+
+def _read_recordings(
+    rows: pd.DataFrame,
+    paths: Sequence[str],
+    source: str,
+    options: PredictOptions,
+    first_row: int = 0,
+    progress: float = 1.0,
+) -> Inputs:
+    recordings, positions, errors = [], [], dict[int, str]()
+    for k, path in enumerate(paths):
+        try:
+            recordings.append(audio.read_path(path))
+            positions.append(k)
+        except DataError as error:
+            if not options.skips_errors:
+                raise DataError(f"{source}, row {first_row + k + 1}: {error}") from error
+            errors[k] = str(error)
+    return Inputs(rows, recordings, np.array(positions, np.int64), errors, progress)
+
+
+def predict(
+    recordings: Sequence[np.ndarray], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
+) -> Predictions:
     """Returns the outputs of an exported model for recordings, in their order.
 
     Args:
-        paths: paths of recordings.
+        recordings: samples of each recording, float32 `(samples,)` in [-1, 1] at 16 kHz.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
+        options: options of `predict`.
 
     Returns:
         `text` strings, `confidence` floats, and `words`, `start` and `end`, lists of equal length; object arrays `(recordings,)`.
-
-    Raises:
-        DataError: a recording cannot be read.
     """
-    return _as_outputs(predict_recordings(predictor, [audio.read_path(path) for path in paths]))
+    return _as_outputs(predict_recordings(predictor, recordings))
+
+
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns the columns `text`, `confidence` and `words`: JSON, a list of objects with `word`, `start` and `end` in seconds."""
+    words = [
+        [{"word": word, "start": start, "end": end} for word, start, end in zip(*spans, strict=True)]
+        for spans in zip(*(predictions[name] for name in ("words", "start", "end")), strict=True)
+    ]
+    return pd.DataFrame(
+        {
+            "text": predictions["text"],
+            "confidence": predictions["confidence"].astype(np.float32),
+            "words": np.array([json.dumps(spans, ensure_ascii=False) for spans in words], object),
+        }
+    )
 
 
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:

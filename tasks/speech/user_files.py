@@ -14,6 +14,7 @@ from shared.data import files
 from shared.data.columns import parse_identifiers
 from shared.data.tables import is_table, read_table
 from shared.errors import DataError
+from shared.task import line_table
 from tasks.speech import audio
 from tasks.speech.config import ColumnsConfig, SpeechConfig
 
@@ -47,30 +48,36 @@ def read(config: SpeechConfig, source: str) -> pd.DataFrame:
     return add_places(frame, *audio.cache_recordings(key, recordings))
 
 
-def list_recordings(config: SpeechConfig, source: str) -> list[str]:
-    """Returns the paths of the recordings of a manifest, folder or .zip file, or the lines of any other text file.
+def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """Returns the rows of a manifest with all columns, or else the paths of a folder or .zip file, or the lines of any other text
+    file; and the path of the recording of each row.
 
     Texts are not needed. A recording in a .zip file has a path such as calls.zip/a.wav.
 
     Raises:
-        DataError: the source cannot be read, lacks the column with the files, has no recording, or names one that is missing.
+        DataError: the source cannot be read, lacks the column with the files, has no recording, or names one that is missing,
+            unless `skips_errors` is True.
     """
     path = Path(source).expanduser()
     if is_folder_or_archive(source):
         files.require_file(path)
-        return [str(path / name) for name in _recording_names(audio.Folder(path))]
+        paths = [str(path / name) for name in _recording_names(audio.Folder(path))]
+        return line_table(paths), paths
     if not is_table(source, config.columns.file):
         lines = [line.strip() for line in files.read_text(path).splitlines()]
         if not any(lines):
             raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
-        return [line for line in lines if line]
+        paths = [line for line in lines if line]
+        return line_table(paths), paths
     columns = config.columns
-    table = read_table(source, [columns.file], options={columns.file: option(columns, "file")})
+    table = read_table(source, [columns.file], options={columns.file: option(columns, "file")}, all_columns=True)
     names = parse_identifiers(table[columns.file], source)
-    folder = audio.Folder(_recordings_of(path, config))
-    for row, name in enumerate(names, 1):
-        folder.require(name, f"{path}, row {row}")
-    return [str(folder.path / name) for name in names]
+    folder = _recordings_of(path, config)
+    if not skips_errors:
+        recordings = audio.Folder(folder)
+        for row, name in enumerate(names, 1):
+            recordings.require(name, f"{path}, row {row}")
+    return table, [str(folder / name) for name in names]
 
 
 def add_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from shared.config import option
 from shared.data.columns import parse_identifiers, parse_numbers, raise_where, raise_where_empty
 from shared.data.notices import add_notice
 from shared.data.tables import read_all, read_table, require_columns
-from shared.errors import DataError
+from shared.errors import DataError, RowError
 from tasks.stock.config import FIELDS, ColumnsConfig, StockConfig
 
 PRICES = ("open", "high", "low", "close")
@@ -35,8 +35,9 @@ def read(config: StockConfig, source: str) -> pd.DataFrame:
     return convert(read_rows(config, source), config, source)
 
 
-def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
-    """Reads a file as one row per ticker and day, under the names of the columns in the file.
+def read_rows(config: StockConfig, source: str, all_columns: bool = False) -> pd.DataFrame:
+    """Reads a file as one row per ticker and day, under the names of the columns in the file; with `all_columns` also those that the
+    model does not read.
 
     Raises:
         DataError: the file cannot be read, or a column is missing.
@@ -47,7 +48,7 @@ def read_rows(config: StockConfig, source: str) -> pd.DataFrame:
     required = required_columns(columns)
     optional = (columns.open, columns.high, columns.low, columns.volume, columns.adjusted_close)
     try:
-        return read_table(source, list(required), optional, required)
+        return read_table(source, list(required), optional, required, all_columns)
     except DataError as error:
         if "no column" in str(error):
             raise DataError(
@@ -80,8 +81,11 @@ def convert_all(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.Dat
     result = _convert_columns(frame, config.columns, source)
     is_invalid = result["close"] <= 0
     if is_invalid.any():
-        first = result[is_invalid].iloc[0]
-        raise DataError(f"{source}, {_describe_close(first)}.")
+        if config.columns.layout == "wide":
+            raise DataError(
+                f"{source}, row {result[ROW][is_invalid].iloc[0]}: {_describe_close(result[is_invalid].iloc[0])}."
+            )
+        raise RowError(source, np.flatnonzero(is_invalid), lambda row: f"{_describe_close(result.iloc[row])}.")
     return _sort(result)
 
 
@@ -192,10 +196,13 @@ def _adjust_prices(result: pd.DataFrame, frame: pd.DataFrame, columns: ColumnsCo
 
 def _raise_for_duplicates(frame: pd.DataFrame, source: str) -> None:
     is_duplicate = frame.duplicated(["ticker", "day"]).to_numpy()
-    if is_duplicate.any():
-        row = int(np.argmax(is_duplicate))
+
+    def describe(row: int) -> str:
         day, ticker = str(frame["day"].iloc[row])[:10], frame["ticker"].iloc[row]
-        raise DataError(f"{source}, row {row + 1}: {ticker} has a second row for {day}. Keep one of the rows.")
+        return f"{ticker} has a second row for {day}. Keep one of the rows."
+
+    if is_duplicate.any():
+        raise RowError(source, np.flatnonzero(is_duplicate), describe)
 
 
 def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
@@ -215,8 +222,8 @@ def _drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str
 
 
 def _describe_close(row: pd.Series) -> str:
-    """Returns a description of a close of 0 or less: its row, its column in the file and its value."""
-    return f'row {row[ROW]}: column "{row[CLOSE_COLUMN]}" is {row["close"]:g}, expected a price greater than 0'
+    """Returns a description of a close of 0 or less: its column in the file and its value."""
+    return f'column "{row[CLOSE_COLUMN]}" is {row["close"]:g}, expected a price greater than 0'
 
 
 def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
@@ -224,7 +231,7 @@ def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
     is_invalid = rows["close"] <= 0
     if is_invalid.any():
         first = rows[is_invalid].iloc[0]
-        return _describe_close(first)
+        return f"row {first[ROW]}: {_describe_close(first)}"
     if len(rows) < min_days:
         return f"{len(rows)} days are too few; {min_days} are needed"
     if rows["close"].nunique() == 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -12,11 +12,15 @@ import pandas as pd
 import tensorflow as tf
 from scipy.stats import norm
 
+from shared.config import PredictOptions
+from shared.data.chunks import convert_rows
 from shared.data.columns import parse_json_lines, raise_where_empty
+from shared.data.notices import add_notice
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictions, Predictor, trained_config
+from shared.progress import report_progress
+from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, trained_config
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
@@ -138,6 +142,7 @@ def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor
         indices, is_real = padded_indices(begin, last - begin + 1)
         request = {name: gather_padded(panel.fields[name], indices) for name in FIELDS}
         batches.append(predictor({**request, "length": is_real.sum(axis=1).astype(np.int32)}))
+        report_progress((start + len(last)) / len(rows))
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
@@ -158,7 +163,9 @@ def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> 
     return frame.assign(is_scored_row=is_scored)
 
 
-def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+def read_inputs(
+    config: StockConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
     """Reads the days of a file for `predict`; they are read together, so that the rows of one ticker are its history.
 
     A row without a close gets no forecast.
@@ -166,49 +173,79 @@ def read_inputs(config: StockConfig, source: str, metadata: dict[str, Any]) -> I
     Raises:
         DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
-    frame = prices.read_rows(config, source)
-    records = prices.convert_all(frame, config, source)
-    records = records[records["close"].notna()].reset_index(drop=True)
-    if records.empty:
+    rows = prices.read_rows(config, source, all_columns=True)
+    records, positions, errors = convert_rows(
+        rows, lambda frame: prices.convert_all(frame, config, source), options.skips_errors
+    )
+    shown = rows.drop(columns=prices.ROW, errors="ignore")
+    if records is None:
+        yield Inputs(shown, records, positions, errors)
+        return
+    has_close = records["close"].notna()
+    if not has_close.any():
         raise DataError(f"{source}: no row has a close. Give at least one price.")
-    texts = [json.dumps(row, ensure_ascii=False, default=str) for row in _rows(frame)]
-    return Inputs([texts[k] for k in np.sort(records[prices.POSITION])], records)
+    if not has_close.all():
+        add_notice(f"{source}: {(~has_close).sum()} rows without a close get no forecast.")
+    records = records[has_close].reset_index(drop=True)
+    yield Inputs(shown, records, np.sort(positions[records[prices.POSITION]]), errors)
 
 
-def parse_inputs(config: StockConfig, lines: Sequence[str], metadata: dict[str, Any]) -> Inputs:
+def parse_inputs(
+    config: StockConfig, lines: Sequence[str], metadata: dict[str, Any], options: PredictOptions
+) -> Inputs:
     """Converts lines, each a JSON object with the columns of one ticker and day, like the rows of a file (see `read_inputs`).
 
     Raises:
         DataError: a line is not a JSON object, lacks a column, or has an invalid value; the close is required.
     """
     columns = config.columns
+
+    def convert(frame: pd.DataFrame) -> pd.DataFrame:
+        records = prices.convert_all(frame, config, "input")
+        is_empty = records.set_index(prices.POSITION)["close"].sort_index().isna()
+        raise_where_empty(is_empty, frame[columns.close], "input")
+        return records
+
     frame = parse_json_lines(lines, list(prices.required_columns(columns)))
-    records = prices.convert_all(frame, config, "input")
-    is_empty = records.set_index(prices.POSITION)["close"].sort_index().isna()
-    raise_where_empty(is_empty, frame[columns.close], "input")
-    return Inputs(lines, records)
+    records, positions, errors = convert_rows(frame, convert, options.skips_errors)
+    return Inputs(line_table(lines), records, positions, errors)
 
 
-def predict(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def predict(
+    records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
+) -> Predictions:
     """Returns the forecasts of an exported model after each day, in the order of the user.
 
     Args:
         records: table of prices from `read_inputs` or `parse_inputs`, sorted by ticker and day.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
+        options: options of `predict`.
 
     Returns:
-        `price_quantiles` `(rows, horizons, quantiles)`, its middle one as `median`, `expected_volatility` and `up_probability`
-        `(rows, horizons)`.
+        `price_quantiles` `(rows, horizons, quantiles)`, `expected_volatility` and `up_probability` `(rows, horizons)`.
     """
     config = cast("StockConfig", trained_config(metadata))
     panel = build_panel(records.assign(is_scored_row=True), config)
     predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
     del predictions["state"]
-    levels = np.asarray(config.forecast.quantiles)
-    predictions["median"] = predictions["price_quantiles"][..., int(np.argmin(np.abs(levels - 0.5)))]
     order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
     return {name: values[order] for name, values in predictions.items()}
+
+
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns for each horizon, such as 5 days, the columns `price_q0.975_5d` for each quantile, `up_probability_5d` and
+    `expected_volatility_5d`."""
+    forecast = cast("StockConfig", trained_config(metadata)).forecast
+    columns: dict[str, np.ndarray] = {}
+    for h, horizon in enumerate(forecast.horizons):
+        for q, level in enumerate(forecast.quantiles):
+            columns[f"price_q{level:g}_{horizon}d"] = predictions["price_quantiles"][:, h, q]
+        for name in ("up_probability", "expected_volatility"):
+            columns[f"{name}_{horizon}d"] = predictions[name][:, h]
+    return pd.DataFrame(columns)
 
 
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
@@ -235,9 +272,3 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
 
 def _request_days(config: StockConfig) -> int:
     return config.features.burn_in + config.features.window_length
-
-
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Returns the rows as dictionaries without the row number and without missing values."""
-    rows = frame.drop(columns=prices.ROW, errors="ignore").astype(object).to_dict("records")
-    return [{name: value for name, value in row.items() if not pd.isna(value)} for row in rows]

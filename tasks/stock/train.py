@@ -97,6 +97,7 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
+    prediction_table=serving.prediction_table,
     predict_labelled=serving.predict_labelled,
     read_records=serving.read_records,
     score=score,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -17,7 +18,7 @@ from benchmarks import results
 from shared import workflow
 from shared.evaluation.metric import best_baseline
 from shared.export import cpp_runtime, publishing
-from shared.task import has_recalibration, list_task_names, trained_config
+from shared.task import has_recalibration, list_task_names, load_predict_options, trained_config
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
 
 
@@ -193,16 +194,16 @@ def test_the_metrics_name_the_command_and_the_data_set(trained):
 
 def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
     inputs = list(trained.task.example_inputs)
-    rows = workflow.predict_lines(trained.task, trained.version, inputs)
+    task, options = trained.task, load_predict_options(trained.task.name)()
+    predicted = workflow.predict_lines(task, trained.version, inputs)
     signature = signatures["serving_default"][0]
     metadata = trained.run.trained_model.metadata
-    records = trained.task.parse_inputs(trained_config(metadata), inputs, metadata).records
-    expected = trained.task.predict(records, metadata, lambda request: call_signature(signature, request))
-    assert len(rows) == len(inputs)
-    for k, row in enumerate(rows):
-        for name, values in expected.items():
-            value = values[k].decode() if isinstance(values[k], bytes) else values[k]
-            np.testing.assert_array_equal(np.asarray(row[name]), np.asarray(value, np.asarray(row[name]).dtype))
+    parsed = task.parse_inputs(trained_config(metadata), inputs, metadata, options)
+    outputs = task.predict(parsed.records, metadata, lambda request: call_signature(signature, request), options)
+    expected = task.prediction_table(parsed, outputs, metadata, options)
+    assert predicted.rows.equals(parsed.rows)
+    assert list(predicted.rows.columns) == ["input"]
+    pd.testing.assert_frame_equal(predicted.predictions, expected, check_dtype=False, rtol=1e-6)
 
 
 def test_a_task_recalibrates_if_it_has_the_module(trained):

@@ -15,8 +15,9 @@ pytestmark = pytest.mark.only_task("sentiment")
 def assert_valid(prediction, labels=("negative", "positive")):
     assert prediction["label"] in labels
     assert 0 <= prediction["probability"] <= 1
-    assert prediction["probability"] == max(prediction["probabilities"])
-    assert sum(prediction["probabilities"]) == pytest.approx(1, abs=1e-5)
+    probabilities = [prediction[f"probability_{label}"] for label in labels]
+    assert prediction["probability"] == max(probabilities)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
 
 
 @pytest.fixture
@@ -115,7 +116,7 @@ def test_any_line_gets_a_valid_prediction(predictions_for, write):
     for prediction in predictions:
         assert_valid(prediction)
     assert predictions[0]["input"] == "caf� �� not UTF-8"
-    assert predictions[1]["probabilities"] == predictions[2]["probabilities"]
+    assert predictions[1]["probability_positive"] == predictions[2]["probability_positive"]
 
 
 def test_invalid_utf8_is_printed_in_the_table(sentiment, capsys, write):
@@ -143,7 +144,11 @@ def test_predict_reads_the_formats_and_columns_that_train_reads(sentiment, capsy
     rows = "".join(json.dumps({"id": k, "review": text}) + "\n" for k, text in enumerate(texts))
     path = write("reviews.jsonl", rows.encode())
     from_file = predictions_for("--data", str(path), "--columns.text", "review")
-    assert from_file == predictions_for(*texts)
+    expected = [
+        {"id": k, "review": prediction.pop("input"), **prediction}
+        for k, prediction in enumerate(predictions_for(*texts))
+    ]
+    assert [list(row.items()) for row in from_file] == [list(row.items()) for row in expected]
 
 
 def test_evaluate_prints_metrics_as_json(sentiment, capsys, write):
@@ -184,3 +189,65 @@ def test_evaluate_names_the_row_with_an_unknown_label(sentiment, error_line, wri
 @pytest.mark.parametrize("source", [[], ["--data", "sample"]])
 def test_evaluate_requires_a_file(sentiment, error_line, source):
     assert "--data" in error_line("evaluate", "sentiment", "--models", sentiment.config.output, *source)
+
+
+def predict_file(sentiment, source, target, *words):
+    arguments = ["--models", sentiment.config.output, "--data", str(source), "--to", str(target), *words]
+    return main(["predict", "sentiment", *arguments])
+
+
+def test_a_prediction_column_with_the_name_of_an_input_column_gets_a_suffix(sentiment, write, tmp_path, capsys):
+    path = write("reviews.csv", b"label,text\nmine,fine\n")
+    assert predict_file(sentiment, path, tmp_path / "out.csv") == 0
+    header = ["label", "text", "label_predicted", "probability", "probability_negative", "probability_positive"]
+    assert (tmp_path / "out.csv").read_text().splitlines()[0] == ",".join(header)
+    messages = capsys.readouterr().err
+    assert 'The input has a column "label"' in messages
+    assert "Wrote 1 rows" in messages
+
+
+def test_a_record_that_cannot_be_read_stops_the_command_or_is_skipped(sentiment, write, tmp_path, capsys):
+    path = write(
+        "reviews.jsonl", b'{"id": 1, "text": "fine"}\n{"id": 2, "text": null}\n{"id": 3, "te\n{"text": "dull"}\n'
+    )
+    target = tmp_path / "out.jsonl"
+    target.write_text("before")
+    assert predict_file(sentiment, path, target) == 2
+    assert "row 3" in capsys.readouterr().err or target.read_text() == "before"
+    assert target.read_text() == "before"
+    assert predict_file(sentiment, path, target, "--on-error", "skip") == 0
+    rows = [json.loads(line) for line in target.read_text().splitlines()]
+    assert [row["label"] is None for row in rows] == [False, True, True, False]
+    assert [row["id"] for row in rows] == [1, 2, None, None]
+    assert rows[0]["error"] is None
+    assert rows[1]["error"] == 'column "text" is null. Fill it in or drop the row.'
+    assert "character" in rows[2]["error"]
+    assert list(rows[0]) == list(rows[1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.jsonl", "reviews.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--to", "out.xlsx"], "--to must name a file that ends in .csv"),
+        (["--to", "nowhere/out.csv"], "there is no folder nowhere"),
+        (["--to", "out.csv", "--json"], "exclude each other"),
+        (["--on-error", "ignore"], "on-error"),
+    ],
+)
+def test_invalid_options_are_reported_before_the_model_loads(error_line, monkeypatch, tmp_path, words, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("shared.cli.task_commands.load_task_modules", lambda name: pytest.fail("the task was loaded"))
+    assert message in error_line("predict", "sentiment", "--models", tmp_path, *words, "a text")
+
+
+def test_the_file_of_the_inputs_is_not_overwritten(error_line, tmp_path, write):
+    path = write("reviews.csv", b"text\nfine\n")
+    line = error_line("predict", "sentiment", "--models", tmp_path, "--data", path, "--to", path)
+    assert "is the file of --data" in line
+
+
+def test_columns_that_do_not_fit_into_the_terminal_are_named(sentiment, write, capsys):
+    path = write("reviews.csv", b"text,note\n" + b"a fine film " * 10 + b"," + b"x" * 70 + b"\n")
+    assert main(["predict", "sentiment", "--models", sentiment.config.output, "--data", str(path)]) == 0
+    assert "Columns without space: label, probability" in capsys.readouterr().out

@@ -10,12 +10,15 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
+from shared.config import PredictOptions
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.fraud import serving
 from tasks.fraud.config import ColumnsConfig
 from tasks.fraud.evaluate import score
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
+
+OPTIONS = PredictOptions()
 
 COLUMN_NAMES = {"terminal": "shop", "time": "when", "amount": "euro"}
 
@@ -96,12 +99,12 @@ def make_line(**changes) -> str:
 
 
 def predict(lines, metadata, spec):
-    inputs = serving.parse_inputs(trained_config(metadata), lines, metadata)
+    inputs = serving.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
     return predict_records(inputs, metadata, spec)
 
 
 def predict_records(inputs, metadata, spec):
-    return serving.predict(inputs.records, metadata, make_predictor(spec))["fraud_probability"]
+    return serving.predict(inputs.records, metadata, make_predictor(spec), OPTIONS)["fraud_probability"]
 
 
 def with_columns(metadata, **columns):
@@ -137,7 +140,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     is_scored = records["is_scored_row"].to_numpy()
     assert 0 < is_scored.sum() < len(frame)  # without the cards with a known fraud
     assert records["time"].tolist() == frame["time"].tolist()
-    probabilities = serving.predict(frame, metadata, predictor)["fraud_probability"]
+    probabilities = serving.predict(frame, metadata, predictor, OPTIONS)["fraud_probability"]
     np.testing.assert_allclose(predictions["fraud_probability"][is_scored], probabilities[is_scored], atol=1e-6)
     expected = average_precision_score(frame["fraud"][is_scored], probabilities[is_scored])
     assert scores["average_precision"] == pytest.approx(expected, abs=1e-6)
@@ -172,9 +175,9 @@ def test_a_file_is_predicted_like_its_rows(spec, metadata, frame, tmp_path, suff
         rows.to_json(path, orient="records", lines=True)
     else:
         rows.to_parquet(path)
-    inputs = serving.read_inputs(trained_config(metadata), path, metadata)
+    inputs = next(serving.read_inputs(trained_config(metadata), path, metadata, OPTIONS))
     labels = frame["fraud"] if has_labels else np.int8(UNKNOWN_LABEL)
-    expected = serving.predict(frame.assign(fraud=labels), metadata, make_predictor(spec))
+    expected = serving.predict(frame.assign(fraud=labels), metadata, make_predictor(spec), OPTIONS)
     np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected["fraud_probability"], atol=1e-6)
 
 
@@ -184,13 +187,13 @@ def test_a_file_with_other_columns_is_read_with_the_options_of_the_user(metadata
     config = with_columns(
         metadata, card="account", time="booked", amount="sum", terminal="shop", time_format="%d.%m.%Y %H:%M"
     )
-    inputs = serving.read_inputs(config, str(path), metadata)
-    assert json.loads(inputs.texts[0]) == {"account": "7", "booked": "01.03.2025 00:10", "sum": "355,40", "shop": "x"}
+    inputs = next(serving.read_inputs(config, str(path), metadata, OPTIONS))
+    assert inputs.rows.iloc[0].to_dict() == {"account": "7", "booked": "01.03.2025 00:10", "sum": "355,40", "shop": "x"}
     expected = predict([make_line(when="2025-03-01 00:10:00", euro=355.4)], metadata, spec)
     np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected, atol=1e-7)
     path.write_text(path.read_text() + "8;02.03.2025 00:10;;x\n")
     with pytest.raises(DataError, match=r'payments\.csv, row 2: column "sum" is empty'):
-        serving.read_inputs(config, str(path), metadata)
+        next(serving.read_inputs(config, str(path), metadata, OPTIONS))
 
 
 def test_times_keep_their_seconds_if_the_model_was_trained_with_minutes(metadata, spec, tmp_path):
@@ -200,7 +203,7 @@ def test_times_keep_their_seconds_if_the_model_was_trained_with_minutes(metadata
         "card,shop,when,euro\na,x,2025-03-01 10:00:50,90\na,x,2025-03-01 10:00:10,20\n", encoding="utf-8"
     )
     columns = {"card": "card", "time": "when", "amount": "euro", "terminal": "shop", "time_format": None}
-    inputs = serving.read_inputs(with_columns(metadata, **columns), str(tmp_path / "a.csv"), metadata)
+    inputs = next(serving.read_inputs(with_columns(metadata, **columns), str(tmp_path / "a.csv"), metadata, OPTIONS))
     assert (inputs.records["time"].diff().iloc[1] == -40).all()
 
 
@@ -226,7 +229,7 @@ def test_numeric_columns_with_other_names_stand_in_the_order_of_the_model(metada
 def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec, frame, tmp_path):
     frame.rename(columns=COLUMN_NAMES).drop(columns="euro").to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match=r'no column "euro".*--columns\.amount'):
-        serving.read_inputs(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
+        next(serving.read_inputs(trained_config(metadata), str(tmp_path / "a.csv"), metadata, OPTIONS))
 
 
 @pytest.mark.parametrize(

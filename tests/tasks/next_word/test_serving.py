@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shared.config import PredictOptions
 from tasks.next_word import serving, tokenization
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
 from tests.tasks.next_word.conftest import VOCABULARY
+
+OPTIONS = PredictOptions()
 
 TEXT = {"unit": "word", "pretokenized": False, "vocabulary_size": 100, "min_count": 1}
 METADATA = {"columns": {"text": "text"}, "text": TEXT, "vocabulary": VOCABULARY}
@@ -173,7 +176,7 @@ def test_predictions_are_strings(signatures):
         tensors = {name: tf.constant(value) for name, value in request.items()}
         return {name: value.numpy() for name, value in signatures["serving_default"](**tensors).items()}
 
-    predictions = serving.predict(["the cat", "\udcff odd"], METADATA, predictor)
+    predictions = serving.predict(["the cat", "\udcff odd"], METADATA, predictor, OPTIONS)
     assert predictions["words"].shape == (2, 5)
     assert set(predictions["words"].ravel()) <= set(VOCABULARY)
 
@@ -181,17 +184,23 @@ def test_predictions_are_strings(signatures):
 def test_inputs_are_the_lines_of_a_text_file(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("the cat\nthe dog\n")
-    assert serving.read_inputs(NextWordConfig(), str(path), METADATA).records == ["the cat", "the dog"]
+    assert list(next(serving.read_inputs(NextWordConfig(), str(path), METADATA, OPTIONS)).records) == [
+        "the cat",
+        "the dog",
+    ]
 
 
 def test_inputs_are_the_files_of_a_folder(tmp_path):
     (tmp_path / "a.txt").write_text("the cat\nsat\n")
     (tmp_path / "b.txt").write_text("the dog")
-    assert serving.read_inputs(NextWordConfig(), str(tmp_path), METADATA).records == ["the cat\nsat", "the dog"]
+    assert list(next(serving.read_inputs(NextWordConfig(), str(tmp_path), METADATA, OPTIONS)).records) == [
+        "the cat\nsat",
+        "the dog",
+    ]
 
 
 def test_inputs_of_a_table_come_from_the_column_of_the_option(tmp_path):
     path = tmp_path / "posts.jsonl"
     path.write_text(json.dumps({"body": "of the body", "other": "of the option"}))
     config = NextWordConfig(columns=ColumnsConfig(text="other"))
-    assert serving.read_inputs(config, str(path), METADATA).records == ["of the option"]
+    assert list(next(serving.read_inputs(config, str(path), METADATA, OPTIONS)).records) == ["of the option"]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shared.config import PredictOptions
 from shared.errors import DataError
-from tasks.sentiment import data
+from tasks.sentiment import data, serving
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
 
 
@@ -259,16 +260,21 @@ def test_the_example_file_loads():
     assert len(splits.train) + len(splits.validation) + len(splits.test) > 100
 
 
+def read_texts(columns, source):
+    inputs = serving.read_inputs(SentimentConfig(columns=columns), source, {}, PredictOptions())
+    return [text for chunk in inputs for text in chunk.records]
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
 def test_texts_of_a_table_need_no_label(tmp_path, suffix):
     path = write(pd.DataFrame({"id": [1, 2], "body": ["one, two", ""]}), tmp_path / f"texts{suffix}")
-    assert data.read_texts(ColumnsConfig(text="body"), path) == ["one, two", ""]
+    assert read_texts(ColumnsConfig(text="body"), path) == ["one, two", ""]
 
 
 def test_texts_of_a_table_without_a_header_are_read_by_position(tmp_path):
     path = tmp_path / "texts.tsv"
     path.write_text("1\ta text\n2\tanother\n")
-    assert data.read_texts(ColumnsConfig(text="1"), str(path)) == ["a text", "another"]
+    assert read_texts(ColumnsConfig(text="1"), str(path)) == ["a text", "another"]
 
 
 def test_the_lines_of_a_text_file_are_texts(tmp_path):
@@ -277,8 +283,8 @@ def test_the_lines_of_a_text_file_are_texts(tmp_path):
     plain.write_bytes(content)
     compressed.write_bytes(gzip.compress(content))
     expected = ["one, two", "", "caf\udce9 \x0b to the end"]
-    assert data.read_texts(ColumnsConfig(), str(plain)) == expected
-    assert data.read_texts(ColumnsConfig(), str(compressed)) == expected
+    assert read_texts(ColumnsConfig(), str(plain)) == expected
+    assert read_texts(ColumnsConfig(), str(compressed)) == expected
 
 
 @pytest.mark.parametrize(
@@ -295,4 +301,4 @@ def test_a_file_without_readable_texts_is_an_error(tmp_path, name, content, mess
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
-        data.read_texts(ColumnsConfig(), str(tmp_path / name))
+        read_texts(ColumnsConfig(), str(tmp_path / name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.config import as_dict
+from shared.config import PredictOptions, as_dict
 from shared.task import trained_config
 from tasks.sentiment import serving
 from tasks.sentiment.config import ColumnsConfig
@@ -26,7 +26,10 @@ def table(tmp_path):
 
 
 def test_inputs_are_the_texts_of_a_file(table):
-    assert serving.read_inputs(trained_config(METADATA), table, METADATA).records == ["fine", "dull"]
+    assert list(next(serving.read_inputs(trained_config(METADATA), table, METADATA, PredictOptions())).records) == [
+        "fine",
+        "dull",
+    ]
 
 
 def test_a_labelled_file_is_scored(table):
@@ -45,7 +48,7 @@ def test_predictions_have_the_order_of_the_texts():
     def predictor(request):
         return {"length": np.array([len(text) for text in request["text"]])}
 
-    assert serving.predict(["three", "a", "to"], METADATA, predictor)["length"].tolist() == [5, 1, 2]
+    assert serving.predict(["three", "a", "to"], METADATA, predictor, PredictOptions())["length"].tolist() == [5, 1, 2]
 
 
 def test_surrogate_escapes_become_their_bytes():

@@ -227,13 +227,13 @@ def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
     config = dataclasses.replace(make_config(""), columns=ColumnsConfig(file="path"))
     paths = [str(folder / name) for name in names]
     for source in (folder / "without_texts.tsv", folder / "without_texts.txt", tmp_path / "paths.txt"):
-        assert user_files.list_recordings(config, str(source)) == paths
-    assert user_files.list_recordings(config, str(folder)) == sorted(paths)
-    from_archive = user_files.list_recordings(config, str(tmp_path / "own.zip"))
+        assert user_files.list_recordings(config, str(source))[1] == paths
+    assert user_files.list_recordings(config, str(folder))[1] == sorted(paths)
+    _, from_archive = user_files.list_recordings(config, str(tmp_path / "own.zip"))
     assert from_archive == sorted(str(tmp_path / "own.zip" / name) for name in names)
     np.testing.assert_array_equal(audio.read_path(from_archive[0]), audio.read_path(sorted(paths)[0]))
     with_archive = dataclasses.replace(config, recordings=str(tmp_path / "own.zip"))
-    assert user_files.list_recordings(with_archive, str(folder / "without_texts.tsv"))[0] == str(
+    assert user_files.list_recordings(with_archive, str(folder / "without_texts.tsv"))[1][0] == str(
         tmp_path / "own.zip" / names[0]
     )
 

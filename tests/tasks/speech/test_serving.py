@@ -7,6 +7,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.errors import DataError
 from shared.task import trained_config
@@ -17,6 +18,8 @@ from tasks.speech.serving import STEP_SECONDS
 from tasks.speech.timing import SAMPLE_RATE
 from tests.shared.decoding.sequences import log_probabilities_of
 from tests.tasks.speech.conftest import ALPHABET, babble, tone
+
+OPTIONS = PredictOptions()
 
 METADATA = {"task": "speech", "alphabet": ALPHABET, "columns": {"file": "path", "text": "sentence"}}
 
@@ -123,7 +126,8 @@ def test_predictions_are_in_the_order_of_the_files(predictor, signatures, tmp_pa
         path = tmp_path / f"{text}.wav"
         soundfile.write(path, tone(text), SAMPLE_RATE, subtype="FLOAT")
         paths.append(str(path))
-    outputs = serving.predict(paths, METADATA, predictor)
+    inputs = serving.parse_inputs(trained_config(METADATA), paths, METADATA, OPTIONS)
+    outputs = serving.predict(inputs.records, METADATA, predictor, OPTIONS)
     assert outputs["text"].tolist() == [transcribe(signatures, tone(text)) for text in texts]
     for row in range(3):
         assert len(outputs["words"][row]) == len(outputs["start"][row]) == len(outputs["end"][row])
@@ -141,10 +145,16 @@ def write_manifest(folder, columns):
 
 def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
     source = write_manifest(tmp_path, ["path", "sentence"])
-    inputs = serving.read_inputs(trained_config(METADATA), source, METADATA)
-    assert inputs.records == [str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")]
+    inputs = next(serving.read_inputs(trained_config(METADATA), source, METADATA, OPTIONS))
+    assert inputs.rows["sentence"].tolist() == ["a", "cabc"]
+    for samples, text in zip(inputs.records, ("a", "cabc"), strict=True):
+        np.testing.assert_allclose(samples, tone(text), atol=1e-4)
     with pytest.raises(DataError, match='no column "path"'):
-        serving.read_inputs(trained_config(METADATA), write_manifest(tmp_path, ["recording", "words"]), METADATA)
+        next(
+            serving.read_inputs(
+                trained_config(METADATA), write_manifest(tmp_path, ["recording", "words"]), METADATA, OPTIONS
+            )
+        )
 
 
 def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
@@ -152,7 +162,9 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     source = write_manifest(tmp_path, ["path", "sentence"])
     records = serving.read_records(trained_config(METADATA), source, METADATA)
     predictions = serving.predict_labelled(records, METADATA, predictor)
-    from_files = serving.predict([str(tmp_path / "a.wav"), str(tmp_path / "cabc.wav")], METADATA, predictor)
+    from_files = serving.predict(
+        [audio.read_path(str(tmp_path / f"{text}.wav")) for text in ("a", "cabc")], METADATA, predictor, OPTIONS
+    )
     assert predictions["text"].tolist() == from_files["text"].tolist()
     scores = score(records, predictions, METADATA)
     assert [s.metric for s in scores] == ["word_error_rate", "character_error_rate", "accuracy"]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from shared.config import PredictOptions
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.stock import serving
@@ -19,6 +20,8 @@ from tasks.stock.evaluate import naive_errors, score
 from tasks.stock.forecasts import calibrated_forecast
 from tasks.stock.model import build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
+
+OPTIONS = PredictOptions()
 
 
 @pytest.fixture
@@ -96,8 +99,8 @@ def predictor(signatures):
 @pytest.fixture
 def predict_lines(metadata, predictor):
     def predict(lines):
-        inputs = serving.parse_inputs(trained_config(metadata), lines, metadata)
-        return serving.predict(inputs.records, metadata, predictor)
+        inputs = serving.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
+        return serving.predict(inputs.records, metadata, predictor, OPTIONS)
 
     return predict
 
@@ -109,7 +112,7 @@ def read_file(metadata, tmp_path):
     def read(content, **columns):
         (tmp_path / "quotes.csv").write_text(content)
         config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
-        return serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata)
+        return next(serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, OPTIONS))
 
     return read
 
@@ -122,7 +125,7 @@ def test_predictions_keep_the_order_of_the_lines_and_use_the_days_up_to_each(pre
     lines = list(serving.EXAMPLES)
     predictions = predict_lines(lines)
     assert predictions["price_quantiles"].shape == (len(lines), 2, 7)
-    assert set(predictions) == {"price_quantiles", "expected_volatility", "up_probability", "median"}
+    assert set(predictions) == {"price_quantiles", "expected_volatility", "up_probability"}
     backwards = predict_lines(lines[::-1])
     np.testing.assert_allclose(backwards["up_probability"][::-1], predictions["up_probability"], atol=1e-6)
     fewer = predict_lines(lines[:-5])
@@ -193,19 +196,20 @@ def test_the_inputs_of_a_file_equal_lines_with_the_columns_of_the_model(predict_
     rows = "".join(f"OAK;{day};{100 + k},5\n" for k, day in enumerate(days))
     columns = {"ticker": "Kuerzel", "time": "Datum", "time_format": "%d.%m.%Y", "close": "Schluss"}
     inputs = read_file(f"Kuerzel;Datum;Schluss\n{rows}", **columns)
-    assert json.loads(inputs.texts[0]) == {"Kuerzel": "OAK", "Datum": "01.03.2024", "Schluss": "100,5"}
+    assert inputs.rows.iloc[0].to_dict() == {"Kuerzel": "OAK", "Datum": "01.03.2024", "Schluss": "100,5"}
     expected = predict_lines([make_line(f"2024-03-{k + 1:02}", 100.5 + k) for k in range(30)])
-    predictions = serving.predict(inputs.records, metadata, predictor)
-    assert len(inputs.texts) == 30
+    predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
+    assert len(inputs.rows) == len(inputs.predicted_positions) == 30
     np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("empty", ["", "null", "NaN", "n/a", " "])
 def test_a_row_without_a_close_gets_no_forecast(read_file, predict_lines, metadata, predictor, empty):
     inputs = read_file(f"Ticker,Date,Close\nOAK,2024-03-04,5\nOAK,2024-03-01,{empty}\nOAK,2024-03-05,6\n")
-    assert [json.loads(text)["Date"] for text in inputs.texts] == ["2024-03-04", "2024-03-05"]
+    assert inputs.rows["Date"].tolist() == ["2024-03-04", "2024-03-01", "2024-03-05"]
+    assert inputs.predicted_positions.tolist() == [0, 2]
     expected = predict_lines([make_line("2024-03-04", 5), make_line("2024-03-05", 6)])
-    predictions = serving.predict(inputs.records, metadata, predictor)
+    predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     np.testing.assert_allclose(predictions["price_quantiles"], expected["price_quantiles"], rtol=1e-6)
 
 
@@ -235,10 +239,12 @@ def test_an_error_names_the_file_and_its_row(read_file):
 
 def test_a_wide_file_gives_one_line_per_ticker_and_day(read_file, metadata, predictor):
     inputs = read_file("Date,A,B\n2024-03-01,1,2\n2024-03-04,3,\n", layout="wide")
-    assert [(row["Ticker"], row["Date"], row["Close"]) for row in map(json.loads, inputs.texts)] == [
+    assert list(inputs.rows[["Ticker", "Date", "Close"]].itertuples(index=False, name=None)) == [
         ("A", "2024-03-01", 1.0),
         ("A", "2024-03-04", 3.0),
         ("B", "2024-03-01", 2.0),
+        ("B", "2024-03-04", pytest.approx(np.nan, nan_ok=True)),
     ]
-    predictions = serving.predict(inputs.records, metadata, predictor)
+    assert inputs.predicted_positions.tolist() == [0, 1, 2]
+    predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert predictions["price_quantiles"].shape == (3, 2, 7)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import pandas as pd
 
+from shared.config import PredictOptions
 from shared.data.sources import Splits
 from shared.evaluation import plots, scoring
 from shared.evaluation.metric import Metric, Score
+from shared.inputs import read_independent_inputs
 from shared.task import (
     EXPORTED,
     Description,
@@ -54,20 +56,31 @@ def read_records(config: DatesConfig, source: str, metadata: dict[str, Any]) -> 
     return data.read_records(config, source)
 
 
-def read_inputs(config: DatesConfig, source: str, metadata: dict[str, Any]) -> Inputs:
+def read_inputs(
+    config: DatesConfig, source: str, metadata: dict[str, Any], options: PredictOptions
+) -> Iterator[Inputs]:
     """Reads the dates of a table."""
-    texts = data.read_records(config, source)["source"].tolist()
-    return Inputs(texts, texts)
+    return read_independent_inputs(source, config.columns.source, "--columns.source", list, options)
 
 
-def predict(texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor) -> Predictions:
+def predict(
+    texts: Sequence[str], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
+) -> Predictions:
     """Returns the ISO forms of dates, the most probable character at each step, with their log-probabilities."""
     return predictor({"text": np.array([text.encode() for text in texts], object)})
 
 
+def prediction_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
+) -> pd.DataFrame:
+    """Returns the columns `text` and `log_probability`."""
+    texts = np.array([text.decode() for text in predictions["text"]], object)
+    return pd.DataFrame({"text": texts, "log_probability": predictions["log_probability"]})
+
+
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
     """Returns the ISO forms of the column `source`."""
-    return predict(records["source"].tolist(), metadata, predictor)
+    return predict(records["source"].tolist(), metadata, predictor, PredictOptions())
 
 
 def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
@@ -101,6 +114,7 @@ TASK = Task(
     export_spec=export_spec,
     read_inputs=read_inputs,
     predict=predict,
+    prediction_table=prediction_table,
     predict_labelled=predict_labelled,
     read_records=read_records,
     score=score,

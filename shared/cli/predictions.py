@@ -1,0 +1,106 @@
+"""Prints or writes predictions: a table in the terminal, JSON lines, or a file, with the progress on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from shared.cli.output import print_json
+from shared.cli.terminal import print_error, print_line, print_table
+from shared.data.table_writers import json_rows, open_table_writer
+from shared.prediction_run import ERROR_COLUMN, PredictedRows
+
+MAX_CELL = 60  # characters of a cell that count for the width of its column
+TABLE_WIDTH = 120
+LEADING_COLUMNS = 2  # columns of the input that are printed before those of the predictions are counted
+
+
+def print_json_lines(predicted: Iterable[PredictedRows]) -> None:
+    """Prints one JSON object per row: the columns of the input, then those of the predictions."""
+    for chunk in predicted:
+        for row in json_rows(chunk.table):
+            print_json(row)
+
+
+def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -> None:
+    """Prints a table per chunk; columns that do not fit are named below."""
+    names: list[str] = []
+    omitted: list[str] = []
+    for chunk in predicted:
+        names = names or _fitting_columns(chunk)
+        table = chunk.table
+        rows = zip(*([_format_cell(value) for value in table[name]] for name in names), strict=True)
+        print_table(names, list(rows), title)
+        omitted = [name for name in table.columns if name not in names]
+    if omitted:
+        print_line(f"Columns without space: {', '.join(map(str, omitted))}. Write all columns with --to FILE.csv.")
+
+
+def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:
+    """Writes all columns to a file, and prints how many rows it has.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    rows = errors = 0
+    with open_table_writer(path) as writer:
+        for chunk in predicted:
+            writer.write(chunk.table)
+            rows += len(chunk.rows)
+            errors += chunk.error_count
+    skipped = f"; {errors:,} of them could not be read, see the column {ERROR_COLUMN}" if errors else ""
+    print_error(f"Wrote {rows:,} rows to {path}{skipped}.")
+
+
+@contextlib.contextmanager
+def show_progress() -> Iterator[Callable[[int, float | None], None]]:
+    """Shows rows, rows per second and the time left on standard error, if it is a terminal.
+
+    The function that it gives takes the number of complete rows, and the fraction of the work that is complete, None if unknown.
+    """
+    if not sys.stderr.isatty():
+        yield lambda rows, fraction: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TextColumn("left:"))
+    started = time.monotonic()
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        bar = progress.add_task("Predicting", total=None)
+
+        def update(rows: int, fraction: float | None) -> None:
+            speed = rows / max(time.monotonic() - started, 1e-3)
+            total = None if fraction is None else 1.0
+            progress.update(
+                bar, total=total, completed=fraction or 0, description=f"{rows:,} rows, {speed:,.0f} rows/s"
+            )
+
+        yield update
+
+
+def _fitting_columns(predicted: PredictedRows) -> list[str]:
+    """Returns the columns to print, in their order: the first columns of the input, the predictions, then the rest of the input."""
+    first, rest = predicted.rows.columns[:LEADING_COLUMNS], predicted.rows.columns[LEADING_COLUMNS:]
+    table, width, chosen = predicted.table, 1, set[str]()
+    for name in (*first, *predicted.predictions.columns, *rest):
+        cells = [str(name), *map(_format_cell, table[name])]
+        width += 3 + min(MAX_CELL, max(map(len, cells)))
+        if chosen and width > TABLE_WIDTH:
+            break
+        chosen.add(name)
+    return [name for name in table.columns if name in chosen]
+
+
+def _format_cell(value: Any) -> str:
+    if isinstance(value, (list, dict)):
+        return str(value)
+    if pd.isna(value):
+        return ""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)

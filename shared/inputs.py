@@ -1,0 +1,46 @@
+"""Inputs of `predict` from files whose records are independent of each other, such as texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from shared.config import PredictOptions
+from shared.data.chunks import convert_rows, read_chunks, read_line_chunks
+from shared.data.tables import is_table
+from shared.task import INPUT_COLUMN, Inputs
+
+
+def read_independent_inputs(
+    source: str,
+    column: str,
+    option: str,
+    convert: Callable[[pd.Series], Any],
+    options: PredictOptions,
+    has_lines: bool | None = None,
+) -> Iterator[Inputs]:
+    """Reads one column of a table, or the lines of any other file, in chunks.
+
+    Args:
+        source: path of the file.
+        column: name of the column.
+        option: command-line option that names the column, for error messages.
+        convert: function from the cells of a chunk, or from lines, to records in the same order; it raises a `RowError` for cells that
+            cannot be used.
+        options: options of `predict`.
+        has_lines: True if each line of the file is an input; None to let `shared.data.tables.is_table` decide.
+
+    Raises:
+        DataError: the file cannot be read, the column is missing, or a row cannot be used and errors are not skipped.
+    """
+    if has_lines or (has_lines is None and not is_table(source, column)):
+        name, chunks = INPUT_COLUMN, read_line_chunks(source, INPUT_COLUMN)
+    else:
+        name, chunks = column, read_chunks(source, [column], {column: option}, options.skips_errors)
+    for chunk in chunks:
+        records, positions, errors = convert_rows(
+            chunk.frame, lambda rows: convert(rows[name]), options.skips_errors, chunk.first_row, chunk.errors
+        )
+        yield Inputs(chunk.frame, records, positions, errors, chunk.progress)

@@ -1,0 +1,56 @@
+"""`predict --data FILE --to FILE` keeps the columns of the input and writes the same predictions in all formats."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from shared import workflow
+from shared.cli import main
+from shared.export.versions import load_metadata
+from shared.task import load_predict_options, trained_config
+from tests.contract.labelled_files import write_test_split
+
+
+def read_back(path):
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    if path.suffix == ".csv":
+        return pd.read_csv(path, float_precision="round_trip", keep_default_na=False, na_values=[""])
+    return pd.DataFrame([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()])
+
+
+@pytest.fixture
+def source(trained, tmp_path):
+    return write_test_split(trained, tmp_path)
+
+
+def test_all_formats_have_the_predictions_of_the_library(trained, source, tmp_path):
+    name, metadata = trained.task.name, load_metadata(trained.version)
+    options = load_predict_options(name)()
+    inputs = trained.task.read_inputs(trained_config(metadata), source, metadata, options)
+    chunks = list(workflow.predict(trained.task, trained.version, inputs, options))
+    expected = pd.concat([chunk.table for chunk in chunks], ignore_index=True)
+    kept = [column for column in pd.read_parquet(source).columns if column in expected]
+    assert kept == list(pd.read_parquet(source).columns)
+    assert list(expected.columns[: len(kept)]) == kept
+    predicted = list(chunks[0].predictions.columns)
+    assert predicted
+    for suffix in ("csv", "jsonl", "parquet"):
+        path = tmp_path / f"out.{suffix}"
+        models = str(trained.version.parents[1])
+        assert main(["predict", name, "--models", models, "--data", source, "--to", str(path)]) == 0
+        table = read_back(path)
+        assert list(table.columns) == list(expected.columns)
+        pd.testing.assert_frame_equal(
+            table[predicted], expected[predicted], check_dtype=False, check_exact=False, rtol=1e-6, atol=1e-7
+        )
+
+
+def test_a_prediction_has_one_value_per_column(trained):
+    predicted = workflow.predict_lines(trained.task, trained.version, trained.task.example_inputs)
+    assert not any(
+        isinstance(value, (list, dict)) for name in predicted.predictions for value in predicted.predictions[name]
+    )
