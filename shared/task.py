@@ -153,6 +153,23 @@ def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any], 
 
 
 @dataclass(frozen=True)
+class PredictionCommand:
+    """A command that predicts by another signature than `serving_default`, such as `lstm-suite generate`.
+
+    `COMMANDS` in the task's `config.py` names it, with the class of its options.
+    """
+
+    signature: str
+    """Signature that the predictor calls."""
+    predict: Callable[[Any, dict[str, Any], Predictor, Any], Predictions]
+    """As `Task.predict`."""
+    prediction_table: Callable[[Inputs, Predictions, dict[str, Any], Any], pd.DataFrame]
+    """As `Task.prediction_table`."""
+    printed_column: str | None = None
+    """Column of texts that the terminal shows as they are, instead of a table of all columns."""
+
+
+@dataclass(frozen=True)
 class Task:
     """A task of the suite."""
 
@@ -195,6 +212,8 @@ class Task:
     `PredictOptions`. It is called if `PredictOptions.needs_explanation` is True."""
     evaluation_signature: str = "serving_default"
     """Signature that computes the predictions for labelled records."""
+    commands: Mapping[str, PredictionCommand] = field(default_factory=dict)
+    """Further commands that predict, by name."""
     stream: Callable[[Predictors, dict[str, Any]], Stream] | None = None
     """Builds a stream from the exported signatures and the metadata, which proves that `step` equals the whole sequence. None if no
     model of the task has `step`."""
@@ -264,9 +283,24 @@ def has_recalibration(name: str) -> bool:
     return importlib.util.find_spec(f"tasks.{name}.recalibration") is not None
 
 
-def load_predict_options(name: str) -> type[PredictOptions]:
-    """Returns the options of `predict`: the class `PredictOptions` of the task's `config.py`, or else the shared one."""
-    return getattr(_import_module(name, "config"), "PredictOptions", PredictOptions)
+def load_predict_options(name: str, command: str = "predict") -> type[PredictOptions]:
+    """Returns the options of `predict`, the class `PredictOptions` of the task's `config.py` or else the shared one; or those of another
+    command that predicts.
+
+    Raises:
+        SuiteError: there is no such task, or the task has no such command.
+    """
+    config = _import_module(name, "config")
+    if command == "predict":
+        return getattr(config, "PredictOptions", PredictOptions)
+    if not has_command(name, command):
+        raise SuiteError(f"{name}: this task has no command {command}. Its predictions are those of predict.")
+    return config.COMMANDS[command]
+
+
+def has_command(name: str, command: str) -> bool:
+    """Returns True if a task has a further command that predicts (see `PredictionCommand`)."""
+    return command in getattr(_import_module(name, "config"), "COMMANDS", {})
 
 
 def load_summary(name: str) -> str:

@@ -26,6 +26,7 @@ from shared.reports import report
 from shared.reports.run import Run
 from shared.task import (
     Inputs,
+    PredictionCommand,
     Predictor,
     Task,
     TrainedModel,
@@ -112,10 +113,26 @@ def predict(
     inputs: Iterable[Inputs],
     options: PredictOptions,
     on_progress: prediction_run.Progress | None = None,
+    command: PredictionCommand | None = None,
 ) -> Iterator[prediction_run.PredictedRows]:
-    """Yields the rows of the inputs with the predictions of an exported version (see `shared.prediction_run.predict`)."""
+    """Yields the rows of the inputs with the predictions of an exported version (see `shared.prediction_run.predict`).
+
+    Args:
+        task: the task.
+        version: folder of the version.
+        inputs: from `Task.read_inputs` or `Task.parse_inputs`.
+        options: options of the command.
+        on_progress: as in `shared.prediction_run.predict`.
+        command: a further command of the task; None for `predict`.
+    """
     model = partial(keras_file.load, version / "model.keras")
-    arguments = task, inputs, load_metadata(version), load_predictor(version), options, model
+    signature = "serving_default"
+    if command is not None:
+        signature = command.signature
+        task = dataclasses.replace(
+            task, predict=command.predict, prediction_table=command.prediction_table, explain=None
+        )
+    arguments = task, inputs, load_metadata(version), load_predictor(version, signature), options, model
     return prediction_run.predict(*arguments, *([] if on_progress is None else [on_progress]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared import task
-from shared.cli.parser import parse
+from shared.cli.parser import TASK_COMMANDS, parse
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = sorted(
@@ -49,10 +49,10 @@ def test_the_command_line_accepts_a_documented_command(words, monkeypatch):
 
 def test_inline_commands_name_commands_and_tasks_that_exist():
     names = {"list", "export", "serve", "serve-config", "demo", "new"}
-    names |= {"train", "check", "evaluate", "predict", "recalibrate"}
+    names |= set(TASK_COMMANDS)
     for path in DOCUMENTS:
         for line in INLINE_COMMAND.findall(path.read_text(encoding="utf-8")):
             command, *rest = line.split()
             assert command in names, f"{path}: {line}"
-            if rest and rest[0].islower() and command in ("train", "check", "evaluate", "predict", "recalibrate"):
+            if rest and rest[0].islower() and command in TASK_COMMANDS:
                 assert rest[0] in task.list_task_names(), f"{path}: {line}"

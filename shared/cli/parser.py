@@ -7,6 +7,7 @@ import importlib.metadata
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -42,6 +43,16 @@ TASK_COMMANDS = {
     "evaluate": TaskCommand("score an exported model on labelled data", task_commands.parse_evaluate),
     "predict": TaskCommand(
         "print the predictions of an exported model", task_commands.parse_predict, "[INPUT ...] [OPTIONS]"
+    ),
+    "generate": TaskCommand(
+        "continue texts with an exported model",
+        partial(task_commands.parse_predict, command="generate"),
+        "[INPUT ...] [OPTIONS]",
+    ),
+    "score": TaskCommand(
+        "print how probable texts are by an exported model",
+        partial(task_commands.parse_predict, command="score"),
+        "[INPUT ...] [OPTIONS]",
     ),
     "recalibrate": TaskCommand(
         "calibrate an exported model on newer data, without training", task_commands.parse_recalibrate
@@ -110,7 +121,11 @@ def _summaries(command: str) -> dict[str, str]:
     """Returns the tasks that have a command, with their summaries."""
     from shared import task
 
-    names = [name for name in task.list_task_names() if command != "recalibrate" or task.has_recalibration(name)]
+    names = task.list_task_names()
+    if command == "recalibrate":
+        names = [name for name in names if task.has_recalibration(name)]
+    if command in ("generate", "score"):
+        names = [name for name in names if task.has_command(name, command)]
     return {name: task.load_summary(name) for name in names}
 
 

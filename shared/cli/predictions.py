@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from shared.cli.output import print_json
-from shared.cli.terminal import print_error, print_line, print_table
+from shared.cli.terminal import print_error, print_line, print_table, printable
 from shared.data.table_writers import json_rows, open_table_writer
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
 
@@ -40,6 +40,13 @@ def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -
         omitted = [name for name in table.columns if name not in names]
     if omitted:
         print_line(f"Columns without space: {', '.join(map(str, omitted))}. Write all columns with --to FILE.csv.")
+
+
+def print_texts(predicted: Iterable[PredictedRows], column: str) -> None:
+    """Prints the texts of one column of the predictions, with an empty line after each."""
+    for chunk in predicted:
+        for text in chunk.predictions[column]:
+            print_line(f"{printable(text)}\n")
 
 
 def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:

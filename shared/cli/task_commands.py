@@ -104,15 +104,16 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
     return run
 
 
-def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
+def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> Callable[[], None]:
+    """Parses `predict`, or a further command of a task that predicts (see `shared.task.PredictionCommand`)."""
     from shared import task
     from shared.cli import options
 
-    predict_options = task.load_predict_options(name)
+    predict_options = task.load_predict_options(name, command)
     lines, option_words = options.split_inputs(name, words, options.VERSION_OPTIONS, predict_options)
-    config, chosen = _parse_for_version("predict", name, option_words, " [INPUT ...]", predict_options)
+    config, chosen = _parse_for_version(command, name, option_words, " [INPUT ...]", predict_options)
     if lines and config.data:
-        raise SuiteError("predict: inputs and --data exclude each other. Give one of them.")
+        raise SuiteError(f"{command}: inputs and --data exclude each other. Give one of them.")
     path = _output_path(config, chosen)
 
     def run() -> None:
@@ -129,13 +130,16 @@ def parse_predict(name: str, words: Sequence[str]) -> Callable[[], None]:
         elif sources.is_path(config.data):
             inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
-            raise SuiteError(f"predict: --data must be a file. Received: {config.data}")
+            raise SuiteError(f"{command}: --data must be a file. Received: {config.data}")
         with predictions.show_progress() as on_progress:
-            predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress)
+            other = loaded.commands.get(command)
+            predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress, other)
             if path is not None:
                 predictions.write_file(predicted, path)
             elif chosen["json"]:
                 predictions.print_json_lines(predicted)
+            elif other is not None and other.printed_column:
+                predictions.print_texts(predicted, other.printed_column)
             else:
                 predictions.print_tables(predicted)
 
@@ -147,11 +151,11 @@ def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:
     if chosen["options"].to is None:
         return None
     if chosen["json"]:
-        raise SuiteError("predict: --json and --to exclude each other. Give a name that ends in .jsonl to --to.")
+        raise SuiteError("--json and --to exclude each other. Give a name that ends in .jsonl to --to.")
     path = chosen["options"].to.expanduser()
     data = Path(config.data).expanduser()
     if config.data and path.exists() and data.exists() and path.samefile(data):
-        raise SuiteError(f"predict: --to {path} is the file of --data. Give another name.")
+        raise SuiteError(f"--to {path} is the file of --data. Give another name.")
     files.require_writable(path)
     return path
 

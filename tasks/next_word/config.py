@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from shared.config import (
     LSTMConfig,
+    PredictOptions,
     Section,
     SplitConfig,
     SplitFilesTaskConfig,
@@ -84,7 +85,7 @@ class ModelConfig(Section):
 
 
 @dataclass(frozen=True)
-class GenerateOptions(Section):
+class GenerateOptions(PredictOptions):
     """Options of `generate`, at the top level."""
 
     length: int = 100
@@ -101,6 +102,7 @@ class GenerateOptions(Section):
     """Random seed; the same seed gives the same text. The second prompt uses the next seed, and so on."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_at_least(self, 1, "length", "repetition_penalty")
         require_at_least(self, 0, "temperature", "top_k", "seed")
         require_at_most(self, 1000, "length")
@@ -135,6 +137,8 @@ class NextWordConfig(SplitFilesTaskConfig):
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
+COMMANDS: dict[str, type[PredictOptions]] = {"generate": GenerateOptions, "score": PredictOptions}
+"""Further commands that predict, with their options."""
 PRESETS = {
     "sample": NextWordConfig(
         data="sample",

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import tensorflow as tf
 
 from shared.decoding import generation, sampling
-from shared.task import Predictor
+from shared.task import Inputs, Predictions, Predictor
 from tasks.next_word import tokenization
 from tasks.next_word.config import GenerateOptions
 from tasks.next_word.model import Submodels
@@ -24,8 +25,8 @@ MAX_LENGTH = 1000
 
 def generate(
     prompts: Sequence[str], metadata: Mapping[str, Any], predictor: Predictor, options: GenerateOptions
-) -> list[str]:
-    """Returns texts that begin with the prompts.
+) -> Predictions:
+    """Returns texts that begin with the prompts, as `text`.
 
     Args:
         prompts: one text each; surrogate escapes become the bytes that they stand for.
@@ -45,7 +46,15 @@ def generate(
     }
     separator = "" if metadata["text"]["unit"] == "character" else " "
     continuations = [text.decode() for text in predictor(request)["text"]]
-    return [_join(prompt, separator, text) for prompt, text in zip(prompts, continuations, strict=True)]
+    texts = [_join(prompt, separator, text) for prompt, text in zip(prompts, continuations, strict=True)]
+    return {"text": np.array(texts, object)}
+
+
+def text_table(
+    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: GenerateOptions
+) -> pd.DataFrame:
+    """Returns the column `text`, the prompt with its continuation."""
+    return pd.DataFrame({"text": predictions["text"]})
 
 
 def _join(prompt: str, separator: str, continuation: str) -> str:

@@ -8,9 +8,9 @@ from shared.config import as_dict, option
 from shared.data.sources import Splits
 from shared.data.stream_batches import ContiguousBatches
 from shared.errors import DataError
-from shared.task import Task, TrainedModel
+from shared.task import PredictionCommand, Task, TrainedModel
 from shared.training import loop
-from tasks.next_word import serving, tokenization, word_stream
+from tasks.next_word import generation, serving, text_scores, tokenization, word_stream
 from tasks.next_word.config import NextWordConfig
 from tasks.next_word.evaluate import METRICS, plan_evaluation, score
 from tasks.next_word.model import SubmodelBuilder, Trainer
@@ -92,6 +92,10 @@ TASK = Task(
     score=score,
     plan_evaluation=plan_evaluation,
     metrics=METRICS,
+    commands={
+        "generate": PredictionCommand("generate", generation.generate, generation.text_table, printed_column="text"),
+        "score": PredictionCommand("score", text_scores.score_texts, text_scores.score_table),
+    },
     stream=word_stream.build_stream,
     primary_metric="perplexity",
     example_inputs=serving.EXAMPLES,

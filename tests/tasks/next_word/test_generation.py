@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from shared import workflow
+from shared.task import Inputs, line_table
 from tasks.next_word.config import GenerateOptions
 from tasks.next_word.generation import generate
 
@@ -26,7 +27,8 @@ class FakePredictor:
 def test_every_prompt_has_the_settings_and_its_own_seed():
     predictor = FakePredictor("time", "a\nb")
     options = GenerateOptions(length=7, temperature=0.5, top_k=3, top_p=0.9, repetition_penalty=1.2, seed=4)
-    assert generate(["Once upon a", "Über"], METADATA, predictor, options) == ["Once upon a time", "Über a\nb"]
+    texts = generate(["Once upon a", "Über"], METADATA, predictor, options)["text"]
+    assert texts.tolist() == ["Once upon a time", "Über a\nb"]
     request = {name: values.tolist() for name, values in predictor.request.items()}
     assert request["prompt"] == [b"Once upon a", "Über".encode()]
     assert request["seed"] == [4, 5]
@@ -45,7 +47,8 @@ def test_every_prompt_has_the_settings_and_its_own_seed():
     ],
 )
 def test_prompt_and_continuation_are_joined_like_written_text(prompt, continuation, unit, text):
-    assert generate([prompt], {"text": {"unit": unit}}, FakePredictor(continuation), GenerateOptions()) == [text]
+    predictions = generate([prompt], {"text": {"unit": unit}}, FakePredictor(continuation), GenerateOptions())
+    assert predictions["text"].tolist() == [text]
 
 
 @pytest.mark.parametrize(
@@ -66,12 +69,15 @@ def test_a_setting_out_of_range_is_an_error_that_names_the_option(options, messa
 
 @pytest.mark.only_task("next_word")
 def test_an_exported_model_generates_the_same_text_for_the_same_seed(trained):
-    predictor = workflow.load_predictor(trained.version, "generate")
-    metadata = trained.run.trained_model.metadata
-    options = GenerateOptions(length=12, temperature=0.8, repetition_penalty=1.1, seed=3)
-    first, again = (generate(["The value"], metadata, predictor, options) for _ in range(2))
-    assert first == again
-    assert first[0].startswith("The value")
-    assert len(first[0].split()) > 5
-    other = generate(["The value"], metadata, predictor, GenerateOptions(length=12, temperature=0.8, seed=9))
-    assert other != first
+    command, inputs = trained.task.commands["generate"], Inputs(line_table(["The value"]), ["The value"])
+
+    def run(**fields):
+        options = GenerateOptions(length=12, temperature=0.8, **fields)
+        (rows,) = workflow.predict(trained.task, trained.version, [inputs], options, command=command)
+        return rows.table["text"].item()
+
+    first = run(repetition_penalty=1.1, seed=3)
+    assert first == run(repetition_penalty=1.1, seed=3)
+    assert first.startswith("The value")
+    assert len(first.split()) > 5
+    assert first != run(seed=9)
