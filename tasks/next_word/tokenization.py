@@ -19,6 +19,8 @@ from keras import ops
 
 from shared.decoding import generation
 from shared.text import vocabulary as text_vocabulary
+from shared.text.characters import unspaced_ranges
+from shared.text.separation import normalize, separate_words
 from shared.text.vocabulary import batch_by_length, tokenize, truncate
 from tasks.next_word.config import TextConfig
 
@@ -29,40 +31,39 @@ SPECIAL_TOKENS = {"word": ("<unk>", "<eos>"), "character": ("\ufffd", "\n")}
 """Strings for the unknown word and for the end of a line, by unit."""
 MAX_PROMPT_TOKENS = 1000
 """Maximum number of tokens of a prompt that the model reads: the last ones."""
-CONTROL = r"[\x00-\x09\x0b-\x1f\x7f-\x{009f}]"
-LINE_ENDS = r"\r\n|\r|[\x{2028}\x{2029}\x0b\x0c\x{0085}]"
-PUNCTUATION = r"([^\p{L}\p{N}\p{M}_'\x{2019}\s-]|--+)"
-"""Characters that become tokens, and dashes of several hyphens."""
-SPACE_BEFORE = r" ([.,;:!?%)\]}\x{201d}])"
-"""Punctuation that follows a word without a space."""
-SPACE_AFTER = r"([(\[{$\x{201c}]) "
+SPACE_BEFORE = r" ([.,;:!?%\p{Pe}\x{2019}\x{201d}\x{060c}\x{061b}\x{061f}\x{06d4}\x{0964}\x{0965}])"
+"""Punctuation that follows a word without a space, also in Arabic and Hindi."""
+SPACE_AFTER = r"([$\x{00a3}\x{00a1}\x{00bf}\p{Ps}\x{2018}\x{201c}]) "
 """Punctuation that is followed by a word without a space."""
+WIDE_PUNCTUATION = r"\x{3001}-\x{3003}\x{3008}-\x{3011}\x{3014}-\x{301f}\x{30fb}\x{ff01}-\x{ff0f}\x{ff1a}-\x{ff20}\x{ff3b}-\x{ff40}\x{ff5b}-\x{ff65}"
+"""Ranges of punctuation that is as wide as an ideograph; the other punctuation of such texts follows."""
+OPENING, CLOSING = r"\x{2018}\x{201c}\x{2014}", r"\x{2019}\x{201d}\x{2014}"
 SPACED_QUOTES = r'" ([^"\n]*[^"\n ]) "'
 
 
 def separate_tokens(text: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
-    """Puts exactly one space between words, and replaces line ends with `<eos>`.
+    """Puts exactly one space between words (see `separate_words`), and replaces line ends with `<eos>`.
 
-    If the unit is "character", it only replaces line ends with a line feed and other control characters with a space.
+    If the unit is "character", it only normalizes the characters (see `normalize`), and line ends stay line feeds.
 
     Args:
         text: string tensor of any shape; bytes that are not valid UTF-8 become U+FFFD.
         unit: "word" or "character".
-        pretokenized: True if whitespace already separates all words.
+        pretokenized: True if whitespace already separates all words; then characters are only normalized.
     """
-    text = tf.strings.unicode_transcode(text, "UTF-8", "UTF-8", errors="replace")
-    text = tf.strings.regex_replace(text, LINE_ENDS, "\n")
-    text = tf.strings.regex_replace(text, CONTROL, " ")
+    line_end = SPECIAL_TOKENS[unit][1]
     if unit == "character":
-        return text
-    if not pretokenized:
-        text = tf.strings.regex_replace(text, PUNCTUATION, r" \1 ")
-    text = tf.strings.regex_replace(text, "\n", f" {SPECIAL_TOKENS[unit][1]} ")
-    return tf.strings.strip(tf.strings.regex_replace(text, r"[\s\x{00a0}]+", " "))
+        return normalize(text)
+    if pretokenized:
+        text = tf.strings.regex_replace(normalize(text), "\n", f" {line_end} ")
+        return tf.strings.strip(tf.strings.regex_replace(text, " +", " "))
+    return tf.strings.regex_replace(separate_words(text, fold=False, keep_line_ends=True), "\n", line_end)
 
 
 def join_tokens(tokens: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
     """Joins tokens to a readable text, the inverse of `separate_tokens`.
+
+    Characters of scripts without spaces between words have no spaces between them.
 
     Args:
         tokens: string tensor `(batch, time)`, "" for padding.
@@ -80,7 +81,16 @@ def join_tokens(tokens: tf.Tensor, unit: str, pretokenized: bool) -> tf.Tensor:
         text = tf.strings.regex_replace(text, SPACE_BEFORE, r"\1")
         text = tf.strings.regex_replace(text, SPACE_AFTER, r"\1")
         text = tf.strings.regex_replace(text, SPACED_QUOTES, r'"\1"')
+        text = _join_unspaced(text)
     return tf.strings.regex_replace(text, " +$", "")
+
+
+def _join_unspaced(text: tf.Tensor) -> tf.Tensor:
+    """Removes the spaces between characters of scripts that are written without spaces, and around their punctuation."""
+    wide = unspaced_ranges() + WIDE_PUNCTUATION
+    for _ in range(2):  # a match cannot begin with the last character of the match before
+        text = tf.strings.regex_replace(text, rf"([{wide}]\p{{M}}*) ([{wide}{OPENING}])", r"\1\2")
+    return tf.strings.regex_replace(text, rf"([{CLOSING}]) ([{wide}])", r"\1\2")
 
 
 def build_vocabulary(texts: Iterable[str], config: TextConfig) -> list[str]:

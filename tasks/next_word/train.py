@@ -102,7 +102,9 @@ TASK = Task(
     limitations=(
         "The model continues text in the style of its training texts. It does not understand or check what it writes, and it "
         "repeats what its training texts say about people. It reads only the last 1,000 words of a prompt. Text of another kind has "
-        "a higher perplexity, and perplexities are comparable only on the same text with the same vocabulary."
+        "a higher perplexity, and perplexities are comparable only on the same text with the same vocabulary. `model.keras` "
+        "reads tokens with one space between them; the SavedModel reads any text, and `separate_tokens` of "
+        "`tasks/next_word/tokenization.py` makes tokens of it for `model.keras`."
     ),
     evaluation_signature="score",
 )

@@ -22,11 +22,13 @@ from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_ca
 from shared.evaluation.metric import Score
 from shared.evaluation_run import signature_predictor
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
+from shared.text.characters import unspaced_ranges
+from shared.text.markup import TAG
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 from tasks.sentiment.serving import export_spec, predict_texts
 
-TOKEN_PATTERN = r"[^\W_]+(?:'[^\W_]+)?|[.,!?;:()\"*/-]"  # words and punctuation marks, as in the model
+PUNCTUATION = r"[.,!?;:()\"*/-]"
 
 
 def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
@@ -119,7 +121,7 @@ def _predict_majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
 
 def _predict_tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=TOKEN_PATTERN, preprocessor=_remove_markup
+        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_token_pattern(), preprocessor=_remove_markup
     )
     features = vectorizer.fit_transform(splits.train["text"])
     model = LogisticRegression(C=10, max_iter=1000)
@@ -133,7 +135,7 @@ def _predict_naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
         min_df=2,
         binary=True,
         dtype=np.float32,
-        token_pattern=TOKEN_PATTERN,
+        token_pattern=_token_pattern(),
         preprocessor=_remove_markup,
     )
     train = vectorizer.fit_transform(splits.train["text"])
@@ -147,5 +149,12 @@ def _predict_naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
     return np.asarray(softmax(model.logits(test), axis=1))
 
 
+def _token_pattern() -> str:
+    """Returns a pattern of words and punctuation marks; a character of a script without spaces between words is a word."""
+    unspaced = unspaced_ranges()
+    letter = rf"[^\W_{unspaced}]"
+    return rf"[{unspaced}]|{letter}+(?:'{letter}+)?|{PUNCTUATION}"
+
+
 def _remove_markup(text: str) -> str:
-    return re.sub("<[^<>]*>", " ", text.lower())
+    return re.sub(TAG, " ", text.lower())

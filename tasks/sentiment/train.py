@@ -206,6 +206,7 @@ TASK = Task(
         "The model knows only the kind of texts and the language that it was trained on. Evaluate it on your own labelled "
         "texts before you rely on it: `lstm-suite evaluate sentiment --data yours.csv`. The LSTM reads only the beginning and "
         "the end of long texts. The model does not recognize irony. It predicts a label for any text, even an empty one; the "
-        "probability says how reliable the prediction is."
+        "probability says how reliable the prediction is. `model.keras` alone splits a text only at whitespace and drops ASCII "
+        "punctuation. The SavedModel reads any text; for `model.keras`, apply `separate_words` of `shared/text/separation.py` first."
     ),
 )

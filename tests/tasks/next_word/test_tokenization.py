@@ -24,6 +24,8 @@ def separate(text: str | bytes, unit: str = "word", pretokenized: bool = False) 
         ("caf\u00e9 (1,5)", "caf\u00e9 ( 1 , 5 )"),
         ("", ""),
         (b"bad \xff byte\x00", "bad \ufffd byte"),
+        ("很好。 don’t cafe\u0301👍", "很 好 。 don't caf\u00e9 👍"),
+        ("a <br /> b <3", "a b < 3"),
     ],
 )
 def test_punctuation_and_line_ends_become_tokens(text, expected):
@@ -31,14 +33,28 @@ def test_punctuation_and_line_ends_become_tokens(text, expected):
 
 
 def test_a_pretokenized_text_is_split_only_at_whitespace():
-    assert separate("the N <unk> co. 's\n", pretokenized=True) == "the N <unk> co. 's <eos>"
+    assert separate("the N <unk>\u3000co. 's\n", pretokenized=True) == "the N <unk> co. 's <eos>"
 
 
 def test_characters_do_not_change_except_line_ends():
     assert separate("a  b\r\nc", "character") == "a  b\nc"
+    assert separate("e\u0301\u200b,", "character") == "\u00e9,"
 
 
-@pytest.mark.parametrize("text", ["Stop, he said. (Twice!)", "one line\nand another", 'so "it is," he said "no"'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Stop, he said. (Twice!)",
+        "one line\nand another",
+        'so "it is," he said "no"',
+        "¿Qué tal? ¡Muy bien!",
+        "今天天气很好。“你去哪里？”他说：“去学校。”",
+        "コーヒーを飲みました。",
+        "นี่คือก่ข",
+        "كيف حالك؟ نعم، جيد",
+        "ठीक है। हाँ",
+    ],
+)
 def test_joined_tokens_give_the_original_text(text):
     tokens = separate(text).split(" ")
     joined = tokenization.join_tokens(tf.constant([[*tokens, "", ""]]), "word", False)
