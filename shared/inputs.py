@@ -27,8 +27,8 @@ def read_independent_inputs(
         source: path of the file.
         column: name of the column.
         option: command-line option that names the column, for error messages.
-        convert: function from the cells of a chunk, or from lines, to records in the same order; it raises a `RowError` for cells that
-            cannot be used.
+        convert: function from the cells of a chunk to records in the same order; it raises a `RowError` for cells that cannot be used.
+            Lines are records as they are.
         options: options of `predict`.
         has_lines: True if each line of the file is an input; None to let `shared.data.tables.is_table` decide.
 
@@ -36,11 +36,11 @@ def read_independent_inputs(
         DataError: the file cannot be read, the column is missing, or a row cannot be used and errors are not skipped.
     """
     if has_lines or (has_lines is None and not is_table(source, column)):
-        name, chunks = INPUT_COLUMN, read_line_chunks(source, INPUT_COLUMN)
-    else:
-        name, chunks = column, read_chunks(source, [column], {column: option}, options.skips_errors)
-    for chunk in chunks:
+        for chunk in read_line_chunks(source, INPUT_COLUMN):
+            yield Inputs(chunk.frame, chunk.frame[INPUT_COLUMN].tolist(), progress=chunk.progress)
+        return
+    for chunk in read_chunks(source, [column], {column: option}, options.skips_errors):
         records, positions, errors = convert_rows(
-            chunk.frame, lambda rows: convert(rows[name]), options.skips_errors, chunk.first_row, chunk.errors
+            chunk.frame, lambda rows: convert(rows[column]), options.skips_errors, chunk.first_row, chunk.errors
         )
         yield Inputs(chunk.frame, records, positions, errors, chunk.progress)

@@ -96,6 +96,10 @@ def test_commands_for_exported_models_run(trained, tmp_path, monkeypatch, capfd)
         assert cli.main(split_command(line)) == 0, line
     output = capfd.readouterr().out
     assert any(label in output for label in labels)
+    reviews, labelled = (pd.read_csv(path) for path in ("data/examples/reviews.csv", "labelled.csv"))
+    assert labelled["review"].tolist() == reviews["review"].tolist()
+    assert set(labelled["label"]) <= set(labels)
+    assert labelled["probability"].between(0.5, 1).all()
     assert (tmp_path / "serving" / "compose.yaml").is_file()
 
 

@@ -16,9 +16,9 @@ from shared.cli.terminal import print_error, print_line, print_table, printable
 from shared.data.table_writers import json_rows, open_table_writer
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
 
-MAX_CELL = 60  # characters of a cell that count for the width of its column
 TABLE_WIDTH = 120
-LEADING_COLUMNS = 2  # columns of the input that are printed before those of the predictions are counted
+MAX_CELL = 40  # characters of a cell that count for the width of its column; longer ones are folded
+NARROW = 16  # characters of a cell in a narrow column
 
 
 def print_json_lines(predicted: Iterable[PredictedRows]) -> None:
@@ -93,12 +93,19 @@ def show_progress() -> Iterator[Callable[[int, float | None], None]]:
 
 
 def _fitting_columns(predicted: PredictedRows) -> list[str]:
-    """Returns the columns to print, in their order: the first columns of the input, the predictions, then the rest of the input."""
-    first, rest = predicted.rows.columns[:LEADING_COLUMNS], predicted.rows.columns[LEADING_COLUMNS:]
-    table, width, chosen = predicted.table, 1, set[str]()
-    for name in (*first, *predicted.predictions.columns, *rest):
-        cells = [str(name), *map(_format_cell, table[name])]
-        width += 3 + min(MAX_CELL, max(map(len, cells)))
+    """Returns the columns to print, in their order: the first column of the input, a narrow second one, such as a date, those of the
+    predictions, and then the rest of the input, as long as they fit."""
+    table = predicted.table
+    widths = {
+        name: 3 + min(MAX_CELL, max(len(str(name)), *(len(_format_cell(value)) for value in table[name])))
+        for name in table.columns
+    }
+    first, second, rest = (list(predicted.rows.columns[part]) for part in (slice(1), slice(1, 2), slice(2, None)))
+    if any(widths[name] > 3 + NARROW for name in second):
+        second, rest = [], [*second, *rest]
+    width, chosen = 1, set[str]()
+    for name in (*first, *second, *predicted.predictions.columns, *rest):
+        width += widths[name]
         if chosen and width > TABLE_WIDTH:
             break
         chosen.add(name)

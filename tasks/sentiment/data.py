@@ -112,7 +112,7 @@ def to_strings(values: pd.Series, source: str) -> pd.Series:
     if any(is_wrong):
         problem = f'column "{values.name}" must have text. Received: '
         raise RowError(source, np.flatnonzero(is_wrong), lambda row: problem + type(values.iloc[row]).__name__)
-    return values.astype(object if values.dtype == object else str).map(str)
+    return values.astype(str)
 
 
 def _read_tfds(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin]:

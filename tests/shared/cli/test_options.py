@@ -8,6 +8,7 @@ import pytest
 
 from shared import task
 from shared.cli import options
+from shared.config import PredictOptions
 from shared.errors import SuiteError
 
 OWN = options.VERSION_OPTIONS
@@ -74,11 +75,12 @@ def test_the_value_of_an_option_is_found_before_parsing(words):
         (["--columns.numeric", "a", "b", "--json", "x"], ["x"], ["--columns.numeric", "a", "b", "--json"]),
         (["-5 stars", "--", "--json", "-x"], ["-5 stars", "--json", "-x"], []),
         (["--columns.time_format", "%d", "x"], ["x"], ["--columns.time_format", "%d"]),
+        (["--to", "out.csv", "--on-error=skip", "x"], ["x"], ["--to", "out.csv", "--on-error=skip"]),
         (["--unknown", "x"], ["x"], ["--unknown"]),
     ],
 )
 def test_inputs_are_separated_from_options_and_their_values(words, inputs, rest):
-    assert options.split_inputs("fraud", words, OWN) == (inputs, rest)
+    assert options.split_inputs("fraud", words, OWN, PredictOptions) == (inputs, rest)
 
 
 def test_every_option_of_every_task_is_known_to_the_separation():

@@ -250,4 +250,6 @@ def test_the_file_of_the_inputs_is_not_overwritten(error_line, tmp_path, write):
 def test_columns_that_do_not_fit_into_the_terminal_are_named(sentiment, write, capsys):
     path = write("reviews.csv", b"text,note\n" + b"a fine film " * 10 + b"," + b"x" * 70 + b"\n")
     assert main(["predict", "sentiment", "--models", sentiment.config.output, "--data", str(path)]) == 0
-    assert "Columns without space: label, probability" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "probability_positive" in printed
+    assert "Columns without space: note. Write all columns with --to" in printed
