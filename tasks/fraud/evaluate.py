@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from shared.data.sources import Splits
 from shared.evaluation import classification, scoring
-from shared.evaluation.metric import Metric, Score, find_metric
+from shared.evaluation.metric import Metric, Score
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.fraud import plots
 from tasks.fraud.batches import compute_components, join_logits
@@ -59,7 +59,19 @@ def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str
     is_scored = records["is_scored_row"].to_numpy()
     labels, cards, days = label_groups(records[is_scored])
     probabilities = predictions["fraud_probability"][is_scored].astype(np.float64)
-    return scoring.score(EXPORTED, labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
+    k = metadata["alerts_per_day"]
+
+    def card_precision_of(rows: np.ndarray, card_ids: np.ndarray) -> float:
+        return card_precision(labels[rows], probabilities[rows], card_ids, days[rows], k)
+
+    scores: list[Score] = []
+    for metric in METRICS:
+        if metric is CARD_PRECISION:  # counts cards, so its interval needs resamples of cards
+            name = metric.name.format(k=k)
+            scores.append(scoring.group_bootstrap_score(EXPORTED, name, card_precision_of, cards))
+        else:
+            scores += scoring.score(EXPORTED, labels, probabilities, [metric])
+    return scores
 
 
 def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> EvaluationPlan:
@@ -147,13 +159,6 @@ def label_groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     days = frame["time"].to_numpy() // DAY
     cards = np.arange(len(frame)) if (frame["card"] == SINGLE_CARD).all() else pd.factorize(frame["card"])[0]
     return frame["fraud"].to_numpy(np.int64), cards.astype(np.int64), days - days.min()
-
-
-def build_metrics(alerts_per_day: int) -> tuple[Metric, ...]:
-    """Returns `METRICS` for a number of alerts per day; they are functions of labels, probabilities, cards and days."""
-    name = f"card_precision_at_{alerts_per_day}"
-    filled = dataclasses.replace(find_metric(METRICS, name), compute=partial(card_precision, k=alerts_per_day))
-    return tuple(filled if metric is CARD_PRECISION else metric for metric in METRICS)
 
 
 def card_precision(labels: np.ndarray, probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, k: int) -> float:
