@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,7 +23,8 @@ SEPARATOR = " | "
 """Joins the parts of an identifier of several columns; a bar within a part is doubled, so that no two identifiers become one."""
 EXACT_INTEGERS = {"float16": 2**11, "float32": 2**24}
 """Largest number up to which a floating-point type holds all integers; 2**53 for float64."""
-SCIENTIFIC = r"\d(?:[.,]\d+)?[Ee]\+\d+"
+LOST_DIGITS = re.compile(r"\d(?:[.,]\d+)?[Ee]\+\d+|\d{17,}\.0")
+"""Identifiers such as 4.53202E+15 and 45320151128303661.0 in a text table."""
 MAX_LISTED_LABELS = 8
 POSITIVE_OPTION, UNLABELLED_OPTION = "--columns.positive-label", "--columns.unlabelled"
 
@@ -162,6 +164,6 @@ def _require_all_digits(values: pd.Series, source: str) -> None:
         is_float = np.array([isinstance(value, float) and abs(value) >= 2**53 for value in unique] + [False], bool)
         problem = f"a floating-point number, which does not hold all digits of an identifier from {2**53:,} on. {fix}"
         raise_where(is_float[codes], values, source, problem)
-        is_scientific = pd.Series(unique, dtype=object).astype(str).str.strip().str.fullmatch(SCIENTIFIC)
-        problem = f"an identifier in scientific notation, which has lost its last digits. {fix}"
-        raise_where(np.append(is_scientific.to_numpy(bool), False)[codes], values, source, problem)
+        has_lost = [bool(LOST_DIGITS.fullmatch(str(value).strip())) for value in unique] + [False]
+        problem = f"an identifier that was written as a floating-point number, and has lost its last digits. {fix}"
+        raise_where(np.array(has_lost, bool)[codes], values, source, problem)

@@ -27,8 +27,9 @@ def raise_for_leaks(frame: pd.DataFrame, columns: ColumnsConfig, source: str) ->
     fraud = frame["fraud"].to_numpy()
     if not MIN_FRAUDS_FOR_LEAKS <= fraud.sum() < len(fraud):  # with a few frauds it may be chance
         return
-    for name in (*columns.numeric, *columns.categorical):
-        codes, unique = pd.factorize(frame[name], use_na_sentinel=False)
+    names = (*columns.numeric, *columns.categorical)
+    for name, field in zip(names, (*columns.numeric_fields, *columns.categorical_fields), strict=True):
+        codes, unique = pd.factorize(frame[field], use_na_sentinel=False)
         frauds, rows = np.bincount(codes, fraud), np.bincount(codes)
         if len(unique) <= MAX_LEAKING_VALUES and ((frauds == 0) | (frauds == rows)).all():
             raise DataError(f'{source}: column "{name}" determines the label completely. Remove it from --columns.')

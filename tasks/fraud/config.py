@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Literal
@@ -37,6 +38,7 @@ RESERVED_NAMES = (
 """Names that the model uses itself, so that no further column can have them."""
 
 
+INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9_.]")
 TimeUnit = Literal["seconds", "milliseconds", "microseconds", "minutes", "hours", "days"]
 
 
@@ -83,13 +85,37 @@ class ColumnsConfig(Section):
         if self.terminal == ():
             object.__setattr__(self, "terminal", None)
         require_different(self, "card", "time", "amount", "label", "terminal", "numeric", "categorical")
-        further = (*self.numeric, *self.categorical)
-        invalid = [name for name in further if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in name]
+        further = dict(
+            zip((*self.numeric, *self.categorical), (*self.numeric_fields, *self.categorical_fields), strict=True)
+        )
+        fields = list(further.values())
+        invalid = [
+            column
+            for column, name in further.items()
+            if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in column or fields.count(name) > 1
+        ]
         if invalid:
             raise ValueError(
-                f"{option(self, 'numeric')} and {option(self, 'categorical')} must not use names of the model. Rename the "
-                f"column in the file. Received: {', '.join(invalid)}"
+                f"{option(self, 'numeric')} and {option(self, 'categorical')} must not use names of the model, or one name twice. "
+                f"Rename the column in the file. Received: {', '.join(invalid)}"
             )
+
+    @property
+    def numeric_fields(self) -> tuple[str, ...]:
+        """Names that the model has for the columns in `numeric`."""
+        return tuple(map(field_name, self.numeric))
+
+    @property
+    def categorical_fields(self) -> tuple[str, ...]:
+        """Names that the model has for the columns in `categorical`."""
+        return tuple(map(field_name, self.categorical))
+
+
+def field_name(column: str) -> str:
+    """Returns the name that the model has for a column: a space becomes "_", another character that TensorFlow does not allow in
+    names becomes its code, as in "x3f" for "?"."""
+    name = INVALID_IN_NAMES.sub(lambda match: f"x{ord(match[0]):x}", column.replace(" ", "_"))
+    return f"x{name}" if name.startswith("_") else name
 
 
 @dataclass(frozen=True)

@@ -116,10 +116,10 @@ def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: 
         result["terminal"] = parse_keys(frame, columns.terminal, source, allow_empty=True)
     result["time"] = parse_times(frame, columns.time, source, columns.time_format, columns.time_unit)
     result["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
-    for name in columns.numeric:
-        result[name] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
-    for name in columns.categorical:
-        result[name] = parse_categories(frame[name], source)
+    for name, field in zip(columns.numeric, columns.numeric_fields, strict=True):
+        result[field] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
+    for name, field in zip(columns.categorical, columns.categorical_fields, strict=True):
+        result[field] = parse_categories(frame[name], source)
     if is_labelled or columns.label in frame:
         result["fraud"] = parse_labels(frame[columns.label], source, columns.positive_label, columns.unlabelled)
     else:

@@ -35,15 +35,15 @@ METRICS = (
     Metric(
         "average_precision",
         "average precision",
-        compute=lambda labels, values, *_: float(metrics.average_precision_score(labels, values)),
+        compute=lambda labels, values: _nan_if_one_class(metrics.average_precision_score, labels, values),
     ),
     dataclasses.replace(
-        classification.ROC_AUC, compute=lambda labels, values, *_: float(metrics.roc_auc_score(labels, values))
+        classification.ROC_AUC, compute=lambda labels, values: _nan_if_one_class(metrics.roc_auc_score, labels, values)
     ),
     CARD_PRECISION,
     dataclasses.replace(
         classification.LOG_LOSS,
-        compute=lambda labels, values, *_: float(metrics.log_loss(labels, values, labels=[0, 1])),
+        compute=lambda labels, values: float(metrics.log_loss(labels, values, labels=[0, 1])),
     ),
 )
 
@@ -194,6 +194,11 @@ def alerts_table(labels: np.ndarray, is_alert: np.ndarray, cards: np.ndarray, da
             "compromised cards": len(compromised),
         }
     return rows
+
+
+def _nan_if_one_class(compute: Callable[..., float], labels: np.ndarray, values: np.ndarray) -> float:
+    """Returns a metric, or NaN for a resample of few frauds that has only one class."""
+    return float(compute(labels, values)) if 0 < labels.sum() < len(labels) else float("nan")
 
 
 def _predict_baseline(model: Any, features: Callable[[], pd.DataFrame], splits: Splits) -> Predictions:

@@ -66,6 +66,8 @@ def require_both_classes(
     if not problem:
         return marked
     days = np.unique(frame["time"].to_numpy()[fraud == 1] // DAY)
+    if has_cards and not find_empty_class(mark_rows(frame, split, bounds, has_cards=False), fraud):
+        problem += ", because transactions of cards with a known fraud are excluded"
     where = f" Days with fraud: {_describe_days(days)}." if len(days) else " No transaction is fraud."
     proposal = propose_split(frame, split, bounds, has_cards) if len(days) else None
     fix = (
@@ -165,7 +167,8 @@ def _describe_bounds(bounds: Bounds) -> str:
     first, last = bounds.first // DAY, (bounds.end - 1) // DAY
     days = last - first + 1
     if days < MIN_DAYS:
-        return f"{format_day(first)} to {format_day(last)}, {(bounds.end - bounds.first) // HOUR} hours"
+        name = format_day(first) if days == 1 else f"{format_day(first)} to {format_day(last)}"
+        return f"{name}, {(bounds.end - bounds.first) // HOUR} hours"
     return f"{format_day(first)} to {format_day(last)}, {days} days"
 
 

@@ -18,7 +18,7 @@ from shared.errors import DataError
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.fraud import data
-from tasks.fraud.config import FraudConfig
+from tasks.fraud.config import FraudConfig, field_name
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
 from tasks.fraud.split import is_compromised
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
@@ -285,5 +285,5 @@ def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mappin
                 f"{option(config.columns, field)} must name the columns of the model in the same order: "
                 f"{' '.join(trained) or 'none'}. Received: {' '.join(columns) or 'none'}"
             )
-        names |= dict(zip(columns, trained, strict=True))
+        names |= dict(zip(map(field_name, columns), map(field_name, trained), strict=True))
     return frame.rename(columns=names)

@@ -39,7 +39,12 @@ def test_removed_quotes_are_noticed_with_their_rows():
         ([1.0, 4532015112830366123.0], 'row 2: column "card" .* float64 number, which does not hold all digits'),
         (np.array([1.0, 17_000_000.0], np.float32), "float32 number, .* from 16,777,216 on"),
         ([None, 9.5e15, "a"], r"row 2: .*floating-point number"),
-        (["4532", "4.53202E+15"], r"row 2: .*scientific notation, which has lost its last digits.*as text"),
+        (
+            ["4532", "4.53202E+15"],
+            r"row 2: .*written as a floating-point number, and has lost its last digits.*as text",
+        ),
+        (["4532015112830366.0", "45320151128303661.0"], r"row 2: .*has lost its last digits"),
+        (["4.992346398065154e+18"], r"row 1: .*has lost its last digits"),
     ],
 )
 def test_identifiers_that_lost_digits_raise_an_error(values, problem):

@@ -100,3 +100,10 @@ def test_the_interval_of_card_precision_contains_its_value_and_lies_around_it(ca
     assert all(s.low <= s.value <= s.high for s in scores.values())
     if cards >= 60:  # resamples of transactions instead of cards would lie below the value
         assert precision.low < precision.value < precision.high
+
+
+def test_resamples_without_fraud_give_no_warning_and_do_not_count(recwarn):
+    frame = pd.DataFrame({"card": list("abcd"), "time": 0, "fraud": [1, 0, 0, 0], "is_scored_row": True})
+    scores = score(frame, {"fraud_probability": np.array([0.9, 0.1, 0.2, 0.3])}, {"alerts_per_day": 1})
+    assert (scores[0].low, scores[0].value, scores[0].high) == (1, 1, 1)
+    assert not list(recwarn)
