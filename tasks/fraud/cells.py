@@ -32,7 +32,7 @@ POSITIVE_OPTION, UNLABELLED_OPTION = "--columns.positive-label", "--columns.unla
 def parse_keys(frame: pd.DataFrame, names: Sequence[str], source: str, allow_empty: bool = False) -> np.ndarray:
     """Returns the identifiers of cards or terminals as text, object `(rows,)`; those of several columns are joined.
 
-    Quotes, blanks and ".0" around an identifier are removed, and said so. With `allow_empty`, an identifier of which a part is empty
+    Quotes, spaces and ".0" around an identifier are removed, and said so. With `allow_empty`, an identifier of which a part is empty
     is "".
 
     Raises:
@@ -57,7 +57,7 @@ def parse_keys(frame: pd.DataFrame, names: Sequence[str], source: str, allow_emp
 
 
 def parse_categories(values: pd.Series, source: str) -> np.ndarray:
-    """Returns categories as text, object `(rows,)`, without the quotes, blanks and ".0" around them; "" for an empty cell."""
+    """Returns categories as text, object `(rows,)`, without the quotes, spaces and ".0" around them; "" for an empty cell."""
     codes, unique = pd.factorize(values.astype(object))
     text = parse_identifiers(pd.Series(unique, dtype=object), source, allow_empty=True)
     clean = np.array([_clean(value) for value in text], object)
@@ -65,7 +65,7 @@ def parse_categories(values: pd.Series, source: str) -> np.ndarray:
     if is_changed.any():
         rows = np.flatnonzero(is_changed)
         add_notice(
-            f'{source}: column "{values.name}" has quotes, blanks or ".0" around the values of {len(rows):,} rows, such as '
+            f'{source}: column "{values.name}" has quotes, spaces or ".0" around the values of {len(rows):,} rows, such as '
             f'"{values.iloc[rows[0]]}". They are removed.',
             rows + 1,
         )

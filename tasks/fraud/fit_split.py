@@ -44,8 +44,8 @@ def fit_split(split: FraudSplitConfig, bounds: Bounds, source: str) -> FraudSpli
         )
         return fitted
     proposals = (split, dataclasses.replace(split, training_from=None))
-    found = next((one for base in proposals for one in _shorter(base, LENGTHS, bounds) if _fits(one, bounds)), None)
-    fix = f"These fit: {as_options(found)}." if found is not None else "Use more days."
+    proposal = next((one for base in proposals for one in _shorter(base, LENGTHS, bounds) if _fits(one, bounds)), None)
+    fix = f"These fit: {as_options(proposal)}." if proposal is not None else "Use more days."
     raise DataError(
         f"{source}: {total}, which are too few; {_needed_days(split):g} days are needed: training, label delay and test, and before "
         f"them one label delay and one test for validation. {_describe_start(split, bounds)}{fix}"
@@ -124,12 +124,12 @@ def _starts_with_fraud(split: FraudSplitConfig, cumulative: np.ndarray) -> list[
 
 
 def _shorter(split: FraudSplitConfig, adjustable: Sequence[str], bounds: Bounds) -> Iterator[FraudSplitConfig]:
-    """Yields splits with shorter lengths, the longest first: by whole days, and for few days by hours."""
+    """Yields splits with shorter lengths, in decreasing order: by whole days, and for few days by hours."""
     if not adjustable:
         return
-    longest = max(int(getattr(split, name)) for name in adjustable)
-    for count in range(longest - 1, 0, -1):
-        lengths: dict[str, Any] = {name: max(1, int(getattr(split, name)) * count // longest) for name in adjustable}
+    maximum = max(int(getattr(split, name)) for name in adjustable)
+    for count in range(maximum - 1, 0, -1):
+        lengths: dict[str, Any] = {name: max(1, int(getattr(split, name)) * count // maximum) for name in adjustable}
         yield dataclasses.replace(split, **lengths)
     if bounds.end - bounds.first < MIN_DAYS * DAY:
         for hours in range((bounds.end - bounds.first) // HOUR, 0, -1):
@@ -185,7 +185,7 @@ def _describe_start(split: FraudSplitConfig, bounds: Bounds) -> str:
 
 
 def _describe_days(days: np.ndarray) -> str:
-    """Returns runs of days, such as "2020-06-07 to 2020-06-20 and 2020-07-01"; only the longest runs of many."""
+    """Returns runs of days, such as "2020-06-07 to 2020-06-20 and 2020-07-01"; only the maximum runs of many."""
     runs = np.split(days, np.flatnonzero(np.diff(days) > 1) + 1)
     listed = sorted(sorted(runs, key=len, reverse=True)[:5], key=lambda run: int(run[0]))
     texts = [

@@ -80,7 +80,7 @@ KNOWN_FILES = (
         ),
     ),
 )
-NAME_FIELDS = ("card", "time", "amount", "label", "terminal")
+NAME_FIELDS = ("card", "terminal", "time", "amount", "label")
 FURTHER_FIELDS = ("numeric", "categorical")
 
 
@@ -102,12 +102,12 @@ def recognize_columns(columns: ColumnsConfig, available: Collection[str], source
     is_chosen = not all(is_default(getattr(columns, field)) for field in NAME_FIELDS)
     if is_chosen or columns.numeric or columns.categorical or set(column_names(columns)) <= set(available):
         return columns
-    found = find_known_file(available)
-    if found is None:
+    known_file = find_known_file(available)
+    if known_file is None:
         return columns
-    changes = {field: getattr(found.columns, field) for field in (*NAME_FIELDS, *FURTHER_FIELDS)}
+    changes = {field: getattr(known_file.columns, field) for field in (*NAME_FIELDS, *FURTHER_FIELDS)}
     if columns.time_format is None and columns.time_unit is None:
-        changes["time_unit"] = found.columns.time_unit
+        changes["time_unit"] = known_file.columns.time_unit
     result = dataclasses.replace(columns, **changes)
     meanings = [
         f"{field} {' + '.join((value,) if isinstance(value, str) else value) if value else 'none'}"
@@ -115,7 +115,7 @@ def recognize_columns(columns: ColumnsConfig, available: Collection[str], source
         for value in [getattr(result, field)]
     ]
     add_notice(
-        f"{source}: the columns are those of {found.name}, and no column was named. They are read as: {', '.join(meanings)}.",
+        f"{source}: the columns are those of {known_file.name}, and no column was named. They are read as: {', '.join(meanings)}.",
         hint=f"This equals {as_options(result)}",
     )
     return result
@@ -123,8 +123,8 @@ def recognize_columns(columns: ColumnsConfig, available: Collection[str], source
 
 def find_known_file(available: Collection[str]) -> KnownFile | None:
     """Returns the known data set whose columns all are available; None if there is none, or more than one."""
-    found = [known for known in KNOWN_FILES if set(column_names(known.columns)) <= set(available)]
-    return found[0] if len(found) == 1 else None
+    matches = [known for known in KNOWN_FILES if set(column_names(known.columns)) <= set(available)]
+    return matches[0] if len(matches) == 1 else None
 
 
 def as_options(columns: ColumnsConfig) -> str:

@@ -29,7 +29,7 @@ def test_removed_quotes_are_noticed_with_their_rows():
     with collect_notices() as notices:
         keys(["C1", "'C2'", "C3"])
     assert str(notices[0]) == (
-        'x.csv: column "card" has quotes, blanks or ".0" around the values of 1 rows, such as "\'C2\'". They are removed. Row: 2.'
+        'x.csv: column "card" has quotes, spaces or ".0" around the values of 1 rows, such as "\'C2\'". They are removed. Row: 2.'
     )
 
 
