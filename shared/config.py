@@ -26,6 +26,20 @@ SECTIONS = (
 """Names of the sections, in the order of every task."""
 
 
+class DefaultInt(int):
+    """A default number that `load` may replace by one that fits the data; a number that the user chose is a plain `int`."""
+
+
+class DefaultStr(str):
+    """A default name that `load` may replace by one that the data have; a name that the user chose is a plain `str`."""
+
+
+def is_default(value: Any) -> bool:
+    """Returns True for a default that the data may replace, or for a tuple of such defaults; the user did not choose the value."""
+    values = value if isinstance(value, tuple) else (value,)
+    return bool(values) and all(isinstance(one, (DefaultInt, DefaultStr)) for one in values)
+
+
 class Section:
     """Base class of a section of options.
 

@@ -39,7 +39,7 @@ def run_command(command, capfd):
         status = cli.main(words[1:])
     else:
         status = subprocess.run(["bash", "-c", command], check=True).returncode
-    output = "".join(capfd.readouterr()).rstrip("\n")
+    output = "".join(reversed(capfd.readouterr())).rstrip("\n")  # notices, in standard error, come before the result
     return status, output.split("\n") if output else []
 
 

@@ -136,7 +136,8 @@ def split_inputs(
 ) -> tuple[list[str], list[str]]:
     """Separates the inputs of `predict` from its options; inputs may stand before, between and after options.
 
-    A word that begins with a dash is an input if it contains a space, or stands behind `--`.
+    A word that begins with a dash is an input if it contains a space, or stands behind `--`. A word that begins with "{" is always an
+    input, because it is a JSON object.
 
     Returns:
         The inputs and the words of the options.
@@ -156,7 +157,7 @@ def split_inputs(
             continue
         options.append(word)
         count = 0 if "=" in word else _count_of_values(hints.get(word.replace("_", "-")))
-        while words and count and not words[0].startswith("--"):
+        while words and count and not words[0].startswith(("--", "{")):
             options.append(words.pop(0))
             count -= 1
     return inputs, options
@@ -251,4 +252,5 @@ def _count_of_values(hint: Any) -> int:
         hint = typing.get_args(hint)[0]
     if hint is None or hint is bool:  # an unknown option, which the parser reports, or a flag
         return 0
-    return sys.maxsize if typing.get_origin(hint) is tuple else 1
+    choices = (hint, *typing.get_args(hint))  # a union such as `tuple[str, ...] | None` has choices
+    return sys.maxsize if any(typing.get_origin(choice) is tuple for choice in choices) else 1

@@ -81,3 +81,13 @@ def collect_notices(show: Callable[[Notice], None] | None = None) -> Iterator[li
         yield collector.notices
     finally:
         _COLLECTORS.reset(token)
+
+
+@contextmanager
+def mute_notices() -> Iterator[None]:
+    """Drops the notices that are added inside the context, such as those of each batch of a file that is read in parts."""
+    token = _COLLECTORS.set((_Collector(None),))
+    try:
+        yield
+    finally:
+        _COLLECTORS.reset(token)

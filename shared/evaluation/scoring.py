@@ -36,8 +36,40 @@ def score(
             raise ValueError(f"The metric {metric.name} has no function `compute`.")
         value = metric.compute(labels, probabilities, *extra)
         low, high = _interval(metric.compute, labels, probabilities, *extra)
-        scores.append(Score(model, metric.name, value, low, high))
+        scores.append(_score_with_interval(model, metric.name, value, low, high))
     return scores
+
+
+def group_bootstrap_score(
+    model: str, metric: str, compute: Callable[[np.ndarray, np.ndarray], float], groups: np.ndarray
+) -> Score:
+    """Scores a model with a 95 % percentile bootstrap interval over groups of examples, such as all transactions of a card.
+
+    A metric that counts groups needs resamples of whole groups, in which a group that is drawn twice counts as two groups: resampled
+    examples would hold fewer distinct groups than the data.
+
+    Args:
+        model: name of the model in the results.
+        metric: name of the metric in the results.
+        compute: function from the positions of examples and the ids of their groups, int64 `(examples,)` each, to the metric.
+        groups: id of the group of each example, int `(examples,)`.
+
+    Returns:
+        The score; with fewer than two groups, the interval is NaN.
+    """
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(groups[order]) != 0])
+    lengths = np.diff(np.r_[starts, len(order)])
+    value = compute(np.arange(len(groups)), groups)
+    if len(starts) < 2:
+        return Score(model, metric, value, float("nan"), float("nan"))
+    rng, values = np.random.default_rng(0), []
+    for _ in range(BOOTSTRAP_RESAMPLES):
+        drawn = rng.integers(0, len(starts), len(starts))
+        ids = np.repeat(np.arange(len(drawn)), lengths[drawn])
+        offsets = np.arange(len(ids)) - np.repeat(np.cumsum(lengths[drawn]) - lengths[drawn], lengths[drawn])
+        values.append(compute(order[np.repeat(starts[drawn], lengths[drawn]) + offsets], ids))
+    return _score_with_interval(model, metric, value, *_limits(np.array(values)))
 
 
 def block_bootstrap_score(
@@ -60,10 +92,7 @@ def block_bootstrap_score(
         return Score(model, metric, value, float("nan"), float("nan"))
     starts = np.random.default_rng(0).integers(0, days, (BOOTSTRAP_RESAMPLES, -(-days // block_length)))
     resamples = ((starts[..., None] + np.arange(block_length)) % days).reshape(BOOTSTRAP_RESAMPLES, -1)[:, :days]
-    values = compute(sums[resamples].sum(axis=1))
-    values = values[np.isfinite(values)]
-    low, high = np.quantile(values, [0.025, 0.975]) if len(values) else (np.nan, np.nan)
-    return Score(model, metric, value, float(low), float(high))
+    return _score_with_interval(model, metric, value, *_limits(compute(sums[resamples].sum(axis=1))))
 
 
 def _interval(metric: Callable[..., float], *arrays: np.ndarray) -> tuple[float, float]:
@@ -81,8 +110,20 @@ def _interval(metric: Callable[..., float], *arrays: np.ndarray) -> tuple[float,
             method="percentile",
             rng=np.random.default_rng(0),
         )
-    values = result.bootstrap_distribution[np.isfinite(result.bootstrap_distribution)]
+    return _limits(result.bootstrap_distribution)
+
+
+def _limits(values: np.ndarray) -> tuple[float, float]:
+    """Returns the 2.5 % and 97.5 % quantiles of the finite values; NaN if there are none."""
+    values = values[np.isfinite(values)]
     if not len(values):
         return float("nan"), float("nan")
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _score_with_interval(model: str, metric: str, value: float, low: float, high: float) -> Score:
+    """Returns a score whose interval contains its value: the quantiles of a skewed distribution of resamples may leave it out."""
+    if np.isfinite(value) and np.isfinite(low):
+        low, high = min(low, value), max(high, value)
+    return Score(model, metric, value, low, high)

@@ -1,59 +1,169 @@
-"""Conversion of the cells of a table of transactions: times and labels."""
+"""Conversion of the cells of a table of transactions: identifiers, categories and labels."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from shared.data.columns import raise_where, raise_where_empty
+from shared.data.columns import parse_identifiers, raise_where, raise_where_empty
+from shared.data.notices import add_notice
+from shared.errors import DataError
+from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
-TIME_ZONE = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
-MAX_SECONDS = 1e11  # the year 5138; larger numbers are milliseconds
-FRAUD_LABELS, GENUINE_LABELS = ("1", "true", "yes", "fraud"), ("0", "false", "no", "genuine")
-
-
-def parse_seconds(values: pd.Series, source: str, time_format: str | None) -> np.ndarray:
-    """Returns seconds since 1970 (UTC), int64 `(rows,)`, from dates, from text in a format or in ISO 8601, or from numbers of seconds.
-
-    Raises:
-        DataError: a time is empty or has another format.
-    """
-    if pd.api.types.is_datetime64_any_dtype(values):
-        raise_where_empty(values.isna(), values, source)
-        utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
-        return utc.to_numpy("datetime64[s]").astype(np.int64)
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    raise_where_empty(text == "", values, source)
-    seconds = pd.to_numeric(text, errors="coerce")
-    if time_format is None and seconds.notna().all():
-        is_too_large = seconds.abs() > MAX_SECONDS
-        raise_where(is_too_large, values, source, "too large for seconds since 1970. Divide milliseconds by 1000")
-        return seconds.to_numpy(np.float64).astype(np.int64)
-    has_zone = text.str.contains(TIME_ZONE)
-    if time_format is None and has_zone.any() and not has_zone.all():
-        problem = "no time zone, but other rows have one. Give all times a time zone, or none"
-        raise_where(~has_zone, values, source, problem)
-    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=time_format or "ISO8601")
-    expected = (
-        f"expected a time in the format {time_format}"
-        if time_format
-        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
-    )
-    hint = 'Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"'
-    raise_where(parsed.isna(), values, source, f"{expected}. {hint}")
-    return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
+EMPTY_TEXTS = ("", "null", "nan", "nat", "na", "n/a", "none", "<na>")
+"""Texts that count as an empty cell; upper and lower case are equal."""
+FRAUD_LABELS = ("1", "true", "t", "yes", "y", "fraud", "fraudulent")
+GENUINE_LABELS = ("0", "false", "f", "no", "n", "genuine", "legit", "legitimate", "normal", "non-fraud", "not fraud")
+NEGATIVE = "-1"
+"""Genuine where the other label is 1; where there is a 0 too, it may stand for an unknown label."""
+SEPARATOR = " | "
+"""Joins the parts of an identifier of several columns; a bar within a part is doubled, so that no two identifiers become one."""
+EXACT_INTEGERS = {"float16": 2**11, "float32": 2**24}
+"""Largest number up to which a floating-point type holds all integers; 2**53 for float64."""
+LOST_DIGITS = re.compile(r"\d(?:[.,]\d+)?[Ee]\+\d+|\d{17,}\.0")
+"""Identifiers such as 4.53202E+15 and 45320151128303661.0 in a text table."""
+MAX_LISTED_LABELS = 8
+POSITIVE_OPTION, UNLABELLED_OPTION = "--columns.positive-label", "--columns.unlabelled"
 
 
-def parse_labels(values: pd.Series, source: str) -> np.ndarray:
-    """Returns 1 for fraud and 0 for genuine, int8 `(rows,)`.
+def parse_keys(frame: pd.DataFrame, names: Sequence[str], source: str, allow_empty: bool = False) -> np.ndarray:
+    """Returns the identifiers of cards or terminals as text, object `(rows,)`; those of several columns are joined.
+
+    Quotes, spaces and ".0" around an identifier are removed, and said so. With `allow_empty`, an identifier of which a part is empty
+    is "".
 
     Raises:
-        DataError: a label is empty or unknown.
+        DataError: an identifier is empty, or its column cannot hold all its digits.
     """
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip().str.lower().str.removesuffix(".0")
-    raise_where_empty(text == "", values, source)
-    is_fraud = text.isin(FRAUD_LABELS)
-    raise_where(~is_fraud & ~text.isin(GENUINE_LABELS), values, source, "expected 0 or 1")
-    return is_fraud.to_numpy(np.int8)
+    parts = []
+    for name in names:
+        values = frame[name]
+        _require_all_digits(values, source)
+        part = parse_categories(values, source)
+        is_empty = pd.Series(part).str.casefold().isin(EMPTY_TEXTS).to_numpy()
+        if not allow_empty:
+            raise_where_empty(is_empty, values, source)
+        parts.append(np.where(is_empty, "", part))
+    if len(parts) == 1:
+        return parts[0].astype(object)
+    is_empty = np.logical_or.reduce([part == "" for part in parts])
+    joined = pd.Series(parts[0]).str.replace("|", "||", regex=False)
+    for part in parts[1:]:
+        joined = joined + SEPARATOR + pd.Series(part).str.replace("|", "||", regex=False)
+    return np.where(is_empty, "", joined.to_numpy(object)).astype(object)
+
+
+def parse_categories(values: pd.Series, source: str) -> np.ndarray:
+    """Returns categories as text, object `(rows,)`, without the quotes, spaces and ".0" around them; "" for an empty cell."""
+    codes, unique = pd.factorize(values.astype(object))
+    text = parse_identifiers(pd.Series(unique, dtype=object), source, allow_empty=True)
+    clean = np.array([_clean(value) for value in text], object)
+    is_changed = np.append(np.array([old != new for old, new in zip(text, clean, strict=True)], bool), False)[codes]
+    if is_changed.any():
+        rows = np.flatnonzero(is_changed)
+        add_notice(
+            f'{source}: column "{values.name}" has quotes, spaces or ".0" around the values of {len(rows):,} rows, such as '
+            f'"{values.iloc[rows[0]]}". They are removed.',
+            rows + 1,
+        )
+    return np.append(clean, "")[codes]
+
+
+def parse_labels(
+    values: pd.Series, source: str, positive: Sequence[str] = (), unlabelled: Sequence[str] = ()
+) -> np.ndarray:
+    """Returns 1 for fraud, 0 for genuine, and -1 where the label is empty or `unlabelled`, int8 `(rows,)`.
+
+    Args:
+        values: column of labels.
+        source: file, for messages.
+        positive: labels of fraud; all others are genuine. Empty for `FRAUD_LABELS` and `GENUINE_LABELS`.
+        unlabelled: values that stand for an unknown label.
+
+    Raises:
+        DataError: a label cannot be interpreted; the message lists the labels and names the option.
+    """
+    codes, unique = pd.factorize(values.astype(object).where(values.notna(), ""))
+    names = [_normalize_label(value) for value in unique]
+    unknown = {*EMPTY_TEXTS, *map(_normalize_label, unlabelled)}
+    fraud = {*map(_normalize_label, positive)} or {*FRAUD_LABELS}
+    genuine = {*names} - fraud if positive else {*GENUINE_LABELS}
+    if not positive and "0" not in names:
+        genuine.add(NEGATIVE)
+    kinds = [UNKNOWN_LABEL if n in unknown else 1 if n in fraud else 0 if n in genuine else 2 for n in names]
+    labels = np.array(kinds, np.int8)[codes]
+    expected = "expected 0 or 1, N or Y, false or true, genuine or fraud"
+    fix = f"Name the label of fraud with {POSITIVE_OPTION}, and labels that mean unknown with {UNLABELLED_OPTION}"
+    counts = ", ".join(f'"{value}" {count:,}' for value, count in _count(values).items())
+    raise_where(labels == 2, values, source, f"{expected}. The labels are {counts}. {fix}")
+    return labels
+
+
+def check_labels(labels: np.ndarray, values: pd.Series, source: str, positive: Sequence[str]) -> None:
+    """Checks the labels of a whole file from `parse_labels`, and notices which rows have none and which class is larger.
+
+    Raises:
+        DataError: no row has a label, or none has a label that `positive` names.
+    """
+    is_unknown = labels == UNKNOWN_LABEL
+    counts = ", ".join(f'"{value}" {count:,}' for value, count in _count(values).items())
+    if is_unknown.all():
+        raise DataError(
+            f'{source}: column "{values.name}" has no label of fraud or genuine. Its values are {counts}. Fill in labels.'
+        )
+    if positive and not (labels == 1).any():
+        raise DataError(
+            f'{source}: no row of column "{values.name}" is {" or ".join(positive)}. Its values are {counts}. Name the label of '
+            f"fraud with {POSITIVE_OPTION}."
+        )
+    if is_unknown.any():
+        add_notice(
+            f'{source}: {is_unknown.sum():,} of {len(labels):,} rows have no label in column "{values.name}". They are history of '
+            "their cards, and are neither trained nor scored.",
+            np.flatnonzero(is_unknown) + 1,
+        )
+    known = labels[~is_unknown]
+    if known.mean() > 0.5:
+        add_notice(
+            f'{source}: {known.mean():.1%} of the labels in column "{values.name}" are fraud ({counts}).',
+            hint=f"If the other label is fraud, name it with {POSITIVE_OPTION}.",
+        )
+
+
+def _count(values: pd.Series) -> dict[str, int]:
+    """Returns the number of rows of the most frequent values, by value."""
+    counts = values.astype(object).where(values.notna(), "").astype(str).value_counts()
+    listed = {str(value): int(count) for value, count in counts.head(MAX_LISTED_LABELS).items()}
+    rest = int(counts.iloc[MAX_LISTED_LABELS:].sum())
+    return listed | ({"…": rest} if rest else {})
+
+
+def _normalize_label(value: object) -> str:
+    return _clean(str(value)).casefold()
+
+
+def _clean(text: str) -> str:
+    text = text.strip()
+    if len(text) > 2 and text[0] == text[-1] and text[0] in "'\"`":
+        text = text[1:-1].strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].removeprefix("-").isdecimal() else text
+
+
+def _require_all_digits(values: pd.Series, source: str) -> None:
+    """Raises a `DataError` if floating-point numbers or scientific notation have lost digits of the identifiers of a column."""
+    fix = "Different cards may have become one. Write the identifiers as text"
+    if pd.api.types.is_float_dtype(values):
+        limit = EXACT_INTEGERS.get(str(values.dtype).lower(), 2**53)
+        problem = f"a {values.dtype} number, which does not hold all digits of an identifier from {limit:,} on. {fix}"
+        raise_where((values.abs() >= limit).to_numpy(bool, na_value=False), values, source, problem)
+    elif not pd.api.types.is_numeric_dtype(values):
+        codes, unique = pd.factorize(values.astype(object))
+        is_float = np.array([isinstance(value, float) and abs(value) >= 2**53 for value in unique] + [False], bool)
+        problem = f"a floating-point number, which does not hold all digits of an identifier from {2**53:,} on. {fix}"
+        raise_where(is_float[codes], values, source, problem)
+        has_lost = [bool(LOST_DIGITS.fullmatch(str(value).strip())) for value in unique] + [False]
+        problem = f"an identifier that was written as a floating-point number, and has lost its last digits. {fix}"
+        raise_where(np.array(has_lost, bool)[codes], values, source, problem)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from shared.config import (
+    DefaultInt,
+    DefaultStr,
     LSTMConfig,
     Section,
     TaskConfig,
@@ -16,6 +19,7 @@ from shared.config import (
     require_at_least,
     require_different,
     require_fraction,
+    require_positive,
     require_time_format,
 )
 
@@ -34,24 +38,38 @@ RESERVED_NAMES = (
 """Names that the model uses itself, so that no further column can have them."""
 
 
+INVALID_IN_NAMES = re.compile(r"[^A-Za-z0-9_.]")
+TimeUnit = Literal["seconds", "milliseconds", "microseconds", "minutes", "hours", "days"]
+
+
 @dataclass(frozen=True)
 class ColumnsConfig(Section):
-    """Names of the columns in the data. Those of the Fraud Detection Handbook are the defaults for training."""
+    """Names of the columns in the data. Those of the Fraud Detection Handbook are the defaults for training; the columns of other
+    well-known data sets are recognized if no column is named."""
 
     SECTION: ClassVar[str] = "columns"
 
-    card: str | None = "CUSTOMER_ID"
-    """Column with the card, customer or account whose transactions form a sequence; `None` makes all rows one sequence."""
-    time: str = "TX_DATETIME"
-    """Column with the time or date, or with seconds since 1970."""
+    card: tuple[str, ...] | None = (DefaultStr("CUSTOMER_ID"),)
+    """Column with the card, customer or account whose transactions form a sequence, or several columns that identify it together;
+    `None` makes all rows one sequence."""
+    time: tuple[str, ...] = (DefaultStr("TX_DATETIME"),)
+    """Column with the time, date, or number of seconds; or several columns, such as date and time, or year, month, day and time."""
     time_format: str | None = None
     """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
-    amount: str = "TX_AMOUNT"
+    time_unit: TimeUnit | None = None
+    """Unit of times that are numbers; they count from 0, the start of day 0. By default, numbers count from 1970, and their size shows
+    the unit."""
+    amount: str = DefaultStr("TX_AMOUNT")
     """Column with the amount; refunds are negative."""
-    label: str = "TX_FRAUD"
-    """Column with the label: 1 for fraud, 0 for genuine."""
-    terminal: str | None = "TERMINAL_ID"
-    """Column with the terminal, shop or payee, whose earlier frauds are evidence; `None` if there is none."""
+    label: str = DefaultStr("TX_FRAUD")
+    """Column with the label, such as 1 for fraud and 0 for genuine; a row with an empty label is only history."""
+    positive_label: tuple[str, ...] = ()
+    """Labels of fraud, where they are not 1, true, yes or fraud; all other labels are genuine."""
+    unlabelled: tuple[str, ...] = ()
+    """Values of the label column that mean that the label is not known, like an empty cell."""
+    terminal: tuple[str, ...] | None = (DefaultStr("TERMINAL_ID"),)
+    """Column with the terminal, shop or payee, whose earlier frauds are evidence, or several columns that identify it together;
+    `None` if there is none."""
     numeric: tuple[str, ...] = ()
     """Further columns with numbers; an empty cell counts as the mean."""
     categorical: tuple[str, ...] = ()
@@ -59,14 +77,45 @@ class ColumnsConfig(Section):
 
     def __post_init__(self) -> None:
         require_time_format(self, "time_format")
+        for name in ("card", "time", "terminal"):  # one name may be given without a tuple, as older models do
+            if isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, (value,))
+        if not self.time or self.card == ():
+            raise ValueError(f"{option(self, 'time' if not self.time else 'card')} must name at least one column.")
+        if self.terminal == ():
+            object.__setattr__(self, "terminal", None)
         require_different(self, "card", "time", "amount", "label", "terminal", "numeric", "categorical")
-        further = (*self.numeric, *self.categorical)
-        invalid = [name for name in further if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in name]
+        further = dict(
+            zip((*self.numeric, *self.categorical), (*self.numeric_fields, *self.categorical_fields), strict=True)
+        )
+        fields = list(further.values())
+        invalid = [
+            column
+            for column, name in further.items()
+            if name in RESERVED_NAMES or name.startswith("terminal_") or "/" in column or fields.count(name) > 1
+        ]
         if invalid:
             raise ValueError(
-                f"{option(self, 'numeric')} and {option(self, 'categorical')} must not use names of the model. Rename the "
-                f"column in the file. Received: {', '.join(invalid)}"
+                f"{option(self, 'numeric')} and {option(self, 'categorical')} must not use names of the model, or one name twice. "
+                f"Rename the column in the file. Received: {', '.join(invalid)}"
             )
+
+    @property
+    def numeric_fields(self) -> tuple[str, ...]:
+        """Names that the model has for the columns in `numeric`."""
+        return tuple(map(field_name, self.numeric))
+
+    @property
+    def categorical_fields(self) -> tuple[str, ...]:
+        """Names that the model has for the columns in `categorical`."""
+        return tuple(map(field_name, self.categorical))
+
+
+def field_name(column: str) -> str:
+    """Returns the name that the model has for a column: a space becomes "_", another character that TensorFlow does not allow in
+    names becomes its code, as in "x3f" for "?"."""
+    name = INVALID_IN_NAMES.sub(lambda match: f"x{ord(match[0]):x}", column.replace(" ", "_"))
+    return f"x{name}" if name.startswith("_") else name
 
 
 @dataclass(frozen=True)
@@ -76,17 +125,23 @@ class FraudSplitConfig(Section):
 
     SECTION: ClassVar[str] = "split"
 
-    training_from: date | None = None
-    """First day of the training split, such as 2018-07-25."""
-    training_days: int = 7
-    """Days of transactions that train the exported model."""
-    label_delay_days: int = 7
+    training_from: date | int | None = None
+    """First day of the training split, such as 2018-07-25; a number such as 12 where times count from day 0."""
+    training_days: float = DefaultInt(7)
+    """Days of transactions that train the exported model; like the other lengths fewer by default if the data cover few days."""
+    label_delay_days: float = DefaultInt(7)
     """Days until the label of a transaction is known; no label is used before."""
-    test_days: int = 7
+    test_days: float = DefaultInt(7)
     """Days of the test split, after the training days and the label delay; the validation split has the same length."""
 
     def __post_init__(self) -> None:
-        require_at_least(self, 1, "training_days", "label_delay_days", "test_days")
+        require_positive(self, "training_days", "label_delay_days", "test_days")
+        for name in ("training_days", "label_delay_days", "test_days"):
+            hours = getattr(self, name) * 24
+            if abs(hours - round(hours)) > 0.01:
+                raise ValueError(
+                    f"{option(self, name)} must be a number of days, or of whole hours divided by 24. Received: {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True)
@@ -136,8 +191,9 @@ class EvaluationConfig(Section):
 
     SECTION: ClassVar[str] = "evaluation"
 
-    alerts_per_day: int = 100
-    """Cards per day that can be investigated: sets the exported threshold on the validation split, and k of card precision@k."""
+    alerts_per_day: int = DefaultInt(100)
+    """Cards per day that can be investigated: sets the exported threshold on the validation split, and k of card precision@k; by
+    default fewer if the data have few cards per day."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "alerts_per_day")
@@ -159,19 +215,19 @@ class FraudConfig(TaskConfig):
 PRESETS = {
     "sample": FraudConfig(
         data="sample",
-        split=FraudSplitConfig(training_days=14),
+        split=FraudSplitConfig(training_days=DefaultInt(14)),
         features=FeaturesConfig(burn_in=16, terminal_history_length=16),
         model=ModelConfig(terminal_units=(16,), hidden_units=16),
         lstm=LSTMConfig(units=(16,)),
         training=TrainingConfig(epochs=8, batch_size=32, learning_rate=1e-2, patience=3),
-        evaluation=EvaluationConfig(alerts_per_day=5),
+        evaluation=EvaluationConfig(alerts_per_day=DefaultInt(5)),
     ),
     "default": FraudConfig(
         lstm=LSTMConfig(units=(64,)),
         training=TrainingConfig(epochs=10, learning_rate=3e-3, patience=3),
     ),
     "large": FraudConfig(
-        split=FraudSplitConfig(training_days=60),
+        split=FraudSplitConfig(training_days=DefaultInt(60)),
         features=FeaturesConfig(burn_in=128, window_length=64, terminal_history_length=64),
         model=ModelConfig(terminal_units=(64,), hidden_units=64),
         lstm=LSTMConfig(units=(128, 128), dropout=0.2),

@@ -1,25 +1,30 @@
-"""Reads card transactions from any source and divides them by days into training, validation and test split."""
+"""Reads card transactions from any source into the columns of the model, and divides them into training, validation and test split."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data.columns import parse_identifiers, parse_numbers
+from shared.data import tables
+from shared.data.columns import parse_numbers
+from shared.data.notices import add_notice
 from shared.data.sources import Origin, Splits, load_source, sha256_records
-from shared.data.tables import read_table, require_columns
 from shared.data.tfds import read_tfds
 from shared.errors import DataError
-from tasks.fraud import sample
-from tasks.fraud.cells import parse_labels, parse_seconds
-from tasks.fraud.config import FraudConfig, FraudSplitConfig
+from tasks.fraud import checks, sample
+from tasks.fraud.cells import check_labels, parse_categories, parse_keys, parse_labels
+from tasks.fraud.config import ColumnsConfig, FraudConfig
+from tasks.fraud.fit_split import fit_split, require_both_classes
+from tasks.fraud.known_files import as_options, column_names, find_known_file, recognize_columns
+from tasks.fraud.split import describe_split, find_bounds, split_spans
+from tasks.fraud.times import DAY, RELATIVE_LIMIT, find_relative_unit, parse_times
 from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
-DAY = 86_400
 OPENML = "openml:"
 COUNTED_ROWS = {  # split: table and column of the rows that `lstm-suite check` counts
     "train": ("validation", "is_training_row"),  # the exported model trains on rows of the validation table
@@ -27,9 +32,9 @@ COUNTED_ROWS = {  # split: table and column of the rows that `lstm-suite check` 
     "test": ("test", "is_scored_row"),
 }
 SAMPLE_SEED = 5
-MIN_FRAUDS_FOR_LEAKS = 10
-MAX_LEAKING_VALUES = 10
 SINGLE_CARD = "all"
+DescribeOrigin = Callable[[pd.DataFrame], Origin]
+"""Function from the converted table to the description of its source."""
 
 
 def load(config: FraudConfig) -> Splits:
@@ -37,18 +42,37 @@ def load(config: FraudConfig) -> Splits:
 
     Returns:
         Splits whose tables hold all rows from the start of the data to the end of the split, in time order, because the state of a
-        card depends on earlier days. Columns: `card`, `terminal` (if there is one), `time` (int64 seconds since 1970), `amount`,
-        further columns, `fraud`, and two booleans, `is_training_row` and `is_scored_row`. The training table has the rows of a
-        first training. The validation table has the rows that evaluate it, and the rows that train the exported model. The test
-        table has the rows that evaluate the exported model.
+        card depends on earlier days. Columns: `card`, `terminal` (if there is one; "" where a row has none), `time` (int64 seconds
+        since 1970 or since day 0), `amount`, further columns, `fraud` (1, 0, or -1 without a label), and two booleans,
+        `is_training_row` and `is_scored_row`, which rows without a label never have. The training table has the rows of a first
+        training. The validation table has the rows that evaluate it, and the rows that train the exported model. The test table
+        has the rows that evaluate the exported model. `config` holds the columns, lengths and alerts that were fitted to the data.
 
     Raises:
         DataError: a file cannot be used, a value is missing or has the wrong type, a column equals the label, the data cover too few
             days, or a span has no fraud or only fraud.
     """
-    frame, origin = _read_all(config)
-    frame = frame.sort_values("time", kind="stable", ignore_index=True)
-    return _split_by_days(frame, config, origin)
+    raw, describe_origin = load_source(
+        config,
+        sample=lambda: (sample.generate(sample.SAMPLE, SAMPLE_SEED), _sample_origin),
+        files=lambda: (_read_file(config, config.data), lambda frame: Origin.of_files([config.data])),
+        tfds=lambda: _read_tfds(config),
+        named={OPENML: lambda name: (_download_openml(name), _openml_origin(name, config.data))},
+    )
+    columns = recognize_columns(config.columns, list(raw.columns), config.data)
+    _require_columns(raw, columns, config.data, is_labelled=True)
+    if len(columns.time) == 1 and columns.time_unit is None:
+        unit: Any = find_relative_unit(raw[columns.time[0]], config.data, columns.time_format)
+        columns = dataclasses.replace(columns, time_unit=unit)
+    config = dataclasses.replace(config, columns=columns)
+    frame = _convert_labelled(raw, config, config.data)
+    if "terminal" in frame and (frame["terminal"] == "").all():
+        frame = frame.drop(columns="terminal")
+        config = dataclasses.replace(config, columns=dataclasses.replace(columns, terminal=None))
+    origin = describe_origin(frame)
+    checks.raise_for_leaks(frame, columns, config.data)
+    checks.notice_duplicates(frame, config.data)
+    return _split(frame.sort_values("time", kind="stable", ignore_index=True), config, origin)
 
 
 def read(config: FraudConfig, source: str) -> pd.DataFrame:
@@ -60,7 +84,9 @@ def read(config: FraudConfig, source: str) -> pd.DataFrame:
     Raises:
         DataError: as in `load`.
     """
-    return convert(_read_columns(config, source, required_columns(config)), config, source)
+    raw = _read_file(config, source)
+    _require_columns(raw, config.columns, source, is_labelled=True)
+    return _convert_labelled(raw, config, source)
 
 
 def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
@@ -69,209 +95,148 @@ def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
-    label = config.columns.label
-    columns = [name for name in required_columns(config) if name != label]
-    return _read_columns(config, source, columns, all_columns=True)
+    raw = _read_file(config, source)
+    _require_columns(raw, config.columns, source, is_labelled=False)
+    return raw
 
 
 def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: bool = True) -> pd.DataFrame:
-    """Converts the user's columns to the names and types that `load` describes.
+    """Converts the user's columns to the names and types that `load` describes; a label that is empty or unknown is -1.
 
-    With `is_labelled` False, cells or the whole column of the label may be missing; these labels are -1.
+    With `is_labelled` False, the whole column of the label may be missing.
 
     Raises:
         DataError: a value is missing or has the wrong type.
     """
-    columns, names = config.columns, _source_columns(config)
+    columns = config.columns
     result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    for name in ("card", "terminal"):
-        if name in names:
-            result[name] = parse_identifiers(frame[names[name]], source)
-        elif name == "card":
-            result[name] = SINGLE_CARD
-    result["time"] = parse_seconds(frame[columns.time], source, columns.time_format)
-    result["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
-    for name in columns.numeric:
-        result[name] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
-    for name in columns.categorical:
-        result[name] = parse_identifiers(frame[name], source, allow_empty=True)
-    if is_labelled:
-        result["fraud"] = parse_labels(frame[columns.label], source)
-        return result
-    labels = frame[columns.label] if columns.label in frame else pd.Series(None, index=frame.index, dtype=object)
-    is_known = labels.notna().to_numpy() & (labels.astype(str).str.strip() != "").to_numpy()
-    values = parse_labels(labels.astype(object).where(is_known, 0), source)
-    result["fraud"] = np.where(is_known, values, UNKNOWN_LABEL).astype(np.int8)
+    result["card"] = SINGLE_CARD if columns.card is None else parse_keys(frame, columns.card, source)
+    if columns.terminal is not None:
+        result["terminal"] = parse_keys(frame, columns.terminal, source, allow_empty=True)
+    result["time"] = parse_times(frame, columns.time, source, columns.time_format, columns.time_unit)
+    result["amount"] = _parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
+    for name, field in zip(columns.numeric, columns.numeric_fields, strict=True):
+        result[field] = _parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
+    for name, field in zip(columns.categorical, columns.categorical_fields, strict=True):
+        result[field] = parse_categories(frame[name], source)
+    if is_labelled or columns.label in frame:
+        result["fraud"] = parse_labels(frame[columns.label], source, columns.positive_label, columns.unlabelled)
+    else:
+        result["fraud"] = np.full(len(frame), UNKNOWN_LABEL, np.int8)
     return result
 
 
 def required_columns(config: FraudConfig) -> list[str]:
     """Returns the names of the columns that a labelled table must have."""
-    return [*_source_columns(config).values(), *config.columns.numeric, *config.columns.categorical]
+    return column_names(config.columns)
 
 
 def column_options(config: FraudConfig) -> dict[str, str]:
     """Returns the option that sets each column, by the name of the column."""
-    options = {column: option(config.columns, name) for name, column in _source_columns(config).items()}
-    options |= dict.fromkeys(config.columns.numeric, option(config.columns, "numeric"))
-    return options | dict.fromkeys(config.columns.categorical, option(config.columns, "categorical"))
+    options: dict[str, str] = {}
+    for name in ("card", "terminal", "time", "amount", "label", "numeric", "categorical"):
+        value = getattr(config.columns, name)
+        names = (value,) if isinstance(value, str) else value or ()
+        options |= dict.fromkeys(names, option(config.columns, name))
+    return options
 
 
-def is_compromised(frame: pd.DataFrame, day: np.ndarray, since: int, delay: int) -> np.ndarray:
-    """Returns True for rows of cards with a known fraud: on or after day `since`, and more than `delay` days before the row."""
-    fraud = (frame["fraud"].to_numpy() == 1) & (day >= since)
-    first = pd.Series(day[fraud]).groupby(frame["card"].to_numpy()[fraud]).min()
-    first_fraud = frame["card"].map(first).to_numpy(np.float64)  # NaN for cards without fraud
-    return np.asarray(first_fraud <= day - delay - 1)
+def _parse_numbers(values: pd.Series, source: str, allow_empty: bool) -> np.ndarray:
+    """Returns numbers as `parse_numbers`, which takes several times as long, does where all are written plainly."""
+    if not pd.api.types.is_bool_dtype(values):
+        numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+        if np.isfinite(numbers).all():
+            return numbers
+    return parse_numbers(values, source, allow_empty)
 
 
-def _read_columns(config: FraudConfig, source: str, columns: list[str], all_columns: bool = False) -> pd.DataFrame:
-    terminal = config.columns.terminal
+def _convert_labelled(raw: pd.DataFrame, config: FraudConfig, source: str) -> pd.DataFrame:
+    """Converts a whole labelled table, and checks what only a whole table shows."""
+    frame, columns = convert(raw, config, source), config.columns
+    check_labels(frame["fraud"].to_numpy(), raw[columns.label], source, columns.positive_label)
+    if columns.terminal is not None:
+        is_empty = (frame["terminal"] == "").to_numpy()
+        if is_empty.any():
+            add_notice(
+                f"{source}: {is_empty.sum():,} of {len(frame):,} rows have no terminal ({' '.join(columns.terminal)}). Their "
+                "terminal history is empty, and they are part of no terminal history.",
+                np.flatnonzero(is_empty) + 1,
+            )
+    return frame
+
+
+def _read_file(config: FraudConfig, source: str) -> pd.DataFrame:
+    return tables.read_all(source, headerless=all(name.isdigit() for name in required_columns(config)))
+
+
+def _require_columns(raw: pd.DataFrame, columns: ColumnsConfig, source: str, is_labelled: bool) -> list[str]:
+    """Returns the names of the columns that a table must have.
+
+    Raises:
+        DataError: a column is missing; the message names the option and, for a known data set, all options.
+    """
+    names = [name for name in column_names(columns) if is_labelled or name != columns.label]
     try:
-        return read_table(source, columns, options=column_options(config), all_columns=all_columns)
+        tables.require_columns(source, raw.columns, names, column_options(FraudConfig(columns=columns)))
     except DataError as error:
-        if terminal and f'no column "{terminal}"' in str(error):
+        known = find_known_file(list(raw.columns))
+        if known is not None:
+            raise DataError(f"{error} The columns are those of {known.name}: {as_options(known.columns)}") from error
+        if columns.terminal and any(f'no column "{name}"' in str(error) for name in columns.terminal):
             raise DataError(f"{error} If your data have no terminals, add --columns.terminal None.") from error
         raise
+    return names
 
 
-def _read_all(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
-    """Reads the transactions of any source, in the columns that `load` describes, and describes the source."""
-    frame, origin = load_source(
-        config,
-        sample=lambda: _read_sample(config),
-        files=lambda: (read(config, config.data), Origin.of_files([config.data])),
-        tfds=lambda: _read_tfds(config),
-        named={OPENML: lambda name: _read_openml(name, config)},
-    )
-    _raise_for_leaks(frame, config, config.data)
-    return frame, dataclasses.replace(origin, split_description=_describe_split(config.split))
+def _sample_origin(frame: pd.DataFrame) -> Origin:
+    return Origin.of_sample("generated by tasks/fraud/sample.py", sha256_records(frame))
 
 
-def _read_sample(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
-    generated = sample.generate(sample.SAMPLE, SAMPLE_SEED)
-    require_columns(config.data, generated.columns, required_columns(config), column_options(config))
-    frame = convert(generated, config, config.data)
-    return frame, Origin.of_sample("generated by tasks/fraud/sample.py", sha256_records(frame))
-
-
-def _read_openml(name: str, config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
-    frame = convert(_download_openml(name, config), config, config.data)
+def _openml_origin(name: str, location: str) -> DescribeOrigin:
     licence = "see the page of the data set"
-    return frame, Origin(name, config.data, sha256_records(frame), licence, split_description="")
+    return lambda frame: Origin(name, location, sha256_records(frame), licence, split_description="")
 
 
-def _read_tfds(config: FraudConfig) -> tuple[pd.DataFrame, Origin]:
+def _read_tfds(config: FraudConfig) -> tuple[pd.DataFrame, DescribeOrigin]:
     columns = {column: column for column in required_columns(config)}
-    tables, info = read_tfds(config.data, columns, column_options(config))
-    frame = convert(pd.concat(tables.values(), ignore_index=True), config, config.data)
-    return frame, Origin.of_tfds(info, sha256_records(frame))
+    parts, info = read_tfds(config.data, columns, column_options(config))
+    return pd.concat(parts.values(), ignore_index=True), lambda frame: Origin.of_tfds(info, sha256_records(frame))
 
 
-def _download_openml(name: str, config: FraudConfig) -> pd.DataFrame:
+def _download_openml(name: str) -> pd.DataFrame:
     from sklearn.datasets import fetch_openml
 
     try:
-        frame = fetch_openml(name=name, as_frame=True, parser="auto").frame
+        return fetch_openml(name=name, as_frame=True, parser="auto").frame
     except Exception as error:  # many types: network, cache and parser errors
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:300]
         raise DataError(
             f"{OPENML}{name}: the download from OpenML failed ({reason}). Check the name and the network, or use a file."
         ) from error
-    require_columns(f"{OPENML}{name}", frame.columns, required_columns(config), column_options(config))
-    return frame
 
 
-def _split_by_days(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
-    split = config.split
-    day = frame["time"].to_numpy() // DAY
-    start = first_training_day(split, day)
-    end = start + split.training_days
-    test = end + split.label_delay_days
-    shift = split.label_delay_days + split.test_days
-    if start - shift < day.min() or test > day.max():
-        first, last = (str(np.datetime64(int(d), "D")) for d in (day.min(), day.max()))
-        needed = split.training_days + 2 * shift
-        raise DataError(
-            f"{config.data}: the days {first} to {last} are too few; {needed} days are needed: training, label delay and test, "
-            "and before them one label delay and one test for validation. Choose fewer days with --split.training-days, "
-            "--split.label-delay-days or --split.test-days, or another --split.training-from."
-        )
-    spans = {  # split: (first training day, end of training, first scored day, end of scored days)
-        "train": (start - shift, end - shift, end - shift, end - shift),
-        "validation": (start, end, end - split.test_days, end),
-        "test": (test, test, test, test + split.test_days),
-    }
-    no_rows = np.zeros(len(frame), bool)
-    excluded = {
-        "train": no_rows,
-        "validation": is_compromised(frame, day, start - shift, split.label_delay_days),
-        "test": is_compromised(frame, day, start, split.label_delay_days),
-    }
-    if config.columns.card is None:  # there are no cards to exclude
-        excluded = dict.fromkeys(spans, no_rows)
-    splits = {}
-    for name, (train_start, train_end, score_start, score_end) in spans.items():
-        table = frame.assign(
-            is_training_row=(day >= train_start) & (day < train_end),
-            is_scored_row=(day >= score_start) & (day < score_end) & ~excluded[name],
-        )
-        splits[name] = table[day < max(train_end, score_end)]
-    _require_both_classes(splits, config)
-    sizes = {name: int(splits[table][column].sum()) for name, (table, column) in COUNTED_ROWS.items()}
+def _split(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
+    """Divides a table in time order, with lengths and alerts per day that are fitted to it."""
+    time, has_cards = frame["time"].to_numpy(), config.columns.card is not None
+    bounds = find_bounds(time, frame["fraud"].to_numpy() >= 0)
+    split = fit_split(config.split, bounds, config.data)
+    marked = require_both_classes(frame, split, bounds, has_cards, config.data)
+    tables_by_name = {}
+    for name, span in split_spans(split, bounds).items():
+        is_training, is_scored = marked[name]
+        table = frame.assign(is_training_row=is_training, is_scored_row=is_scored)
+        tables_by_name[name] = table[time < max(span.training_end, span.scored_end)]
+    evaluation = checks.fit_alerts(config.evaluation, tables_by_name["validation"], config.data)
+    sizes = {name: int(tables_by_name[table][column].sum()) for name, (table, column) in COUNTED_ROWS.items()}
+    is_relative = int(time.max()) < RELATIVE_LIMIT
     display: dict[str, Any] = {
-        "time": lambda seconds: pd.to_datetime(seconds, unit="s"),
-        "fraud": lambda labels: labels == 1,
+        "time": lambda s: (s / DAY).rename("time, days") if is_relative else pd.to_datetime(s, unit="s"),
+        "fraud": lambda labels: (labels == 1).astype("boolean").mask(labels < 0),
     }
-    return Splits(**splits, origin=origin, sizes=sizes, display=display)
-
-
-def first_training_day(split: FraudSplitConfig, day: np.ndarray) -> int:
-    """Returns the first day of training, in days since 1970."""
-    if split.training_from is not None:
-        return int(np.datetime64(split.training_from, "D").astype(np.int64))
-    return int(day.max()) + 1 - split.test_days - split.label_delay_days - split.training_days
-
-
-def _require_both_classes(splits: dict[str, pd.DataFrame], config: FraudConfig) -> None:
-    for name, column in (
-        ("train", "is_training_row"),
-        ("validation", "is_training_row"),
-        ("validation", "is_scored_row"),
-        ("test", "is_scored_row"),
-    ):
-        labels = splits[name]["fraud"][splits[name][column]]
-        if labels.nunique() < 2:
-            purpose = "training" if column == "is_training_row" else "evaluation"
-            missing = "transactions" if labels.empty else "frauds" if labels.iloc[0] == 0 else "genuine transactions"
-            raise DataError(
-                f"{config.data}: the {name} split has no {missing} for {purpose}, among {len(labels):,} transactions. Use more "
-                "days (--split.training-days, --split.test-days)."
-            )
-
-
-def _source_columns(config: FraudConfig) -> dict[str, str]:
-    columns = config.columns
-    names = {"card": columns.card, "terminal": columns.terminal, "time": columns.time, "amount": columns.amount}
-    names["label"] = columns.label
-    return {name: column for name, column in names.items() if column}
-
-
-def _raise_for_leaks(frame: pd.DataFrame, config: FraudConfig, source: str) -> None:
-    """Raises a `DataError` if a further column determines the label."""
-    fraud = frame["fraud"].to_numpy()
-    if not MIN_FRAUDS_FOR_LEAKS <= fraud.sum() < len(fraud):  # with a few frauds it may be chance
-        return
-    for name in (*config.columns.numeric, *config.columns.categorical):
-        codes, unique = pd.factorize(frame[name], use_na_sentinel=False)
-        frauds, rows = np.bincount(codes, fraud), np.bincount(codes)
-        if len(unique) <= MAX_LEAKING_VALUES and ((frauds == 0) | (frauds == rows)).all():
-            raise DataError(f'{source}: column "{name}" determines the label completely. Remove it from --columns.')
-
-
-def _describe_split(split: FraudSplitConfig) -> str:
-    start = f"training from {split.training_from}" if split.training_from else "test on the last days"
-    return (
-        f"{start}: {split.training_days} training days, {split.label_delay_days} days of label delay, {split.test_days} test "
-        "days; cards with a known fraud are excluded from the test days"
+    return Splits(
+        **tables_by_name,
+        origin=dataclasses.replace(origin, split_description=describe_split(split, has_cards)),
+        sizes=sizes,
+        config=dataclasses.replace(config, split=split, evaluation=evaluation),
+        display=display,
     )

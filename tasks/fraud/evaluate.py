@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from shared.data.sources import Splits
 from shared.evaluation import classification, scoring
-from shared.evaluation.metric import Metric, Score, find_metric
+from shared.evaluation.metric import Metric, Score
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.fraud import plots
 from tasks.fraud.batches import compute_components, join_logits
@@ -35,15 +35,15 @@ METRICS = (
     Metric(
         "average_precision",
         "average precision",
-        compute=lambda labels, values, *_: float(metrics.average_precision_score(labels, values)),
+        compute=lambda labels, values: _nan_if_one_class(metrics.average_precision_score, labels, values),
     ),
     dataclasses.replace(
-        classification.ROC_AUC, compute=lambda labels, values, *_: float(metrics.roc_auc_score(labels, values))
+        classification.ROC_AUC, compute=lambda labels, values: _nan_if_one_class(metrics.roc_auc_score, labels, values)
     ),
     CARD_PRECISION,
     dataclasses.replace(
         classification.LOG_LOSS,
-        compute=lambda labels, values, *_: float(metrics.log_loss(labels, values, labels=[0, 1])),
+        compute=lambda labels, values: float(metrics.log_loss(labels, values, labels=[0, 1])),
     ),
 )
 
@@ -59,7 +59,19 @@ def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str
     is_scored = records["is_scored_row"].to_numpy()
     labels, cards, days = label_groups(records[is_scored])
     probabilities = predictions["fraud_probability"][is_scored].astype(np.float64)
-    return scoring.score(EXPORTED, labels, probabilities, build_metrics(metadata["alerts_per_day"]), cards, days)
+    k = metadata["alerts_per_day"]
+
+    def card_precision_of(rows: np.ndarray, card_ids: np.ndarray) -> float:
+        return card_precision(labels[rows], probabilities[rows], card_ids, days[rows], k)
+
+    scores: list[Score] = []
+    for metric in METRICS:
+        if metric is CARD_PRECISION:  # counts cards, so its interval needs resamples of cards
+            name = metric.name.format(k=k)
+            scores.append(scoring.group_bootstrap_score(EXPORTED, name, card_precision_of, cards))
+        else:
+            scores += scoring.score(EXPORTED, labels, probabilities, [metric])
+    return scores
 
 
 def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: FraudConfig) -> EvaluationPlan:
@@ -149,13 +161,6 @@ def label_groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return frame["fraud"].to_numpy(np.int64), cards.astype(np.int64), days - days.min()
 
 
-def build_metrics(alerts_per_day: int) -> tuple[Metric, ...]:
-    """Returns `METRICS` for a number of alerts per day; they are functions of labels, probabilities, cards and days."""
-    name = f"card_precision_at_{alerts_per_day}"
-    filled = dataclasses.replace(find_metric(METRICS, name), compute=partial(card_precision, k=alerts_per_day))
-    return tuple(filled if metric is CARD_PRECISION else metric for metric in METRICS)
-
-
 def card_precision(labels: np.ndarray, probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, k: int) -> float:
     """Fraction of compromised cards among the k cards with the highest probabilities of each day, mean over the days.
 
@@ -189,6 +194,11 @@ def alerts_table(labels: np.ndarray, is_alert: np.ndarray, cards: np.ndarray, da
             "compromised cards": len(compromised),
         }
     return rows
+
+
+def _nan_if_one_class(compute: Callable[..., float], labels: np.ndarray, values: np.ndarray) -> float:
+    """Returns a metric, or NaN for a resample of few frauds that has only one class."""
+    return float(compute(labels, values)) if 0 < labels.sum() < len(labels) else float("nan")
 
 
 def _predict_baseline(model: Any, features: Callable[[], pd.DataFrame], splits: Splits) -> Predictions:

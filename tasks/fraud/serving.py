@@ -20,8 +20,9 @@ from shared.export.signatures import make_signature
 from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.fraud import data
-from tasks.fraud.config import FraudConfig
+from tasks.fraud.config import FraudConfig, field_name
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
+from tasks.fraud.split import is_compromised
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
 
 CARDS_PER_CALL = 64  # when a table is scored
@@ -233,12 +234,12 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     first_training_day, last_training_day = (
         _day_number(metadata.get(name)) for name in ("trained_from", "trained_until")
     )
-    is_scored = np.ones(len(frame), bool)
+    is_scored = frame["fraud"].to_numpy() != UNKNOWN_LABEL
     if last_training_day is not None and (day > last_training_day + delay).any():
-        is_scored = day > last_training_day + delay
+        is_scored &= day > last_training_day + delay
     if config.columns.card is not None:
         since = day.min() if first_training_day is None else first_training_day
-        is_scored &= ~data.is_compromised(frame, day, since, delay)
+        is_scored &= ~is_compromised(frame, day, since, delay)
     if frame["fraud"][is_scored].nunique() < 2:
         raise DataError(
             f"{source}: there is only one class among the {is_scored.sum():,} scored rows. The evaluation needs fraud and genuine "
@@ -310,5 +311,5 @@ def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mappin
                 f"{option(config.columns, field)} must name the columns of the model in the same order: "
                 f"{' '.join(trained) or 'none'}. Received: {' '.join(columns) or 'none'}"
             )
-        names |= dict(zip(columns, trained, strict=True))
+        names |= dict(zip(map(field_name, columns), map(field_name, trained), strict=True))
     return frame.rename(columns=names)

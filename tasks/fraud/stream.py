@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from shared.data import tables
+from shared.data.notices import mute_notices
 from shared.errors import DataError
 from shared.task import Predictor
 from tasks.fraud import data
@@ -37,7 +38,7 @@ class States:
     """
 
     def __init__(self, metadata: Mapping[str, Any], state_size: int) -> None:
-        self.delay = round(metadata["label_delay_days"] * DAY)
+        self.delay = max(1, round(metadata["label_delay_days"] * DAY))
         self.history_length = metadata["terminal_history_length"]
         self.card_state = np.zeros((INITIAL_CARDS, state_size), np.float32)
         self.card_time = np.zeros(INITIAL_CARDS, np.int64)
@@ -76,7 +77,7 @@ class States:
         """Moves transactions that are older than the label delay into the histories of their terminals."""
         while self._unlabelled and self._unlabelled[0][0] <= now - self.delay:
             time, terminal, amount, label = self._unlabelled.popleft()
-            if label != UNKNOWN_LABEL:
+            if label != UNKNOWN_LABEL and terminal != "" and terminal != b"":
                 history = self._histories.setdefault(terminal, deque(maxlen=self.history_length))
                 history.append((time, amount, label))
 
@@ -102,7 +103,8 @@ def stream_batches(config: FraudConfig, source: str, size: int) -> tf.data.Datas
     def read_batches() -> Iterator[dict[str, np.ndarray]]:
         for number, part in enumerate(pq.ParquetFile(path).iter_batches(size, columns=names)):
             place = f"{source}, counted from row {number * size + 1}"
-            frame = data.convert(part.to_pandas(), config, place, is_labelled=False)
+            with mute_notices():  # they would be repeated for each batch
+                frame = data.convert(part.to_pandas(), config, place, is_labelled=False)
             yield {name: frame[name].to_numpy() for name in frame}
 
     empty = data.convert(schema.empty_table().to_pandas(), config, source, is_labelled=False)

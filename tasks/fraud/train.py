@@ -72,7 +72,7 @@ def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]
     """Computes what the model needs to know about its training rows (see `tasks.fraud.model.SubmodelBuilder`)."""
     rows = frame[frame["is_training_row"]]
     numeric = {}
-    for name in config.columns.numeric:
+    for name in config.columns.numeric_fields:
         mean, deviation = rows[name].mean(), rows[name].std(ddof=0)
         numeric[name] = (_finite_or(mean, 0.0), _finite_or(deviation, 1.0) or 1.0)
     return {
@@ -81,7 +81,7 @@ def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]
         "amount_scale": max(float(rows["amount"].abs().mean()), 1e-6),
         "fraud_rate": float(np.clip(rows["fraud"].mean(), 1e-6, 0.5)),
         "numeric": numeric,
-        "categorical": {name: known_categories(rows[name]) for name in config.columns.categorical},
+        "categorical": {name: known_categories(rows[name]) for name in config.columns.categorical_fields},
         "terminal": "terminal" in frame,
     }
 

@@ -65,8 +65,8 @@ def build_transaction_index(frame: pd.DataFrame, label_delay_days: float) -> Tra
     """Orders a table of transactions.
 
     Args:
-        frame: columns `card`, `time` (int64 seconds since 1970), `amount`, `fraud`, optionally `terminal`, `is_training_row` and
-            `is_scored_row`, and further columns, which become fields.
+        frame: columns `card`, `time` (int64 seconds since 1970), `amount`, `fraud`, optionally `terminal` ("" where a row has none),
+            `is_training_row` and `is_scored_row`, and further columns, which become fields.
         label_delay_days: days until a label is known.
     """
     cards, _ = pd.factorize(frame["card"])
@@ -82,9 +82,13 @@ def build_transaction_index(frame: pd.DataFrame, label_delay_days: float) -> Tra
     terminals = labelled_rows = np.zeros(0, np.int64)
     history_range = np.zeros((len(order), 2), np.int64)
     if "terminal" in frame:
-        terminals = pd.factorize(frame["terminal"].to_numpy()[order])[0].astype(np.int64)
-        delay = round(label_delay_days * SECONDS_PER_DAY)
-        labelled_rows, history_range = _terminal_histories(terminals, fields["time"], delay, fraud != UNKNOWN_LABEL)
+        names = frame["terminal"].to_numpy()[order]
+        terminals = pd.factorize(names)[0].astype(np.int64)
+        is_labelled = (fraud != UNKNOWN_LABEL) & (
+            names != ""
+        )  # rows without a terminal are in no history, and have none
+        delay = max(1, round(label_delay_days * SECONDS_PER_DAY))
+        labelled_rows, history_range = _terminal_histories(terminals, fields["time"], delay, is_labelled)
     return TransactionIndex(fields, fraud, first, order, terminals, labelled_rows, history_range)
 
 

@@ -19,8 +19,9 @@ def write_test_split(trained: Any, folder: Path) -> str:
     columns, names = trained.config.columns, {}
     for name in frame.columns:
         field = OTHER_FIELDS.get(trained.task.name, {}).get(name, name)
-        if getattr(columns, field, None):
-            names[name] = getattr(columns, field)
+        column = getattr(columns, field, None)
+        if column:
+            names[name] = column[0] if isinstance(column, tuple) else column
     path = folder / "test.parquet"
     frame[list(names)].rename(columns=names).to_parquet(path)
     return str(path)

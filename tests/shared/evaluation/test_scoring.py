@@ -50,3 +50,34 @@ def test_block_bootstrap_interval_is_wider_if_successive_days_are_correlated():
 def test_a_metric_without_a_function_is_an_error():
     with pytest.raises(ValueError, match="crps has no function"):
         scoring.score("m", np.zeros(2), np.zeros(2), [scoring.Metric("crps", "CRPS")])
+
+
+def test_groups_that_are_drawn_twice_count_twice():
+    groups = np.repeat(np.arange(200), 5)
+
+    def distinct(rows: np.ndarray, ids: np.ndarray) -> float:
+        assert len(rows) == len(ids)
+        return float(len(np.unique(ids)))
+
+    score = scoring.group_bootstrap_score("m", "groups", distinct, groups)
+    assert (score.low, score.value, score.high) == (200, 200, 200)
+
+
+def test_the_interval_over_groups_is_that_of_independent_groups():
+    rng = np.random.default_rng(0)
+    means = np.repeat(rng.normal(0, 1, 300), 4)
+    score = scoring.group_bootstrap_score("m", "mean", lambda rows, _: means[rows].mean(), np.repeat(np.arange(300), 4))
+    assert score.high - score.low == pytest.approx(2 * 1.96 / np.sqrt(300), rel=0.15)
+    single = scoring.group_bootstrap_score("m", "mean", lambda rows, _: means[rows].mean(), np.zeros(1200, int))
+    assert np.isnan(single.low)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_interval_always_contains_its_value(seed):
+    rng = np.random.default_rng(seed)
+    values = rng.exponential(1, 6)
+    highest = scoring.Metric("highest", "highest", compute=lambda labels, x: float(x.max() + len(np.unique(labels))))
+    (score,) = scoring.score("m", np.arange(6), values, [highest])
+    assert score.low <= score.value <= score.high
+    block = scoring.block_bootstrap_score("m", "max", values[:, None], lambda sums: np.abs(sums[..., 0]) ** 3, 1)
+    assert block.low <= block.value <= block.high

@@ -46,3 +46,25 @@ def test_every_preset_can_be_saved_as_json():
         saved = json.loads(json.dumps(as_dict(config)))
         assert saved["features"]["terminal_history_length"] == config.features.terminal_history_length
     assert as_dict(FraudSplitConfig(training_from=date(2018, 7, 25)))["training_from"] == "2018-07-25"
+
+
+def test_the_model_has_valid_names_for_all_columns():
+    columns = ColumnsConfig(numeric=("V1", "Größe"), categorical=("Use Chip", "Errors?", "金"))
+    assert columns.numeric_fields == ("V1", "Grxf6xdfe")
+    assert columns.categorical_fields == ("Use_Chip", "Errorsx3f", "x91d1")
+    with pytest.raises(ValueError, match="Received: a b, a_b"):
+        ColumnsConfig(numeric=("a b",), categorical=("a_b",))
+
+
+def test_one_name_stands_for_one_column():
+    assert ColumnsConfig(card="a", time="b", terminal="c") == ColumnsConfig(card=("a",), time=("b",), terminal=("c",))
+    assert ColumnsConfig(terminal=()).terminal is None
+    for columns in ({"card": ()}, {"time": ()}):
+        with pytest.raises(ValueError, match="must name at least one column"):
+            ColumnsConfig(**columns)
+
+
+def test_lengths_are_days_or_whole_hours():
+    assert FraudSplitConfig(training_days=0.5, test_days=0.3333).test_days == 0.3333
+    with pytest.raises(ValueError, match=r"--split.training-days must be a number of days, or of whole hours"):
+        FraudSplitConfig(training_days=0.03)

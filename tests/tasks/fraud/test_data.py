@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 
 from shared.errors import DataError
-from tasks.fraud import data
+from tasks.fraud import data, serving
 from tasks.fraud.config import ColumnsConfig, FraudConfig, FraudSplitConfig
+from tasks.fraud.split import is_compromised
 
 DAY = 86_400
+TRAINED = {"label_delay_days": 7, "columns": {"numeric": (), "categorical": ()}}
 
 
 def build_table(days: int = 40, cards: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -70,10 +72,10 @@ def test_the_test_days_are_the_last_ones_by_default(write_file):
 def test_cards_are_excluded_from_the_test_days_when_their_fraud_is_known():
     frame = pd.DataFrame({"card": ["a"] * 30, "fraud": np.eye(30, dtype=np.int8)[3]})  # fraud on day 3
     day = np.arange(30)
-    is_excluded = data.is_compromised(frame, day, since=0, delay=7)
+    is_excluded = is_compromised(frame, day, since=0, delay=7)
     assert not is_excluded[: 3 + 7 + 1].any()
     assert is_excluded[3 + 7 + 1 :].all()
-    assert not data.is_compromised(frame, day, since=4, delay=7).any()
+    assert not is_compromised(frame, day, since=4, delay=7).any()
 
 
 def test_rows_are_sorted_by_time_and_rows_of_equal_time_keep_their_order(write_file):
@@ -100,7 +102,6 @@ def test_text_and_parquet_files_give_the_same_table(write_file, name):
         ("TX_AMOUNT", "a lot", "row 3: .* expected a finite number"),
         ("TX_AMOUNT", "inf", "row 3: .* expected a finite number"),
         ("TX_FRAUD", "maybe", "row 3: .* expected 0 or 1"),
-        ("TX_FRAUD", "", 'row 3: column "TX_FRAUD" is empty. Fill it in'),
         ("TX_FRAUD", "2", "row 3: .* expected 0 or 1"),
         ("TX_DATETIME", "yesterday", "row 3: .* expected a time such as"),
         ("TX_DATETIME", "", "row 3: .* is empty"),
@@ -174,8 +175,9 @@ def test_a_span_without_fraud_raises_an_error(write_file):
 
 
 def test_too_few_days_raise_an_error(write_file):
-    with pytest.raises(DataError, match="are too few; 35 days are needed"):
-        data.load(build_config(write_file(build_table(days=20))))
+    split = FraudSplitConfig(training_days=7, label_delay_days=7, test_days=7)
+    with pytest.raises(DataError, match="which are too few; 35 days are needed"):
+        data.load(build_config(write_file(build_table(days=20)), split=split))
     split = FraudSplitConfig(training_from=date(2021, 1, 1))
     with pytest.raises(DataError, match="too few"):
         data.load(build_config(write_file(build_table(), "b.csv"), split=split))
@@ -259,11 +261,58 @@ def test_a_category_is_the_same_text_for_every_dtype(dtype):
     assert result["gap"].tolist()[:2] == ["", "5411"]
 
 
-def test_milliseconds_raise_an_error(write_file):
+def test_a_configuration_that_was_fitted_is_part_of_the_splits(write_file):
+    table = build_table(days=20, cards=40)
+    splits = data.load(build_config(write_file(table)))
+    assert (splits.config.split.training_days, splits.config.split.test_days) == (4, 4)
+    assert splits.config.evaluation.alerts_per_day == 1
+    assert "4 training days, 4 days of label delay, 4 test days" in splits.origin.split_description
+    seconds = (table["TX_DATETIME"] - table["TX_DATETIME"].min()).dt.total_seconds()
+    splits = data.load(build_config(write_file(table.assign(TX_DATETIME=seconds), "b.csv")))
+    assert splits.config.columns.time_unit == "seconds"
+
+
+def test_terminals_that_are_all_empty_are_no_terminals(write_file):
+    splits = data.load(build_config(write_file(build_table().assign(TERMINAL_ID=""))))
+    assert "terminal" not in splits.test
+    assert splits.config.columns.terminal is None
+
+
+def test_several_columns_can_form_time_card_and_terminal(write_file):
     frame = build_table()
-    frame["TX_DATETIME"] = frame["TX_DATETIME"].astype("int64") // 10**6 + 10**12
-    with pytest.raises(DataError, match="Divide milliseconds by 1000"):
-        data.load(build_config(write_file(frame)))
+    time = frame["TX_DATETIME"]
+    parts = frame.assign(
+        Year=time.dt.year,
+        Month=time.dt.month,
+        Day=time.dt.day,
+        Time=time.dt.strftime("%H:%M:%S"),
+        Card=frame.index % 2,
+        City="here",
+    )
+    columns = ColumnsConfig(
+        card=("CUSTOMER_ID", "Card"), time=("Year", "Month", "Day", "Time"), terminal=("TERMINAL_ID", "City")
+    )
+    result = data.read(FraudConfig(columns=columns), write_file(parts, "b.csv"))
+    np.testing.assert_array_equal(result["time"], data.read(FraudConfig(), write_file(frame))["time"])
+    assert result["card"].nunique() == len(parts[["CUSTOMER_ID", "Card"]].drop_duplicates())
+    assert result["terminal"].nunique() == 4
+
+
+def test_the_error_for_a_known_data_set_lists_all_its_options(write_file):
+    frame = pd.DataFrame({"step": [1], "type": "x", "amount": 1, "nameOrig": "a", "nameDest": "b", "isFraud": 0})
+    with pytest.raises(
+        DataError, match=r'no column "CUSTOMER_ID".*PaySim: --columns.card nameOrig --columns.time step'
+    ):
+        data.load(build_config(write_file(frame), columns=ColumnsConfig(label="isFraud")))
+
+
+def test_unlabelled_rows_are_history_in_an_evaluation_too(write_file):
+    frame = build_table().astype({"TX_FRAUD": object})
+    frame.loc[::4, "TX_FRAUD"] = ""
+    assert (data.read(FraudConfig(), write_file(frame))["fraud"][::4] == -1).all()
+    records = serving.read_records(FraudConfig(), write_file(frame), TRAINED)
+    assert not records["is_scored_row"][records["fraud"] == -1].any()
+    assert records["is_scored_row"].any()
 
 
 def test_labels_can_be_missing_in_unlabelled_data():

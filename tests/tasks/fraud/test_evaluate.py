@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.fraud.evaluate import alerts_table, build_baselines, card_precision, label_groups
+from tasks.fraud.evaluate import alerts_table, build_baselines, card_precision, label_groups, score
 from tasks.fraud.features import feature_table
 from tasks.fraud.train import amount_edges, calibrate, find_threshold, known_categories
 
@@ -79,3 +79,31 @@ def test_rare_and_empty_categories_count_as_unknown():
     values = pd.Series(["at"] * 10 + ["de"] * 30 + ["li"] * 9 + [""] * 50)
     assert known_categories(values) == ["at", "de"]
     assert known_categories(values[40:]) == [""]
+
+
+@pytest.mark.parametrize(("cards", "k"), [(4, 3), (12, 5), (60, 20), (300, 50)])
+def test_the_interval_of_card_precision_contains_its_value_and_lies_around_it(cards, k):
+    rng = np.random.default_rng(cards)
+    count = 4 * cards
+    frame = pd.DataFrame(
+        {
+            "card": rng.integers(0, cards, count).astype(str),
+            "time": rng.integers(0, 3, count) * 86_400,
+            "fraud": (rng.uniform(size=count) < 0.3).astype(int),
+            "is_scored_row": True,
+        }
+    )
+    predictions = {"fraud_probability": np.clip(frame["fraud"] * 0.4 + rng.uniform(0, 0.6, count), 0, 1).to_numpy()}
+    scores = {s.metric: s for s in score(frame, predictions, {"alerts_per_day": k})}
+    precision = scores[f"card_precision_at_{k}"]
+    assert list(scores) == ["average_precision", "roc_auc", f"card_precision_at_{k}", "log_loss"]
+    assert all(s.low <= s.value <= s.high for s in scores.values())
+    if cards >= 60:  # resamples of transactions instead of cards would lie below the value
+        assert precision.low < precision.value < precision.high
+
+
+def test_resamples_without_fraud_give_no_warning_and_do_not_count(recwarn):
+    frame = pd.DataFrame({"card": list("abcd"), "time": 0, "fraud": [1, 0, 0, 0], "is_scored_row": True})
+    scores = score(frame, {"fraud_probability": np.array([0.9, 0.1, 0.2, 0.3])}, {"alerts_per_day": 1})
+    assert (scores[0].low, scores[0].value, scores[0].high) == (1, 1, 1)
+    assert not list(recwarn)
