@@ -208,14 +208,13 @@ class PredictOptions(Section):
     """File for the predictions: the columns of the input and those of the predictions. Its name ends in .csv, .jsonl, .parquet,
     or for a compressed text in .csv.gz or .jsonl.gz. Without it, the predictions are printed."""
     on_error: Literal["stop", "skip"] = "stop"
-    """What happens at a record that cannot be read: `stop` ends the command with an error that names its row; `skip` leaves its
-    predictions empty and adds the column `error`, which says what is wrong."""
+    """What happens at a record that cannot be read: `stop` ends the command and names the row; `skip` leaves its predictions empty
+    and adds the column `error`, which says what is wrong."""
 
     def __post_init__(self) -> None:
         if self.to is not None and not self.to.name.lower().endswith(PREDICTION_FORMATS):
-            raise ValueError(
-                f"{option(self, 'to')} must name a file that ends in {', '.join(PREDICTION_FORMATS)}. Received: {self.to}"
-            )
+            formats = ", ".join(PREDICTION_FORMATS)
+            raise ValueError(f"{option(self, 'to')} must name a file that ends in {formats}. Received: {self.to}")
 
     @property
     def needs_explanation(self) -> bool:

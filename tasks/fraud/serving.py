@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -259,7 +259,7 @@ def read_inputs(
         DataError: the file cannot be read, a column is missing, or a row has an invalid value.
     """
     rows = data.read_unlabelled(config, source)
-    yield _convert_inputs(rows, rows, config, source, metadata, options)
+    yield Inputs(rows, *convert_rows(rows, _converter(config, source, metadata), options.skips_errors))
 
 
 def parse_inputs(
@@ -272,24 +272,12 @@ def parse_inputs(
     """
     columns = [column for column in data.required_columns(config) if column != config.columns.label]
     rows = parse_json_lines(lines, columns)
-    return _convert_inputs(line_table(lines), rows, config, "input", metadata, options)
+    return Inputs(line_table(lines), *convert_rows(rows, _converter(config, "input", metadata), options.skips_errors))
 
 
-def _convert_inputs(
-    shown: pd.DataFrame,
-    rows: pd.DataFrame,
-    config: FraudConfig,
-    source: str,
-    metadata: Mapping[str, Any],
-    options: PredictOptions,
-) -> Inputs:
-    """Returns inputs whose `rows` are `shown`, from transactions with the names of the user."""
-
-    def convert(frame: pd.DataFrame) -> pd.DataFrame:
-        return _with_model_names(data.convert(frame, config, source, is_labelled=False), config, metadata)
-
-    records, positions, errors = convert_rows(rows, convert, options.skips_errors)
-    return Inputs(shown, records, positions, errors)
+def _converter(config: FraudConfig, source: str, metadata: Mapping[str, Any]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    """Returns a function from transactions with the names of the user to records."""
+    return lambda rows: _with_model_names(data.convert(rows, config, source, is_labelled=False), config, metadata)
 
 
 def _day_number(date: str | None) -> int | None:

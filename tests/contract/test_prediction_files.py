@@ -33,9 +33,9 @@ def test_all_formats_have_the_predictions_of_the_library(trained, source, tmp_pa
     inputs = trained.task.read_inputs(trained_config(metadata), source, metadata, options)
     chunks = list(workflow.predict(trained.task, trained.version, inputs, options))
     expected = pd.concat([chunk.table for chunk in chunks], ignore_index=True)
-    kept = [column for column in pd.read_parquet(source).columns if column in expected]
-    assert kept == list(pd.read_parquet(source).columns)
-    assert list(expected.columns[: len(kept)]) == kept
+    input_columns = [column for column in pd.read_parquet(source).columns if column in expected]
+    assert input_columns == list(pd.read_parquet(source).columns)
+    assert list(expected.columns[: len(input_columns)]) == input_columns
     predicted = list(chunks[0].predictions.columns)
     assert predicted
     for suffix in ("csv", "jsonl", "parquet"):
