@@ -58,6 +58,7 @@ def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = 
         SuiteError: the data cannot be used, training diverged, or the export failed. Earlier versions stay unchanged.
     """
     splits = load_splits(task.name, config) if splits is None else splits
+    config = config if splits.config is None else splits.config
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)

@@ -107,6 +107,8 @@ class Splits:
     origin: Origin
     sizes: Mapping[str, int] = field(default_factory=dict)
     """Number of training or scored records by split name, for tables that also hold other records."""
+    config: Any = None
+    """Configuration whose defaults were fitted to the data, such as column names and lengths; None if nothing was changed."""
     display: Mapping[str, Callable[[pd.Series], pd.Series] | None] = field(default_factory=dict)
     """Functions that make a column readable in `lstm-suite check`, such as dates from seconds since 1970; None hides the column."""
 
