@@ -267,7 +267,6 @@ def test_a_wide_file_gives_one_line_per_ticker_and_day(read_file, metadata, pred
         ("A", "2024-03-01", 1.0),
         ("A", "2024-03-04", 3.0),
         ("B", "2024-03-01", 2.0),
-        ("B", "2024-03-04", pytest.approx(np.nan, nan_ok=True)),
     ]
     assert inputs.predicted_positions.tolist() == [0, 1, 2]
     predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
