@@ -3,68 +3,86 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from shared.data.notices import add_notice
+from shared.data.numbers import count_currencies, to_plain_text
 from shared.errors import DataError, RowError
 
-MISSING_NUMBERS = ("null", "nan", "na", "n/a", "none")
-"""Texts that stand for a missing number, like an empty cell; upper and lower case are equal."""
-WITH_DECIMAL_COMMA = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)(,\d+)?"
-WITH_THOUSANDS = r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+SCIENTIFIC = re.compile(r"\d\.\d+[eE]\+\d{2,}")  # as spreadsheets write large numbers
+WHOLE = re.compile(r"-?\d+\.0")
+MAX_EXACT = 2**53  # larger whole numbers are not exact in float64
 FILL_IN = "Fill it in or drop the row."
 
 
 def parse_identifiers(values: pd.Series, source: str, allow_empty: bool = False) -> np.ndarray:
-    """Returns identifiers as text, object array `(rows,)`: 12, "12" and 12.0 all become "12".
+    """Returns identifiers as text, object array `(rows,)`: 12, "12" and 12.0 all become "12"; so does "12.0" if all cells have this form.
 
     Raises:
-        DataError: a cell is empty and `allow_empty` is False.
+        DataError: a cell is empty and `allow_empty` is False, or a number has lost digits: one of more than 15 digits that was stored as
+            a floating-point number, or text such as 4.51238E+15.
     """
     text = [_format_identifier(value) for value in values.astype(object).where(values.notna(), "")]
+    is_whole = [bool(WHOLE.fullmatch(identifier)) for identifier in text if identifier.strip()]
+    if is_whole and all(is_whole):
+        text = [identifier.removesuffix(".0") for identifier in text]
+    has_lost = np.array([bool(SCIENTIFIC.fullmatch(identifier.strip())) for identifier in text], bool)
+    if pd.api.types.is_float_dtype(values):
+        has_lost |= (values.abs() > MAX_EXACT).fillna(False).to_numpy(bool)
+    problem = (
+        "digits of the identifier were lost when the file was written. Store the column as text or as whole numbers"
+    )
+    raise_where(has_lost, values, source, problem)
     if not allow_empty:
         empty = np.array([not identifier.strip() for identifier in text], bool)
         raise_where_empty(empty, values, source)
     return np.array(text, object)
 
 
-def parse_numbers(values: pd.Series, source: str, allow_empty: bool) -> np.ndarray:
+def parse_numbers(values: pd.Series, source: str, allow_empty: bool, decimal_mark: str | None = None) -> np.ndarray:
     """Returns finite numbers, float64 `(rows,)`; an empty cell becomes NaN if `allow_empty` is True.
 
-    A comma is a decimal comma if every number of the column can be read so (12,50 and 1.234,56). It separates thousands if every
-    number with a comma can be read so, and not every number of the column has a decimal comma (1,234.50 and 12).
+    Reads 1,234.50, 1.234,50, 1 234,50 and 1'234.50; a currency before or after the number; K, M, B, T and % as a factor; and
+    parentheses as a minus sign. The whole column decides what a comma or point means (see `shared.data.numbers`).
+
+    Args:
+        values: column of a table.
+        source: file, for error messages.
+        allow_empty: True if a cell may be empty, or "null", "nan", "n/a", "-" and the like.
+        decimal_mark: decimal mark of the file, from `shared.data.numbers.find_decimal_mark`; it counts where the column shows none.
 
     Raises:
-        DataError: a cell is not a finite number, its commas are ambiguous, or it is empty (or "null", "nan", "n/a" and the like)
-            and `allow_empty` is False.
+        DataError: a cell is not a finite number, its commas are ambiguous, or it is empty and `allow_empty` is False.
     """
-    text = values.astype(object).where(values.notna(), "").astype(str).str.strip()
-    text = text.where(~text.str.lower().isin(MISSING_NUMBERS), "")
-    text = _without_commas(text, values, source)
-    numbers = pd.to_numeric(text.where(text != "", np.nan), errors="coerce")
-    invalid = numbers.isna() & (text != "") | np.isinf(numbers)
-    raise_where(invalid, values, source, "expected a finite number")
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        text, numbers = values, pd.Series(values.to_numpy(np.float64, na_value=np.nan), index=values.index)
+        is_empty = numbers.isna()
+    else:
+        text, factor, is_ambiguous = to_plain_text(values, decimal_mark)
+        problem = "the comma may separate decimals or thousands. Write the number with a point, or without the comma"
+        raise_where(is_ambiguous, values, source, problem)
+        is_empty = text == ""
+        numbers = pd.to_numeric(text.where(~is_empty, np.nan), errors="coerce") * factor
+        _add_notice_of_currencies(values, source)
+    raise_where(numbers.isna() & ~is_empty | np.isinf(numbers), values, source, "expected a finite number")
     if not allow_empty:
-        raise_where_empty(numbers.isna(), values, source)
+        raise_where_empty(is_empty, values, source)
     return numbers.to_numpy(np.float64)
 
 
-def _without_commas(text: pd.Series, values: pd.Series, source: str) -> pd.Series:
-    """Returns numbers in Python's notation if their commas consistently separate decimals or thousands."""
-    has_comma = text.str.contains(",", regex=False)
-    if not has_comma.any():
-        return text
-    decimal = text[text != ""].str.fullmatch(WITH_DECIMAL_COMMA).all()
-    thousands = bool(text[has_comma].str.fullmatch(WITH_THOUSANDS).all())
-    if decimal and thousands:
-        problem = "the comma may separate decimals or thousands. Write the number with a point, or without the comma"
-        raise_where(has_comma, values, source, problem)
-    if decimal:
-        return text.str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
-    return text.str.replace(",", "", regex=False) if thousands else text
+def _add_notice_of_currencies(values: pd.Series, source: str) -> None:
+    counts = count_currencies(values)
+    if len(counts) > 1:
+        listed = ", ".join(f"{sign} ({count:,} rows)" for sign, count in counts.items())
+        add_notice(
+            f'{source}: column "{values.name}" has several currencies: {listed}. The amounts are not converted.',
+            hint="Convert them to one currency.",
+        )
 
 
 def parse_json_lines(lines: Sequence[str], columns: Sequence[str]) -> pd.DataFrame:

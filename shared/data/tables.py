@@ -104,12 +104,13 @@ def require_columns(
         )
 
 
-def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
+def read_all(source: str, headerless: bool = False, preamble_lines: int = 0) -> pd.DataFrame:
     """Reads all columns of a table (see `read_table`).
 
     Args:
         source: path of a file.
         headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
+        preamble_lines: number of lines before the header of a text table (see `shared.data.preambles`).
 
     Raises:
         DataError: the file is missing, a folder, empty, or not in the format of its suffix.
@@ -117,7 +118,7 @@ def read_all(source: str, headerless: bool = False) -> pd.DataFrame:
     path = Path(source).expanduser()
     suffix = require_table(path)
     with read_errors(path, suffix):
-        frame = _read(path, suffix, headerless)
+        frame = _read(path, suffix, headerless, preamble_lines)
     if frame.empty:
         raise no_records_error(path)
     return frame
@@ -160,17 +161,18 @@ def require_table(path: Path) -> str:
     return suffix
 
 
-def _read(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
+def _read(path: Path, suffix: str, headerless: bool, preamble_lines: int = 0) -> pd.DataFrame:
     if suffix == ".parquet":
         return pd.read_parquet(path)
     if suffix in (".jsonl", ".ndjson"):
         return _read_jsonl(path)
-    separator, quoting = find_dialect(path, suffix)
+    separator, quoting = find_dialect(path, suffix, preamble_lines)
     with files.open_file(path) as file:
         frame = pd.read_csv(
             file,
             sep=separator,
             header=None if headerless else 0,
+            skiprows=preamble_lines,
             keep_default_na=False,
             dtype=str,
             encoding="utf-8-sig",
@@ -184,14 +186,19 @@ def _read(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
     return frame
 
 
-def find_dialect(path: Path, suffix: str) -> tuple[str, Literal[0, 3]]:
+def find_dialect(path: Path, suffix: str, preamble_lines: int = 0) -> tuple[str, Literal[0, 3]]:
     """Returns the separator and the quoting of a text table, `csv.QUOTE_MINIMAL` or `csv.QUOTE_NONE`."""
-    return _find_separator(path, suffix), csv.QUOTE_NONE if suffix in (".tsv", ".txt") else csv.QUOTE_MINIMAL
+    return _find_separator(path, suffix, preamble_lines), csv.QUOTE_NONE if suffix in (
+        ".tsv",
+        ".txt",
+    ) else csv.QUOTE_MINIMAL
 
 
-def _find_separator(path: Path, suffix: str) -> str:
-    """Returns the separator of a text table: the one of its format, or an alternative if only that is in the first line."""
+def _find_separator(path: Path, suffix: str, preamble_lines: int = 0) -> str:
+    """Returns the separator of a text table: the one of its format, or an alternative if only that is in the header."""
     with files.open_file(path) as file:
+        for _ in range(preamble_lines):
+            file.readline()
         first_line = QUOTED.sub(b"", file.readline())
     default = str(FORMATS[suffix])
     alternatives = [separator for separator in ALTERNATIVE_SEPARATORS[suffix] if separator.encode() in first_line]

@@ -168,7 +168,8 @@ def _require_equal(expected: Mapping[str, np.ndarray], outputs: Mapping[str, np.
         if value.shape != outputs[key].shape:
             raise ExportError(f"{where}: output {key} has shape {outputs[key].shape} instead of {value.shape}")
         if value.dtype.kind == "f":
-            difference = float(np.max(np.abs(value - outputs[key]), initial=0.0))
+            both_nan = np.isnan(value) & np.isnan(outputs[key])
+            difference = float(np.max(np.where(both_nan, 0.0, np.abs(value - outputs[key])), initial=0.0))
             if not difference <= TOLERANCE:
                 raise ExportError(
                     f"{where}: output {key} differs from the Keras model by {difference:.2g} > {TOLERANCE}"

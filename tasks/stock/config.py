@@ -55,8 +55,11 @@ class ColumnsConfig(Section):
     """Column with the last price of the day."""
     volume: str = "Volume"
     """Column with the number of shares traded."""
-    adjusted_close: str = "Adj Close"
-    """Column with the last price adjusted for splits and dividends; if it exists, all prices are adjusted in proportion."""
+    adjusted_close: str | None = "Adj Close"
+    """Column with the last price adjusted for splits and dividends; if it exists, all prices are adjusted in proportion. `None` reads
+    the prices as they are."""
+    bars: Literal["daily", "original"] = "daily"
+    """daily: several bars of one day become one; original: each row is a time step, and the horizons count rows."""
 
     def __post_init__(self) -> None:
         require_time_format(self, "time_format")

@@ -27,7 +27,7 @@ def load(config: StockConfig) -> Splits:
     Raises:
         DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split has too few days.
     """
-    frame, origin = read_all(config)
+    frame, origin, config = read_all(config)
     return _split_by_days(frame, config, origin)
 
 
@@ -62,35 +62,41 @@ def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic,
     return validation, test, until
 
 
-def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
-    """Reads the prices of any source, sorted by ticker and day, and describes the source (see `load`)."""
+def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
+    """Reads the prices of any source, sorted by ticker and day, describes the source (see `load`), and returns the configuration with
+    the columns that were read."""
     return load_source(
         config,
         sample=lambda: _read_sample(config),
-        files=lambda: (prices.read(config, config.data), Origin.of_files([config.data])),
+        files=lambda: _read_file(config),
         tfds=lambda: _read_tfds(config),
         named={yahoo.PREFIX: lambda _: _read_yahoo(config)},
     )
 
 
-def _read_sample(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+def _read_file(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
+    frame, config = prices.read(config, config.data)
+    return frame, Origin.of_files([config.data]), config
+
+
+def _read_sample(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
     frame = prices.convert(sample.prices(), config, config.data)
-    return frame, Origin.of_sample(sample.LOCATION, sha256_records(frame), licence=sample.LICENCE)
+    return frame, Origin.of_sample(sample.LOCATION, sha256_records(frame), licence=sample.LICENCE), config
 
 
-def _read_yahoo(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+def _read_yahoo(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
     own_columns = dataclasses.replace(config, columns=ColumnsConfig())  # those of Yahoo, whatever files have
     frame = prices.convert(yahoo.download(config.data, config.yahoo_period), own_columns, config.data)
     location, licence = f"Yahoo Finance, {config.yahoo_period}", "Yahoo's terms of use: for your own use"
-    return frame, Origin("yahoo", location, sha256_records(frame), licence, split_description="")
+    return frame, Origin("yahoo", location, sha256_records(frame), licence, split_description=""), config
 
 
-def _read_tfds(config: StockConfig) -> tuple[pd.DataFrame, Origin]:
+def _read_tfds(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
     names = [name for name in ("ticker", "time", "close") if getattr(config.columns, name)]
     options = {getattr(config.columns, name): option(config.columns, name) for name in names}
     tables, info = read_tfds(config.data, {column: column for column in options}, options)
     frame = prices.convert(pd.concat(tables.values(), ignore_index=True), config, config.data)
-    return frame, Origin.of_tfds(info, sha256_records(frame))
+    return frame, Origin.of_tfds(info, sha256_records(frame)), config
 
 
 def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
@@ -114,7 +120,8 @@ def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> 
         f"by the day that is forecast: training from {_format_day(start)}, validation from {_format_day(validation)}, test from "
         f"{_format_day(test)} to {_format_day(until)}; no forecast extends beyond the end of its split"
     )
-    return Splits(**splits, origin=dataclasses.replace(origin, split_description=description), sizes=sizes)
+    origin = dataclasses.replace(origin, split_description=description)
+    return Splits(**splits, origin=origin, sizes=sizes, config=config)
 
 
 def _as_day(value: object, days: np.ndarray) -> np.generic:

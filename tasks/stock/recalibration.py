@@ -112,7 +112,7 @@ def recalibrate(
     Raises:
         DataError: the prices cannot be used, are not newer than the calibration of the model, or have too few outcomes.
     """
-    frame, _ = data.read_all(config)
+    frame, _, config = data.read_all(config)
     panel = build_panel(frame.assign(is_scored_row=True), config)
     calendar = np.unique(panel.day)
     _require_newer(calendar[-1], metadata, config)

@@ -24,10 +24,11 @@ from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, 
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
-from tasks.stock.config import FIELDS, StockConfig
+from tasks.stock.config import FIELDS, ColumnsConfig, StockConfig
 from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
+MAX_LISTED = 5  # tickers in a notice
 ROWS_PER_CALL = 1024  # forecasts per call, so that memory does not grow with the file
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # Gauss-Hermite quadrature over a standard normal variable
 EXAMPLES = tuple(
@@ -53,7 +54,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     float32 `(tickers, days)`, oldest first, in any unit, adjusted for splits, NaN if unknown, except for the close; and `length` int32
     `(tickers,)`, the number of days before the padding on the right. Outputs: `price_quantiles` float32 `(tickers, horizons, quantiles)`
     in the unit of the close, `expected_volatility` `(tickers, horizons)`, the standard deviation of the log-return over the horizon,
-    `up_probability` of the same shape, and `state` `(tickers, state size)`.
+    `up_probability` of the same shape, and `state` `(tickers, state size)`. All but the state are NaN for a ticker with fewer than
+    `min_history` days.
 
     `step` takes one more day of each ticker. Inputs: the same fields `(tickers,)` and the state after the previous day, zeros at the
     start. Outputs: the same as above.
@@ -63,6 +65,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     exported = exported_z_scores(z_scores, metadata["forecast"]["quantiles"])
     nodes = tf.constant(exported_z_scores(z_scores, norm.cdf(NODES)), tf.float32)
     weights = tf.constant(WEIGHTS / WEIGHTS.sum(), tf.float32)
+    min_history = float(metadata["features"]["min_history"])
 
     def outputs(after: Mapping[str, Any], last: Any, close: Any) -> dict[str, Any]:
         hidden, scale, close = (
@@ -72,12 +75,17 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         values = build_distribution(parameters[..., None, :]).from_z_score(nodes)
         mean = tf.reduce_sum(values * weights, axis=-1, keepdims=True)
         variance = tf.reduce_sum(tf.square(values - mean) * weights, axis=-1)
-        return {
+        forecasts = {
             "price_quantiles": price_quantiles(parameters, close, exported),
             "expected_volatility": tf.sqrt(variance),
             "up_probability": tf.sigmoid(parameters[..., 4]),
-            "state": after["state"],
         }
+        unknown = tf.where(
+            after["state"][:, 0] < min_history, np.float32(np.nan), np.float32(0)
+        )  # the state counts the days
+        shapes = {name: [-1] + [1] * (len(values.shape) - 1) for name, values in forecasts.items()}
+        forecasts = {name: values + tf.reshape(unknown, shapes[name]) for name, values in forecasts.items()}
+        return {**forecasts, "state": after["state"]}
 
     def forecast_series(**fields: Any) -> dict[str, Any]:
         length = fields["length"]
@@ -93,11 +101,12 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         return outputs(after, length - 1, single["close"])
 
     request = example_request()
-    first = {name: request[name][:, 0] for name in FIELDS}
-    first["state"] = np.zeros((len(request["length"]), submodels.state_size), np.float32)
+    earlier = forecast_series(**{name: tf.constant(values) for name, values in request.items()})
+    next_day = {name: request[name][:, 0] for name in FIELDS}
+    next_day["state"] = earlier["state"].numpy()  # after enough days for a forecast
     signatures = {
         "serving_default": make_signature(forecast_series, request),
-        "step": make_signature(step, first, fixed=("state",)),
+        "step": make_signature(step, next_day, fixed=("state",)),
     }
     return ExportSpec(model, signatures, metadata)
 
@@ -154,7 +163,7 @@ def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> 
     Raises:
         DataError: the file cannot be used.
     """
-    frame = prices.read(config, source)
+    frame, _ = prices.read(config, source, _trained_columns(metadata))
     until, day = metadata.get("calibrated_until"), frame["day"].to_numpy()
     is_scored = np.ones(len(frame), bool)
     if until is not None and np.issubdtype(day.dtype, np.datetime64):
@@ -168,25 +177,21 @@ def read_inputs(
 ) -> Iterator[Inputs]:
     """Reads the days of a file for `predict`; they are read together, so that the rows of one ticker are its history.
 
-    A row without a close gets no forecast.
+    A row that training would drop gets no forecast, and several bars of a day get one.
 
     Raises:
         DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
-    rows = prices.read_rows(config, source, all_columns=True)
+    rows, config = prices.read_rows(config, source, _trained_columns(metadata))
     records, positions, errors = convert_rows(
-        rows, lambda frame: prices.convert_all(frame, config, source), options.skips_errors
+        rows, lambda frame: prices.convert_inputs(frame, config, source), options.skips_errors
     )
     shown = rows.drop(columns=prices.ROW, errors="ignore")
     if records is None:
         yield Inputs(shown, records, positions, errors)
         return
-    has_close = records["close"].notna()
-    if not has_close.any():
-        raise DataError(f"{source}: no row has a close. Give at least one price.")
-    if not has_close.all():
-        add_notice(f"{source}: {(~has_close).sum()} rows without a close get no forecast.")
-    records = records[has_close].reset_index(drop=True)
+    if records.empty:
+        raise DataError(f"{source}: no row has a close above 0. Give at least one price.")
     yield Inputs(shown, records, np.sort(positions[records[prices.POSITION]]), errors)
 
 
@@ -223,12 +228,14 @@ def predict(
         options: options of `predict`.
 
     Returns:
-        `price_quantiles` `(rows, horizons, quantiles)`, `expected_volatility` and `up_probability` `(rows, horizons)`.
+        `price_quantiles` `(rows, horizons, quantiles)`, `expected_volatility` and `up_probability` `(rows, horizons)`; NaN for rows with
+        fewer than `min_history` days up to them.
     """
     config = cast("StockConfig", trained_config(metadata))
     panel = build_panel(records.assign(is_scored_row=True), config)
     predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
     del predictions["state"]
+    _add_notice_of_short_history(records, config.features.min_history)
     order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
     return {name: values[order] for name, values in predictions.items()}
 
@@ -270,5 +277,21 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
     return predictions
 
 
+def _trained_columns(metadata: dict[str, Any]) -> ColumnsConfig:
+    return cast("StockConfig", trained_config(metadata)).columns
+
+
 def _request_days(config: StockConfig) -> int:
-    return config.features.burn_in + config.features.window_length
+    return max(config.features.burn_in + config.features.window_length, config.features.min_history)
+
+
+def _add_notice_of_short_history(records: pd.DataFrame, min_history: int) -> None:
+    is_short = records.groupby("ticker").cumcount() < min_history - 1
+    if is_short.any():
+        tickers = records.loc[is_short, "ticker"].unique()
+        listed = ", ".join(map(str, tickers[:MAX_LISTED])) + (", …" if len(tickers) > MAX_LISTED else "")
+        add_notice(
+            f"No forecast for {is_short.sum()} of {len(records)} rows, because the ticker has fewer than {min_history} days up to them: "
+            f"{listed}.",
+            hint="Give more days before them.",
+        )

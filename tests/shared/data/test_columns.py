@@ -11,8 +11,15 @@ from shared.errors import DataError
 
 
 def test_identifiers_are_the_same_text_for_every_type():
-    for values in ([12, 7], [12.0, 7.0], ["12", "7"]):
+    for values in ([12, 7], [12.0, 7.0], ["12", "7"], ["12.0", "7.0"]):
         assert parse_identifiers(pd.Series(values, name="card"), "a.csv").tolist() == ["12", "7"]
+
+
+@pytest.mark.parametrize("values", [[1.0, 4512381234567890123.0], ["a", "4.51238E+15"]])
+def test_an_identifier_that_lost_digits_raises_an_error(values):
+    with pytest.raises(DataError, match=r"a\.csv, row 2: .*digits of the identifier were lost"):
+        parse_identifiers(pd.Series(values, name="card"), "a.csv")
+    assert parse_identifiers(pd.Series(["1.0", "1.10"]), "a.csv").tolist() == ["1.0", "1.10"]
 
 
 def test_empty_identifier_raises_an_error_unless_allowed():
@@ -59,7 +66,7 @@ def test_the_whole_column_decides_what_a_comma_means(texts, expected):
     [
         (["12", "1,234"], 2, "the comma may separate decimals or thousands"),
         (["1.5", "2,75"], 2, "expected a finite number"),
-        (["12,5", "twelve"], 1, "expected a finite number"),
+        (["12,5", "twelve"], 2, "expected a finite number"),
     ],
 )
 def test_ambiguous_commas_raise_an_error(texts, row, problem):

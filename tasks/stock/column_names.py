@@ -1,0 +1,170 @@
+"""Recognizes the columns of a file of prices by well-known names, where the user did not name them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from shared.config import option
+from shared.data.dates import are_times_of_day
+from shared.data.notices import add_notice
+from shared.data.tables import require_columns
+from shared.errors import DataError
+from tasks.stock.config import ColumnsConfig
+
+DATE_AND_TIME = "date and time of day"  # name of the column that joins them
+
+ALIASES: Mapping[str, Sequence[Sequence[str]]] = {
+    "time": (
+        (
+            "date",
+            "datetime",
+            "date time",
+            "trade date",
+            "trading date",
+            "trading day",
+            "observation date",
+            "quote date",
+            "day",
+        ),
+        ("open time", "opentime", "timeopen", "time open"),
+        ("time", "timestamp", "snapped at", "gmt time", "local time"),
+        ("unix", "unix time", "unix timestamp", "epoch", "ts", "t"),
+        ("unnamed: 0", "index"),
+    ),
+    "close": (
+        ("close", "close/last", "close price", "closing price", "price close", "closeprice"),
+        ("price", "last", "last price", "settle", "settlement price", "latest", "nav", "c"),
+        ("adj close", "adjusted close", "adjclose", "adjusted closing price", "close adjusted", "adj close price"),
+    ),
+    "open": (("open", "opening price", "open price", "price open", "opening"), ("first", "o")),
+    "high": (("high", "high price", "price high", "day high"), ("max", "h")),
+    "low": (("low", "low price", "price low", "day low"), ("min", "l")),
+    "volume": (
+        ("volume", "vol", "total volume", "trading volume", "shares traded", "no of shares", "volume usd"),
+        ("tick volume", "tickvol", "ticks", "v", "quantity"),
+    ),
+    "adjusted_close": (
+        ("adj close", "adjusted close", "adjclose", "adjusted closing price", "close adjusted", "adj close price"),
+    ),
+    "ticker": (
+        ("ticker", "symbol", "tic", "ticker symbol", "stock symbol", "stock code", "act symbol"),
+        ("stock", "name", "instrument", "pair", "asset"),
+    ),
+}
+"""Names of each column in the form of `_key`; names of an earlier group come first."""
+PREFIXES = {"volume": "volume "}  # such as "Volume BTC", if no other name fits
+REQUIRED = ("time", "close")
+
+
+def resolve(frame: pd.DataFrame, columns: ColumnsConfig, trained: ColumnsConfig | None, source: str) -> ColumnsConfig:
+    """Returns the columns with names that the file has.
+
+    Args:
+        frame: table of the file.
+        columns: names from the options, or their defaults.
+        trained: names that a model remembers; they are defaults too. None for those of the task.
+        source: file, for messages.
+
+    Raises:
+        DataError: a column that the user named, a time or a close is missing, or several columns may be meant.
+    """
+    defaults = trained or ColumnsConfig()
+    names = [str(name) for name in frame.columns]
+    resolved: dict[str, str | None] = {}
+    notes = []
+    for field in ("time",) if columns.layout == "wide" else ALIASES:
+        name = getattr(columns, field)
+        if name is None or name in names:
+            resolved[field] = name
+            continue
+        if name != getattr(defaults, field):
+            require_columns(source, names, [name], {name: option(columns, field)})
+        match = _find(field, _free_names(field, names, columns, resolved), len(names), columns, source)
+        if match is not None:
+            resolved[field] = match
+            notes.append(f'"{match}" is the {field.replace("_", " ")}')
+    if resolved.get("adjusted_close") == resolved.get("close"):
+        resolved["adjusted_close"] = None
+    _require(resolved, columns, names, source)
+    if notes:
+        hint = "Name other columns with --columns.close and similar options."
+        add_notice(f"{source}: columns are recognized by their names: {', '.join(notes)}.", hint=hint)
+    return dataclasses.replace(columns, **resolved)  # type: ignore[arg-type]
+
+
+def join_date_and_time(frame: pd.DataFrame, columns: ColumnsConfig) -> pd.DataFrame:
+    """Returns a table with one column `DATE_AND_TIME` if the file has a column of dates, and one of times of day that nobody named."""
+    keys = {_key(name): name for name in frame.columns}
+    date, time = keys.get("date"), keys.get("time")
+    if date is None or time is None or (columns.time in (date, time) and columns.time != ColumnsConfig().time):
+        return frame
+    if not are_times_of_day(frame[time]):
+        return frame
+    joined = (
+        frame[date].astype(str).str.strip()
+        + " "
+        + frame[time].astype(str).str.strip().str.replace(r"^(\d\d)(\d\d)(\d\d)$", r"\1:\2:\3", regex=True)
+    )
+    return frame.drop(columns=[date, time]).assign(**{DATE_AND_TIME: joined})
+
+
+def _key(name: object) -> str:
+    """Returns a name in lower case without brackets, numbering such as "1. open", underscores and footnotes."""
+    key = re.sub(r"^<(.*)>$", r"\1", str(name).strip().lower())
+    key = re.sub(r"^\d+[a-z]?\. ?", "", key)
+    key = re.sub(r"[_\s]+", " ", key).strip(" .*:#").replace(". ", " ")
+    return re.sub(r" ?\((?:usd|eur|gbp|\$|€|local|shares|utc|est|et)\)$", "", key)
+
+
+def _free_names(
+    field: str, names: Sequence[str], columns: ColumnsConfig, resolved: Mapping[str, str | None]
+) -> list[str]:
+    """Returns the columns that no other field uses; an adjusted close may be the close if there is no other."""
+    others = {getattr(columns, other) for other in ALIASES if other not in resolved and other != field}
+    used = {*resolved.values(), *others} - ({columns.adjusted_close} if field == "close" else set())
+    return [name for name in names if name not in used]
+
+
+def _find(field: str, names: Sequence[str], count: int, columns: ColumnsConfig, source: str) -> str | None:
+    """Returns the column that has a well-known name, or the only column beside the dates for the close, or None.
+
+    Raises:
+        DataError: several columns have one.
+    """
+    groups = [[name for name in names if _key(name) in aliases] for aliases in ALIASES[field]]
+    if field == "time":
+        groups.insert(0, [name for name in names if name == DATE_AND_TIME])
+    if field in PREFIXES:
+        groups.append([name for name in names if _key(name).startswith(PREFIXES[field])])
+    for group in groups:
+        if len(group) > 1:
+            listed = " and ".join(f'"{name}"' for name in group)
+            raise DataError(
+                f"{source}: the {field.replace('_', ' ')} may be {listed}. Name the right column with {option(columns, field)}."
+            )
+        if group:
+            return group[0]
+    is_series = field == "close" and len(names) == 1 and count == 2  # the close has the name of the series
+    return names[0] if is_series else None
+
+
+def _require(resolved: Mapping[str, str | None], columns: ColumnsConfig, names: Sequence[str], source: str) -> None:
+    for field in REQUIRED:
+        if field in resolved:
+            continue
+        if columns.layout == "wide" and field == "close":
+            continue
+        hint = (
+            " For one column per ticker, add --columns.layout wide."
+            if field == "close"
+            else f" For a file without dates, add {option(columns, 'time')} None."
+        )
+        name = str(getattr(columns, field))
+        try:
+            require_columns(source, names, [name], {name: option(columns, field)})
+        except DataError as error:
+            raise DataError(f"{error}{hint}") from error

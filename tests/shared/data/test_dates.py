@@ -1,0 +1,80 @@
+"""`shared.data.dates`: dates and times in the styles of people and exchanges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from shared.data.dates import are_times_of_day, parse_times
+from shared.errors import DataError
+
+
+def parse(values, time_format=None, **options):
+    return parse_times(pd.Series(values, name="Date"), "a.csv", time_format, option="--time-format", **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "local"),
+    [
+        (["2024-01-05", "2024-01-08T09:30:00"], ["2024-01-05", "2024-01-08 09:30"]),
+        (["2024-01-05 09:30:00-05:00", "2024-07-05T09:30:00.000Z"], ["2024-01-05 09:30", "2024-07-05 09:30"]),
+        (["05/24/2024", "05/02/2024"], ["2024-05-24", "2024-05-02"]),
+        (["24/05/24", "02/05/24"], ["2024-05-24", "2024-05-02"]),
+        (["05.04.2024", "06.04.2024"], ["2024-04-05", "2024-04-06"]),
+        (["05/04/2024", "05/03/2024", "05/02/2024"], ["2024-05-04", "2024-05-03", "2024-05-02"]),
+        (["1/13/2024 4:00 PM", "1/14/2024 12:05 AM"], ["2024-01-13 16:00", "2024-01-14 00:05"]),
+        (["4-Jan-21", "05-Feb-21"], ["2021-01-04", "2021-02-05"]),
+        (["Tue, 05 Jan 2021"], ["2021-01-05"]),
+        (["20210105", "20210106"], ["2021-01-05", "2021-01-06"]),
+        ([1609770600, 1609857000], ["2021-01-04 14:30", "2021-01-05 14:30"]),
+        (["1609770600000", "1609770600000000"], ["2021-01-04 14:30", "2021-01-04 14:30"]),
+        (["45231", "45232"], ["2023-11-01", "2023-11-02"]),
+        (["2024年1月5日"], ["2024-01-05"]),
+    ],
+)
+def test_times_of_many_styles(values, local):
+    assert parse(values).local.tolist() == [pd.Timestamp(text) for text in local]
+
+
+def test_the_offset_gives_the_instant():
+    times = parse(["2024-01-05 09:30:00-05:00", "2024-07-05 09:30:00+0200"])
+    assert times.instant.tolist() == [pd.Timestamp("2024-01-05 14:30"), pd.Timestamp("2024-07-05 07:30")]
+    zoned = parse(pd.to_datetime(["2024-01-05"]).tz_localize("Asia/Tokyo"))
+    assert (zoned.local[0], zoned.instant[0]) == (pd.Timestamp("2024-01-05"), pd.Timestamp("2024-01-04 15:00"))
+
+
+def test_a_format_may_leave_out_the_time_of_day():
+    times = parse(["31/01/2020 10:30", "01/02/2020 11:00"], "%d/%m/%Y")
+    assert times.local.tolist() == [pd.Timestamp("2020-01-31 10:30"), pd.Timestamp("2020-02-01 11:00")]
+
+
+def test_a_likely_format_decides_what_the_dates_leave_open():
+    with pytest.raises(DataError, match=r"the day or the month may come first.*--time-format"):
+        parse(["05/04/2024"])
+    assert parse(["05/04/2024"], likely_format="%m/%d/%Y").local[0] == pd.Timestamp("2024-05-04")
+    assert parse(["25/04/2024"], likely_format="%m/%d/%Y").local[0] == pd.Timestamp("2024-04-25")
+
+
+@pytest.mark.parametrize(
+    ("values", "row", "problem"),
+    [
+        (["2024-01-05", "2024-02-30"], 2, "expected a day such as 2016-01-29"),
+        (["2024-01-05", ""], 2, "is empty"),
+        (["1609770600", "1609857000", "n/a"], 3, "expected a day"),
+        (["1", "2"], 1, "expected a day"),
+    ],
+)
+def test_a_cell_that_is_no_time_raises_an_error_with_its_row(values, row, problem):
+    with pytest.raises(DataError, match=rf'a\.csv, row {row}: column "Date" .*{problem}'):
+        parse(values)
+
+
+def test_empty_cells_may_be_allowed():
+    assert np.isnat(parse(["2024-01-05", None], allow_empty=True).local.to_numpy()).tolist() == [False, True]
+
+
+def test_times_of_day_are_no_dates():
+    assert are_times_of_day(pd.Series(["09:30", "16:00:00"]))
+    assert are_times_of_day(pd.Series(["093000"]))
+    assert not are_times_of_day(pd.Series(["2024-01-05", "09:30"]))
