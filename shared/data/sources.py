@@ -201,8 +201,9 @@ def is_path(source: str, suffixes: Collection[str] = ()) -> bool:
     A path exists, has the suffix of a table or one of `suffixes`, or starts with ".", "/" or "~".
     """
     path = Path(source).expanduser()
-    has_suffix = bool(set(path.suffixes) & set(FORMATS)) or file_format(path) in suffixes
-    return path.exists() or has_suffix or source.startswith((".", "/", "~"))
+    if path.exists() or source.startswith((".", "/", "~")):
+        return True
+    return bool(set(path.suffixes) & {*FORMATS, *suffixes}) or file_format(path) in suffixes
 
 
 def file_name(path: str) -> str:
