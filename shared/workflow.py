@@ -220,7 +220,7 @@ def _copy_report(version: Path, staging: Path) -> None:
 
 def _run_folder(folder: Path, config: TaskConfig, data_digest: str) -> Path:
     """Returns the folder of a run; the same settings, data and code give the same folder."""
-    settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume")}
+    settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume", "data_name")}
     run_folder = folder / "runs" / fingerprint(settings, data_digest, _code_digests(folder.name))
     if not config.resume:
         shutil.rmtree(run_folder, ignore_errors=True)

@@ -9,11 +9,14 @@ from shared.data.sources import Splits
 
 MAX_LISTED = 8  # distinct values that are listed one by one
 MAX_LISTED_LENGTH = 20  # characters of a value that is listed
+MIN_REPETITIONS = 4  # mean count of a value that is listed as a class
+MAX_CLASS_LENGTH = 60  # characters of a value that is listed as a class
 HEADER = ["column", "training", "validation", "test"]
 
 
 def summarize_splits(splits: Splits) -> list[list[str]]:
-    """Returns the rows of a table with the columns of `HEADER`: the number of records, then one row per column of the data.
+    """Returns the rows of a table with the columns of `HEADER`: the number of records, then one row per column of the data,
+    then the details of the task.
 
     Numbers and times are summarized by minimum and maximum, text by the count of each value or, if there are many values, by the
     number of distinct values and their lengths.
@@ -29,6 +32,7 @@ def summarize_splits(splits: Splits) -> list[list[str]]:
             continue
         columns = [display(frame[name]) if name in frame else pd.Series(dtype=object) for frame in frames]
         rows.append([str(columns[0].name), *map(_summarize, columns)])
+    rows += [[title, *map(summarize, frames)] for title, summarize in splits.details.items()]
     return rows
 
 
@@ -55,6 +59,9 @@ def _summarize_text(values: pd.Series) -> str:
     if len(counts) <= MAX_LISTED and lengths.max() <= MAX_LISTED_LENGTH:
         return ", ".join(f"{value or '(empty)'} {count:,}" for value, count in counts.sort_index().items())
     empty = int((values.str.strip() == "").sum())
+    if len(counts) <= len(values) / MIN_REPETITIONS and lengths.max() <= MAX_CLASS_LENGTH:
+        first, last = counts.index[0], counts.index[-1]
+        return f"{len(counts):,} distinct: from {first} {counts.iloc[0]:,} to {last} {counts.iloc[-1]:,}"
     summary = (
         f"{len(counts):,} distinct, median length {int(lengths.median()):,}, maximum length {int(lengths.max()):,} "
         "characters"

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
@@ -39,6 +40,11 @@ class Dialect:
     separator: str
     is_quoted: bool
 
+    @property
+    def quoting(self) -> Literal[0, 3]:
+        """`csv.QUOTE_MINIMAL` or `csv.QUOTE_NONE`."""
+        return csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE
+
 
 def read_delimited(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
     """Reads all fields of a text table as strings.
@@ -65,9 +71,9 @@ def read_delimited(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
         frame = _read(path, dialect, headerless, names).drop(columns="empty")
     frame.columns = frame.columns.map(str)
     if headerless and has_header(frame):
-        names = ", ".join(frame.iloc[0].astype(str))
+        header = ", ".join(frame.iloc[0].astype(str))
         add_notice(
-            f"{path}: the first line ({names}) looks like a header and is not a record; it was left out.",
+            f"{path}: the first line ({header}) looks like a header and is not a record; it was left out.",
             hint="Name the columns by these names instead of positions.",
         )
         frame = frame.iloc[1:].reset_index(drop=True)
@@ -119,7 +125,7 @@ def _read(path: Path, dialect: Dialect, headerless: bool, names: list[str] | Non
                 keep_default_na=False,
                 dtype=str,
                 encoding=encoding,
-                quoting=csv.QUOTE_MINIMAL if dialect.is_quoted else csv.QUOTE_NONE,
+                quoting=dialect.quoting,
                 names=names,
             )
     except pd.errors.ParserError as error:
@@ -143,9 +149,8 @@ def _too_many_fields(path: Path, dialect: Dialect) -> ValueError:
 
 def _records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yields the line where a record ends and its fields, without empty lines."""
-    quoting = csv.QUOTE_MINIMAL if dialect.is_quoted else csv.QUOTE_NONE
     with files.open_text(path) as file:
-        reader = csv.reader(file, delimiter=dialect.separator, quoting=quoting, strict=strict)
+        reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting, strict=strict)
         for record in reader:
             if record:
                 yield reader.line_num, record

@@ -140,9 +140,7 @@ def _choose_other(matches: Sequence[Any], words: Sequence[bytes], high: int) -> 
     if not matches:
         return None
     best = min(matches, key=lambda match: match.chaos - match.coherence / 2)
-    close = [match for match in matches if _is_close(match, best)]
-    if high < MIN_BYTES:
-        close = matches
+    close = [match for match in matches if high < MIN_BYTES or _is_close(match, best)]
     different = {str(match): match for match in close}
     if len(different) == 1:
         return CodePage(best.encoding, {best.encoding: _example(words, best.encoding)})

@@ -114,6 +114,8 @@ class Splits:
 
     notices: tuple[Notice, ...] = ()
     """What was noticed about the data."""
+    details: Mapping[str, Callable[[pd.DataFrame], str]] = field(default_factory=dict)
+    """Further rows of `lstm-suite check` by their titles: functions that summarize the table of a split in a few words."""
 
     def size(self, name: str) -> int:
         """Returns the number of training or scored records of a split."""

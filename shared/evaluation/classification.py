@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn import metrics
 
@@ -75,6 +77,28 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarr
     used = count > 0
     mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, is_correct)]
     return count[used] / len(labels), mean[0], mean[1]
+
+
+def scores_by_class(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Returns precision, recall, F1 and support, the number of examples, of each class by its name.
+
+    Precision is NaN for a class that is never predicted, recall for a class that does not occur; F1 is NaN if either is.
+
+    Args:
+        labels: class ids, int `(examples,)`.
+        probabilities: `(examples, classes)`.
+        classes: name of each class.
+    """
+    values = metrics.precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)), zero_division=np.nan
+    )
+    names = ("precision", "recall", "f1", "support")
+    return {
+        name: {
+            key: int(value) if key == "support" else round(float(value), 4) for key, value in zip(names, row, strict=True)
+        }
+        for name, row in zip(classes, zip(*values, strict=True), strict=True)
+    }
 
 
 ACCURACY = Metric("accuracy", "accuracy", unit="%", decimals=2, compute=accuracy)
