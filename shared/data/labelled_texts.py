@@ -86,7 +86,9 @@ def read_fasttext(path: Path) -> pd.DataFrame:
     for row, line in enumerate(files.read_text(path).rstrip("\n").split("\n"), 1):
         match = FASTTEXT_LINE.fullmatch(line + " ")
         if match is None:
-            raise DataError(f"{path}, row {row}: no label. Expected a line such as: {FASTTEXT_LABEL}positive a good film")
+            raise DataError(
+                f"{path}, row {row}: no label. Expected a line such as: {FASTTEXT_LABEL}positive a good film"
+            )
         labels = [label.removeprefix(FASTTEXT_LABEL) for label in match[1].split()]
         rows.append((match[2].removesuffix(" "), LABEL_SEPARATOR.join(labels)))
     return pd.DataFrame(rows, columns=["text", "label"])

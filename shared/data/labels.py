@@ -103,7 +103,8 @@ def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
     contradictory = labels[labels.map(len) > 1]
     if len(contradictory):
         examples = "; ".join(
-            f'"{_shorten(text)}" ({", ".join(sorted(found))})' for text, found in contradictory.iloc[:MAX_EXAMPLES].items()
+            f'"{_shorten(text)}" ({", ".join(sorted(found))})'
+            for text, found in contradictory.iloc[:MAX_EXAMPLES].items()
         )
         add_notice(
             f"{source}: {len(contradictory):,} texts have different labels: {examples}.",
@@ -166,7 +167,7 @@ def notice_several_labels(labels: pd.Series, source: str, hint: str) -> None:
     if separator is not None:
         has_several = labels.str.contains(separator, regex=False)
         add_notice(
-            f'{source}: {int(has_several.sum()):,} of {len(labels):,} labels look like several labels, such as '
+            f"{source}: {int(has_several.sum()):,} of {len(labels):,} labels look like several labels, such as "
             f'"{labels[has_several].iloc[0]}"; each combination is a class of its own.',
             hint=hint.format(separator=separator),
         )

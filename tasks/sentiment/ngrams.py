@@ -143,7 +143,9 @@ class NaiveBayesLogisticRegression:
         common_features = features[:, common]
         weights = None if self.class_weights is None else self.class_weights[labels]
         for k in range(1 if classes == 2 else 0, classes):
-            self.weights[common, k], self.bias[k] = _one_against_rest(common_features, labels == k, self.penalty, weights)
+            self.weights[common, k], self.bias[k] = _one_against_rest(
+                common_features, labels == k, self.penalty, weights
+            )
         return self
 
     def logits(self, features: sp.csr_matrix) -> np.ndarray:

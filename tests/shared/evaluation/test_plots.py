@@ -44,5 +44,7 @@ def test_a_confusion_plot_of_many_classes_shows_the_most_confused_ones(tmp_path)
     shown = plots.most_confused(matrix)
     assert len(shown) == plots.MAX_CONFUSION_CLASSES
     assert {7, 8, 9, 30, 40, 45} <= set(shown.tolist())
-    plots.confusion(labels, np.eye(200)[predictions], [f"a long name of class {k}" for k in range(200)], tmp_path / "a.png")
+    plots.confusion(
+        labels, np.eye(200)[predictions], [f"a long name of class {k}" for k in range(200)], tmp_path / "a.png"
+    )
     assert max(image.imread(tmp_path / "a.png").shape) < 4000

@@ -39,9 +39,7 @@ def test_quoted_fields_of_a_tsv_keep_their_line_breaks(name, labels, newlines):
     assert set(load(name)[1]["label"]) == labels
 
 
-@pytest.mark.parametrize(
-    ("name", "notice"), [("utf16.csv", "read as UTF-16"), ("array.json", ""), ("plain.xlsx", "")]
-)
+@pytest.mark.parametrize(("name", "notice"), [("utf16.csv", "read as UTF-16"), ("array.json", ""), ("plain.xlsx", "")])
 def test_other_formats_give_the_same_records(name, notice):
     _, records, notices = load(name)
     assert len(records) >= 298

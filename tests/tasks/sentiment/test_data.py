@@ -133,7 +133,10 @@ def test_contradictory_and_repeated_texts_are_named(tmp_path):
     frame = pd.concat([make_frame(100), make_frame(4, ("bad", "good")), make_frame(8).iloc[4:]])
     with collect_notices() as notices:
         load(frame, tmp_path)
-    assert 'train.csv: 4 texts have different labels: "text 0" (bad, good); "text 1" (bad, good); "text 2"' in notices[0].message
+    assert (
+        'train.csv: 4 texts have different labels: "text 0" (bad, good); "text 1" (bad, good); "text 2"'
+        in notices[0].message
+    )
     assert "train.csv: 4 records repeat a text with its label" in notices[1].message
 
 
