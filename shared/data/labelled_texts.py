@@ -97,8 +97,8 @@ def read_fasttext(path: Path) -> pd.DataFrame:
 def _read_split(folder: Path) -> pd.DataFrame:
     classes = {path.name: _text_files(path) for path in _folders(folder)}
     unlabelled = {name: paths for name, paths in classes.items() if name.lower() in UNLABELLED_FOLDERS}
-    for name, paths in unlabelled.items():
-        add_notice(f"{folder / name}: {len(paths)} texts without a label were left out.")
+    for name, found in unlabelled.items():
+        add_notice(f"{folder / name}: {len(found)} texts without a label were left out.")
     paths = [(path, name) for name, found in classes.items() if name not in unlabelled for path in found]
     if not paths:
         raise _no_files_error(folder)

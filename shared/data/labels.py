@@ -82,7 +82,7 @@ def canonical_labels(counts: pd.Series, matching: LabelMatching) -> dict[str, st
         counts: number of records by label, most frequent first.
         matching: as in `match_key`.
     """
-    names = {}
+    names: dict[str, str] = {}
     for group in _groups(counts, matching):
         name = group[0] if matching == "exact" else match_key(group[0], "trimmed")
         names |= dict.fromkeys(group, name)

@@ -118,7 +118,7 @@ def split_by_label(
     exact = fraction * strata["sum"]
     target = np.floor(exact)
     remainder = (exact - target).where(strata["size"] > 1, -1.0)
-    missing = int(round(exact.sum() - target.sum()))
+    missing = round(float(exact.sum() - target.sum()))
     target[remainder.sort_values(ascending=False, kind="stable").index[: max(missing, 1 - int(target.sum()))]] += 1
     before = table.groupby("label")["size"].cumsum() - table["size"]
     is_last = table.groupby("label").cumcount() == table["label"].map(strata["size"]) - 1

@@ -15,7 +15,7 @@ from typing import Any
 import jinja2
 
 from shared.config import as_dict
-from shared.data.notices import add_notice
+from shared.data.notices import Notice, add_notice
 from shared.evaluation import plots
 from shared.evaluation.metric import best_baseline, format_score
 from shared.json_values import json_ready
@@ -69,17 +69,17 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
 def _draw_plots(run: Run, folder: Path) -> Run:
     """Draws the plots of a run, and returns the run with a notice for each plot that failed: a plot never costs the export."""
     folder.mkdir(exist_ok=True)
-    draw_curve = partial(plots.learning_curve, run.trained_model.history.epochs)
-    notices = list(run.notices)
+    draw_curve: Callable[[Path], None] = partial(plots.learning_curve, run.trained_model.history.epochs)
+    notices = list(run.splits.notices)
     for name, draw in {"learning_curve.png": draw_curve, **run.evaluation.description.plots}.items():
         try:
             draw(folder / name)
         except Exception as error:
-            message = f"The plot {name} is missing: {type(error).__name__}: {error}"
-            add_notice(message)
-            notices.append(message)
+            notice = Notice(f"The plot {name} is missing: {type(error).__name__}: {error}")
+            add_notice(notice.message)
+            notices.append(notice)
             (folder / name).unlink(missing_ok=True)
-    return dataclasses.replace(run, notices=notices)
+    return dataclasses.replace(run, splits=dataclasses.replace(run.splits, notices=tuple(notices)))
 
 
 def list_results(run: Run) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from shared.data.classes import class_ids
-from shared.data.sequence_batches import SequenceBatches
 from shared.data.notices import add_notice
+from shared.data.sequence_batches import SequenceBatches
 from shared.data.sources import Splits
 from shared.evaluation.calibration import calibrate
 from shared.evaluation.classification import CLASSIFICATION_METRICS
