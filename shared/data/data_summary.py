@@ -9,8 +9,6 @@ from shared.data.sources import Splits
 
 MAX_LISTED = 8  # distinct values that are listed one by one
 MAX_LISTED_LENGTH = 20  # characters of a value that is listed
-MIN_REPETITIONS = 4  # mean count of a value that is listed as a class
-MAX_CLASS_LENGTH = 60  # characters of a value that is listed as a class
 HEADER = ["column", "training", "validation", "test"]
 
 
@@ -59,9 +57,6 @@ def _summarize_text(values: pd.Series) -> str:
     if len(counts) <= MAX_LISTED and lengths.max() <= MAX_LISTED_LENGTH:
         return ", ".join(f"{value or '(empty)'} {count:,}" for value, count in counts.sort_index().items())
     empty = int((values.str.strip() == "").sum())
-    if len(counts) <= len(values) / MIN_REPETITIONS and lengths.max() <= MAX_CLASS_LENGTH:
-        first, last = counts.index[0], counts.index[-1]
-        return f"{len(counts):,} distinct: from {first} {counts.iloc[0]:,} to {last} {counts.iloc[-1]:,}"
     summary = (
         f"{len(counts):,} distinct, median length {int(lengths.median()):,}, maximum length {int(lengths.max()):,} "
         "characters"

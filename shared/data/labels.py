@@ -134,6 +134,15 @@ def notice_rare_labels(labels: pd.Series, source: str) -> None:
         )
 
 
+def summarize_balance(labels: pd.Series) -> str:
+    """Returns the number of different labels, and the most and the least frequent one with their fractions of the records."""
+    fractions = labels.value_counts(normalize=True)
+    if len(fractions) == 0:
+        return "no labels"
+    first, last = (f"{fractions.index[k]} {fractions.iloc[k]:.1%}" for k in (0, -1))
+    return f"{len(fractions)} labels: from {first} to {last}"
+
+
 def find_label_separator(labels: pd.Series) -> str | None:
     """Returns the separator of labels that look like several labels, such as "delivery,price"; None if they do not.
 

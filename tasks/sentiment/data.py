@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +28,10 @@ KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011
 DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
 ENOUGH_TEXTS = 10  # in a split that is held out, if there are enough texts
 MIN_TEXTS = 3  # per split
+DETAILS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "class balance": lambda frame: labels.summarize_balance(frame["label"]),
+    "scripts": lambda frame: summarize_scripts(frame["text"]),
+}
 SEVERAL_LABELS_HINT = "Keep one label per text if the combinations are no classes."
 
 
@@ -56,7 +60,7 @@ def load(config: SentimentConfig) -> Splits:
         sha256=digest,
         split_description=f"{description}; overlapping rows removed from the earlier split",
     )
-    splits = Splits(**_without_overlap(frames), origin=origin, details={"scripts": _count_scripts})
+    splits = Splits(**_without_overlap(frames), origin=origin, details=DETAILS)
     list_classes(splits, config.data, option(config.columns, "label"))
     _require_texts(splits, config.data)
     return splits
@@ -220,10 +224,6 @@ def _without_overlap(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]
         train = train[~train[column].isin(test[column]) & ~train[column].isin(validation[column])]
     tables = zip(SPLITS, (train, validation, test), strict=True)
     return {name: frame[["text", "label"]].reset_index(drop=True) for name, frame in tables}
-
-
-def _count_scripts(frame: pd.DataFrame) -> str:
-    return summarize_scripts(frame["text"])
 
 
 def _require_texts(splits: Splits, source: str) -> None:

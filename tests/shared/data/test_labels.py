@@ -55,3 +55,7 @@ def test_the_most_frequent_spelling_stands_for_labels_that_match():
 )
 def test_a_separator_of_labels_is_found_where_the_parts_occur_again(values, separator):
     assert labels.find_label_separator(pd.Series(values)) == separator
+
+
+def test_the_balance_names_the_most_and_the_least_frequent_label():
+    assert labels.summarize_balance(pd.Series(["a"] * 7 + ["b"] * 2 + ["c"])) == "3 labels: from a 70.0% to c 10.0%"
