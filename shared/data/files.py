@@ -139,18 +139,18 @@ def read_texts(paths: Sequence[Path], folder: Path) -> list[str]:
         DataError: a file is damaged or binary, or the encoding cannot be decided.
     """
     contents = [_read_bytes(path) for path in paths]
-    found = [
+    detected = [
         encodings.unicode_encoding(content[:START_SIZE]) or (encodings.UTF8 if encodings.is_utf8([content]) else "")
         for content in contents
     ]
-    others = [content for content, encoding in zip(contents, found, strict=True) if not encoding]
+    others = [content for content, encoding in zip(contents, detected, strict=True) if not encoding]
     code_page = ""
     if others:
-        first = paths[found.index("")]
+        first = paths[detected.index("")]
         code_page, example = _decide_code_page(first, b"\n".join(others))
         _add_encoding_notice(folder, code_page, example, f"{len(others)} files are")
     texts = []
-    for path, content, encoding in zip(paths, contents, found, strict=True):
+    for path, content, encoding in zip(paths, contents, detected, strict=True):
         try:
             text = content.decode(encoding or code_page)
         except UnicodeError as error:

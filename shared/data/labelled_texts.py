@@ -97,9 +97,9 @@ def read_fasttext(path: Path) -> pd.DataFrame:
 def _read_split(folder: Path) -> pd.DataFrame:
     classes = {path.name: _text_files(path) for path in _folders(folder)}
     unlabelled = {name: paths for name, paths in classes.items() if name.lower() in UNLABELLED_FOLDERS}
-    for name, found in unlabelled.items():
-        add_notice(f"{folder / name}: {len(found)} texts without a label were left out.")
-    paths = [(path, name) for name, found in classes.items() if name not in unlabelled for path in found]
+    for name, members in unlabelled.items():
+        add_notice(f"{folder / name}: {len(members)} texts without a label were left out.")
+    paths = [(path, name) for name, members in classes.items() if name not in unlabelled for path in members]
     if not paths:
         raise _no_files_error(folder)
     texts = files.read_texts([path for path, _ in paths], folder)

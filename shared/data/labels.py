@@ -35,7 +35,7 @@ def match_key(label: str, matching: LabelMatching) -> str:
 
     Args:
         label: a label.
-        matching: "exact"; "trimmed" ignores blanks at the ends, repeated blanks, invisible characters and Unicode forms; "caseless" also
+        matching: "exact"; "trimmed" ignores whitespace at the ends, repeated whitespace, invisible characters and Unicode forms; "caseless" also
             upper and lower case.
     """
     if matching == "exact":
@@ -47,7 +47,7 @@ def match_key(label: str, matching: LabelMatching) -> str:
 def unify_labels(
     frames: Mapping[str, pd.DataFrame], matching: LabelMatching, source: str, matching_option: str
 ) -> dict[str, pd.DataFrame]:
-    """Returns tables whose matching labels are one label, the most frequent one without its outer blanks.
+    """Returns tables whose matching labels are one label, the most frequent one without its outer whitespace.
 
     A notice names labels that look alike, with their counts.
 
@@ -68,7 +68,7 @@ def unify_labels(
         if remaining:
             add_notice(
                 f"{source}: labels that look alike are different classes: {listed}.",
-                hint=f"Make them one class with {matching_option} caseless, or trimmed for blanks only.",
+                hint=f"Make them one class with {matching_option} caseless, or trimmed for whitespace only.",
             )
         else:
             add_notice(f"{source}: labels that look alike are one class: {listed}.")
@@ -103,8 +103,8 @@ def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
     contradictory = labels[labels.map(len) > 1]
     if len(contradictory):
         examples = "; ".join(
-            f'"{_shorten(text)}" ({", ".join(sorted(found))})'
-            for text, found in contradictory.iloc[:MAX_EXAMPLES].items()
+            f'"{_shorten(text)}" ({", ".join(sorted(values))})'
+            for text, values in contradictory.iloc[:MAX_EXAMPLES].items()
         )
         add_notice(
             f"{source}: {len(contradictory):,} texts have different labels: {examples}.",
@@ -183,7 +183,7 @@ def notice_several_labels(labels: pd.Series, source: str, hint: str) -> None:
 
 
 def split_labels(label: str, separator: str) -> list[str]:
-    """Returns the labels that a separator joins, without blanks around them and without empty ones."""
+    """Returns the labels that a separator joins, without whitespace around them and without empty ones."""
     return [part.strip() for part in label.split(separator) if part.strip()]
 
 

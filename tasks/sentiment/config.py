@@ -39,7 +39,7 @@ class ColumnsConfig(Section):
     label: str = "label"
     """Column with the label."""
     label_matching: Literal["exact", "trimmed", "caseless"] = "exact"
-    """Which labels are one class: equal ones; "trimmed" ignores blanks around and in them; "caseless" also upper and lower case."""
+    """Which labels are one class: equal ones; "trimmed" ignores whitespace around and in them; "caseless" also upper and lower case."""
 
     def __post_init__(self) -> None:
         require_different(self, "text", "label")

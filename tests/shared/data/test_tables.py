@@ -288,8 +288,8 @@ def test_quotes_enclose_the_fields_of_a_tsv_only_if_its_records_are_then_consist
     [
         (b"text,label\nfine,1\ndull,0\n", ["1", "0"]),
         (b"Meinung,Note\ngut,1\nschlecht,0\n", ["1", "0"]),
-        (b"fine,pos\ndull,neg\n", ["pos", "neg"]),
-        (b"fine,5\ndull,1\n", ["5", "1"]),
+        (b"good,pos\ndull,neg\n", ["pos", "neg"]),
+        (b"good,5\ndull,1\n", ["5", "1"]),
         (b"text,1\ndull,0\n", ["1", "0"]),
     ],
 )
@@ -309,7 +309,7 @@ def test_a_header_is_not_a_record_of_a_table_that_is_read_by_position(tmp_path, 
 
 
 def test_the_error_for_a_record_as_header_proposes_positions(tmp_path):
-    (tmp_path / "r.csv").write_text("the film was fine,1\ndull,0\n")
+    (tmp_path / "r.csv").write_text("the film was good,1\ndull,0\n")
     with pytest.raises(DataError, match=r"If the file has no header, .* such as --columns\.text 0\."):
         tables.read_table(str(tmp_path / "r.csv"), COLUMNS, options={"text": "--columns.text"})
 
