@@ -6,6 +6,7 @@ import csv
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,8 @@ HEADER_NAMES = frozenset(
 )
 """Names of columns, in lower case, that a record hardly contains as values."""
 MAX_NAME_LENGTH = 40
+SEPARATOR_HINT = re.compile(r"sep=([,;|\t])\s*")
+"""First line of a file for Excel that names the separator."""
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 csv.field_size_limit(sys.maxsize)  # a text may be longer than 128 KiB
@@ -35,10 +38,11 @@ csv.field_size_limit(sys.maxsize)  # a text may be longer than 128 KiB
 
 @dataclass(frozen=True)
 class Dialect:
-    """Separator of the fields, and whether double quotes enclose fields."""
+    """Separator of the fields, whether double quotes enclose fields, and the number of lines before the header."""
 
     separator: str
     is_quoted: bool
+    skipped_lines: int = 0
 
     @property
     def quoting(self) -> Literal[0, 3]:
@@ -63,6 +67,8 @@ def read_delimited(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
         DataError: the file is not text, or its encoding cannot be decided.
     """
     dialect = find_dialect(path, suffix)
+    if not headerless:
+        _notice_duplicate_names(path, next(_records(path, dialect), (0, []))[1])
     frame = _read(path, dialect, headerless)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
         if frame.index.nlevels > 1 or not (frame.iloc[:, -1].fillna("") == "").all():
@@ -86,6 +92,10 @@ def find_dialect(path: Path, suffix: str) -> Dialect:
     The usual separator of the suffix comes first. In files that tabs usually separate, double quotes are ordinary characters unless
     only quoted fields give consistent records, or contain doubled quotes.
     """
+    with files.open_text(path) as file:
+        hint = SEPARATOR_HINT.fullmatch(file.readline())
+    if hint is not None:
+        return Dialect(hint[1], True, skipped_lines=1)
     default = DEFAULT_SEPARATORS[suffix]
     separator = _find_separator(path, default)
     if suffix == ".csv" and separator != "\t":
@@ -126,10 +136,17 @@ def _read(path: Path, dialect: Dialect, headerless: bool, names: list[str] | Non
                 dtype=str,
                 encoding=encoding,
                 quoting=dialect.quoting,
+                skiprows=dialect.skipped_lines,
                 names=names,
             )
     except pd.errors.ParserError as error:
         raise (_too_many_fields(path, dialect) if "fields" in str(error) else error) from error
+
+
+def _notice_duplicate_names(path: Path, header: Sequence[str]) -> None:
+    duplicates = [name for name, count in Counter(header).items() if count > 1 and name]
+    if duplicates:
+        add_notice(f'{path}: several columns have the name "{duplicates[0]}"; the first one is used.')
 
 
 def _too_many_fields(path: Path, dialect: Dialect) -> ValueError:
@@ -151,7 +168,7 @@ def _records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tup
     """Yields the line where a record ends and its fields, without empty lines."""
     with files.open_text(path) as file:
         reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting, strict=strict)
-        for record in reader:
+        for record in itertools.islice(reader, dialect.skipped_lines, None):
             if record:
                 yield reader.line_num, record
 

@@ -19,10 +19,9 @@ BYTE_ORDER_MARKS = (
 )
 LATIN_CODE_PAGES = ("cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257")
 """Code pages of scripts with Latin letters, most common first."""
-OTHER_CODE_PAGES = (
-    *("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874"),
-    *("gb18030", "big5", "cp932", "euc_jp", "cp949"),
-)
+OTHER_CODE_PAGES = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874")
+"""Code pages of other scripts with one byte per character."""
+MULTIBYTE_CODE_PAGES = ("gb18030", "big5", "cp932", "euc_jp", "cp949")
 SAMPLE_SIZE = 200_000  # bytes
 MIN_ZEROS = 4  # zero bytes of UTF-16 text
 MIN_BYTES = 30  # bytes that are not ASCII, below which a script without Latin letters is not recognized
@@ -104,11 +103,15 @@ def detect_code_page(content: bytes) -> CodePage | None:
     if not high or 2 * sum(map(len, UTF8_CHARACTER.findall(sample))) > high:
         return None
     is_latin = sum(run for run in runs if run >= MIN_RUN) < 0.5 * high
-    matches = list(from_bytes(sample, cp_isolation=list(LATIN_CODE_PAGES if is_latin else OTHER_CODE_PAGES)))
-    candidates = {name: match for match in matches for name in match.could_be_from_charset}
     if is_latin:
-        return _choose_latin(candidates, words)
-    return _choose_other(matches, words, high)
+        matches = from_bytes(sample, cp_isolation=list(LATIN_CODE_PAGES))
+        return _choose_latin({name: match for match in matches for name in match.could_be_from_charset}, words)
+    only_words = b" ".join(words)  # Latin words in the same lines would mislead
+    matches = [
+        *from_bytes(only_words, cp_isolation=list(OTHER_CODE_PAGES)),
+        *from_bytes(sample, cp_isolation=list(MULTIBYTE_CODE_PAGES)),
+    ]
+    return _choose_other([match for match in matches if _has_usual_case(str(match))] or matches, words, high)
 
 
 def _sample(content: bytes) -> bytes:
@@ -141,10 +144,16 @@ def _choose_other(matches: Sequence[Any], words: Sequence[bytes], high: int) -> 
         return None
     best = min(matches, key=lambda match: match.chaos - match.coherence / 2)
     close = [match for match in matches if high < MIN_BYTES or _is_close(match, best)]
-    different = {str(match): match for match in close}
+    different = {_example(words, match.encoding): match for match in close}
     if len(different) == 1:
         return CodePage(best.encoding, {best.encoding: _example(words, best.encoding)})
     return CodePage("", {match.encoding: _example(words, match.encoding) for match in different.values()})
+
+
+def _has_usual_case(text: str) -> bool:
+    """Returns False if most letters with case are capitals, as if Cyrillic is decoded by the wrong code page."""
+    lower, upper = (sum(map(test, text)) for test in (str.islower, str.isupper))
+    return upper <= lower
 
 
 def _is_close(match: Any, best: Any) -> bool:

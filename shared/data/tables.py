@@ -6,6 +6,7 @@ Text is read as text: "007" and "NA" stay what they are. An error names the file
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
 """Suffixes of tables."""
 PARQUET = b"PAR1"
+HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 
@@ -151,6 +154,8 @@ def require_table(path: Path) -> str:
     files.require_file(path)
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
+    if HTML.match(files.read_start(path)):
+        raise DataError(f"{path}: is an HTML page, not a table. Download the file itself, not the page that shows it.")
     suffix = _content_format(path) or files.file_format(path)
     if suffix not in FORMATS:
         raise DataError(
@@ -189,7 +194,10 @@ def _visible(name: str) -> str:
 
 def _header_hint(names: Sequence[str], option: str | None) -> str:
     """Returns the advice on files without a header, if the columns of a table look like a record."""
-    if option is None or not any(len(name) > delimited.MAX_NAME_LENGTH or name.isdigit() for name in map(str, names)):
+    if option is None or not any(
+        len(name) > delimited.MAX_NAME_LENGTH or name.count(" ") > MAX_SPACES or delimited.NUMBER.fullmatch(name)
+        for name in map(str, names)
+    ):
         return ""
     return f" If the file has no header, give the positions of the columns, such as {option} 0."
 

@@ -119,6 +119,11 @@ def _check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> d
     matching = config.columns.label_matching
     frames = labels.unify_labels(frames, matching, config.data, option(config.columns, "label_matching"))
     everything = pd.concat([frame[["text", "label"]] for frame in frames.values()], ignore_index=True)
+    is_empty = everything["text"].str.strip() == ""
+    if is_empty.any():
+        add_notice(
+            f"{config.data}: {int(is_empty.sum())} texts are empty.", hint="Drop their rows if they say nothing."
+        )
     labels.notice_duplicates(everything, config.data)
     labels.notice_several_labels(everything["label"], config.data, SEVERAL_LABELS_HINT)
     if everything["label"].nunique() <= len(everything) // MIN_TEXTS:  # otherwise the column is no label

@@ -196,6 +196,7 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
         ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "rename it"]),
         ("cut.csv.gz", gzip.compress(CSV)[:-9], ["cannot be read as csv", "rename it"]),
         ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "rename it"]),
+        ("page.csv", b"\n<!DOCTYPE html>\n<html></html>", ["is an HTML page", "Download the file itself"]),
         ("reviews.docx", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews.csv.zst", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews", CSV, ["unknown file format", ".csv, .tsv"]),
@@ -377,6 +378,8 @@ def test_unicode_is_read_with_and_without_a_byte_order_mark(tmp_path, name, enco
         ("cp1252", "Der Anschluss blinkt ständig, ich möchte kündigen"),
         ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy, závěr mě zklamal"),
         ("cp1251", "Книга была очень интересная, но конец разочаровал"),
+        ("cp1251", "and фильм очень хороший, и актёры тоже хорошие"),
+        ("koi8_r", "and фильм очень хороший, и актёры тоже хорошие"),
         ("cp1253", "Το βιβλίο ήταν πολύ καλό, αλλά το τέλος με απογοήτευσε"),
         ("gb18030", "这本书非常有意思但是结局让我很失望酒店的服务很差"),
     ],
@@ -402,3 +405,15 @@ def test_a_spreadsheet_is_read_as_text_from_the_sheet_with_the_columns(tmp_path)
 def test_the_named_index_of_a_parquet_file_is_a_column(tmp_path):
     pd.DataFrame({"close": [1.0]}, index=pd.Index(["2020-01-02"], name="Date")).to_parquet(tmp_path / "r.parquet")
     assert tables.read_table(str(tmp_path / "r.parquet"), ["Date"])["Date"].tolist() == ["2020-01-02"]
+
+
+def test_the_line_of_excel_that_names_the_separator_is_no_header(tmp_path):
+    (tmp_path / "r.csv").write_text("sep=;\r\ntext;label\r\na, b;1\r\nc;0\r\n")
+    assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS).to_numpy().tolist() == [["a, b", "1"], ["c", "0"]]
+
+
+def test_the_first_of_two_columns_with_one_name_is_used_with_a_notice(tmp_path):
+    (tmp_path / "r.csv").write_text("text,label,text\na,1,b\n")
+    with collect_notices() as notices:
+        assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS)["text"].tolist() == ["a"]
+    assert 'several columns have the name "text"' in notices[0].message
