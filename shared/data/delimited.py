@@ -68,7 +68,7 @@ def read_delimited(path: Path, suffix: str, headerless: bool) -> pd.DataFrame:
     """
     dialect = find_dialect(path, suffix)
     if not headerless:
-        _notice_duplicate_names(path, next(_records(path, dialect), (0, []))[1])
+        _notice_duplicate_names(path, next(read_records(path, dialect), (0, []))[1])
     frame = _read(path, dialect, headerless)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
         if frame.index.nlevels > 1 or not (frame.iloc[:, -1].fillna("") == "").all():
@@ -152,7 +152,7 @@ def _notice_duplicate_names(path: Path, header: Sequence[str]) -> None:
 def _too_many_fields(path: Path, dialect: Dialect) -> ValueError:
     """Returns the error that names the first record with more fields than the header."""
     count = 0
-    for row, (line, record) in enumerate(_records(path, dialect)):
+    for row, (line, record) in enumerate(read_records(path, dialect)):
         if row == 0:
             count = len(record)
         elif len(record) > count:
@@ -164,7 +164,7 @@ def _too_many_fields(path: Path, dialect: Dialect) -> ValueError:
     return ValueError("a record has more fields than the header")
 
 
-def _records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
+def read_records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yields the line where a record ends and its fields, without empty lines."""
     with files.open_text(path) as file:
         reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting, strict=strict)
@@ -189,7 +189,7 @@ def _count_fields(path: Path, separator: str) -> tuple[int, bool]:
     """Returns the number of fields of the first record, and whether it is above 1 and the same in the first records."""
     fields = 0
     for is_quoted in (True, False):
-        sample = itertools.islice(_records(path, Dialect(separator, is_quoted)), SAMPLE_RECORDS)
+        sample = itertools.islice(read_records(path, Dialect(separator, is_quoted)), SAMPLE_RECORDS)
         counts = [len(record) for _, record in sample]
         fields = max(fields, counts[0] if counts else 0) if is_quoted else fields
         if counts and counts[0] > 1 and set(counts) == {counts[0]}:
@@ -205,7 +205,7 @@ def _is_quoted(path: Path, separator: str) -> bool:
     quoted = _count_wrong_records(path, Dialect(separator, True))
     unquoted = _count_wrong_records(path, Dialect(separator, False))
     if quoted == unquoted == 0:
-        records = (record for _, record in _records(path, Dialect(separator, False)))
+        records = (record for _, record in read_records(path, Dialect(separator, False)))
         return all(map(_is_well_quoted, records)) and any('""' in field for field in _fields(path, separator))
     return quoted is not None and unquoted is not None and quoted < unquoted
 
@@ -214,7 +214,7 @@ def _count_wrong_records(path: Path, dialect: Dialect) -> int | None:
     """Returns the number of records that do not have the fields of the header; None if quotes are not closed or followed by text."""
     wrong, fields = 0, None
     try:
-        for _, record in _records(path, dialect, strict=True):
+        for _, record in read_records(path, dialect, strict=True):
             fields = fields or len(record)
             wrong += len(record) != fields
     except csv.Error:
@@ -228,5 +228,5 @@ def _is_well_quoted(record: Sequence[str]) -> bool:
 
 
 def _fields(path: Path, separator: str) -> Iterator[str]:
-    for _, record in _records(path, Dialect(separator, False)):
+    for _, record in read_records(path, Dialect(separator, False)):
         yield from (field[1:-1] for field in record if len(field) > 2)

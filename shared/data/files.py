@@ -115,6 +115,18 @@ def text_encoding(path: Path) -> str:
     return encoding
 
 
+def line_encoding(path: Path) -> str:
+    """Returns the encoding of a file of lines as `text_encoding` does, but that of UTF-8 if the encoding cannot be decided.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    try:
+        return text_encoding(path)
+    except DataError:
+        return encodings.UTF8
+
+
 def read_text(path: Path) -> str:
     """Returns the text of a file, with line feeds as line ends and without a byte order mark.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 
@@ -32,6 +32,31 @@ def read_json(path: Path) -> pd.DataFrame:
     if len(records) == 1 and any(isinstance(value, (list, dict)) for value in records[0].values()):
         return _from_object(records[0])
     return pd.DataFrame(records)
+
+
+def has_lines(path: Path) -> bool:
+    """Returns True if each line of a JSON file is a record, False if the file is one array or object of several columns or lines.
+
+    Raises:
+        DataError: the file is not text, or its encoding cannot be decided.
+    """
+    with files.open_text(path) as file:
+        first, second = _first_lines(file)
+    if first.lstrip().startswith("["):
+        return False
+    if second:
+        return _is_object(first)
+    try:
+        record = json.loads(first or "{}")
+    except json.JSONDecodeError:
+        return True  # reading it reports the error
+    return not any(isinstance(value, (list, dict)) for value in record.values())
+
+
+def _first_lines(file: TextIO) -> tuple[str, str]:
+    """Returns the first two lines that are not empty, "" where there is none."""
+    lines = (line for line in file if line.strip())
+    return next(lines, ""), next(lines, "")
 
 
 def _parse(text: str) -> Any:

@@ -64,6 +64,19 @@ def read_text_folder(folder: Path) -> list[str]:
     return files.read_texts(paths, folder)
 
 
+def read_plain_texts(path: Path) -> list[str] | None:
+    """Returns the texts of a folder or of a fastText file without their labels; None for any other file.
+
+    Raises:
+        DataError: the folder has no text file, or a file cannot be read.
+    """
+    if path.is_dir():
+        return read_text_folder(path)
+    if path.exists() and is_fasttext(path):
+        return read_fasttext(path)["text"].tolist()
+    return None
+
+
 def is_fasttext(path: Path) -> bool:
     """Returns True if the first line of a file has the format of fastText: `__label__x` and a text.
 

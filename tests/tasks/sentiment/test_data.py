@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from shared.config import PredictOptions
+from shared.data import labelled_texts
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.sentiment import data, serving
@@ -162,7 +163,7 @@ def test_a_folder_per_class_is_a_data_set(tmp_path, folders):
     messages = " ".join(notice.message for notice in notices)
     assert "1 texts without a label were left out" in messages
     assert "1 empty files were left out: pos/empty.txt" in messages
-    assert len(data.read_texts(ColumnsConfig(), str(tmp_path / "mails"))) == count + 2
+    assert len(labelled_texts.read_plain_texts(tmp_path / "mails")) == count + 2
 
 
 def test_a_folder_without_classes_is_an_error(tmp_path):
@@ -176,7 +177,7 @@ def test_lines_of_fasttext_are_a_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     splits = data.load(SentimentConfig(data=str(tmp_path / "a.txt")))
     assert set(splits.train["label"]) == {"pos", "neg"}
-    assert data.read_texts(ColumnsConfig(), str(tmp_path / "a.txt"))[3] == "text 3, so"
+    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")[3] == "text 3, so"
     (tmp_path / "b.txt").write_text("__label__a x\nno label\n")
     with pytest.raises(DataError, match=r"b\.txt, row 2: no label"):
         data.load(SentimentConfig(data=str(tmp_path / "b.txt")))
