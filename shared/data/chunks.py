@@ -212,8 +212,10 @@ def _make_chunks(
 
 def _encode_lines(file: BinaryIO, encoding: str) -> Iterator[bytes]:
     """Yields the lines of a file in another encoding as UTF-8."""
-    for line in io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="\n"):
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="\n")
+    for line in text:
         yield line.removeprefix("\ufeff").encode()
+    text.detach()  # otherwise the file would be closed with it
 
 
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

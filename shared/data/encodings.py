@@ -104,8 +104,8 @@ def detect_code_page(content: bytes) -> CodePage | None:
         return None
     is_latin = sum(run for run in runs if run >= MIN_RUN) < 0.5 * high
     if is_latin:
-        matches = from_bytes(sample, cp_isolation=list(LATIN_CODE_PAGES))
-        return _choose_latin({name: match for match in matches for name in match.could_be_from_charset}, words)
+        latin = from_bytes(sample, cp_isolation=list(LATIN_CODE_PAGES))
+        return _choose_latin({name: match for match in latin for name in match.could_be_from_charset}, words)
     only_words = b" ".join(words)  # Latin words in the same lines would mislead
     matches = [
         *from_bytes(only_words, cp_isolation=list(OTHER_CODE_PAGES)),

@@ -197,17 +197,14 @@ def read_lines(path: Path) -> list[str]:
     content = _read_bytes(path)
     if not content:
         raise DataError(f"{path}: the file is empty. Write at least one line.")
-    if not encodings.is_utf8([content]) and not encodings.unicode_encoding(content[:START_SIZE]):
-        code_page = encodings.detect_code_page(content)
-        if code_page is not None and code_page.name:
-            _add_encoding_notice(path, code_page.name, code_page.examples[code_page.name])
-            content = content.decode(code_page.name, errors="replace").encode()
+    encoding = line_encoding(path)
+    if encoding != encodings.UTF8:
+        content = content.decode(encoding, errors="replace").encode()
     return split_lines(content)
 
 
 def split_lines(content: bytes) -> list[str]:
-    """Splits UTF-8 or UTF-16 at line feeds only, without carriage returns and without a byte order mark; bytes that are not UTF-8
-    become surrogate escapes."""
+    """Splits UTF-8 or UTF-16 at line feeds, without carriage returns and byte order mark; other bytes become surrogate escapes."""
     encoding = encodings.unicode_encoding(content[:START_SIZE]) or encodings.UTF8
     if encoding != encodings.UTF8:
         content = content.decode(encoding, errors="replace").encode()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shared import task
 from shared.config import PredictOptions
 from shared.data import labelled_texts
 from shared.data.notices import collect_notices
@@ -245,6 +246,11 @@ def test_the_origin_names_the_files_and_its_checksum_depends_on_each(tmp_path):
     assert "test from test.csv" in origin.split_description
     write(make_frame(31, start=500), tmp_path / "test.csv")
     assert load(make_frame(100), tmp_path, **options).origin.sha256 != origin.sha256
+
+
+def test_a_data_set_has_the_name_of_an_option(tmp_path):
+    config = SentimentConfig(data=write(make_frame(100), tmp_path / "a.csv"), data_name="Reviews of 2024")
+    assert task.load_splits("sentiment", config).origin.name == "Reviews of 2024"
 
 
 def test_empty_texts_are_allowed(tmp_path):
