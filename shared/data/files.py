@@ -27,8 +27,7 @@ COMPRESSIONS: dict[bytes, Callable[..., BinaryIO]] = {  # by the first bytes of 
     b"BZh": bz2.open,  # type: ignore[dict-item]
 }
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".bz2", ".zip")
-READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)
-"""Exceptions of reading a file, decompression included."""
+READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)  # decompression included
 START_SIZE = 4096  # bytes of a file that show its format
 CHUNK_SIZE = 1 << 20  # bytes
 
@@ -281,9 +280,7 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def _read_error(path: Path, error: BaseException) -> DataError:
-    return DataError(
-        f"{path}: cannot be read ({error}). Check that the file is complete and has the format of its suffix."
-    )
+    return DataError(f"{path}: cannot be read ({error}). Check that it is complete and has the format of its suffix.")
 
 
 def _binary_error(path: Path) -> DataError:
