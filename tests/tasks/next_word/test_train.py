@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from shared import workflow
-from shared.data.sources import Origin, Splits
 from shared.data.notices import collect_notices
+from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.next_word import tokenization, train
 from tasks.next_word.evaluate import probabilities
