@@ -156,6 +156,8 @@ class DataConfig(Section):
 
     data: str = ""
     """A file, another source that the README of the task names, a data set of TensorFlow Datasets, or `sample`."""
+    data_name: str | None = None
+    """Name of the data set in the report; without it, the name of the folder of the file, or of the source."""
 
 
 @dataclass(frozen=True)

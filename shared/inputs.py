@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from shared.config import PredictOptions
-from shared.data.chunks import convert_rows, read_chunks, read_line_chunks
+from shared.data.chunks import convert_rows, read_chunks, read_line_chunks, split_frame
+from shared.data.labelled_texts import read_plain_texts
 from shared.data.tables import is_table
 from shared.task import INPUT_COLUMN, Inputs
 
@@ -21,7 +23,7 @@ def read_independent_inputs(
     options: PredictOptions,
     has_lines: bool | None = None,
 ) -> Iterator[Inputs]:
-    """Reads one column of a table, or the lines of any other file, in chunks.
+    """Reads one column of a table, the files of a folder, or the lines of any other file, in chunks.
 
     Args:
         source: path of the file.
@@ -35,8 +37,10 @@ def read_independent_inputs(
     Raises:
         DataError: the file cannot be read, the column is missing, or a row cannot be used and errors are not skipped.
     """
-    if has_lines or (has_lines is None and not is_table(source, column)):
-        for chunk in read_line_chunks(source, INPUT_COLUMN):
+    texts = read_plain_texts(Path(source).expanduser()) if has_lines is None else None
+    if texts is not None or has_lines or (has_lines is None and not is_table(source, column)):
+        lines = read_line_chunks(source, INPUT_COLUMN)
+        for chunk in lines if texts is None else split_frame(pd.DataFrame({INPUT_COLUMN: texts}, dtype=object)):
             yield Inputs(chunk.frame, chunk.frame[INPUT_COLUMN].tolist(), progress=chunk.progress)
         return
     for chunk in read_chunks(source, [column], {column: option}, options.skips_errors):

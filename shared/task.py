@@ -336,7 +336,8 @@ def load_splits(name: str, config: TaskConfig) -> Splits:
 
     with collect_notices() as notices:
         splits = _import_module(name, "data").load(config)
-    return dataclasses.replace(splits, notices=tuple(notices))
+    origin = dataclasses.replace(splits.origin, name=config.data_name or splits.origin.name)
+    return dataclasses.replace(splits, origin=origin, notices=tuple(notices))
 
 
 def load_task(name: str) -> Task:

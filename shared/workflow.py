@@ -17,6 +17,7 @@ import tensorflow as tf
 from shared import evaluation_run, prediction_run
 from shared.config import PredictOptions, TaskConfig, as_dict, fingerprint
 from shared.data import sources
+from shared.data.notices import collect_notices
 from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
@@ -63,9 +64,11 @@ def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = 
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
-        trained_model = train_model(task, config, splits, run_folder)
+        with collect_notices() as notices:
+            trained_model = train_model(task, config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
         raise SuiteError(f"{folder}: training stopped: {publishing.error_hint(error)}.") from error
+    splits = dataclasses.replace(splits, notices=(*splits.notices, *notices))
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
     run = Run(task, config, splits, trained_model, evaluation, command)
@@ -220,7 +223,7 @@ def _copy_report(version: Path, staging: Path) -> None:
 
 def _run_folder(folder: Path, config: TaskConfig, data_digest: str) -> Path:
     """Returns the folder of a run; the same settings, data and code give the same folder."""
-    settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume")}
+    settings = {name: value for name, value in as_dict(config).items() if name not in ("output", "resume", "data_name")}
     run_folder = folder / "runs" / fingerprint(settings, data_digest, _code_digests(folder.name))
     if not config.resume:
         shutil.rmtree(run_folder, ignore_errors=True)

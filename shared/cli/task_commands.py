@@ -76,7 +76,11 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
         if description:
             print_line(f"Split: {description}.")
         command = ["train", name, "--preset", chosen["preset"], *_without_preset(words)]
-        summary = f"{len(notices)} notices, printed above." if notices else "No problems found."
+        summary = (
+            f"{len(notices)} {'notice' if len(notices) == 1 else 'notices'}, printed above."
+            if notices
+            else "No problems found."
+        )
         print_line(f"{summary} Next: {shlex.join([program_name(), *command])}")
 
     return run

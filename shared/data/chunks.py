@@ -11,18 +11,17 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from shared.data import files, tables
+from shared.data import delimited, encodings, files, json_tables, tables
 from shared.errors import DataError, RowError
 
 T = TypeVar("T")
 
 ROWS_PER_CHUNK = 4096
-JSON_LINES = (".jsonl", ".ndjson")
 INDEX_COLUMN = "__index_level_"  # prefix of an index without a name in a Parquet file
 
 csv.field_size_limit(sys.maxsize)  # a text may be longer than 128 KiB
@@ -65,8 +64,11 @@ def read_chunks(
     with tables.read_errors(path, suffix):
         if suffix == ".parquet":
             chunks = _read_parquet(path)
-        elif suffix in JSON_LINES:
+        elif suffix in tables.JSON_SUFFIXES and json_tables.has_lines(path):
             chunks = _read_json_lines(path, skips_errors)
+        elif suffix not in delimited.DEFAULT_SEPARATORS:
+            headerless = all(column.isdigit() for column in columns)
+            chunks = split_frame(tables.read_all(str(path), headerless, columns))
         else:
             chunks = _read_delimited(path, suffix, all(column.isdigit() for column in columns), skips_errors)
         count = 0
@@ -89,7 +91,10 @@ def read_line_chunks(source: str, column: str) -> Iterator[Chunk]:
     files.require_file(path)
     first_row = 0
     with tables.read_errors(path, ".txt"), files.open_file(path) as file:
-        for lines in _batched(file, ROWS_PER_CHUNK):
+        encoding = files.line_encoding(path)
+        is_utf8 = encoding == encodings.UTF8
+        binary: Iterable[bytes] = file if is_utf8 else _encode_lines(file, encoding)
+        for lines in _batched(binary, ROWS_PER_CHUNK):
             content = b"".join(lines)
             content = (
                 content if first_row == 0 else codecs.BOM_UTF8 + content
@@ -99,6 +104,13 @@ def read_line_chunks(source: str, column: str) -> Iterator[Chunk]:
             first_row += len(texts)
     if not first_row:
         raise DataError(f"{path}: the file is empty. Write at least one line.")
+
+
+def split_frame(frame: pd.DataFrame) -> Iterator[Chunk]:
+    """Yields the rows of a table in chunks."""
+    for start in range(0, len(frame), ROWS_PER_CHUNK):
+        rows = frame.iloc[start : start + ROWS_PER_CHUNK].reset_index(drop=True)
+        yield Chunk(rows, start, (start + len(rows)) / len(frame))
 
 
 def convert_rows(
@@ -150,28 +162,36 @@ def _read_parquet(path: Path) -> Iterator[Chunk]:
 
 
 def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: bool) -> Iterator[Chunk]:
-    separator, quoting = tables.find_dialect(path, suffix)
-    with files.open_file(path) as file:
-        reader = csv.reader(
-            io.TextIOWrapper(file, encoding="utf-8-sig", newline=""), delimiter=separator, quoting=quoting
-        )
-        records: Iterator[list[str]] = (record for record in reader if record)  # without empty lines
+    dialect = delimited.find_dialect(path, suffix)
+    with files.open_text(path) as file:
+        reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting)
+        lines = itertools.islice(reader, dialect.skipped_lines, None)
+        records: Iterator[list[str]] = (record for record in lines if record)  # without empty lines
         first = next(records, [])
         if any("\x00" in name for name in first):
             raise ValueError("binary content")
         names = list(map(str, range(len(first)))) if headerless else _distinct_names(first)
+        if headerless and _is_header(first, path, dialect):
+            first = next(records, [])
         if headerless:
             records = itertools.chain([first], records)
         fitted = (_fit_record(record, len(names)) for record in records)
         yield from _make_chunks(fitted, names, lambda: _fraction_read(file, path), skips_errors)
 
 
+def _is_header(first: list[str], path: Path, dialect: delimited.Dialect) -> bool:
+    """Returns True if the first record of a table that is read by position looks like a header (see `delimited.has_header`)."""
+    sample = itertools.islice(delimited.read_records(path, dialect), 1, delimited.SAMPLE_RECORDS)
+    rows = [[*record[: len(first)], *[""] * (len(first) - len(record))] for _, record in sample]
+    return delimited.has_header(pd.DataFrame([first, *rows]))
+
+
 def _read_json_lines(path: Path, skips_errors: bool) -> Iterator[Chunk]:
     names: dict[str, None] = {}
-    with files.open_file(path) as file:  # a record may have keys that the first ones lack
+    with files.open_text(path) as file:  # a record may have keys that the first ones lack
         for record, _ in _json_records(file):
             names |= dict.fromkeys(record)
-    with files.open_file(path) as file:
+    with files.open_text(path) as file:
         rows = (([record.get(name) for name in names], problem) for record, problem in _json_records(file))
         yield from _make_chunks(rows, list(names), lambda: _fraction_read(file, path), skips_errors)
 
@@ -190,6 +210,14 @@ def _make_chunks(
         first_row += len(batch)
 
 
+def _encode_lines(file: BinaryIO, encoding: str) -> Iterator[bytes]:
+    """Yields the lines of a file in another encoding as UTF-8."""
+    text = io.TextIOWrapper(file, encoding=encoding, errors="replace", newline="\n")
+    for line in text:
+        yield line.removeprefix("\ufeff").encode()
+    text.detach()  # otherwise the file would be closed with it
+
+
 def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while batch := list(itertools.islice(iterator, size)):
@@ -205,9 +233,9 @@ def _fit_record(record: list[str], count: int) -> Record:
     return [*record[:count], *[None] * (count - len(record))], None
 
 
-def _json_records(file: Iterable[bytes]) -> Iterator[tuple[dict[str, Any], str | None]]:
-    for number, line in enumerate(file):
-        text = line.decode("utf-8-sig" if number == 0 else "utf-8").strip()
+def _json_records(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    for line in lines:
+        text = line.strip()
         if not text:
             continue
         try:
@@ -237,5 +265,6 @@ def _distinct_names(header: Sequence[str]) -> list[str]:
 
 def _fraction_read(file: Any, path: Path) -> float | None:
     """Returns the fraction of a file that was read; None if its decompression does not tell."""
+    file = getattr(file, "buffer", file)
     raw = getattr(file, "fileobj", None) or getattr(file, "raw", None)  # of gzip, or of an uncompressed file
     return raw.tell() / path.stat().st_size if raw is not None else None

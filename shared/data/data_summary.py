@@ -13,7 +13,8 @@ HEADER = ["column", "training", "validation", "test"]
 
 
 def summarize_splits(splits: Splits) -> list[list[str]]:
-    """Returns the rows of a table with the columns of `HEADER`: the number of records, then one row per column of the data.
+    """Returns the rows of a table with the columns of `HEADER`: the number of records, then one row per column of the data,
+    then the details of the task.
 
     Numbers and times are summarized by minimum and maximum, text by the count of each value or, if there are many values, by the
     number of distinct values and their lengths.
@@ -29,6 +30,7 @@ def summarize_splits(splits: Splits) -> list[list[str]]:
             continue
         columns = [display(frame[name]) if name in frame else pd.Series(dtype=object) for frame in frames]
         rows.append([str(columns[0].name), *map(_summarize, columns)])
+    rows += [[title, *map(summarize, frames)] for title, summarize in splits.details.items()]
     return rows
 
 

@@ -8,8 +8,10 @@ import re
 from pathlib import Path
 
 from shared.data import files
+from shared.data.delimited import DEFAULT_SEPARATORS
 from shared.data.notices import add_notice
-from shared.data.tables import FORMATS
+from shared.data.tables import require_table
+from shared.errors import DataError
 
 MAX_LINES = 30  # lines of a preamble at most
 BODY_LINES = 30  # further lines that show how many fields a record has
@@ -23,7 +25,7 @@ def count_preamble_lines(source: str) -> int:
     A line belongs to the preamble if it has fewer fields than the records, or fields that are empty but for one, or is a comment.
     """
     path = Path(source).expanduser()
-    if not path.is_file() or FORMATS.get(files.file_format(path)) is None:
+    if not path.is_file() or require_table(path) not in DEFAULT_SEPARATORS:
         return 0
     lines = _first_lines(path)
     width, separator = _find_width(lines)
@@ -40,11 +42,11 @@ def count_preamble_lines(source: str) -> int:
 
 def _first_lines(path: Path) -> list[str]:
     try:
-        with files.open_file(path) as file:
+        with files.open_text(path) as file:
             content = [file.readline() for _ in range(MAX_LINES + BODY_LINES)]
-    except files.READ_ERRORS:  # `read_all` reports it
+    except (DataError, UnicodeError, *files.READ_ERRORS):  # `read_all` reports it
         return []
-    return [line.decode("utf-8-sig", errors="replace").rstrip("\r\n") for line in content if line]
+    return [line.rstrip("\r\n") for line in content if line]
 
 
 def _find_width(lines: list[str]) -> tuple[int, str]:

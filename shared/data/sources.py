@@ -114,6 +114,8 @@ class Splits:
 
     notices: tuple[Notice, ...] = ()
     """What was noticed about the data."""
+    details: Mapping[str, Callable[[pd.DataFrame], str]] = field(default_factory=dict)
+    """Further rows of `lstm-suite check` by their titles: functions that summarize the table of a split in a few words."""
 
     def size(self, name: str) -> int:
         """Returns the number of training or scored records of a split."""
@@ -201,8 +203,9 @@ def is_path(source: str, suffixes: Collection[str] = ()) -> bool:
     A path exists, has the suffix of a table or one of `suffixes`, or starts with ".", "/" or "~".
     """
     path = Path(source).expanduser()
-    has_suffix = bool(set(path.suffixes) & set(FORMATS)) or file_format(path) in suffixes
-    return path.exists() or has_suffix or source.startswith((".", "/", "~"))
+    if path.exists() or source.startswith((".", "/", "~")):
+        return True
+    return bool(set(path.suffixes) & {*FORMATS, *suffixes}) or file_format(path) in suffixes
 
 
 def file_name(path: str) -> str:

@@ -90,3 +90,54 @@ def split_by_group(groups: Sequence[object], fraction: float, seed: int = SPLIT_
     rows = np.cumsum(np.bincount(codes, minlength=len(unique))[order])
     count = int(np.clip(np.searchsorted(rows, fraction * len(codes)) + 1, 1, len(unique) - 1))
     return np.isin(codes, order[:count])
+
+
+def split_by_label(
+    groups: Sequence[object], labels: Sequence[str], fraction: float, seed: int = SPLIT_SEED
+) -> np.ndarray:
+    """Selects whole groups at random, of each label about the same fraction of the rows; one group of each label stays.
+
+    Args:
+        groups: the group of each row; a group counts for the label of its first row.
+        labels: the label of each row.
+        fraction: fraction of the rows to select, in (0, 1).
+        seed: random seed; the same seed selects the same groups.
+
+    Returns:
+        Boolean array `(rows,)`, True where the row is selected; at least one group is selected and one is not.
+
+    Raises:
+        ValueError: no label has two groups.
+    """
+    rows = pd.DataFrame({"group": pd.factorize(pd.Series(list(groups)), sort=True)[0], "label": list(labels)})
+    table = rows.groupby("group").agg(label=("label", "first"), size=("label", "size"))
+    table = table.iloc[np.random.default_rng(seed).permutation(len(table))]
+    strata = table.groupby("label", sort=True)["size"].agg(["sum", "size"])
+    if not (strata["size"] > 1).any():
+        raise ValueError("Expected a label with at least two groups to split.")
+    exact = fraction * strata["sum"]
+    target = np.floor(exact)
+    remainder = (exact - target).where(strata["size"] > 1, -1.0)
+    missing = round(float(exact.sum() - target.sum()))
+    target[remainder.sort_values(ascending=False, kind="stable").index[: max(missing, 1 - int(target.sum()))]] += 1
+    before = table.groupby("label")["size"].cumsum() - table["size"]
+    is_last = table.groupby("label").cumcount() == table["label"].map(strata["size"]) - 1
+    is_selected = (before < table["label"].map(target)) & ~is_last
+    return np.isin(rows["group"], table.index[is_selected])
+
+
+def keep_labels(is_selected: np.ndarray, groups: Sequence[object], labels: Sequence[str]) -> np.ndarray:
+    """Returns a selection without the groups that the remaining rows need, so that they have every label.
+
+    Args:
+        is_selected: boolean array `(rows,)`, True where a row is held out.
+        groups: the group of each row; whole groups are selected.
+        labels: the label of each row.
+    """
+    result = is_selected.copy()
+    rows = pd.DataFrame({"group": list(groups), "label": list(labels)})
+    for label in sorted(set(rows["label"]) - set(rows["label"][~result])):
+        if label in set(rows["label"][~result]):  # an earlier group brought it back
+            continue
+        result &= (rows["group"] != rows["group"][rows["label"] == label].iloc[0]).to_numpy()
+    return result

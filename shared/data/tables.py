@@ -1,4 +1,4 @@
-"""Tables of the user: CSV and its relatives, JSON lines and Parquet, compressed or not.
+"""Tables of the user: CSV and its relatives, JSON, spreadsheets and Parquet, compressed or not.
 
 Text is read as text: "007" and "NA" stay what they are. An error names the file, the row (the first record is row 1) and the fix.
 """
@@ -6,23 +6,24 @@ Text is read as text: "007" and "NA" stay what they are. An error names the file
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
 
 import pandas as pd
 
-from shared.data import files
+from shared.data import archives, delimited, files, spreadsheets
+from shared.data.json_tables import read_json
 from shared.errors import DataError
 
-FORMATS = {".csv": ",", ".tsv": "\t", ".txt": "\t", ".jsonl": None, ".ndjson": None, ".parquet": None}
-"""Suffixes of tables, with the separator of the fields in a text table."""
-ALTERNATIVE_SEPARATORS = {".csv": ";\t|", ".tsv": "", ".txt": ",;|"}
-"""Separators that a text table may have instead of the one in `FORMATS`."""
-QUOTED = re.compile(rb'"[^"]*"')
+JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
+"""Suffixes of tables."""
+PARQUET = b"PAR1"
+HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+MAX_SPACES = 2  # in the name of a column
+OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
 
 def is_table(source: str, column: str) -> bool:
@@ -35,12 +36,12 @@ def is_table(source: str, column: str) -> bool:
     """
     path = Path(source).expanduser()
     suffix = files.file_format(path)
-    if suffix not in FORMATS or path.is_dir():
+    if path.is_dir():
         return False
     if suffix != ".txt":
-        return True
+        return suffix in FORMATS or (path.is_file() and _content_format(path) != "")
     header = files.read_first_line(path)
-    return "\t" in header or any(column in header.split(separator) for separator in ALTERNATIVE_SEPARATORS[suffix])
+    return "\t" in header or any(column in header.split(separator) for separator in delimited.SEPARATORS)
 
 
 def read_table(
@@ -53,8 +54,8 @@ def read_table(
     """Reads columns of a table.
 
     Args:
-        source: path of a .csv, .tsv, .txt, .jsonl, .ndjson or .parquet file; the text formats also with .gz, .xz or .bz2. The
-            fields of a .csv file may also be separated by semicolons, tabs or bars if its first line has no comma.
+        source: path of a file in one of `FORMATS`; the text formats also compressed (gzip, xz, bzip2, zip). Separator and quotes of
+            a text table, compression and encoding are recognized by the content.
         columns: names, or positions ("0", "1" …) in a text table without a header.
         optional: names of columns that are read if they exist.
         options: command-line option that names each column, such as `{"CUSTOMER_ID": "--columns.card"}`, for the error
@@ -68,7 +69,7 @@ def read_table(
         DataError: the file is missing, a folder, empty, not in the format of its suffix, or lacks a column.
     """
     headerless = all(column.isdigit() for column in columns)
-    frame = read_all(source, headerless)
+    frame = read_all(source, headerless, columns)
     require_columns(str(Path(source).expanduser()), frame.columns, columns, options)
     if all_columns:
         return frame
@@ -100,16 +101,20 @@ def require_columns(
         option = (options or {}).get(missing[0])
         fix = f"with {option}" if option else "on the command line"
         raise DataError(
-            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(names)}. Name the right one {fix}.'
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(_visible, map(str, names)))}. Name the right one {fix}.'
+            + _header_hint(names, option)
         )
 
 
-def read_all(source: str, headerless: bool = False, preamble_lines: int = 0) -> pd.DataFrame:
+def read_all(
+    source: str, headerless: bool = False, columns: Sequence[str] = (), preamble_lines: int = 0
+) -> pd.DataFrame:
     """Reads all columns of a table (see `read_table`).
 
     Args:
         source: path of a file.
         headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
+        columns: names of the columns that are needed; they choose among the sheets of a spreadsheet.
         preamble_lines: number of lines before the header of a text table (see `shared.data.preambles`).
 
     Raises:
@@ -118,7 +123,7 @@ def read_all(source: str, headerless: bool = False, preamble_lines: int = 0) -> 
     path = Path(source).expanduser()
     suffix = require_table(path)
     with read_errors(path, suffix):
-        frame = _read(path, suffix, headerless, preamble_lines)
+        frame = _read(path, suffix, headerless, columns, preamble_lines)
     if frame.empty:
         raise no_records_error(path)
     return frame
@@ -129,7 +134,7 @@ def read_errors(path: Path, suffix: str) -> Iterator[None]:
     """Converts the exceptions of reading a table to a `DataError` that names the file."""
     try:
         yield
-    except (UnicodeDecodeError, UnicodeError) as error:
+    except UnicodeError as error:
         raise files.encoding_error(path, error) from error
     except pd.errors.EmptyDataError as error:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.") from error
@@ -146,93 +151,58 @@ def no_records_error(path: Path) -> DataError:
 
 
 def require_table(path: Path) -> str:
-    """Returns the format of a table by its suffix, after checking that the file exists and is not empty."""
+    """Returns the format of a table by its content or suffix, after checking that the file exists and is not empty."""
     if path.is_dir():
         raise DataError(f"{path}: is a folder. Give one file ({_join(FORMATS)}), for example {path / 'train.csv'}.")
     files.require_file(path)
-    suffix = files.file_format(path)
+    if path.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
+    if HTML.match(files.read_start(path)):
+        raise DataError(f"{path}: is an HTML page, not a table. Download the file itself, not the page that shows it.")
+    suffix = _content_format(path) or files.file_format(path)
     if suffix not in FORMATS:
         raise DataError(
             f"{path}: unknown file format. Give a file whose name ends in {_join(FORMATS)}; text formats may be "
-            "compressed (.gz, .xz, .bz2)."
+            "compressed (.gz, .xz, .bz2, .zip)."
         )
-    if path.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
     return suffix
 
 
-def _read(path: Path, suffix: str, headerless: bool, preamble_lines: int = 0) -> pd.DataFrame:
+def _content_format(path: Path) -> str:
+    """Returns the format of a binary table, which its content shows whatever its name is; "" for any other file."""
+    start = files.read_start(path)
+    if start.startswith(PARQUET):
+        return ".parquet"
+    suffix = files.file_format(path) if start.startswith(OLD_OFFICE) or archives.is_office_file(path) else ""
+    if suffix in spreadsheets.SUFFIXES:
+        return suffix
+    return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in delimited.DEFAULT_SEPARATORS else ""
+
+
+def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int = 0) -> pd.DataFrame:
     if suffix == ".parquet":
-        return pd.read_parquet(path)
-    if suffix in (".jsonl", ".ndjson"):
-        return _read_jsonl(path)
-    separator, quoting = find_dialect(path, suffix, preamble_lines)
-    with files.open_file(path) as file:
-        frame = pd.read_csv(
-            file,
-            sep=separator,
-            header=None if headerless else 0,
-            skiprows=preamble_lines,
-            keep_default_na=False,
-            dtype=str,
-            encoding="utf-8-sig",
-            quoting=quoting,
-        )
-    if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
-        raise ValueError("row 1 has more fields than the header; put a .csv field with a comma in double quotes")
-    frame.columns = frame.columns.map(str)
-    if any("\x00" in str(column) for column in frame.columns):
-        raise ValueError("binary content")
-    return frame
+        frame = pd.read_parquet(path)
+        return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
+    if suffix in spreadsheets.SUFFIXES:
+        return spreadsheets.read_spreadsheet(path, headerless, columns)
+    if suffix in JSON_SUFFIXES:
+        return read_json(path)
+    return delimited.read_delimited(path, suffix, headerless, preamble_lines)
 
 
-def find_dialect(path: Path, suffix: str, preamble_lines: int = 0) -> tuple[str, Literal[0, 3]]:
-    """Returns the separator and the quoting of a text table, `csv.QUOTE_MINIMAL` or `csv.QUOTE_NONE`."""
-    return _find_separator(path, suffix, preamble_lines), csv.QUOTE_NONE if suffix in (
-        ".tsv",
-        ".txt",
-    ) else csv.QUOTE_MINIMAL
+def _visible(name: str) -> str:
+    """Returns a column name, in quotes if it begins or ends with whitespace, or has characters that cannot be seen."""
+    return name if name == name.strip() and name.isprintable() and name else repr(name).replace("'", '"')
 
 
-def _find_separator(path: Path, suffix: str, preamble_lines: int = 0) -> str:
-    """Returns the separator of a text table: the one of its format, or an alternative if only that is in the header."""
-    with files.open_file(path) as file:
-        for _ in range(preamble_lines):
-            file.readline()
-        first_line = QUOTED.sub(b"", file.readline())
-    default = str(FORMATS[suffix])
-    alternatives = [separator for separator in ALTERNATIVE_SEPARATORS[suffix] if separator.encode() in first_line]
-    if default.encode() in first_line or not alternatives:
-        return default
-    return max(alternatives, key=lambda separator: first_line.count(separator.encode()))
-
-
-def _read_jsonl(path: Path) -> pd.DataFrame:
-    records: list[dict[str, Any]] = []
-    with files.open_file(path) as file:
-        for line in file:
-            text = line.decode("utf-8-sig" if not records else "utf-8").strip()
-            if not text:
-                continue
-            row = len(records) + 1
-            try:
-                record = json.loads(text)
-            except json.JSONDecodeError as error:
-                raise ValueError(f"row {row}, character {error.pos + 1}: {error.msg}") from error
-            if "\\u" in text and _has_lone_surrogate(record):
-                raise ValueError(f"row {row} contains half a character, a lone surrogate such as \\ud83d")
-            if not isinstance(record, dict):
-                raise ValueError(f"row {row} is not an object such as {{...}}")
-            records.append(record)
-    return pd.DataFrame(records)
-
-
-def _has_lone_surrogate(record: Any) -> bool:
-    try:
-        json.dumps(record, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+def _header_hint(names: Sequence[str], option: str | None) -> str:
+    """Returns the advice on files without a header, if the columns of a table look like a record."""
+    if option is None or not any(
+        len(name) > delimited.MAX_NAME_LENGTH or name.count(" ") > MAX_SPACES or delimited.NUMBER.fullmatch(name)
+        for name in map(str, names)
+    ):
+        return ""
+    return f" If the file has no header, give the positions of the columns, such as {option} 0."
 
 
 def _join(names: Iterable[str]) -> str:

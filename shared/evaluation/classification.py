@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn import metrics
 
@@ -39,16 +41,16 @@ def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
 def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Returns the area under the ROC curve, in [0, 1]; with more than two classes, the mean of each class against the rest.
 
-    It is NaN if a class does not occur in `labels`. Arguments as for `accuracy`.
+    Classes that do not occur in `labels` do not count; it is NaN if fewer than two occur. Arguments as for `accuracy`.
     """
     classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else [1]
     areas = []
     for k in classes:
         is_class = labels == k
         if is_class.all() or not is_class.any():
-            return float("nan")
+            continue
         areas.append(metrics.roc_auc_score(is_class, probabilities[:, k]))
-    return float(np.mean(areas))
+    return float(np.mean(areas)) if areas else float("nan")
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
@@ -75,6 +77,31 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarr
     used = count > 0
     mean = [np.bincount(bins, weights, CALIBRATION_BINS)[used] / count[used] for weights in (confidence, is_correct)]
     return count[used] / len(labels), mean[0], mean[1]
+
+
+def scores_by_class(
+    labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Returns precision, recall, F1 and support, the number of examples, of each class by its name.
+
+    Precision is NaN for a class that is never predicted, recall for a class that does not occur; F1 is NaN if either is.
+
+    Args:
+        labels: class ids, int `(examples,)`.
+        probabilities: `(examples, classes)`.
+        classes: name of each class.
+    """
+    values = metrics.precision_recall_fscore_support(
+        labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)), zero_division=np.nan
+    )
+    names = ("precision", "recall", "f1", "support")
+    return {
+        name: {
+            key: int(value) if key == "support" else round(float(value), 4)
+            for key, value in zip(names, row, strict=True)
+        }
+        for name, row in zip(classes, zip(*values, strict=True), strict=True)
+    }
 
 
 ACCURACY = Metric("accuracy", "accuracy", unit="%", decimals=2, compute=accuracy)

@@ -15,6 +15,10 @@ from shared.evaluation.classification import reliability as compute_reliability
 matplotlib.use("Agg")  # works without a display, as on a server
 from matplotlib import pyplot as plt
 
+MAX_CONFUSION_CLASSES = 20
+MAX_HORIZONTAL_CLASSES = 6
+MAX_NAME_LENGTH = 24
+
 
 def new_figure(axes: int, width: float = 4.8, height: float = 4.2) -> tuple[Any, Sequence[Any]]:
     """Returns a new figure and its axes, in one row.
@@ -80,7 +84,8 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, path: Path) -> No
 
 
 def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str], path: Path) -> None:
-    """Plots the confusion matrix: number of examples by correct class and predicted class.
+    """Plots the confusion matrix: number of examples by correct class and predicted class, of the most confused classes if there are
+    many.
 
     Args:
         labels: class ids, int `(examples,)`.
@@ -88,15 +93,29 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[s
         classes: name of each class.
         path: PNG file to write.
     """
-    from sklearn.metrics import ConfusionMatrixDisplay
+    from sklearn.metrics import ConfusionMatrixDisplay, confusion_matrix
 
-    figure, (axis,) = new_figure(1, 1.2 * len(classes) + 3, 1.2 * len(classes) + 2)
-    ConfusionMatrixDisplay.from_predictions(
-        labels,
-        probabilities.argmax(axis=1),
-        labels=np.arange(len(classes)),
-        display_labels=list(classes),
-        ax=axis,
-        colorbar=False,
+    matrix = confusion_matrix(labels, probabilities.argmax(axis=1), labels=np.arange(len(classes)))
+    shown = most_confused(matrix)
+    figure, (axis,) = new_figure(1, 1.2 * len(shown) + 3, 1.2 * len(shown) + 2)
+    names = [_short_name(classes[k]) for k in shown]
+    ConfusionMatrixDisplay(matrix[np.ix_(shown, shown)], display_labels=names).plot(
+        ax=axis, colorbar=False, xticks_rotation="vertical" if len(shown) > MAX_HORIZONTAL_CLASSES else "horizontal"
     )
+    if len(shown) < len(classes):
+        axis.set_title(f"the {len(shown)} most confused of {len(classes)} classes")
     save(figure, path)
+
+
+def most_confused(matrix: np.ndarray) -> np.ndarray:
+    """Returns the class ids of the classes with the most errors, at most `MAX_CONFUSION_CLASSES`, in ascending order.
+
+    Args:
+        matrix: number of examples by correct class and predicted class, int `(classes, classes)`.
+    """
+    errors = matrix.sum(axis=0) + matrix.sum(axis=1) - 2 * np.diag(matrix)
+    return np.sort(np.argsort(-errors, kind="stable")[:MAX_CONFUSION_CLASSES])
+
+
+def _short_name(name: str) -> str:
+    return name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1]}…"

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import html
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
 from shared.config import as_dict
+from shared.data.notices import Notice, add_notice
 from shared.evaluation import plots
 from shared.evaluation.metric import best_baseline, format_score
 from shared.json_values import json_ready
@@ -37,6 +40,7 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
         folder: folder to write to.
         base_path: folder that holds the published versions of the model, for the commands on the card.
     """
+    run = _draw_plots(run, folder / "plots")
     metrics = {
         "task": run.task.name,
         "dataset": run.splits.origin.name,
@@ -59,12 +63,23 @@ def write(run: Run, spec: ExportSpec, folder: Path, base_path: Path) -> None:
     request = json.dumps(json_request(signature.example_request), ensure_ascii=False)
     (folder / "request.json").write_text(request + "\n", encoding="utf-8")
     (folder / "card.md").write_text(card(run, spec, base_path), encoding="utf-8")
-    plots_folder = folder / "plots"
-    plots_folder.mkdir(exist_ok=True)
-    plots.learning_curve(run.trained_model.history.epochs, plots_folder / "learning_curve.png")
-    for name, draw in run.evaluation.description.plots.items():
-        draw(plots_folder / name)
-    (folder / "report.html").write_text(html_report(run, plots_folder), encoding="utf-8")
+    (folder / "report.html").write_text(html_report(run, folder / "plots"), encoding="utf-8")
+
+
+def _draw_plots(run: Run, folder: Path) -> Run:
+    """Draws the plots of a run, and returns the run with a notice for each plot that failed: a plot never costs the export."""
+    folder.mkdir(exist_ok=True)
+    draw_curve: Callable[[Path], None] = partial(plots.learning_curve, run.trained_model.history.epochs)
+    notices = list(run.splits.notices)
+    for name, draw in {"learning_curve.png": draw_curve, **run.evaluation.description.plots}.items():
+        try:
+            draw(folder / name)
+        except Exception as error:
+            notice = Notice(f"The plot {name} is missing: {type(error).__name__}: {error}")
+            add_notice(notice.message)
+            notices.append(notice)
+            (folder / name).unlink(missing_ok=True)
+    return dataclasses.replace(run, splits=dataclasses.replace(run.splits, notices=tuple(notices)))
 
 
 def list_results(run: Run) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pandas as pd
 
 from shared.config import option
 from shared.data import files
+from shared.data.notices import add_notice
+from shared.data.scripts import summarize_scripts
 from shared.data.sources import Origin, Splits, load_source, sha256_records, split_files
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.data.tables import read_table
@@ -22,6 +25,14 @@ from tasks.next_word.config import ColumnsConfig, NextWordConfig
 
 TEXT_FORMATS = (".txt", ".text", ".md", ".tokens")
 MIN_CHARACTERS = 100  # per split
+FEW_CHARACTERS = 150  # per split; a larger fraction is held out to have them
+MAX_FITTED_FRACTION = 0.25
+MIN_DOCUMENTS = 3  # fewer are divided as one text
+MAX_LINE_FRACTION = 0.05  # of the text; longer lines are cut where they are divided
+MIN_PIECE = 80  # characters
+PIECES = 50  # of a text in one line
+UNSPACED_ENDS = ("。", "！", "？")
+SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 
 
 def load(config: NextWordConfig) -> Splits:
@@ -48,7 +59,7 @@ def load(config: NextWordConfig) -> Splits:
                 f"{config.data}: the {name} split must have at least {MIN_CHARACTERS} characters. Received: {count}. Add text, or "
                 "change --split.validation-fraction and --split.test-fraction."
             )
-    return Splits(**frames, origin=origin)
+    return Splits(**frames, origin=origin, details={"scripts": lambda frame: summarize_scripts(frame["text"])})
 
 
 def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]:
@@ -73,7 +84,7 @@ def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]
                 f"{path}: the folder contains no text file. Give a folder with files whose names end in "
                 f"{', '.join(TEXT_FORMATS)}."
             )
-        return pd.DataFrame({"text": ["\n".join(_read_lines(file)) for file in paths]}), True
+        return pd.DataFrame({"text": _read_documents(paths, path)}), True
     if is_text(source):
         return pd.DataFrame({"text": _read_lines(path)}), False
     column = columns.text
@@ -107,6 +118,19 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
+def _read_documents(paths: list[Path], folder: Path) -> list[str]:
+    """Returns the texts of files, without empty files, which a notice names."""
+    texts = [text.strip("\n") for text in files.read_texts(paths, folder)]
+    empty = [path.name for path, text in zip(paths, texts, strict=True) if not text.strip()]
+    if len(empty) == len(texts):
+        raise DataError(f"{folder}: all text files are empty. Give files with text.")
+    if empty:
+        add_notice(
+            f"{folder}: {len(empty)} empty files were left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
+        )
+    return [text for text in texts if text.strip()]
+
+
 def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
     description = "whole topics: every tenth is in the test split, every tenth in the validation split"
     return sample.split(), Origin.of_sample(sample.LOCATION, "", description, sample.LICENCE)
@@ -116,9 +140,17 @@ def _read_files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin
     paths = split_files(config)
     tables = {name: read_texts(config.columns, path) for name, path in paths.items()}
     frames = {name: frame for name, (frame, _) in tables.items()}
-    has_documents = tables["train"][1] and len(frames["train"]) > 1
-    if len(frames["train"]) == 1:
-        frames["train"] = pd.DataFrame({"text": frames["train"]["text"].iloc[0].split("\n")})
+    documents = len(frames["train"])
+    has_documents = tables["train"][1] and documents >= MIN_DOCUMENTS
+    if tables["train"][1] and not has_documents:
+        lines = "\n".join(frames["train"]["text"]).split("\n")
+        if documents > 1:
+            add_notice(
+                f"{config.data}: {documents} documents are too few to hold out whole ones; they are divided as one text."
+            )
+        frames["train"] = pd.DataFrame({"text": lines})
+    if not has_documents and len(paths) < len(SPLITS):
+        frames["train"] = _cut_long_lines(frames["train"], config.data)
     frames, description = _divide(config, frames, has_documents)
     return frames, Origin.of_files(paths.values(), digest="", split_description=description)
 
@@ -142,6 +174,7 @@ def _divide(
     has_test = "test" in frames
 
     def select(frame: pd.DataFrame, name: str, fraction: float) -> Selection:
+        fraction = _fit_fraction(config, int(frame["text"].str.len().sum()), name, fraction)
         is_rest = name == "validation" and not has_test
         whole = "the rest" if is_rest else "the documents" if has_documents else "the text"
         if has_documents and len(frame) > 1:
@@ -153,6 +186,53 @@ def _divide(
     records = "documents" if has_documents else "lines"
     frames, descriptions = hold_out(frames, config, config.split, select, records)
     return frames, "; ".join(descriptions.values())
+
+
+def _cut_long_lines(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Cuts lines that have much of a text at the ends of sentences, or at spaces, so that the text can be divided."""
+    total = int(frame["text"].str.len().sum())
+    size = max(MIN_PIECE, total // PIECES)
+    is_long = frame["text"].str.len() > max(size, MAX_LINE_FRACTION * total)
+    if not is_long.any():
+        return frame
+    lines = [
+        piece
+        for line, cut in zip(frame["text"], is_long, strict=True)
+        for piece in (_cut_line(line, size) if cut else [line])
+    ]
+    add_notice(
+        f"{source}: {int(is_long.sum())} lines with more than {MAX_LINE_FRACTION:.0%} of the text were cut into shorter lines, at the "
+        "ends of sentences where possible, so that the text can be divided."
+    )
+    return pd.DataFrame({"text": lines})
+
+
+def _cut_line(line: str, size: int) -> list[str]:
+    """Returns pieces of a line with about `size` characters: whole sentences, or else whole words, or else characters."""
+    pieces: list[str] = []
+    for sentence in SENTENCE_END.split(line):
+        words = sentence.split(" ") if len(sentence) > 2 * size else [sentence]
+        for word in words:
+            parts = [word[k : k + size] for k in range(0, len(word), size)] if len(word) > 2 * size else [word]
+            for part in parts:
+                separator = "" if len(parts) > 1 or (pieces and pieces[-1][-1:] in UNSPACED_ENDS) else " "
+                if pieces and len(pieces[-1]) + len(part) < size:
+                    pieces[-1] += separator + part
+                else:
+                    pieces.append(part)
+    return [piece for piece in pieces if piece]
+
+
+def _fit_fraction(config: NextWordConfig, characters: int, name: str, fraction: float) -> float:
+    """Returns a larger fraction, with a notice, if a split of a short text would be too small to measure anything."""
+    fitted = min(MAX_FITTED_FRACTION, FEW_CHARACTERS / max(characters, 1))
+    if fitted <= fraction:
+        return fraction
+    add_notice(
+        f"{config.data}: the text is short: {fitted:.0%} instead of {fraction:.0%} of it are held out for the {name} split.",
+        hint=f"Scores of so little text are uncertain; add text, or give a file with --{name}-data.",
+    )
+    return fitted
 
 
 def _sha256(frames: Mapping[str, pd.DataFrame]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.config import as_dict, option
+from shared.data.notices import add_notice
 from shared.data.sources import Splits
 from shared.data.stream_batches import ContiguousBatches
 from shared.errors import DataError
@@ -27,7 +28,7 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
         folder: folder for logs and checkpoints.
 
     Raises:
-        DataError: the vocabulary has fewer than two words, or a split has too few words for one batch.
+        DataError: the vocabulary has fewer than two words, or a split has no word.
     """
     vocabulary = tokenization.build_vocabulary(splits.train["text"], config.text)
     if len(vocabulary) < MIN_VOCABULARY:
@@ -36,14 +37,11 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
             f"{config.text.min_count} times in the training split. Received: {len(vocabulary) - 1}. Add text, or lower "
             f"{option(config.text, 'min_count')}."
         )
-    batches = {
-        "train": _make_batches(config, splits, "train", vocabulary, config.training.seed),
-        "validation": _make_batches(config, splits, "validation", vocabulary, None),
-    }
+    batches = _make_batches(config, splits, vocabulary)
     size = len(vocabulary) + tokenization.END_ID
     with loop.precision(config.training.precision):
         submodels = SubmodelBuilder(config, size)
-        trainer = Trainer(submodels, config.training.batch_size)
+        trainer = Trainer(submodels, batches["train"].batch_size)
     history = loop.fit(
         trainer,
         batches["train"],
@@ -64,20 +62,26 @@ def train_model(config: NextWordConfig, splits: Splits, folder: Path) -> Trained
     )
 
 
-def _make_batches(
-    config: NextWordConfig, splits: Splits, name: str, vocabulary: list[str], seed: int | None
-) -> ContiguousBatches:
-    texts = getattr(splits, name)["text"].tolist()
-    stream = tokenization.encode_stream(texts, vocabulary, config.text)
-    batch_size, length = config.training.batch_size, config.model.bptt_length
-    try:
-        return ContiguousBatches(stream, batch_size, length, seed)
-    except ValueError as error:
-        raise DataError(
-            f"{config.data}: the {name} split must have more than {batch_size * length:,} {config.text.unit}s, the batch size "
-            f"times the segment length. Received: {len(stream)}. Add text, or lower {option(config.training, 'batch_size')} or "
-            f"{option(config.model, 'bptt_length')}."
-        ) from error
+def _make_batches(config: NextWordConfig, splits: Splits, vocabulary: list[str]) -> dict[str, ContiguousBatches]:
+    """Returns the batches of the training and the validation split; both have the same size, which is smaller for a small split."""
+    streams = {
+        name: tokenization.encode_stream(getattr(splits, name)["text"].tolist(), vocabulary, config.text)
+        for name in ("train", "validation")
+    }
+    smallest = min(streams, key=lambda name: len(streams[name]))
+    tokens = len(streams[smallest]) - 1
+    if tokens < 1:
+        raise DataError(f"{config.data}: the {smallest} split has no {config.text.unit}s. Add text.")
+    length = min(config.model.bptt_length, tokens)
+    batch_size = min(config.training.batch_size, tokens // length)
+    if (batch_size, length) != (config.training.batch_size, config.model.bptt_length):
+        add_notice(
+            f"{config.data}: the {smallest} split has only {tokens:,} {config.text.unit}s, so a batch has {batch_size} segments of {length} "
+            f"instead of {config.training.batch_size} of {config.model.bptt_length}.",
+            hint=f"Add text, or choose {option(config.training, 'batch_size')} and {option(config.model, 'bptt_length')} yourself.",
+        )
+    seeds = {"train": config.training.seed, "validation": None}
+    return {name: ContiguousBatches(stream, batch_size, length, seeds[name]) for name, stream in streams.items()}
 
 
 TASK = Task(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from shared.config import (
     BidirectionalLSTMConfig,
@@ -23,7 +23,7 @@ SUMMARY = "Classifies texts of any kind and gives each label a calibrated probab
 INPUT = "text"
 OUTPUT = "label with calibrated probability"
 EXAMPLE_DATA = "imdb_reviews"
-DATA_HELP = "Table of texts and labels, a data set of TensorFlow Datasets such as imdb_reviews, or sample."
+DATA_HELP = "Table of texts and labels, a folder of text files per class, a fastText file, a data set of TensorFlow Datasets such as imdb_reviews, or sample."
 
 MAX_NGRAM_ORDER = 3
 
@@ -38,6 +38,8 @@ class ColumnsConfig(Section):
     """Column with the text."""
     label: str = "label"
     """Column with the label."""
+    label_matching: Literal["exact", "trimmed", "caseless"] = "exact"
+    """Which labels are one class: equal ones; "trimmed" ignores whitespace around and in them; "caseless" also upper and lower case."""
 
     def __post_init__(self) -> None:
         require_different(self, "text", "label")
@@ -129,10 +131,16 @@ class SentimentTrainingConfig(TrainingConfig):
     adversarial_epsilon: float = 0.02
     """Norm of the adversarial perturbation as a fraction of the norm of the embedding vectors of a text; 0 disables adversarial
     training."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """Weights of the labels in the loss; "balanced" gives every label the same total weight, which finds more of rare labels but makes
+    their probabilities too high."""
+    focal_gamma: float = 0.0
+    """Exponent of the focal loss of the LSTM (Lin et al., 2017): larger values count texts less that it already classifies well; 0 is
+    the cross-entropy."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_at_least(self, 0, "pretraining_epochs", "adversarial_epsilon")
+        require_at_least(self, 0, "pretraining_epochs", "adversarial_epsilon", "focal_gamma")
         require_positive(self, "pretraining_learning_rate")
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from shared.config import option
+from shared.data import labelled_texts, labels
 from shared.data.classes import list_classes
 from shared.data.columns import raise_where_empty
+from shared.data.notices import add_notice
+from shared.data.scripts import summarize_scripts
 from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
-from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
+from shared.data.splits import SPLITS, Selection, hold_out, keep_labels, split_by_group, split_by_label
 from shared.data.tables import read_table
 from shared.data.tfds import read_tfds, require_training_split
 from shared.errors import DataError, RowError
@@ -21,7 +26,13 @@ from tasks.sentiment.config import SentimentConfig
 
 KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
 DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
-MIN_TEXTS = 10  # per split
+ENOUGH_TEXTS = 10  # in a split that is held out, if there are enough texts
+MIN_TEXTS = 3  # per split
+DETAILS: dict[str, Callable[[pd.DataFrame], str]] = {
+    "class balance": lambda frame: labels.summarize_balance(frame["label"]),
+    "scripts": lambda frame: summarize_scripts(frame["text"]),
+}
+SEVERAL_LABELS_HINT = "Keep one label per text if the combinations are no classes."
 
 
 def load(config: SentimentConfig) -> Splits:
@@ -37,9 +48,10 @@ def load(config: SentimentConfig) -> Splits:
     frames, origin = load_source(
         config,
         sample=_read_sample,
-        files=lambda: read_split_files(config, partial(read_records, config)),
+        files=lambda: _read_files(config),
         tfds=lambda: _read_tfds(config),
     )
+    frames = _check_labels(config, frames)
     frames, descriptions = hold_out(frames, config, config.split, partial(_select, config), "different texts or groups")
     description = origin.split_description or "; ".join(descriptions[name] for name in sorted(descriptions))
     digest = origin.sha256 or sha256_records(pd.concat(frames[name][["text", "label"]] for name in SPLITS))
@@ -48,20 +60,27 @@ def load(config: SentimentConfig) -> Splits:
         sha256=digest,
         split_description=f"{description}; overlapping rows removed from the earlier split",
     )
-    splits = Splits(**_without_overlap(frames), origin=origin)
+    splits = Splits(**_without_overlap(frames), origin=origin, details=DETAILS)
     list_classes(splits, config.data, option(config.columns, "label"))
     _require_texts(splits, config.data)
     return splits
 
 
 def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
-    """Reads a file of labelled texts into the columns `text`, `label` and `group`, all strings.
+    """Reads labelled texts into the columns `text`, `label` and `group`, all strings: a table, a fastText file, or a folder per class.
 
     The group is the column `--split.group`, or else `title_id`; a file without it gives no column `group`. Empty texts are allowed.
+    Of a folder with splits, it reads the test split. Labels that are all whole numbers lose their ".0".
 
     Raises:
         DataError: as in `shared.data.tables.read_table`; or a text or label is null, or a label is empty.
     """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        frames = labelled_texts.read_class_folders(path)
+        return frames.get("test", frames["train"])
+    if path.exists() and labelled_texts.is_fasttext(path):
+        return labelled_texts.read_fasttext(path)
     columns = _source_columns(config)
     optional = () if config.split.group else (DEFAULT_GROUP_COLUMN,)
     frame = read_table(source, list(columns), optional, _column_options(config))
@@ -72,7 +91,44 @@ def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
         frame[column] = to_strings(frame[column].rename(name), source)
     is_empty = frame["label"].str.strip() == ""
     raise_where_empty(is_empty, frame["label"].rename(config.columns.label), source)
+    frame["label"] = labels.normalize_numbers(frame["label"])
     return frame
+
+
+def match_labels(config: SentimentConfig, values: pd.Series, classes: Sequence[str]) -> pd.Series:
+    """Returns labels of a file as the classes of a model that they match by `--columns.label-matching`; others stay as they are."""
+    matching = config.columns.label_matching
+    names = {labels.match_key(name, matching): name for name in classes}
+    return values.map(lambda label: names.get(labels.match_key(label, matching), label))
+
+
+def _read_files(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
+    """Reads the files of the user; a folder may have several splits, which separate files replace."""
+    path = Path(config.data).expanduser()
+    if not path.is_dir():
+        return read_split_files(config, partial(read_records, config))
+    folders = labelled_texts.read_class_folders(path)
+    frames, origin = read_split_files(
+        config, lambda source: folders["train"] if source == config.data else read_records(config, source), digest=""
+    )
+    return {**folders, **frames}, origin
+
+
+def _check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Returns tables with unified labels, after notices on what is unusual in labels and texts."""
+    matching = config.columns.label_matching
+    frames = labels.unify_labels(frames, matching, config.data, option(config.columns, "label_matching"))
+    everything = pd.concat([frame[["text", "label"]] for frame in frames.values()], ignore_index=True)
+    is_empty = everything["text"].str.strip() == ""
+    if is_empty.any():
+        add_notice(
+            f"{config.data}: {int(is_empty.sum())} texts are empty.", hint="Drop their rows if they say nothing."
+        )
+    labels.notice_duplicates(everything, config.data)
+    labels.notice_several_labels(everything["label"], config.data, SEVERAL_LABELS_HINT)
+    if everything["label"].nunique() <= len(everything) // MIN_TEXTS:  # otherwise the column is no label
+        labels.notice_rare_labels(everything["label"], config.data)
+    return frames
 
 
 def _source_columns(config: SentimentConfig) -> dict[str, str]:
@@ -137,11 +193,32 @@ def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
 
 
 def _select(config: SentimentConfig, frame: pd.DataFrame, name: str, fraction: float) -> Selection:
-    """Selects rows to hold out: rows of a group stay together; without groups, rows with equal texts stay together."""
-    groups = frame["group"] if "group" in frame else frame["text"]
-    grouping = f"by {config.split.group or DEFAULT_GROUP_COLUMN}" if "group" in frame else "at random"
+    """Selects rows to hold out: rows of a group stay together; without groups, rows with equal texts stay together, and each label
+    has the same fraction."""
+    has_groups = "group" in frame
+    groups = (frame["group"] if has_groups else frame["text"]).tolist()
+    fraction = _fit_fraction(config, len(frame), name, fraction)
+    if has_groups:
+        is_held_out = keep_labels(split_by_group(groups, fraction), groups, frame["label"].tolist())
+    elif frame["label"].is_unique:  # the column is no label, as the check of the classes says
+        is_held_out = split_by_group(groups, fraction)
+    else:
+        is_held_out = split_by_label(groups, frame["label"].tolist(), fraction)
+    grouping = f"by {config.split.group or DEFAULT_GROUP_COLUMN}" if has_groups else "at random within each label"
     part = "of the rest " if name == "validation" else ""
-    return split_by_group(groups.tolist(), fraction), f"{fraction:.0%} {part}held out {grouping}"
+    return is_held_out, f"{fraction:.0%} {part}held out {grouping}"
+
+
+def _fit_fraction(config: SentimentConfig, texts: int, name: str, fraction: float) -> float:
+    """Returns a larger fraction, with a notice, if a split of few texts would be too small to measure anything."""
+    fitted = min(ENOUGH_TEXTS, texts // 4) / max(texts, 1)
+    if fraction * texts >= ENOUGH_TEXTS - 1 or fitted <= fraction:
+        return fraction
+    add_notice(
+        f"{config.data}: {texts} texts are few: {fitted:.0%} instead of {fraction:.0%} of them are held out for the {name} split.",
+        hint=f"Scores of so few texts are uncertain; add texts, or give a file with --{name}-data.",
+    )
+    return fitted
 
 
 def _without_overlap(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:

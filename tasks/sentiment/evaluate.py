@@ -18,7 +18,7 @@ from shared.data.classes import class_ids
 from shared.data.sources import Splits
 from shared.evaluation import plots, scoring
 from shared.evaluation.calibration import undo_temperature
-from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_calibration_error
+from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_calibration_error, scores_by_class
 from shared.evaluation.metric import Score
 from shared.evaluation_run import signature_predictor
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
@@ -28,6 +28,7 @@ from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
 from tasks.sentiment.serving import export_spec, predict_texts
 
+MAX_LISTED_CLASSES = 30
 PUNCTUATION = r"[.,!?;:()\"*/-]"
 
 
@@ -85,13 +86,22 @@ def describe(
             "after": expected_calibration_error(labels, calibrated),
         }
     return Description(
-        output_description=f"Labels: {', '.join(classes)} (the order of `probabilities`).",
-        notes={"expected calibration error on the test split": calibration},
+        output_description=f"Labels: {_list_classes(classes)} (the order of `probabilities`).",
+        notes={
+            "expected calibration error on the test split": calibration,
+            "classes on the test split": scores_by_class(labels, probabilities, classes),
+        },
         plots={
             "reliability.png": partial(plots.reliability, labels, probabilities),
             "confusion.png": partial(plots.confusion, labels, probabilities, classes),
         },
     )
+
+
+def _list_classes(classes: Sequence[str]) -> str:
+    if len(classes) <= MAX_LISTED_CLASSES:
+        return ", ".join(classes)
+    return f"{', '.join(classes[:MAX_LISTED_CLASSES])} … {len(classes)} in total, which task.json lists"
 
 
 def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:

@@ -98,13 +98,16 @@ def build_feature_matrix(batches: Iterable[np.ndarray], order: int, buckets: int
 class NaiveBayesLogisticRegression:
     """NB-weighted logistic regression on binary features, one class against the rest; the validation split chooses the penalty.
 
-    After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits `features @ weights + bias`. With two classes, the
+    The optional class weights `(classes,)` are those of the texts in the loss. After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits `features @ weights + bias`. With two classes, the
     logit of the first class is 0.
     """
 
     weights: np.ndarray
     bias: np.ndarray
     penalty: float
+
+    def __init__(self, class_weights: np.ndarray | None = None) -> None:
+        self.class_weights = class_weights
 
     def fit(
         self, train: sp.csr_matrix, labels: np.ndarray, validation: sp.csr_matrix, validation_labels: np.ndarray
@@ -119,7 +122,7 @@ class NaiveBayesLogisticRegression:
         """
         min_loss = np.inf
         for penalty in PENALTIES:
-            candidate = NaiveBayesLogisticRegression()
+            candidate = NaiveBayesLogisticRegression(self.class_weights)
             candidate.penalty = penalty
             loss = _log_loss(candidate.refit(train, labels).logits(validation), validation_labels)
             if loss < min_loss:
@@ -137,8 +140,12 @@ class NaiveBayesLogisticRegression:
         common = np.asarray((features > 0).sum(axis=0)).ravel() >= 2
         self.weights = np.zeros((features.shape[1], classes), np.float32)
         self.bias = np.zeros(classes, np.float32)
+        common_features = features[:, common]
+        weights = None if self.class_weights is None else self.class_weights[labels]
         for k in range(1 if classes == 2 else 0, classes):
-            self.weights[common, k], self.bias[k] = _one_against_rest(features[:, common], labels == k, self.penalty)
+            self.weights[common, k], self.bias[k] = _one_against_rest(
+                common_features, labels == k, self.penalty, weights
+            )
         return self
 
     def logits(self, features: sp.csr_matrix) -> np.ndarray:
@@ -146,11 +153,14 @@ class NaiveBayesLogisticRegression:
         return np.asarray(features @ self.weights + self.bias)
 
 
-def _one_against_rest(features: sp.csr_matrix, is_inside: np.ndarray, penalty: float) -> tuple[np.ndarray, float]:
-    """Returns the weights `(features,)` and the bias of one class; `is_inside` `(texts,)` is True for its texts."""
+def _one_against_rest(
+    features: sp.csr_matrix, is_inside: np.ndarray, penalty: float, weights: np.ndarray | None
+) -> tuple[np.ndarray, float]:
+    """Returns the weights `(features,)` and the bias of one class; `is_inside` `(texts,)` is True for its texts, and `weights`
+    `(texts,)` are those of the texts in the loss."""
     ratio = _log_count_ratio(features, is_inside)
     regression = LogisticRegression(C=penalty, solver="liblinear", dual=True, tol=0.01, max_iter=1000, random_state=0)
-    regression.fit(features @ sp.diags(ratio), is_inside)
+    regression.fit(features @ sp.diags(ratio), is_inside, sample_weight=weights)
     return regression.coef_[0] * ratio, float(regression.intercept_[0])
 
 

@@ -50,6 +50,7 @@ def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any])
         DataError: the file cannot be used, or has a label that the model does not know.
     """
     frame = data.read_records(config, source)
+    frame["label"] = data.match_labels(config, frame["label"], metadata["labels"])
     require_known_labels(frame["label"], metadata["labels"], source)
     return frame
 

@@ -11,11 +11,10 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 
-from shared.config import option
 from shared.data.classes import class_ids
+from shared.data.notices import add_notice
 from shared.data.sequence_batches import SequenceBatches
 from shared.data.sources import Splits
-from shared.errors import SuiteError
 from shared.evaluation.calibration import calibrate
 from shared.evaluation.classification import CLASSIFICATION_METRICS
 from shared.task import Task, TrainedModel
@@ -25,6 +24,7 @@ from shared.text.vocabulary import UNKNOWN_ID, tokenize
 from shared.training import loop
 from shared.training.adversarial import AdversarialTraining
 from shared.training.checkpoints import History
+from shared.training.losses import FocalCrossentropy, balanced_weights
 from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
@@ -98,13 +98,23 @@ def _train_lstm(
             _validation_batches(config, *validation).evaluation_batches(),
             config.training,
             folder,
-            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            loss=_make_loss(config, train[1], classes),
             metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
     lstm = loop.in_float32(
         submodels.full_model, config.training.precision, lambda: model.LSTMSubmodels(config, classes).full_model
     )
     return lstm, history
+
+
+def _make_loss(config: SentimentConfig, labels: np.ndarray, classes: int) -> keras.losses.Loss:
+    if config.training.class_weights == "none" and not config.training.focal_gamma:
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    return FocalCrossentropy(_class_weights(config, labels, classes), config.training.focal_gamma)
+
+
+def _class_weights(config: SentimentConfig, labels: np.ndarray, classes: int) -> np.ndarray | None:
+    return balanced_weights(labels, classes) if config.training.class_weights == "balanced" else None
 
 
 def _pretrain(
@@ -118,10 +128,11 @@ def _pretrain(
         return
     words = min(sum(map(len, sequences)) for sequences in texts)
     if words < BPTT_LENGTH:
-        raise SuiteError(
-            f"Pre-training needs at least {BPTT_LENGTH} words in the training split and in the validation split. Received: "
-            f"{words}. Give more texts, or add {option(config.training, 'pretraining_epochs')} 0."
+        add_notice(
+            f"The LSTM was not pre-trained: the training split and the validation split need at least {BPTT_LENGTH} words each, and one "
+            f"of them has {words}."
         )
+        return
     pretraining_config = dataclasses.replace(
         config.training,
         epochs=config.training.pretraining_epochs,
@@ -169,7 +180,7 @@ def _fit_ngram_model(
     train_features, validation_features = (
         ngrams.build_feature_matrix(_padded_batches(sequences), order, buckets) for sequences, _ in (train, validation)
     )
-    regression = ngrams.NaiveBayesLogisticRegression()
+    regression = ngrams.NaiveBayesLogisticRegression(_class_weights(config, train[1], classes))
     regression.fit(train_features, train[1], validation_features, validation[1])
     logits = regression.logits(validation_features)
     regression.refit(sp.vstack([train_features, validation_features]), np.concatenate([train[1], validation[1]]))

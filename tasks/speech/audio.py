@@ -141,6 +141,12 @@ class Folder:
             return read(content, place)
         return read(self.path / name, place)
 
+    def sample_rate(self, name: str) -> int:
+        """Returns the samples per second of a recording that `read` has read; 0 in a .zip file, all of which it would decompress."""
+        import soundfile
+
+        return 0 if self.archive is not None else int(soundfile.info(str(self.path / name)).samplerate)
+
     def contains(self, name: str) -> bool:
         """Returns whether there is a recording with this name."""
         return name in self.archive.NameToInfo if self.archive is not None else (self.path / name).is_file()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -22,6 +24,7 @@ from tasks.speech.timing import SAMPLE_RATE, count_steps
 
 MAX_LISTED = 5  # names in a notice
 MAX_LISTED_SPEAKERS = 20
+MAX_LISTED_CHARACTERS = 100
 
 
 def load(config: SpeechConfig) -> Splits:
@@ -29,7 +32,8 @@ def load(config: SpeechConfig) -> Splits:
 
     Returns:
         Splits with the columns `text`, `speaker` ("" if unknown), `name`, and the place of the samples: `cache_file`, a file of
-        16-bit samples at 16 kHz, with the `start` and the `length` of the recording in samples.
+        16-bit samples at 16 kHz, with the `start` and the `length` of the recording in samples. Files of the user also give
+        `sample_rate`, in samples per second; 0 if unknown.
 
     Raises:
         DataError: a manifest or a recording cannot be used, or there are too few.
@@ -48,6 +52,7 @@ def load(config: SpeechConfig) -> Splits:
         )
     frames, descriptions = hold_out(frames, config, config.split, partial(_select, config), "recordings")
     description = origin.split_description or "; ".join(descriptions.values())
+    frames = _without_duplicates(frames, config)
     frames["train"] = _without_unusable(frames["train"], "training", config)
     alphabet = set("".join(frames["train"]["text"]))
     frames["validation"] = _without_unusable(frames["validation"], "validation", config, alphabet)
@@ -55,7 +60,9 @@ def load(config: SpeechConfig) -> Splits:
     return Splits(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()},
         origin=dataclasses.replace(origin, sha256=digest, split_description=description),
+        details={"alphabet": _summarize_alphabet, "sample rate": _summarize_sample_rates},
         display={
+            "sample_rate": None,
             "cache_file": None,
             "start": None,
             "length": lambda samples: (samples / SAMPLE_RATE).rename("seconds"),
@@ -65,6 +72,50 @@ def load(config: SpeechConfig) -> Splits:
 
 def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
     return sample.split(), Origin.of_sample(sample.LOCATION, "", "different voices in each split", sample.LICENCE)
+
+
+def _without_duplicates(frames: dict[str, pd.DataFrame], config: SpeechConfig) -> dict[str, pd.DataFrame]:
+    """Removes recordings from the training and the validation split whose samples also occur in a later split; a notice names them."""
+    digests = {name: np.array(list(_recording_digests(frames[name])), object) for name in SPLITS}
+    result, later = dict(frames), set(digests["test"])
+    for name, title in (("validation", "validation"), ("train", "training")):
+        is_duplicate = np.isin(digests[name], list(later))
+        if is_duplicate.any():
+            names = frames[name]["name"][is_duplicate].tolist()
+            listed = ", ".join(names[:MAX_LISTED]) + (" …" if len(names) > MAX_LISTED else "")
+            add_notice(
+                f"{config.data}: {is_duplicate.sum()} recordings of the {title} split have the same samples as recordings that are held "
+                f"out, and were removed from it: {listed}."
+            )
+            result[name] = frames[name][~is_duplicate]
+        later |= set(digests[name])
+        if not len(result[name]):
+            raise DataError(
+                f"{config.data}: all recordings of the {title} split also occur in the splits that are held out. Give other recordings."
+            )
+    return result
+
+
+def _recording_digests(frame: pd.DataFrame) -> Iterator[str]:
+    """Yields the SHA-256 of the samples of each recording."""
+    caches = {path: audio.open_cache(str(path)) for path in frame["cache_file"].unique()}
+    for path, start, length in zip(frame["cache_file"], frame["start"], frame["length"], strict=True):
+        yield hashlib.sha256(caches[path][start : start + length].tobytes()).hexdigest()
+
+
+def _summarize_alphabet(frame: pd.DataFrame) -> str:
+    """Returns the characters of the texts with their counts, such as "a 12, b 3"."""
+    counts = Counter("".join(frame["text"]))
+    listed = [f"{'space' if character == ' ' else character} {count:,}" for character, count in sorted(counts.items())]
+    return ", ".join(listed[:MAX_LISTED_CHARACTERS]) + (" …" if len(listed) > MAX_LISTED_CHARACTERS else "")
+
+
+def _summarize_sample_rates(frame: pd.DataFrame) -> str:
+    """Returns the sample rates of the files with their counts, such as "8000 Hz 12, 16000 Hz 3"."""
+    if "sample_rate" not in frame or not (frame["sample_rate"] > 0).any():
+        return "unknown"
+    counts = frame["sample_rate"].value_counts().sort_index()
+    return ", ".join(f"{rate} Hz {count:,}" if rate else f"unknown {count:,}" for rate, count in counts.items())
 
 
 def _without_unusable(

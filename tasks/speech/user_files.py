@@ -45,7 +45,8 @@ def read(config: SpeechConfig, source: str) -> pd.DataFrame:
             raise DataError(f"{place}: the text is empty. Write what the speaker says, or leave the recording out.")
     key = [str(folder.path.resolve()), *((name, *folder.fingerprint(name)) for name in frame["name"])]
     recordings = (folder.read(name, place) for name, place in zip(frame["name"], places, strict=True))
-    return add_places(frame, *audio.cache_recordings(key, recordings))
+    frame = add_places(frame, *audio.cache_recordings(key, recordings))
+    return frame.assign(sample_rate=[folder.sample_rate(name) for name in frame["name"]])
 
 
 def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = False) -> tuple[pd.DataFrame, list[str]]:

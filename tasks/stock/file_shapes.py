@@ -45,13 +45,13 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
         DataError: the file cannot be read.
     """
     skipped = 0 if headerless else count_preamble_lines(source)
-    frame = read_all(source, headerless, skipped)
+    frame = read_all(source, headerless, preamble_lines=skipped)
     if isinstance(frame.columns, pd.MultiIndex):
-        return _flatten_levels(_reset_index(frame))
-    frame = _reset_index(frame)
+        return _flatten_levels(_name_index(frame))
+    frame = _name_index(frame)
     frame.columns = frame.columns.map(str)
     if not headerless and all(_is_value(name) for name in frame.columns):
-        frame = _name_columns(read_all(source, True, skipped), source)
+        frame = _name_columns(read_all(source, True, preamble_lines=skipped), source)
     levels = _find_header_rows(frame)
     if levels:
         names = [re.sub(r"\.\d+$", "", name) if _is_repeated(name, frame.columns) else name for name in frame.columns]
@@ -85,18 +85,10 @@ def drop_footer(frame: pd.DataFrame, time: str, close: str, source: str) -> pd.D
     return frame.iloc[: len(frame) - count]
 
 
-def _reset_index(frame: pd.DataFrame) -> pd.DataFrame:
-    """Returns a table whose index is 0, 1, …; an index of days or with a name becomes a column."""
-    if isinstance(frame.index, pd.RangeIndex):
-        return frame.reset_index(drop=True)
-    names = [name if name is not None else TIME if k == 0 else TICKER for k, name in enumerate(frame.index.names)]
-    if isinstance(frame.index, pd.MultiIndex) or frame.index.name is not None or not _is_numeric(frame.index):
-        return frame.rename_axis(index=names).reset_index()
-    return frame.reset_index(drop=True)
-
-
-def _is_numeric(index: pd.Index) -> bool:
-    return pd.api.types.is_numeric_dtype(index)
+def _name_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """Returns a table in which the columns that were an index without names have the names of time and ticker."""
+    names = {"index": TIME, "level_0": TIME, "level_1": TICKER}
+    return frame.rename(columns={name: new for name, new in names.items() if new not in frame.columns})
 
 
 def _flatten_levels(frame: pd.DataFrame) -> pd.DataFrame:

@@ -45,6 +45,28 @@ def test_chunks_hold_the_rows_of_the_table(tmp_path, name, content, is_compresse
     pd.testing.assert_frame_equal(whole, read_all(str(path)), check_dtype=False)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", "sep=;\nid;text\n1;a\n2;b\n3;ständig\n".encode("cp1252")),
+        ("a.csv", gzip.compress("id,text\n1,a\n2,b\n3,ständig\n".encode("utf-16"))),
+        ("a.tsv", 'id\ttext\n1\t"a\nb"\n2\tb\n3\tständig\n'.encode()),
+        ("a.json", '[{"id": 1, "text": "a"}, {"id": 2, "text": "b"},\n{"id": 3, "text": "ständig"}]'.encode()),
+        ("a.jsonl", '{"id": [1, 2, 3], "text": ["a", "b", "ständig"]}'.encode()),
+    ],
+)
+def test_chunks_have_the_format_that_the_content_shows(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    whole = pd.concat([part.frame for part in read(tmp_path / name)], ignore_index=True)
+    assert whole["text"].iloc[-1] == "ständig"
+    pd.testing.assert_frame_equal(whole, read_all(str(tmp_path / name)), check_dtype=False)
+
+
+def test_the_header_of_a_table_that_is_read_by_position_is_no_input(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\nb,1\nc,2\nd,3\n")
+    assert [part.frame["0"].tolist() for part in read(tmp_path / "a.csv", "0")] == [["b", "c"], ["d"]]
+
+
 def test_integers_of_a_parquet_file_stay_integers_beside_missing_values(tmp_path):
     table = pd.DataFrame({"id": pd.array([1, None, 3], "Int64"), "text": ["a", "b", "c"]}, index=[5, 6, 9])
     table.to_parquet(tmp_path / "a.parquet")
@@ -97,6 +119,13 @@ def test_lines_are_read_in_chunks(tmp_path):
     path.write_bytes(b"\xef\xbb\xbfone\r\n\n\xef\xbb\xbfcaf\xe9 \x0b\nlast")
     parts = list(chunks.read_line_chunks(str(path), "input"))
     assert [part.frame["input"].tolist() for part in parts] == [["one", ""], ["\ufeffcaf\udce9 \x0b", "last"]]
+
+
+def test_lines_in_another_encoding_are_read(tmp_path):
+    for encoding in ("utf-16", "cp1252"):
+        (tmp_path / "lines.txt").write_bytes("ständig\nschön\nlast".encode(encoding))
+        parts = list(chunks.read_line_chunks(str(tmp_path / "lines.txt"), "input"))
+        assert [part.frame["input"].tolist() for part in parts] == [["ständig", "schön"], ["last"]]
 
 
 def test_rows_that_cannot_be_converted_are_left_out_or_raise_with_the_row_of_the_file():

@@ -1,5 +1,6 @@
 """`shared.data.tables`: every format gives the same table; an error names the file, the place and the fix in one line."""
 
+import bz2
 import gzip
 import io
 import lzma
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from shared.data import tables
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 
 COLUMNS = ["text", "label"]
@@ -36,11 +38,49 @@ def write_records(path: Path) -> None:
         RECORDS.to_parquet(path)
 
 
-def zip_archive() -> bytes:
+def zip_archive(*names: str) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("reviews.csv", CSV)
+        for name in names:
+            archive.writestr(name, CSV)
     return file.getvalue()
+
+
+SHEET = [["text", "label"], ["007", 1], ["NA", 0.0]]
+
+
+def write_workbook(path: Path, sheets: dict[str, list[list[object]]]) -> str:
+    """Writes an .xlsx file with the fewest parts that a spreadsheet program accepts; returns its path."""
+
+    def cell(value: object) -> str:
+        return (
+            f"<c><v>{value}</v></c>" if not isinstance(value, str) else f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+        )
+
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    relation = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    numbers = range(1, len(sheets) + 1)
+    entries = "".join(f'<sheet name="{n}" sheetId="{k}" r:id="r{k}"/>' for k, n in zip(numbers, sheets, strict=True))
+    links = "".join(
+        f'<Relationship Id="r{k}" Type="{relation}/worksheet" Target="worksheets/s{k}.xml"/>' for k in numbers
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("[Content_Types].xml", f'<Types xmlns="{package}/content-types"></Types>')
+        root = f'<Relationship Id="r0" Type="{relation}/officeDocument" Target="xl/workbook.xml"/>'
+        archive.writestr("_rels/.rels", f'<Relationships xmlns="{package}/relationships">{root}</Relationships>')
+        archive.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{main}" xmlns:r="{relation}"><sheets>{entries}</sheets></workbook>'
+        )
+        archive.writestr(
+            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{package}/relationships">{links}</Relationships>'
+        )
+        for k, rows in zip(numbers, sheets.values(), strict=True):
+            body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+            archive.writestr(
+                f"xl/worksheets/s{k}.xml", f'<worksheet xmlns="{main}"><sheetData>{body}</sheetData></worksheet>'
+            )
+    return str(path)
 
 
 def damaged_gzip() -> bytes:
@@ -128,24 +168,35 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
             b'{"review": "fine", "stars": 5}\n',
             ['"text"', "The columns are review, stars", "command line"],
         ),
-        ("latin1.csv", "text,label\nfine,1\nnaïve,0\n".encode("latin-1"), ["line 3", "not UTF-8", "iconv"]),
-        ("latin1.csv.gz", gzip.compress("text,label\nnaïve,0\n".encode("latin-1")), ["line 2", "not UTF-8", "iconv"]),
-        ("latin1.jsonl", '{"text": "naïve"}\n'.encode("latin-1"), ["line 1", "not UTF-8", "iconv"]),
-        ("utf16.csv", CSV.decode().encode("utf-16"), ["not UTF-8", "iconv"]),
-        ("picture.csv", PNG, ["not UTF-8", "If it is a text file"]),
-        ("archive.csv", zip_archive(), ["not UTF-8", "If it is a text file"]),
-        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["binary content", "rename it"]),
-        ("wide.csv", b"text,label\nwell, really,1\nno, not,0\n", ["row 1", "double quotes"]),
-        ("ragged.csv", b"text,label\nfine,1\nwell, really,1\n", ["line 3", "rename it"]),
+        ("picture.csv", PNG, ["not a text file", "binary content", "rename it"]),
+        (
+            "broken.csv",
+            "text,label\nnaïve,1\ngrün,0\nblau,1\n".encode() + b"gr\xfcn,0\n",
+            ["line 5", "not UTF-8", "iconv"],
+        ),
+        (
+            "short.csv",
+            "text,label\nплохо,neg\nхорошо,pos\n".encode("cp1251"),
+            ["cannot be decided", 'cp1251 ("плохо")', "iconv"],
+        ),
+        ("two.zip", zip_archive("a.csv", "b.csv"), ["2 files (a.csv, b.csv)", "Unpack it"]),
+        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["cannot be read as csv", "rename it"]),
+        (
+            "wide.csv",
+            b"text,label\nwell, really,1\nno, not,0\n",
+            ["row 1, line 2: 3 fields", "the header has 2", "double quotes"],
+        ),
+        ("ragged.csv", b"text,label\nfine,1\nwell, really,1\n", ["row 2, line 3: 3 fields", "double quotes"]),
+        ("ragged.tsv", b"text\tlabel\nfine\t1\nwell\treally\t1\n", ["row 2, line 3: 3 fields", "a tab"]),
         ("quote.csv", b'text,label\n"never closed,1\nfine,0\n', ["row 1", "rename it"]),
         ("text.parquet", CSV, ["cannot be read as parquet", "rename it"]),
         ("broken.jsonl", b'{"text": "a", "label": 1}\n{"text": "b",\n', ["row 2", "rename it"]),
-        ("list.jsonl", b'[{"text": "a", "label": 1}]\n', ["row 1", "rename it"]),
-        ("plain.csv.gz", CSV, ["cannot be read as csv", "rename it"]),
-        ("plain.csv.xz", CSV, ["cannot be read as csv", "rename it"]),
+        ("list.json", b'[{"text": "a", "label": 1}, 2]\n', ["row 2", "rename it"]),
+        ("lengths.json", b'{"text": ["a"], "label": [1, 2]}\n', ["arrays of one length", "rename it"]),
         ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "rename it"]),
         ("cut.csv.gz", gzip.compress(CSV)[:-9], ["cannot be read as csv", "rename it"]),
         ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "rename it"]),
+        ("page.csv", b"\n<!DOCTYPE html>\n<html></html>", ["is an HTML page", "Download the file itself"]),
         ("reviews.docx", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews.csv.zst", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews", CSV, ["unknown file format", ".csv, .tsv"]),
@@ -204,6 +255,165 @@ def test_commas_separate_a_csv_whose_first_line_also_has_other_separators(tmp_pa
     assert tables.read_all(str(tmp_path / "r.csv")).columns.tolist() == ["text;short|er", "label"]
 
 
-def test_only_tabs_separate_a_tsv(tmp_path):
+def test_a_separator_that_gives_consistent_records_precedes_the_usual_one(tmp_path):
     (tmp_path / "r.tsv").write_text("text;label\nfine;1\n")
-    assert tables.read_all(str(tmp_path / "r.tsv")).columns.tolist() == ["text;label"]
+    (tmp_path / "r.csv").write_text("name, first;label\nfine;1\nwell, really, so;0\n")
+    assert tables.read_all(str(tmp_path / "r.tsv")).columns.tolist() == ["text", "label"]
+    assert tables.read_all(str(tmp_path / "r.csv"))["label"].tolist() == ["1", "0"]
+
+
+def test_a_separator_may_end_each_record(tmp_path):
+    (tmp_path / "r.csv").write_text("text,label\nfine,1,\ndull,0,\n")
+    assert tables.read_all(str(tmp_path / "r.csv")).to_numpy().tolist() == [["fine", "1"], ["dull", "0"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "texts"),
+    [
+        ('label\ttext\nneg\t"bad\nSent from my iPhone"\npos\tgood\n', ["bad\nSent from my iPhone", "good"]),
+        ('label\ttext\r\nneg\t"bad\r\n\r\nbye"\r\npos\tgood\r\n', ["bad\r\n\r\nbye", "good"]),
+        ('label\ttext\nneg\t"a ""bad"" film"\npos\tgood\n', ['a "bad" film', "good"]),
+        ('label\ttext\nneg\t"bad film"\npos\tso "good\n', ['"bad film"', 'so "good']),
+        ('label\ttext\nneg\t5" long\npos\t"never closed\n', ['5" long', '"never closed']),
+    ],
+)
+def test_quotes_enclose_the_fields_of_a_tsv_only_if_its_records_are_then_consistent(tmp_path, content, texts):
+    (tmp_path / "r.tsv").write_bytes(content.encode())
+    frame = tables.read_table(str(tmp_path / "r.tsv"), ["text", "label"])
+    assert frame["text"].tolist() == texts
+    assert frame["label"].tolist() == ["neg", "pos"]
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        (b"text,label\nfine,1\ndull,0\n", ["1", "0"]),
+        (b"Meinung,Note\ngut,1\nschlecht,0\n", ["1", "0"]),
+        (b"good,pos\ndull,neg\n", ["pos", "neg"]),
+        (b"good,5\ndull,1\n", ["5", "1"]),
+        (b"text,1\ndull,0\n", ["1", "0"]),
+    ],
+)
+def test_a_header_is_not_a_record_of_a_table_that_is_read_by_position(tmp_path, content, labels):
+    (tmp_path / "r.csv").write_bytes(content)
+    with collect_notices() as notices:
+        frame = tables.read_table(str(tmp_path / "r.csv"), ["0", "1"])
+    assert frame["1"].tolist() == labels
+    assert [notice.message for notice in notices] == (
+        [
+            f"{tmp_path}/r.csv: the first line ({content.decode().splitlines()[0].replace(',', ', ')}) looks like a header and is not a "
+            "record; it was left out."
+        ]
+        if content.count(b"\n") > 2
+        else []
+    )
+
+
+def test_the_error_for_a_record_as_header_proposes_positions(tmp_path):
+    (tmp_path / "r.csv").write_text("the film was good,1\ndull,0\n")
+    with pytest.raises(DataError, match=r"If the file has no header, .* such as --columns\.text 0\."):
+        tables.read_table(str(tmp_path / "r.csv"), COLUMNS, options={"text": "--columns.text"})
+
+
+def test_the_error_for_a_missing_column_shows_blanks_and_invisible_characters(tmp_path):
+    (tmp_path / "r.csv").write_text("text ,la\u200bbel\nfine,1\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r'The columns are "text ", "la\\u200bbel"\.'):
+        tables.read_table(str(tmp_path / "r.csv"), COLUMNS)
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"text": "a", "label": 1},\n {"text": "b", "label": 0}]',
+        '{"text": "a", "label": 1}\n{"text": "b", "label": 0}\n',
+        '{"text": ["a", "b"], "label": [1, 0]}',
+        '{"text": {"0": "a", "1": "b"}, "label": {"0": 1, "1": 0}}',
+        '{\n "text": ["a",\n "b"],\n "label": [1, 0]\n}',
+        '{"version": 2, "data": [{"text": "a", "label": 1}, {"text": "b", "label": 0}]}',
+        '{"columns": ["text", "label"], "index": [0, 1], "data": [["a", 1], ["b", 0]]}',
+    ],
+)
+def test_json_may_be_lines_an_array_or_an_object_of_columns(tmp_path, content, suffix):
+    (tmp_path / f"r.{suffix}").write_text(content)
+    frame = tables.read_table(str(tmp_path / f"r.{suffix}"), COLUMNS)
+    assert frame.to_numpy().tolist() == [["a", 1], ["b", 0]]
+
+
+@pytest.mark.parametrize(
+    ("name", "compress"),
+    [
+        ("r.csv", gzip.compress),
+        ("r.csv", lzma.compress),
+        ("r.csv", bz2.compress),
+        ("r.csv.gz", bytes),
+        ("r.csv.gz", bz2.compress),
+        ("r.zip", lambda _: zip_archive("reviews.csv")),
+        ("r.csv", lambda _: zip_archive("__MACOSX/._r.csv", "r.csv")),
+    ],
+)
+def test_compression_is_recognized_by_the_content(tmp_path, name, compress):
+    (tmp_path / name).write_bytes(compress(CSV))
+    assert tables.read_table(str(tmp_path / name), COLUMNS)["label"].tolist() == ["1", "0"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("name", ["r.csv", "r.csv.gz", "r.jsonl", "r.tsv"])
+def test_unicode_is_read_with_and_without_a_byte_order_mark(tmp_path, name, encoding):
+    lines = {
+        "csv": "text,label\r\nnaïve,1\r\n",
+        "jsonl": '{"text": "naïve", "label": "1"}\n',
+        "tsv": "text\tlabel\nnaïve\t1\n",
+    }
+    content = lines[name.split(".")[1]].encode(encoding)
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    with collect_notices() as notices:
+        assert tables.read_table(str(tmp_path / name), COLUMNS).iloc[0].tolist() == ["naïve", "1"]
+    assert [encoding.upper() in notice.message for notice in notices] == [True] * (encoding != "utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Der Anschluss blinkt ständig, ich möchte kündigen"),
+        ("cp1250", "Příliš žluťoučký kůň úpěl ďábelské ódy, závěr mě zklamal"),
+        ("cp1251", "Книга была очень интересная, но конец разочаровал"),
+        ("cp1251", "and фильм очень хороший, и актёры тоже хорошие"),
+        ("koi8_r", "and фильм очень хороший, и актёры тоже хорошие"),
+        ("cp1253", "Το βιβλίο ήταν πολύ καλό, αλλά το τέλος με απογοήτευσε"),
+        ("gb18030", "这本书非常有意思但是结局让我很失望酒店的服务很差"),
+    ],
+)
+def test_a_code_page_is_detected_and_named(tmp_path, encoding, text):
+    (tmp_path / "r.csv").write_bytes(f'text,label\n"{text}",1\n'.encode(encoding))
+    with collect_notices() as notices:
+        assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS)["text"].tolist() == [text]
+    assert f"read as {encoding}" in notices[0].message
+    assert "iconv" in notices[0].hint
+
+
+def test_a_spreadsheet_is_read_as_text_from_the_sheet_with_the_columns(tmp_path):
+    frame = tables.read_table(
+        write_workbook(tmp_path / "two.xlsx", {"Notes": [["note"], ["x"]], "Data": SHEET}), COLUMNS
+    )
+    assert frame.to_numpy().tolist() == [["007", "1"], ["NA", "0"]]
+    with collect_notices() as notices:
+        tables.read_all(write_workbook(tmp_path / "three.csv", {"A": SHEET, "B": SHEET}))
+    assert 'read the sheet "A" of 2 (A, B)' in notices[0].message
+
+
+def test_the_named_index_of_a_parquet_file_is_a_column(tmp_path):
+    pd.DataFrame({"close": [1.0]}, index=pd.Index(["2020-01-02"], name="Date")).to_parquet(tmp_path / "r.parquet")
+    assert tables.read_table(str(tmp_path / "r.parquet"), ["Date"])["Date"].tolist() == ["2020-01-02"]
+
+
+def test_the_line_of_excel_that_names_the_separator_is_no_header(tmp_path):
+    (tmp_path / "r.csv").write_text("sep=;\r\ntext;label\r\na, b;1\r\nc;0\r\n")
+    assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS).to_numpy().tolist() == [["a, b", "1"], ["c", "0"]]
+
+
+def test_the_first_of_two_columns_with_one_name_is_used_with_a_notice(tmp_path):
+    (tmp_path / "r.csv").write_text("text,label,text\na,1,b\n")
+    with collect_notices() as notices:
+        assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS)["text"].tolist() == ["a"]
+    assert 'several columns have the name "text"' in notices[0].message

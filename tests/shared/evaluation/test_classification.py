@@ -23,3 +23,18 @@ def test_metrics_of_a_small_example_equal_those_computed_by_hand():
 
 def test_roc_auc_is_nan_if_a_class_is_missing():
     assert np.isnan(classification.roc_auc(np.zeros(3, int), np.tile([0.5, 0.5], (3, 1))))
+
+
+def test_roc_auc_of_many_classes_leaves_out_those_that_do_not_occur():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]])
+    assert classification.roc_auc(np.array([0, 1, 1]), probabilities) == 1.0
+
+
+def test_scores_by_class_have_precision_recall_and_support():
+    labels, predictions = np.array([0, 0, 0, 1, 1]), np.array([0, 0, 1, 1, 3])
+    scores = classification.scores_by_class(labels, np.eye(4)[predictions], ["a", "b", "c", "d"])
+    assert scores["a"] == {"precision": 1.0, "recall": 0.6667, "f1": 0.8, "support": 3}
+    assert scores["b"] == {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2}
+    assert scores["c"]["support"] == scores["d"]["support"] == 0
+    assert np.isnan(scores["c"]["precision"])
+    assert scores["d"]["precision"] == 0.0

@@ -33,3 +33,18 @@ def test_classification_figures_are_saved_and_closed(tmp_path):
     assert plots.plt.get_fignums() == before
     for name in ("reliability", "confusion"):
         assert image.imread(tmp_path / f"{name}.png").std() > 0.05  # the image is not empty
+
+
+def test_a_confusion_plot_of_many_classes_shows_the_most_confused_ones(tmp_path):
+    labels = np.repeat(np.arange(200), 2)
+    predictions = labels.copy()
+    predictions[[60, 61, 80, 90]] = [7, 7, 8, 9]  # classes 30, 40 and 45
+    matrix = np.zeros((200, 200), int)
+    np.add.at(matrix, (labels, predictions), 1)
+    shown = plots.most_confused(matrix)
+    assert len(shown) == plots.MAX_CONFUSION_CLASSES
+    assert {7, 8, 9, 30, 40, 45} <= set(shown.tolist())
+    plots.confusion(
+        labels, np.eye(200)[predictions], [f"a long name of class {k}" for k in range(200)], tmp_path / "a.png"
+    )
+    assert max(image.imread(tmp_path / "a.png").shape) < 4000

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
 
+import pytest
+
+from shared.data.notices import collect_notices
 from shared.reports import report
 from shared.reports.run import machine
 from shared.reports.verdict import verdict
@@ -50,6 +54,26 @@ def test_the_html_report_is_complete_and_needs_no_network(trained):
         assert f">{name}<" in page
     for note in trained.run.notes:
         assert str(note) in page
+
+
+@pytest.mark.only_task("sentiment")
+def test_a_plot_that_fails_is_a_notice_and_the_report_is_complete(trained, tmp_path):
+    def fail(path):
+        path.write_bytes(b"half")
+        raise MemoryError("too large")
+
+    description = dataclasses.replace(trained.run.evaluation.description, plots={"confusion.png": fail})
+    run = dataclasses.replace(
+        trained.run, evaluation=dataclasses.replace(trained.run.evaluation, description=description)
+    )
+    spec = trained.task.export_spec(run.trained_model.model, run.trained_model.metadata)
+    with collect_notices() as notices:
+        report.write(run, spec, tmp_path, tmp_path)
+    message = "The plot confusion.png is missing: MemoryError: too large"
+    assert [notice.message for notice in notices] == [message]
+    assert message in json.loads((tmp_path / "metrics.json").read_text())["data"]["notices"]
+    assert message in (tmp_path / "card.md").read_text()
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == ["learning_curve.png"]
 
 
 def test_metrics_hold_the_notes_and_the_settings(trained):

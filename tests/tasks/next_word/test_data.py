@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.next_word import data
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
@@ -71,7 +72,7 @@ def test_line_ends_of_all_systems_give_the_same_text(config, tmp_path):
     [
         (b"", "empty"),
         (b"\n\n  \n", "empty"),
-        (b"good line\nbad \xe9 line\n" * 50, "line 2: not UTF-8"),
+        ("n\u00e9, d\u00e9j\u00e0\n".encode() + b"bad \xe9 line\n", "line 2: not UTF-8"),
         (b"\x89PNG\x00\x00" * 50, "zero bytes"),
         (b"short", "at least 100 characters|too few lines"),
     ],
@@ -90,11 +91,52 @@ def test_a_missing_file_and_a_folder_without_texts_raise_errors(tmp_path):
         data.load(NextWordConfig(data=str(tmp_path)))
 
 
-def test_too_few_documents_raise_an_error(tmp_path):
+def test_two_documents_are_divided_as_one_text(tmp_path):
     path = tmp_path / "posts.jsonl"
-    path.write_text("\n".join(json.dumps({"text": f"post {k} " * 40}) for k in range(2)))
-    with pytest.raises(DataError, match="too few documents"):
-        data.load(NextWordConfig(data=str(path)))
+    path.write_text("\n".join(json.dumps({"text": f"post {k} " * 400}) for k in range(2)))
+    with collect_notices() as notices:
+        splits = data.load(NextWordConfig(data=str(path)))
+    assert "2 documents are too few to hold out whole ones" in notices[0].message
+    assert splits.test["text"].str.contains("post 1").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "separator"),
+    [
+        (" ".join(f"Sentence number {k} is here." for k in range(100)), " "),
+        (" ".join(f"word{k}" for k in range(400)), " "),
+        ("".join(f"这是第{k}句话。" for k in range(100)), ""),
+        ("a" * 3000, ""),
+    ],
+)
+def test_a_text_in_one_line_is_divided(config, tmp_path, text, separator):
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    with collect_notices() as notices:
+        splits = data.load(config)
+    lines = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
+    assert separator.join(lines) == text
+    assert 0.05 < splits.test["text"].str.len().sum() / len(text) < 0.3
+    assert "1 lines with more than 5% of the text were cut" in notices[0].message
+    if "." in text or "。" in text:
+        assert all(line[-1] in ".。" for line in lines)
+
+
+def test_a_short_text_holds_out_more(config, tmp_path):
+    (tmp_path / "text.txt").write_text("\n".join(LINES[:25]))
+    with collect_notices() as notices:
+        splits = data.load(config)
+    assert all(frame["text"].str.len().sum() >= 100 for frame in (splits.train, splits.validation, splits.test))
+    assert "instead of 10% of it are held out for the test split" in notices[0].message
+
+
+def test_empty_files_of_a_folder_are_left_out(tmp_path):
+    for k in range(20):
+        (tmp_path / f"{k}.txt").write_text(f"document {k} " * 30 if k else " \n")
+    with collect_notices() as notices:
+        frame, has_documents = data.read_texts(ColumnsConfig(), str(tmp_path))
+    assert has_documents
+    assert len(frame) == 19
+    assert "1 empty files were left out: 0.txt" in notices[0].message
 
 
 def test_a_null_text_raises_an_error_with_its_row(tmp_path):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from shared import workflow
+from shared.data.notices import collect_notices
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 from tasks.next_word import tokenization, train
@@ -78,6 +79,8 @@ def test_a_text_without_repeated_words_raises_an_error_with_the_option(config, t
         workflow.train_model(train.TASK, config, make_splits(["a b c"] * 40), tmp_path)
 
 
-def test_a_text_shorter_than_a_batch_raises_an_error_with_the_options(config, tmp_path):
-    with pytest.raises(DataError, match=r"more than 8 words.*--training\.batch-size.*--model\.bptt-length"):
+def test_a_text_shorter_than_a_batch_trains_in_smaller_batches_with_a_notice(config, tmp_path):
+    with collect_notices() as notices:
         workflow.train_model(train.TASK, config, make_splits(["a b"] * 4), tmp_path)
+    assert "so a batch has" in notices[0].message
+    assert "--training.batch-size" in notices[0].hint

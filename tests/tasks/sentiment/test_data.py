@@ -6,7 +6,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from shared import task
 from shared.config import PredictOptions
+from shared.data import labelled_texts
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.sentiment import data, serving
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
@@ -78,6 +81,109 @@ def test_the_split_is_the_same_every_time(tmp_path):
         pd.testing.assert_frame_equal(a, b)
 
 
+def test_each_label_has_its_fraction_in_each_split_and_a_single_text_is_in_training(tmp_path):
+    frame = pd.concat([make_frame(240, ("a",)), make_frame(60, ("b",), 1000), make_frame(1, ("c",), 2000)])
+    with collect_notices() as notices:
+        splits = load(frame, tmp_path, split=SentimentSplitConfig(test_fraction=0.25, validation_fraction=0.2))
+    assert splits.test["label"].value_counts().to_dict() == {"a": 60, "b": 15}
+    assert splits.validation["label"].value_counts().to_dict() == {"a": 36, "b": 9}
+    assert splits.train["label"].value_counts().to_dict() == {"a": 144, "b": 36, "c": 1}
+    assert "1 of 3 labels have fewer than 5 records: c 1." in notices[0].message
+
+
+def test_groups_stay_in_training_that_it_needs_for_a_label(tmp_path):
+    frame = make_frame(200).assign(film=[f"film {k // 5}" for k in range(200)])
+    for film in range(40):
+        frame["label"] = ["rare" if name == f"film {film}" else "good" for name in frame["film"]]
+        assert "rare" in set(load(frame, tmp_path, **grouped_by("film")).train["label"])
+
+
+def test_few_texts_are_divided_with_a_notice(tmp_path):
+    with collect_notices() as notices:
+        splits = load(make_frame(30), tmp_path, split=SentimentSplitConfig(test_fraction=0.1))
+    assert [len(frame) for frame in frames_of(splits)] == [18, 5, 7]
+    assert "30 texts are few: 23% instead of 10% of them are held out for the test split" in notices[0].message
+
+
+def test_labels_of_files_as_whole_numbers_with_and_without_decimals_are_the_same(tmp_path):
+    test = write(make_frame(30, ("0", "1"), 500), tmp_path / "test.csv")
+    splits = load(make_frame(100, ("0.0", "1.0")), tmp_path, test_data=test)
+    assert set(splits.train["label"]) == set(splits.test["label"]) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("matching", "classes"),
+    [
+        ("exact", {"good", "Good", " good", "bad"}),
+        ("trimmed", {"good", "Good", "bad"}),
+        ("caseless", {"good", "bad"}),
+    ],
+)
+def test_labels_that_look_alike_are_named_and_unified_by_an_option(tmp_path, matching, classes):
+    config = ColumnsConfig(label_matching=matching)
+    frame = pd.concat([make_frame(200), make_frame(50, ("Good", " good"), 1000)])
+    with collect_notices() as notices:
+        splits = load(frame, tmp_path, columns=config)
+    assert set(splits.train["label"]) == classes
+    assert '"good" 100, "Good" 25, " good" 25' in notices[0].message
+    assert ("--columns.label-matching caseless" in notices[0].hint) == (matching != "caseless")
+    values = data.match_labels(SentimentConfig(columns=config), pd.Series(["GOOD ", "odd"]), sorted(classes))
+    assert values.tolist() == ["good" if matching == "caseless" else "GOOD ", "odd"]
+
+
+def test_contradictory_and_repeated_texts_are_named(tmp_path):
+    frame = pd.concat([make_frame(100), make_frame(4, ("bad", "good")), make_frame(8).iloc[4:]])
+    with collect_notices() as notices:
+        load(frame, tmp_path)
+    assert (
+        'train.csv: 4 texts have different labels: "text 0" (bad, good); "text 1" (bad, good); "text 2"'
+        in notices[0].message
+    )
+    assert "train.csv: 4 records repeat a text with its label" in notices[1].message
+
+
+@pytest.mark.parametrize("folders", [("",), ("train", "test"), ("train", "valid", "test")])
+def test_a_folder_per_class_is_a_data_set(tmp_path, folders):
+    count = 0
+    for folder in folders:
+        for label in ("pos", "neg"):
+            (tmp_path / "mails" / folder / label).mkdir(parents=True)
+            for _ in range(50):
+                (tmp_path / "mails" / folder / label / f"{count}.txt").write_text(f"text {count}\nof {label}")
+                count += 1
+    (tmp_path / "mails" / folders[0] / "unsup").mkdir()
+    (tmp_path / "mails" / folders[0] / "unsup" / "9.txt").write_text("nothing")
+    (tmp_path / "mails" / folders[0] / "pos" / "empty.txt").write_text("")
+    with collect_notices() as notices:
+        splits = data.load(SentimentConfig(data=str(tmp_path / "mails")))
+    everything = pd.concat(frames_of(splits))
+    assert len(everything) == count
+    assert all(text.endswith(f"of {label}") for text, label in everything.to_numpy())
+    assert len(splits.test) == (100 if "test" in folders else 20)
+    assert splits.origin.name == "mails"
+    messages = " ".join(notice.message for notice in notices)
+    assert "1 texts without a label were left out" in messages
+    assert "1 empty files were left out: pos/empty.txt" in messages
+    assert len(labelled_texts.read_plain_texts(tmp_path / "mails")) == count + 2
+
+
+def test_a_folder_without_classes_is_an_error(tmp_path):
+    (tmp_path / "train.csv").write_text("text,label\n")
+    with pytest.raises(DataError, match="is a folder without text files in a folder per class"):
+        data.load(SentimentConfig(data=str(tmp_path)))
+
+
+def test_lines_of_fasttext_are_a_data_set(tmp_path):
+    lines = [f"__label__{'pos' if k % 2 else 'neg'} text {k}, so" for k in range(100)]
+    (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
+    splits = data.load(SentimentConfig(data=str(tmp_path / "a.txt")))
+    assert set(splits.train["label"]) == {"pos", "neg"}
+    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")[3] == "text 3, so"
+    (tmp_path / "b.txt").write_text("__label__a x\nno label\n")
+    with pytest.raises(DataError, match=r"b\.txt, row 2: no label"):
+        data.load(SentimentConfig(data=str(tmp_path / "b.txt")))
+
+
 def test_a_group_is_in_one_split_only(tmp_path):
     frame = make_frame(200).assign(film=[f"film {k // 5}" for k in range(200)])
     frame["text"] = frame["film"] + " / " + frame["text"]
@@ -142,6 +248,11 @@ def test_the_origin_names_the_files_and_its_checksum_depends_on_each(tmp_path):
     assert load(make_frame(100), tmp_path, **options).origin.sha256 != origin.sha256
 
 
+def test_a_data_set_has_the_name_of_an_option(tmp_path):
+    config = SentimentConfig(data=write(make_frame(100), tmp_path / "a.csv"), data_name="Reviews of 2024")
+    assert task.load_splits("sentiment", config).origin.name == "Reviews of 2024"
+
+
 def test_empty_texts_are_allowed(tmp_path):
     frame = make_frame(150)
     frame.loc[3, "text"] = ""
@@ -183,12 +294,7 @@ def test_the_error_for_a_list_in_a_text_column_names_the_row(tmp_path):
     ("frame", "options", "words"),
     [
         (make_frame(100, labels=("good",)), {}, ["1 class (good)", "at least two"]),
-        (make_frame(30), {}, ["validation split", "at least 10", "Received: 3", "--split.validation-fraction"]),
-        (
-            make_frame(40),
-            {"split": SentimentSplitConfig(validation_fraction=0.4)},
-            ["test split", "at least 10", "Received: 8", "--split.test-fraction"],
-        ),
+        (make_frame(8), {}, ["validation split", "at least 3", "Received: 1", "--split.validation-fraction"]),
         (make_frame(1), {}, ["too few"]),
         (make_frame(2), {}, ["too few"]),
         (make_frame(400, labels=[f"a{k}" for k in range(400)]), {}, ["different labels", "--columns.label"]),
@@ -291,7 +397,7 @@ def test_the_lines_of_a_text_file_are_texts(tmp_path):
     ("name", "content", "message"),
     [
         ("lines.txt", b"", "lines.txt: the file is empty"),
-        ("lines.txt.gz", b"not compressed", "lines.txt.gz: cannot be read"),
+        ("lines.txt.gz", gzip.compress(b"not complete")[:-9], "lines.txt.gz: cannot be read"),
         ("missing.txt", None, "missing.txt: no such file"),
         ("table.csv", b"body\na text\n", 'table.csv: no column "text".*--columns.text'),
         ("table.jsonl", b'{"text": "a"}\n{"text": null}\n', 'table.jsonl, row 2: column "text" is null'),

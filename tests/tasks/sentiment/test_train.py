@@ -1,4 +1,4 @@
-"""`tasks.sentiment.train` on few texts: every precision trains, an interrupted run resumes, too few words are an error."""
+"""`tasks.sentiment.train` on few texts: every precision trains, an interrupted run resumes, too few words skip the pre-training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from shared import workflow
-from shared.errors import SuiteError
+from shared.data.notices import collect_notices
 from shared.training import loop
 from tasks.sentiment import data, train
 from tasks.sentiment.config import PRESETS, AugmentConfig, ModelConfig, SentimentConfig
@@ -79,10 +79,26 @@ def test_mixed_precision_is_used_in_both_trainings_and_the_model_is_float32(spli
     assert policies == {"float32"}
 
 
-def test_the_error_for_too_few_words_of_pretraining_says_how_to_fix_it(splits, tmp_path):
+def test_too_few_words_for_pretraining_are_a_notice(splits, tmp_path):
     few_words = dataclasses.replace(splits, validation=splits.validation.head(10).assign(text="good film"))
-    with pytest.raises(SuiteError, match=r"Received: 20\. .*--training\.pretraining-epochs 0"):
-        workflow.train_model(train.TASK, SMALL, few_words, tmp_path)
+    with collect_notices() as notices:
+        workflow.train_model(train.TASK, with_training(SMALL, epochs=1), few_words, tmp_path)
+    assert "was not pre-trained: the training split and the validation split need at least" in notices[0].message
+    assert not (tmp_path / "pretraining").exists()
+
+
+def test_balanced_classes_and_focal_loss_train_another_model(splits, tmp_path):
+    labels = np.where(np.arange(len(splits.train)) % 8, "positive", splits.train["label"])
+    unequal = dataclasses.replace(splits, train=splits.train.assign(label=labels))
+    options = {"epochs": 1, "pretraining_epochs": 0, "adversarial_epsilon": 0.0}
+    models = [
+        workflow.train_model(train.TASK, with_training(SMALL, **options, **extra), unequal, tmp_path / str(k))
+        for k, extra in enumerate(({}, {"class_weights": "balanced"}, {"focal_gamma": 2.0}))
+    ]
+    texts = np.array(splits.validation["text"].tolist(), object)
+    rare = [float(np.asarray(model.components["lstm"](texts))[:, 0].mean()) for model in models]
+    assert rare[1] > rare[0]
+    assert rare[2] != rare[0]
 
 
 def test_without_the_ngram_model_the_classifier_is_the_lstm(splits, tmp_path):

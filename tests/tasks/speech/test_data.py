@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.speech import audio, data, user_files
 from tasks.speech.config import ColumnsConfig, FeaturesConfig, SpeechConfig, SpeechSplitConfig
@@ -187,6 +188,7 @@ def test_validation_recordings_with_characters_that_training_lacks_are_left_out(
     lines = (folder / "list.csv").read_text().splitlines()
     validation = [lines[0], lines[1].replace(",a,", ",a?,"), lines[2]]
     (folder / "valid.csv").write_text("\n".join(validation) + "\n")
+    (folder / "list.csv").write_text("\n".join([lines[0], *lines[3:]]) + "\n")
     config = dataclasses.replace(make_config(folder / "list.csv"), validation_data=str(folder / "valid.csv"))
     assert data.load(config).validation["text"].tolist() == ["ab"]
     message = (
@@ -251,3 +253,26 @@ def test_a_source_without_recordings_is_rejected(tmp_path, name, content, messag
     (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         user_files.list_recordings(make_config(""), str(tmp_path / name))
+
+
+def test_recordings_that_are_also_held_out_are_removed_from_training_by_content(folder, tmp_path):
+    plain = data.load(make_config(folder / "list.csv"))
+    test_folder = tmp_path / "test"
+    test_folder.mkdir()
+    names = plain.train["name"].tolist()[:3]
+    rows = [{"file": f"copy{k}.wav", "text": name.split("_")[0], "speaker": "x"} for k, name in enumerate(names)]
+    for row, name in zip(rows, names, strict=True):
+        (test_folder / row["file"]).write_bytes((folder / name).read_bytes())
+    pd.DataFrame(rows).to_csv(test_folder / "list.csv", index=False)
+    config = dataclasses.replace(make_config(folder / "list.csv"), test_data=str(test_folder / "list.csv"))
+    with collect_notices() as notices:
+        splits = data.load(config)
+    assert not set(names) & {*splits.train["name"], *splits.validation["name"]}
+    assert len(splits.train) + len(splits.validation) == len(TEXTS) - 3
+    assert "have the same samples as recordings that are held out" in notices[0].message
+
+
+def test_check_shows_alphabet_and_sample_rates(folder):
+    splits = data.load(make_config(folder / "list.csv"))
+    assert re.fullmatch(r"a \d+, b \d+, c \d+", splits.details["alphabet"](splits.train))
+    assert splits.details["sample rate"](splits.train) == f"16000 Hz {len(splits.train)}"
