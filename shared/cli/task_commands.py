@@ -93,12 +93,10 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
 
     def run() -> None:
         version = _find_version(name, chosen)
+        _require_input_file("evaluate", config.data)
         loaded = load_task_modules(name)
         from shared import workflow
-        from shared.data import sources
 
-        if not sources.is_path(config.data):
-            raise SuiteError(f"evaluate: --data must be a file of labelled records. Received: {config.data}")
         scores = workflow.evaluate(loaded, config, version, config.data)
         if chosen["json"]:
             print_json({s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores})
@@ -123,18 +121,17 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
     def run() -> None:
         version = _find_version(name, chosen)
         arguments = lines if lines or config.data else _lines_of_stdin()
+        if config.data:
+            _require_input_file(command, config.data)
         loaded = load_task_modules(name)
         from shared import workflow
         from shared.cli import predictions
-        from shared.data import sources
 
         metadata = load_metadata(version)
-        if not config.data:
-            inputs = iter([loaded.parse_inputs(config, arguments, metadata, chosen["options"])])
-        elif sources.is_path(config.data):
+        if config.data:
             inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
-            raise SuiteError(f"{command}: --data must be a file. Received: {config.data}")
+            inputs = iter([loaded.parse_inputs(config, arguments, metadata, chosen["options"])])
         with predictions.show_progress() as on_progress:
             other = loaded.commands.get(command)
             predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress, other)
@@ -148,6 +145,18 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
                 predictions.print_tables(predicted)
 
     return run
+
+
+def _require_input_file(command: str, data: str) -> None:
+    """Checks the file of `--data` before TensorFlow loads: it exists and, unless it is a folder, is not empty."""
+    from shared.data import sources
+
+    path = Path(data).expanduser()
+    if not sources.is_path(data):
+        raise SuiteError(f"{command}: --data must be a file. Received: {data}")
+    files.require_file(path)
+    if path.is_file() and not path.stat().st_size:
+        raise SuiteError(f"{path}: the file is empty. It needs at least one record.")
 
 
 def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:

@@ -160,7 +160,7 @@ def test_list_and_check_print_json(sentiment, capsys, write):
     assert main(["check", "sentiment", "--data", str(path), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)
     assert summary["data"] == str(path)
-    assert [row["column"] for row in summary["columns"]] == ["records", "text", "label"]
+    assert [row["column"] for row in summary["columns"]] == ["records", "text", "label", "class balance", "scripts"]
 
 
 def test_check_summarizes_the_data_and_shows_the_next_command(capsys, write):
@@ -169,7 +169,8 @@ def test_check_summarizes_the_data_and_shows_the_next_command(capsys, write):
     options = ["--data", str(path), "--columns.text", "words", "--columns.label", "verdict"]
     assert main(["check", "sentiment", *options]) == 0
     output = capsys.readouterr().out
-    assert sum(map(int, re.findall(r"up (\d+)", output))) == 100
+    (labels,) = [line for line in output.splitlines() if line.startswith("│ label")]
+    assert sum(map(int, re.findall(r"up (\d+)", labels))) == 100
     assert f"train sentiment --preset default --data {path} --columns.text words" in output
 
 
@@ -199,7 +200,7 @@ def test_help_of_a_preset_shows_its_defaults(capsys):
             ["sentiment", "--split.test-fraction", "(0, 1)", "1.5"],
         ),
         (["train", "sentiment", "--data", "nowhere.csv"], ["nowhere.csv", "no such file", "Check the path"]),
-        (["train", "sentiment", "--data", "."], ["is a folder", "for example train.csv"]),
+        (["train", "sentiment", "--data", "."], ["is a folder without text files", "for example with positive/1.txt"]),
         (["train", "sentiment", "--data", "no_such_set"], ['"no_such_set"', "Check the spelling"]),
         (["predict", "sentiment", "a text"], ["no exported version", "lstm-suite train sentiment"]),
         (["evaluate", "sentiment", "--data", "x.csv"], ["no exported version", "lstm-suite train sentiment"]),

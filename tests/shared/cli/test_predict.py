@@ -119,9 +119,17 @@ def test_any_line_gets_a_valid_prediction(predictions_for, write):
     assert predictions[1]["probability_positive"] == predictions[2]["probability_positive"]
 
 
-def test_invalid_utf8_is_printed_in_the_table(sentiment, capsys, write):
+def test_a_file_in_a_code_page_is_read_with_a_notice(sentiment, capsys, write):
     path = write("lines.txt", b"caf\xe9\n\n")
     assert main(["predict", "sentiment", "--models", sentiment.config.output, "--data", str(path)]) == 0
+    output = capsys.readouterr()
+    assert "café" in output.out
+    assert "cp1252" in output.err
+
+
+def test_invalid_utf8_is_printed_in_the_table(sentiment, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9\n")))
+    assert main(["predict", "sentiment", "--models", sentiment.config.output]) == 0
     assert "caf�" in capsys.readouterr().out
 
 
