@@ -49,6 +49,11 @@ TASK_COMMANDS = {
         partial(task_commands.parse_predict, command="generate"),
         "[INPUT ...] [OPTIONS]",
     ),
+    "complete": TaskCommand(
+        "complete the begun last words of texts with an exported model",
+        partial(task_commands.parse_predict, command="complete"),
+        "[INPUT ...] [OPTIONS]",
+    ),
     "score": TaskCommand(
         "print how probable texts are by an exported model",
         partial(task_commands.parse_predict, command="score"),
@@ -124,7 +129,7 @@ def _summaries(command: str) -> dict[str, str]:
     names = task.list_task_names()
     if command == "recalibrate":
         names = [name for name in names if task.has_recalibration(name)]
-    if command in ("generate", "score"):
+    if command in ("generate", "complete", "score"):
         names = [name for name in names if task.has_command(name, command)]
     return {name: task.load_summary(name) for name in names}
 

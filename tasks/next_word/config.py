@@ -137,7 +137,11 @@ class NextWordConfig(SplitFilesTaskConfig):
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
 
-COMMANDS: dict[str, type[PredictOptions]] = {"generate": GenerateOptions, "score": PredictOptions}
+COMMANDS: dict[str, type[PredictOptions]] = {
+    "generate": GenerateOptions,
+    "complete": PredictOptions,
+    "score": PredictOptions,
+}
 """Further commands that predict, with their options."""
 PRESETS = {
     "sample": NextWordConfig(

@@ -16,7 +16,7 @@ from shared.config import PredictOptions, option
 from shared.export.signatures import make_signature
 from shared.inputs import read_independent_inputs
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, text_inputs
-from tasks.next_word import data, tokenization
+from tasks.next_word import completion, data, tokenization
 from tasks.next_word.config import NextWordConfig, TextConfig
 from tasks.next_word.generation import MAX_LENGTH, MAX_PENALTY, MAX_TEMPERATURE, generate_token_ids
 from tasks.next_word.model import Submodels, get_submodels
@@ -39,6 +39,9 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     `serving_default` takes `text` `(batch,)` and `k` int32 `(batch,)`, from 1 to 100 or the size of the vocabulary. It returns the
     most probable next `words` and their `probabilities` float32 `(batch, max(k))`, "" and 0 after the k of a row.
 
+    `complete` takes the same inputs. It returns the most probable `words` that begin like the last word of the text, and their
+    `probabilities` among all words that do. A model of characters does not have it.
+
     `generate` takes `prompt`, `length` int32 from 1 to 1,000 words, `temperature` float32 from 0 (the most probable word) to 100,
     `top_k` int32 (0 for all words), `top_p` float32 in (0, 1], `repetition_penalty` float32 from 1 (none) to 100 and `seed` int32,
     `(batch,)` each. It returns `text` `(batch,)`, the continuation of the prompt.
@@ -54,16 +57,15 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """
     functions = SignatureFunctions(model, metadata)
     requests = example_requests(functions)
-    return ExportSpec(
-        model,
-        {
-            "serving_default": make_signature(functions.suggest, requests["serving_default"]),
-            "generate": make_signature(functions.generate, requests["generate"]),
-            "score": make_signature(functions.score, requests["score"]),
-            "step": make_signature(functions.step, requests["step"], fixed=("state",)),
-        },
-        metadata,
-    )
+    signatures = {
+        "serving_default": make_signature(functions.suggest, requests["serving_default"]),
+        "generate": make_signature(functions.generate, requests["generate"]),
+        "score": make_signature(functions.score, requests["score"]),
+        "step": make_signature(functions.step, requests["step"], fixed=("state",)),
+    }
+    if functions.text.unit == "word":
+        signatures["complete"] = make_signature(functions.complete, requests["serving_default"])
+    return ExportSpec(model, signatures, metadata)
 
 
 class SignatureFunctions:
@@ -79,22 +81,36 @@ class SignatureFunctions:
         self.vocabulary = tf.constant(["", tokenization.SPECIAL_TOKENS[self.text.unit][0], *metadata["vocabulary"]])
         self.max_suggestions = max_suggestions(metadata)
 
+    def _separate(self, text: tf.Tensor) -> tf.Tensor:
+        return tokenization.separate_tokens(text, self.text.unit, self.text.pretokenized)
+
     def _token_ids(self, text: tf.Tensor) -> tf.Tensor:
-        separated = tokenization.separate_tokens(text, self.text.unit, self.text.pretokenized)
-        return tokenization.prepend_line_end(self.submodels.vectorization(separated))
+        return tokenization.prepend_line_end(self.submodels.vectorization(self._separate(text)))
+
+    def _next_word(self, separated: tf.Tensor) -> tf.Tensor:
+        return tokenization.mask_special_tokens(self.model(separated))
+
+    def _require_k(self, k: tf.Tensor) -> tf.Tensor:
+        limit = self.max_suggestions
+        return require(k, (k >= 1) & (k <= limit), f"k must be from 1 to {limit}")
 
     def suggest(self, **inputs: Any) -> dict[str, Any]:
         """Computes `serving_default`."""
-        limit = self.max_suggestions
-        k = require(inputs["k"], (inputs["k"] >= 1) & (inputs["k"] <= limit), f"k must be from 1 to {limit}")
-        separated = tokenization.separate_tokens(inputs["text"], self.text.unit, self.text.pretokenized)
-        log_probabilities = tokenization.mask_special_tokens(self.model(separated))
+        k, limit = self._require_k(inputs["k"]), self.max_suggestions
+        log_probabilities = self._next_word(self._separate(inputs["text"]))
         values, token_ids = tf.math.top_k(log_probabilities, tf.minimum(tf.reduce_max(k), limit))
         mask = tf.range(tf.shape(values)[1])[None] < k[:, None]
         return {
             "words": tf.where(mask, tf.gather(self.vocabulary, token_ids), ""),
             "probabilities": tf.where(mask, tf.exp(values), 0.0),
         }
+
+    def complete(self, **inputs: Any) -> dict[str, Any]:
+        """Computes `complete`."""
+        k = self._require_k(inputs["k"])
+        return completion.complete(
+            inputs["text"], self._separate, self._next_word, self.vocabulary, k, self.max_suggestions
+        )
 
     def generate(self, **inputs: Any) -> dict[str, Any]:
         """Computes `generate`."""

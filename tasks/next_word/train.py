@@ -98,6 +98,7 @@ TASK = Task(
     metrics=METRICS,
     commands={
         "generate": PredictionCommand("generate", generation.generate, generation.text_table, printed_column="text"),
+        "complete": PredictionCommand("complete", serving.predict, serving.prediction_table),
         "score": PredictionCommand("score", text_scores.score_texts, text_scores.score_table),
     },
     stream=word_stream.build_stream,

@@ -204,3 +204,27 @@ def test_inputs_of_a_table_come_from_the_column_of_the_option(tmp_path):
     path.write_text(json.dumps({"body": "of the body", "other": "of the option"}))
     config = NextWordConfig(columns=ColumnsConfig(text="other"))
     assert list(next(serving.read_inputs(config, str(path), METADATA, OPTIONS)).records) == ["of the option"]
+
+
+def complete(signatures, texts, k=3):
+    outputs = tf.function(signatures["complete"])(text=tf.constant(texts), k=tf.fill([len(texts)], k))
+    return [[word.decode() for word in row if word] for row in outputs["words"].numpy()], outputs[
+        "probabilities"
+    ].numpy()
+
+
+def test_a_begun_word_is_completed_by_the_most_probable_words_that_begin_so(signatures, submodels, model):
+    words, probabilities = complete(signatures, ["the ca", "the cat sat on the d", "the qzx", "the "], k=4)
+    known = submodels.vocabulary[3:]
+    assert set(words[0]) == {word for word in known if word.startswith("ca")}
+    assert words[0]
+    assert set(words[1]) == {word for word in known if word.startswith("d")}
+    assert words[2] == []
+    assert len(words[3]) == 4
+    np.testing.assert_allclose(probabilities[0].sum(), 1, rtol=1e-5)
+    assert probabilities[2].sum() == 0
+    suggested, _ = suggest(signatures, ["the"], [4])
+    assert words[3] == [word.decode() for word in suggested[0]]
+    log_probabilities = np.asarray(model(tf.constant(["the cat sat on the"])))[0]
+    expected = sorted(words[1], key=lambda word: -log_probabilities[submodels.vocabulary.index(word)])
+    assert words[1] == expected

@@ -6,8 +6,9 @@ import dataclasses
 
 import pytest
 
+from benchmarks import results
 from shared import task, workflow
-from shared.reports import report, results
+from shared.reports import report
 from tasks.sentiment.config import PRESETS
 
 
