@@ -158,7 +158,7 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
     [
         ("missing.csv", None, ["no such file", "Check the path"]),
         ("empty.csv", b"", ["is empty", "needs a header line"]),
-        ("empty.csv.gz", gzip.compress(b""), ["is empty", "needs a header line"]),
+        ("empty.csv.gz", gzip.compress(b"", mtime=0), ["is empty", "needs a header line"]),
         ("only_newlines.csv", b"\n\n", ["is empty", "needs a header line"]),
         ("only_newlines.jsonl", b"\n\n", ["no records", "at least one"]),
         ("header.csv", b"text,label\n", ["no records", "at least one"]),
@@ -194,7 +194,7 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
         ("list.json", b'[{"text": "a", "label": 1}, 2]\n', ["row 2", "rename it"]),
         ("lengths.json", b'{"text": ["a"], "label": [1, 2]}\n', ["arrays of one length", "rename it"]),
         ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "rename it"]),
-        ("cut.csv.gz", gzip.compress(CSV)[:-9], ["cannot be read as csv", "rename it"]),
+        ("cut.csv.gz", gzip.compress(CSV, mtime=0)[:-9], ["cannot be read as csv", "rename it"]),
         ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "rename it"]),
         ("page.csv", b"\n<!DOCTYPE html>\n<html></html>", ["is an HTML page", "Download the file itself"]),
         ("reviews.docx", CSV, ["unknown file format", ".csv, .tsv"]),
