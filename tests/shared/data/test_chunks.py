@@ -49,7 +49,7 @@ def test_chunks_hold_the_rows_of_the_table(tmp_path, name, content, is_compresse
     ("name", "content"),
     [
         ("a.csv", "sep=;\nid;text\n1;a\n2;b\n3;ständig\n".encode("cp1252")),
-        ("a.csv", gzip.compress("id,text\n1,a\n2,b\n3,ständig\n".encode("utf-16")), mtime=0)),
+        ("a.csv", gzip.compress("id,text\n1,a\n2,b\n3,ständig\n".encode("utf-16"), mtime=0)),
         ("a.tsv", 'id\ttext\n1\t"a\nb"\n2\tb\n3\tständig\n'.encode()),
         ("a.json", '[{"id": 1, "text": "a"}, {"id": 2, "text": "b"},\n{"id": 3, "text": "ständig"}]'.encode()),
         ("a.jsonl", '{"id": [1, 2, 3], "text": ["a", "b", "ständig"]}'.encode()),
