@@ -41,7 +41,12 @@ def test_features_at_and_next_to_thresholds_take_the_branch_of_scikit_learn(feat
     trees = BoostedTrees.from_sklearn(model)
     rows = []
     for feature, threshold in zip(trees.feature.ravel(), trees.threshold.ravel(), strict=True):
-        for value in (threshold, np.nextafter(threshold, np.float32(9)), np.nextafter(threshold, np.float32(-9)), np.nan):
+        for value in (
+            threshold,
+            np.nextafter(threshold, np.float32(9)),
+            np.nextafter(threshold, np.float32(-9)),
+            np.nan,
+        ):
             row = features[len(rows) % len(features)].copy()
             row[feature] = value
             rows.append(row)
