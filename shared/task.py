@@ -49,6 +49,8 @@ class TrainedModel:
     """Components of the model that `EvaluationPlan.components` evaluates separately, by their names in the results."""
     notes: Mapping[str, Any] = field(default_factory=dict)
     """JSON-ready values for the report."""
+    export_note: str = ""
+    """What the card says about the training data of the exported model, if they are not those of the evaluated model."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,9 @@ class Task:
     """Inputs for a demonstration."""
     limitations: str
     """What the model is not suitable for; the model card prints it."""
+    refit: Callable[[Any, Splits, TrainedModel, Path], TrainedModel | None] | None = None
+    """Trains the model for the export on all splits, after the evaluation of the model from `train`, which is passed with a new folder
+    for logs and checkpoints. It may return None, like a task without the function: the evaluated model is then exported."""
     parse_inputs: Callable[[Any, Sequence[str], dict[str, Any], Any], Inputs] = text_inputs
     """Converts lines that the user typed to the inputs of `predict`, with the same arguments as `read_inputs`."""
     explain: Callable[[Inputs, Any, dict[str, Any], Any], pd.DataFrame] | None = None

@@ -71,6 +71,9 @@ def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = 
     splits = dataclasses.replace(splits, notices=(*splits.notices, *notices))
     spec = task.export_spec(trained_model.model, trained_model.metadata)
     evaluation = evaluation_run.evaluate(task, trained_model, spec, splits, config)
+    exported = refit_model(task, config, splits, trained_model, run_folder)
+    if exported is not None:
+        trained_model, spec = exported, task.export_spec(exported.model, exported.metadata)
     run = Run(task, config, splits, trained_model, evaluation, command)
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
@@ -91,6 +94,26 @@ def train_model(task: Task, config: Any, splits: Splits, run_folder: Path) -> Tr
     metadata = {"task": task.name, "columns": as_dict(config.columns), **trained_model.metadata}
     notes = {"weights": history.weights, **trained_model.notes}
     return dataclasses.replace(trained_model, metadata=metadata, notes=notes)
+
+
+def refit_model(
+    task: Task, config: Any, splits: Splits, evaluated: TrainedModel, run_folder: Path
+) -> TrainedModel | None:
+    """Returns the model for the export, trained on all splits, with the training time of both; None if the evaluated model is exported.
+
+    Raises:
+        SuiteError: training stopped.
+    """
+    if task.refit is None:
+        return None
+    started = time.monotonic()  # `train_model` has counted the epochs before an interruption, those of this folder too
+    try:
+        exported = task.refit(config, splits, evaluated, run_folder / "refit")
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        raise SuiteError(f"{run_folder}: training stopped: {publishing.error_hint(error)}.") from error
+    if exported is not None:
+        exported.history.seconds += time.monotonic() - started
+    return exported
 
 
 def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list[Score]:

@@ -44,7 +44,7 @@ def card(run: Run, spec: ExportSpec, base_path: Path) -> str:
 
 {_headline_table(run)}
 
-The intervals are 95 % bootstrap intervals. `report.html` has all scores, models and plots.
+The intervals are 95 % bootstrap intervals. `report.html` has all scores, models and plots.{_export_note(run)}
 
 ## Limits
 
@@ -84,6 +84,12 @@ def _notices(run: Run) -> str:
     if not run.notices:
         return ""
     return "\n## Notices on the data\n\n" + "".join(f"- {notice}\n" for notice in run.notices)
+
+
+def _export_note(run: Run) -> str:
+    """Returns a paragraph about the training data of the exported model; "" if they are those of the evaluated model."""
+    note = run.trained_model.export_note
+    return f"\n\n{note}" if note else ""
 
 
 def json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -42,7 +42,9 @@ class Run:
     @property
     def notes(self) -> dict[str, Any]:
         """Further values of the training and the evaluation."""
-        return {**self.trained_model.notes, **self.evaluation.description.notes}
+        note = self.trained_model.export_note
+        exported = {"exported model": note} if note else {}
+        return {**exported, **self.trained_model.notes, **self.evaluation.description.notes}
 
 
 def machine() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -56,6 +57,15 @@ def build_panel(frame: pd.DataFrame, config: StockConfig) -> Panel:
         returns[start[is_valid], k] = (log_close[end] - log_close[start])[is_valid]
     fields = {name: frame[name].to_numpy(np.float32) for name in FIELDS}
     return Panel(fields, frame["ticker"].to_numpy(), first, frame["day"].to_numpy(), returns)
+
+
+def keep_newest(panel: Panel, max_rows: int) -> Panel:
+    """Returns the panel with the returns of at most `max_rows` rows, the newest ones that have all returns; the others become NaN."""
+    is_complete = np.isfinite(panel.returns).all(axis=1)
+    rows = np.flatnonzero(is_complete if is_complete.any() else panel.has_outcome)
+    is_kept = np.zeros((len(panel.first), 1), bool)
+    is_kept[rows[np.argsort(panel.day[rows], kind="stable")][-max_rows:]] = True
+    return dataclasses.replace(panel, returns=np.where(is_kept, panel.returns, np.float32(np.nan)))
 
 
 class WindowBatches(EpochBatches):

@@ -149,6 +149,15 @@ class ModelConfig(Section):
 
 
 @dataclass(frozen=True)
+class StockTrainingConfig(TrainingConfig):
+    """Optimizer, epochs and random seed."""
+
+    refit: bool = True
+    """Train the exported model again on all days after the evaluation, with the best number of epochs; the scores are those of the model
+    before, which did not see the test split."""
+
+
+@dataclass(frozen=True)
 class EvaluationConfig(Section):
     """What the report scores."""
 
@@ -179,7 +188,7 @@ class StockConfig(TaskConfig):
     forecast: ForecastConfig = field(default_factory=ForecastConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
-    training: TrainingConfig = field(default_factory=TrainingConfig)
+    training: StockTrainingConfig = field(default_factory=StockTrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
     def __post_init__(self) -> None:
@@ -203,16 +212,16 @@ PRESETS = {
         data="sample",
         model=ModelConfig(hidden_units=16),
         lstm=LSTMConfig(units=(16,)),
-        training=TrainingConfig(epochs=6, batch_size=32, learning_rate=5e-3, patience=3),
+        training=StockTrainingConfig(epochs=6, batch_size=32, learning_rate=5e-3, patience=3),
     ),
     "default": StockConfig(
         lstm=LSTMConfig(units=(32,)),
-        training=TrainingConfig(epochs=15, batch_size=16, learning_rate=1e-3, patience=4),
+        training=StockTrainingConfig(epochs=15, batch_size=16, learning_rate=1e-3, patience=4),
     ),
     "large": StockConfig(
         features=FeaturesConfig(burn_in=256, window_length=128),
         model=ModelConfig(hidden_units=128),
         lstm=LSTMConfig(units=(128, 128), dropout=0.2, residual=True),
-        training=TrainingConfig(epochs=30, batch_size=64, learning_rate=1e-3, patience=5),
+        training=StockTrainingConfig(epochs=30, batch_size=64, learning_rate=1e-3, patience=5),
     ),
 }

@@ -12,6 +12,7 @@ from shared.data.sources import Origin, Splits, load_source, sha256_records
 from shared.data.tfds import read_tfds
 from shared.errors import DataError
 from tasks.stock import prices, sample, yahoo
+from tasks.stock.calibration import notice_few_periods
 from tasks.stock.config import ColumnsConfig, StockConfig
 
 
@@ -28,6 +29,7 @@ def load(config: StockConfig) -> Splits:
         DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split has too few days.
     """
     frame, origin, config = read_all(config)
+    notice_few_periods(config.data, frame["day"].to_numpy(), config.forecast.horizons)
     return _split_by_days(frame, config, origin)
 
 

@@ -5,7 +5,6 @@ The quantiles of a block are dropped after scoring, because they need by far the
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from functools import cache, partial
 from itertools import pairwise
@@ -14,7 +13,7 @@ import numpy as np
 
 from shared.data.sources import Splits
 from tasks.stock import baselines
-from tasks.stock.batches import Panel, WindowBatches, build_panel, compute_features, predict_parameters
+from tasks.stock.batches import Panel, WindowBatches, build_panel, compute_features, keep_newest, predict_parameters
 from tasks.stock.calibration import calibrate, z_scores_at_levels
 from tasks.stock.config import StockConfig
 from tasks.stock.model import Submodels, build_distribution, build_parameter_model
@@ -91,7 +90,7 @@ def recalibrated_forecaster(
     returns, horizons = panel.returns[panel.has_outcome].astype(np.float64), config.forecast.horizons
     batches = WindowBatches(validation, config.features)
     earlier = compute_outcomes(validation, predict_parameters(build_parameter_model(submodels), batches), horizons)
-    periods = list(walk_forward(earlier, compute_outcomes(panel, parameters, horizons), initial))
+    periods = list(walk_forward(earlier, compute_outcomes(panel, parameters, horizons), horizons, initial))
     z_scores = np.stack([period_z_scores for _, period_z_scores in periods])
     period = np.empty(len(returns), np.int64)
     for k, (rows, _) in enumerate(periods):
@@ -156,12 +155,7 @@ def _gradient_boosting(submodels: Submodels, panel: Panel, splits: Splits, confi
 
     @cache
     def fit() -> tuple[Callable[..., Forecast], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        train = build_panel(splits.train, config)
-        is_complete = np.isfinite(train.returns).all(axis=1)
-        rows = np.flatnonzero(is_complete if is_complete.any() else train.has_outcome)
-        is_used = np.zeros((len(train.first), 1), bool)
-        is_used[rows[np.argsort(train.day[rows], kind="stable")][-MAX_BOOSTING_ROWS:]] = True
-        train = dataclasses.replace(train, returns=np.where(is_used, train.returns, np.float32(np.nan)))
+        train = keep_newest(build_panel(splits.train, config), MAX_BOOSTING_ROWS)
         return baselines.fit_gradient_boosting(*arrays(train), config.training.seed), arrays(panel)
 
     def forecast(block: slice) -> Forecast:

@@ -1,4 +1,4 @@
-"""Calibration on the outcomes of the last trading year, without training.
+"""Calibration on the outcomes of held-out days: those of the validation split, and later those of the last trading year.
 
 The scale that a validation year needs may be wrong a year later. Every day brings new outcomes, and each shows how wide its forecast
 should have been.
@@ -7,7 +7,7 @@ should have been.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +18,12 @@ from scipy.stats import norm
 from shared.errors import DataError
 from tasks.stock import data, serving
 from tasks.stock.batches import Panel, WindowBatches, build_panel, predict_parameters
-from tasks.stock.calibration import MIN_OUTCOMES, conformal_z_scores, interpolate_z_scores
+from tasks.stock.calibration import MIN_INDEPENDENT, conformal_z_scores, count_independent, interpolate_z_scores
 from tasks.stock.config import StockConfig
 from tasks.stock.model import build_distribution, build_full_model, build_parameter_model, get_submodels
 
 CALIBRATION_DAYS = 250  # trading days, about a year, whose outcomes count
+MIN_OUTCOMES = 20  # of the shortest horizon, for `recalibrate`
 UPDATE_DAYS = 20  # trading days between two calibrations
 INTERVAL_END = norm.ppf([0.9])  # upper end of the 80 % interval
 
@@ -54,8 +55,39 @@ def compute_outcomes(panel: Panel, parameters: np.ndarray, horizons: tuple[int, 
     return Outcomes(z_scores, panel.day[rows], panel.day[np.minimum(later, len(panel.day) - 1)])
 
 
+def join_outcomes(*parts: Outcomes) -> Outcomes:
+    """Returns the outcomes of several parts in one."""
+    return Outcomes(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in ("z_scores", "day", "known_day"))
+    )
+
+
+def initial_z_scores(
+    held_out: Outcomes, training: Callable[[], Outcomes], horizons: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the calibration of a new model, `(horizons, knots)`, and the number of independent outcomes of each horizon.
+
+    Args:
+        held_out: outcomes of days that did not train the model.
+        training: returns those of the training days. They are used for horizons with fewer than `MIN_INDEPENDENT` independent outcomes,
+            although the model fits them a little too well: a few periods say less about the scale.
+        horizons: trading days ahead.
+    """
+    counts = count_independent(held_out.z_scores, held_out.day, horizons)
+    if (counts >= MIN_INDEPENDENT).all():
+        return conformal_z_scores(held_out.z_scores, counts), counts
+    earlier = training()
+    is_used = np.r_[
+        np.ones((len(earlier.day), 1), bool) & (counts < MIN_INDEPENDENT), np.ones_like(held_out.z_scores, bool)
+    ]
+    outcomes = join_outcomes(earlier, held_out)
+    z_scores = np.where(is_used, outcomes.z_scores, np.nan)
+    counts = count_independent(z_scores, outcomes.day, horizons)
+    return conformal_z_scores(z_scores, counts), counts
+
+
 def recent_z_scores(
-    outcomes: Outcomes, calendar: np.ndarray, today: int, default: np.ndarray | None = None
+    outcomes: Outcomes, calendar: np.ndarray, today: int, horizons: tuple[int, ...], prior: np.ndarray | None = None
 ) -> np.ndarray:
     """Returns the calibrated z-scores from the outcomes of the `CALIBRATION_DAYS` trading days up to a day.
 
@@ -63,37 +95,38 @@ def recent_z_scores(
         outcomes: outcomes of any days; those that were not yet known are ignored.
         calendar: trading days, increasing.
         today: position of the day in the calendar.
-        default: result for a horizon with too few outcomes (see `conformal_z_scores`).
+        horizons: trading days ahead.
+        prior: earlier calibration (see `conformal_z_scores`).
     """
     known = np.searchsorted(calendar, outcomes.known_day)
     is_recent = (known <= today) & (known > today - CALIBRATION_DAYS)
-    return conformal_z_scores(np.where(is_recent, outcomes.z_scores, np.nan), default)
+    z_scores = np.where(is_recent, outcomes.z_scores, np.nan)
+    return conformal_z_scores(z_scores, count_independent(z_scores, outcomes.day, horizons), prior)
 
 
 def walk_forward(
-    validation: Outcomes, test: Outcomes, z_scores: np.ndarray | None = None
+    validation: Outcomes, test: Outcomes, horizons: tuple[int, ...], prior: np.ndarray | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields rows of the test days with their calibration, which is updated every `UPDATE_DAYS` trading days.
 
     Args:
         validation: outcomes of the validation days.
         test: outcomes of the test days.
-        z_scores: initial calibration; it stays until there are enough outcomes.
+        horizons: trading days ahead.
+        prior: calibration from training.
     """
-    days = [part.ravel() for outcomes in (validation, test) for part in (outcomes.day, outcomes.known_day)]
-    calendar = np.unique(np.concatenate(days))
-    both = Outcomes(
-        *(
-            np.concatenate([getattr(outcomes, name) for outcomes in (validation, test)])
-            for name in ("z_scores", "day", "known_day")
-        )
-    )
+    both = join_outcomes(validation, test)
+    calendar = trading_days(both)
     day = np.searchsorted(calendar, test.day)
     test_days = np.unique(day)
     for start in range(0, len(test_days), UPDATE_DAYS):
         rows = np.flatnonzero(np.isin(day, test_days[start : start + UPDATE_DAYS]))
-        z_scores = recent_z_scores(both, calendar, int(test_days[start]), z_scores)
-        yield rows, z_scores
+        yield rows, recent_z_scores(both, calendar, int(test_days[start]), horizons, prior)
+
+
+def trading_days(outcomes: Outcomes) -> np.ndarray:
+    """Returns all days of forecasts and outcomes, increasing."""
+    return np.unique(np.concatenate([outcomes.day, outcomes.known_day.ravel()]))
 
 
 def recalibrate(
@@ -102,7 +135,7 @@ def recalibrate(
     """Returns a trained model with a calibration on newer prices, its metadata, and a description of the change.
 
     The weights stay unchanged. A forecast counts if it was made after the training days, has as many days before it as in training, and
-    its outcome is from the last `CALIBRATION_DAYS` trading days.
+    its outcome is from the last `CALIBRATION_DAYS` trading days. Where few outcomes count, the calibration of the training prevails.
 
     Args:
         config: configuration of the model (see `shared.task.trained_config`) whose `data` are prices up to today.
@@ -120,17 +153,18 @@ def recalibrate(
     parameters = predict_parameters(build_parameter_model(submodels), WindowBatches(panel, config.features))
     outcomes = compute_outcomes(panel, parameters, config.forecast.horizons)
     z_scores, counts = _select_outcomes(outcomes, panel, calendar, metadata, config)
-    if counts.min() < MIN_OUTCOMES:
-        horizon = config.forecast.horizons[int(np.argmin(counts))]
+    if counts[0] < MIN_OUTCOMES:
+        horizon = config.forecast.horizons[0]
         raise DataError(
-            f"{config.data}: a calibration needs {MIN_OUTCOMES} forecasts of {horizon} trading days. Received: {counts.min()}. "
+            f"{config.data}: a calibration needs {MIN_OUTCOMES} forecasts of {horizon} trading days. Received: {counts[0]}. "
             f"A forecast counts if it was made after the training days, up to {metadata.get('trained_until', 'none')}, has "
             f"{config.features.burn_in} days before it, and its outcome is from the last {CALIBRATION_DAYS} trading days. Use a "
             "longer file, or more tickers."
         )
     before = np.asarray(metadata["z_scores"])
+    prior = metadata.get("trained_z_scores", metadata["z_scores"])
     selected = dataclasses.replace(outcomes, z_scores=z_scores)
-    calibrated = recent_z_scores(selected, calendar, len(calendar) - 1)
+    calibrated = recent_z_scores(selected, calendar, len(calendar) - 1, config.forecast.horizons, np.asarray(prior))
     exported = serving.exported_z_scores(calibrated, config.forecast.quantiles)
     ratios = [
         interpolate_z_scores(new, INTERVAL_END)[0] / interpolate_z_scores(old, INTERVAL_END)[0]
@@ -144,7 +178,12 @@ def recalibrate(
             for horizon, count, ratio in zip(config.forecast.horizons, counts, ratios, strict=True)
         },
     }
-    new_metadata = {**metadata, "z_scores": calibrated.tolist(), "calibrated_until": last_day}
+    new_metadata = {
+        **metadata,
+        "z_scores": calibrated.tolist(),
+        "trained_z_scores": prior,
+        "calibrated_until": last_day,
+    }
     return build_full_model(submodels, exported), new_metadata, changes
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.config import LSTMConfig, TrainingConfig
+from shared.config import LSTMConfig
 from tasks.stock import model
-from tasks.stock.config import FeaturesConfig, ForecastConfig, ModelConfig, StockConfig
+from tasks.stock.config import FeaturesConfig, ForecastConfig, ModelConfig, StockConfig, StockTrainingConfig
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def config() -> StockConfig:
         forecast=ForecastConfig(horizons=(1, 3)),
         model=ModelConfig(hidden_units=6),
         lstm=LSTMConfig(units=(5, 4)),
-        training=TrainingConfig(epochs=2, batch_size=8, learning_rate=1e-2),
+        training=StockTrainingConfig(epochs=2, batch_size=8, learning_rate=1e-2),
     )
 
 

@@ -14,7 +14,7 @@ from tasks.stock.predictive import ScoredForecast
 from tasks.stock.recalibration import compute_outcomes, walk_forward
 
 
-def test_recalibrated_uses_the_outcomes_that_were_known_on_each_day(market, builder, config, monkeypatch):
+def test_recalibrated_uses_the_outcomes_that_were_known_on_each_day(market, builder, config):
     days = np.unique(market["day"])
     validation, panel = (
         build_panel(
@@ -28,12 +28,11 @@ def test_recalibrated_uses_the_outcomes_that_were_known_on_each_day(market, buil
         predict_parameters(parameter_model, WindowBatches(p, config.features)) for p in (panel, validation)
     )
     initial = np.tile(KNOT_Z_SCORES, (2, 1))
-    monkeypatch.setattr("tasks.stock.calibration.MIN_OUTCOMES", 20)
     forecaster = forecasts.recalibrated_forecaster(builder.submodels, initial, panel, parameters, validation, config)
     forecast = forecaster(slice(0, len(returns)))
     horizons = config.forecast.horizons
     validation_outcomes = compute_outcomes(validation, validation_parameters, horizons)
-    periods = list(walk_forward(validation_outcomes, compute_outcomes(panel, parameters, horizons), initial))
+    periods = list(walk_forward(validation_outcomes, compute_outcomes(panel, parameters, horizons), horizons, initial))
     assert len(periods) > 1
     assert not np.allclose(periods[0][1], periods[-1][1])
     for rows, z_scores in periods:

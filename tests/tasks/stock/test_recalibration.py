@@ -25,6 +25,7 @@ from tasks.stock.recalibration import (
     UPDATE_DAYS,
     Outcomes,
     compute_outcomes,
+    initial_z_scores,
     recalibrate,
     recent_z_scores,
     walk_forward,
@@ -49,8 +50,8 @@ def test_the_calibration_uses_only_the_last_year():
     days = np.arange(900)
     outcomes = generate_outcomes(days, np.where(days < 500, 0.5, 2.0))
     calendar = np.arange(901)
-    assert relative_width(recent_z_scores(outcomes, calendar, 500)[0]) == pytest.approx(0.5, rel=0.05)
-    assert relative_width(recent_z_scores(outcomes, calendar, 500 + CALIBRATION_DAYS)[0]) == pytest.approx(
+    assert relative_width(recent_z_scores(outcomes, calendar, 500, (1,))[0]) == pytest.approx(0.5, rel=0.05)
+    assert relative_width(recent_z_scores(outcomes, calendar, 500 + CALIBRATION_DAYS, (1,))[0]) == pytest.approx(
         2.0, rel=0.05
     )
 
@@ -61,20 +62,20 @@ def test_an_outcome_that_is_not_yet_known_changes_nothing():
     today = 300
     other = np.where(outcomes.known_day > today, 99.0, outcomes.z_scores)
     np.testing.assert_array_equal(
-        recent_z_scores(outcomes, np.arange(420), today),
-        recent_z_scores(dataclasses.replace(outcomes, z_scores=other), np.arange(420), today),
+        recent_z_scores(outcomes, np.arange(420), today, (20,)),
+        recent_z_scores(dataclasses.replace(outcomes, z_scores=other), np.arange(420), today, (20,)),
     )
     last = np.where(outcomes.known_day == today, 99.0, outcomes.z_scores)
     assert not np.array_equal(
-        recent_z_scores(outcomes, np.arange(420), today),
-        recent_z_scores(dataclasses.replace(outcomes, z_scores=last), np.arange(420), today),
+        recent_z_scores(outcomes, np.arange(420), today, (20,)),
+        recent_z_scores(dataclasses.replace(outcomes, z_scores=last), np.arange(420), today, (20,)),
     )
 
 
 def test_walk_forward_follows_a_change_and_never_uses_later_outcomes():
     before = generate_outcomes(np.arange(250), np.ones(250))
     test = generate_outcomes(np.arange(250, 850), np.full(600, 2.0), seed=1)
-    periods = list(walk_forward(before, test))
+    periods = list(walk_forward(before, test, (1,)))
     assert sorted(np.concatenate([rows for rows, _ in periods])) == list(range(len(test.day)))
     assert all(np.ptp(test.day[rows]) < UPDATE_DAYS for rows, _ in periods)
     assert relative_width(periods[0][1][0]) == pytest.approx(1.0, rel=0.05)
@@ -89,7 +90,7 @@ def test_walk_forward_follows_a_change_and_never_uses_later_outcomes():
     for number, (rows, z_scores) in enumerate(periods):
         first = test.day[rows].min()
         future = np.where(test.known_day > first, 99.0, test.z_scores)
-        again = list(walk_forward(before, dataclasses.replace(test, z_scores=future)))[number]
+        again = list(walk_forward(before, dataclasses.replace(test, z_scores=future), (1,)))[number]
         np.testing.assert_array_equal(again[1], z_scores)
 
 
@@ -204,17 +205,17 @@ def full_model(builder, config, metadata):
     return builder.full_model(z_scores)
 
 
-def test_too_few_outcomes_raise_an_error_that_says_what_is_missing(full_model, metadata, file):
+def test_too_few_outcomes_raise_an_error_that_says_what_is_missing(full_model, metadata, file, monkeypatch):
     market = file.read_text().splitlines()
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
-    with pytest.raises(DataError, match=r"needs 200 forecasts of 3 trading days\. Received: 76\."):
+    monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 200)
+    with pytest.raises(DataError, match=r"needs 200 forecasts of 1 trading days\. Received: 78\."):
         recalibrate(configure(metadata, file), full_model, metadata)
 
 
 def test_training_days_do_not_count(full_model, metadata, file, monkeypatch):
     """The outcomes of training days are too good."""
     monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 10)
-    monkeypatch.setattr("tasks.stock.calibration.MIN_OUTCOMES", 10)
     _, all_days, _ = recalibrate(configure(metadata, file), full_model, metadata)
     _, later, changes = recalibrate(configure(metadata, file), full_model, {**metadata, "trained_until": "2020-03-10"})
     assert later["z_scores"] != all_days["z_scores"]
@@ -228,9 +229,27 @@ def test_prices_older_than_the_calibration_raise_an_error(full_model, metadata, 
         recalibrate(configure(metadata, file), full_model, {**metadata, "calibrated_until": "2020-04-01"})
 
 
-def test_with_few_outcomes_the_calibration_does_not_change():
-    initial = 1.3 * np.tile(KNOT_Z_SCORES, (1, 1))
-    few = generate_outcomes(np.arange(5), np.ones(5))
-    test = generate_outcomes(np.arange(5, 20), np.ones(15), tickers=1)
-    for _, z_scores in walk_forward(few, test, initial):
-        np.testing.assert_array_equal(z_scores, initial)
+def test_few_outcomes_change_the_calibration_a_little_and_many_replace_it():
+    initial = 1.5 * np.tile(KNOT_Z_SCORES, (1, 1))
+    few, many = (
+        relative_width(recent_z_scores(outcomes, np.arange(260), 259, (1,), initial)[0])
+        for outcomes in (
+            generate_outcomes(np.arange(10), np.ones(10), tickers=1),
+            generate_outcomes(np.arange(250), np.ones(250)),
+        )
+    )
+    assert 1.3 < few < 1.6  # wider by the error of the scale
+    assert many == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_new_model_is_calibrated_on_training_days_only_if_the_held_out_days_are_few():
+    def training():
+        return generate_outcomes(np.arange(200), np.full(200, 2.0), tickers=1, horizon=20)
+
+    few = generate_outcomes(np.arange(200, 240), np.ones(40), tickers=1, horizon=20)
+    _, counts = initial_z_scores(few, training, (20,))
+    assert counts[0] == pytest.approx(240 / 20)
+    enough = generate_outcomes(np.arange(200, 900), np.ones(700), tickers=1, horizon=20)
+    z_scores, counts = initial_z_scores(enough, lambda: pytest.fail("the training days are not needed"), (20,))
+    assert counts[0] == pytest.approx(700 / 20)
+    assert relative_width(z_scores[0]) < 1.2

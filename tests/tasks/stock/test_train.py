@@ -47,3 +47,30 @@ def test_mixed_precision_exports_a_similar_float32_model(config, splits, tmp_pat
     assert dtypes == {"float32"}
     np.testing.assert_allclose(mixed_width, width, rtol=0.1)
     assert np.linalg.norm(mixed_weights - weights) < 0.5 * np.linalg.norm(initial_weights - weights)
+
+
+def test_the_exported_model_is_trained_on_all_days_and_says_so(config, splits, tmp_path):
+    evaluated = workflow.train_model(train.TASK, config, splits, tmp_path)
+    weights = evaluated.model.get_weights()
+    exported = workflow.refit_model(train.TASK, config, splits, evaluated, tmp_path)
+    days = splits.test["day"]
+    assert exported.metadata["trained_until"] == exported.metadata["calibrated_until"] == str(days.max())[:10]
+    assert evaluated.metadata["trained_until"] == str(splits.train["day"].max())[:10]
+    assert exported.metadata["task"] == "stock"
+    assert f"trained on the days until {evaluated.metadata['trained_until']}" in exported.export_note
+    assert f"on all days until {days.max():%Y-%m-%d}" in exported.export_note
+    assert any(not np.array_equal(a, b) for a, b in zip(weights, exported.model.get_weights(), strict=True))
+    for before, after in zip(weights, evaluated.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    changed = splits.test.assign(close=splits.test["close"].where(days <= splits.train["day"].max(), 9.0))
+    other = workflow.refit_model(train.TASK, config, replace(splits, test=changed), evaluated, tmp_path / "other")
+    assert any(
+        not np.array_equal(a, b) for a, b in zip(exported.model.get_weights(), other.model.get_weights(), strict=True)
+    )
+
+
+def test_without_refit_the_evaluated_model_is_exported(config, splits, tmp_path):
+    config = replace(config, training=replace(config.training, refit=False))
+    evaluated = workflow.train_model(train.TASK, config, splits, tmp_path)
+    assert workflow.refit_model(train.TASK, config, splits, evaluated, tmp_path) is None
+    assert evaluated.export_note == ""
