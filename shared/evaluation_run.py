@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from shared.data.sources import Splits
 from shared.evaluation.metric import Score
+from shared.progress import report_stage
 from shared.task import EXPORTED, Evaluation, ExportSpec, Predictions, Predictor, Task, TrainedModel
 
 MINUTES_NOTE = "minutes per baseline"
@@ -34,16 +35,32 @@ def evaluate(task: Task, trained_model: TrainedModel, spec: ExportSpec, splits: 
     metadata = trained_model.metadata
     baselines: dict[str, Predictions] = {}
     minutes = {}
-    for name, predict in plan.baselines.items():
+    stages = [
+        *(f"baseline {name}" for name in plan.baselines),
+        "exported model",
+        *map("component {}".format, plan.components),
+    ]
+
+    def begin(position: int) -> None:
+        count = len(stages)
+        report_stage(f"Evaluating {position + 1} of {count}: {stages[position]}", position / count)
+
+    for position, (name, predict) in enumerate(plan.baselines.items()):
+        begin(position)
         started = time.monotonic()
         baselines[name] = predict()
         minutes[name] = (time.monotonic() - started) / 60
+    begin(len(baselines))
     if plan.exact_predictions is not None:
         exported = plan.exact_predictions()
     else:
         predictor = signature_predictor(spec, task.evaluation_signature)
         exported = task.predict_labelled(splits.test, metadata, predictor)
-    components = {name: predict() for name, predict in plan.components.items()}
+    components = {}
+    for position, (name, predict) in enumerate(plan.components.items(), len(baselines) + 1):
+        begin(position)
+        components[name] = predict()
+    report_stage("Computing scores and intervals")
     predictions = {EXPORTED: exported, **components, **baselines}
     scores: list[Score] = []
     for name, values in predictions.items():

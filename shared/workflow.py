@@ -23,6 +23,7 @@ from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
 from shared.export import keras_file, publishing
 from shared.export.versions import load_metadata
+from shared.progress import report_stage
 from shared.reports import report
 from shared.reports.run import Run
 from shared.task import (
@@ -64,6 +65,7 @@ def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = 
     folder = Path(config.output).expanduser() / task.name
     try:
         run_folder = _run_folder(folder, config, splits.origin.sha256)
+        report_stage("Training")
         with collect_notices() as notices:
             trained_model = train_model(task, config, splits, run_folder)
     except (OSError, tf.errors.ResourceExhaustedError) as error:
@@ -75,6 +77,7 @@ def train(task: Task, config: TaskConfig, command: str, splits: Splits | None = 
     if exported is not None:
         trained_model, spec = exported, task.export_spec(exported.model, exported.metadata)
     run = Run(task, config, splits, trained_model, evaluation, command)
+    report_stage("Exporting and verifying")
     version = publishing.publish(spec, folder, add_report=lambda staging: report.write(run, spec, staging, folder))
     for checkpoints in run_folder.rglob("checkpoints"):  # the logs stay
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -106,6 +109,7 @@ def refit_model(
     """
     if task.refit is None:
         return None
+    report_stage("Training the model for the export on all splits")
     started = time.monotonic()  # `train_model` has counted the epochs before an interruption, those of this folder too
     try:
         exported = task.refit(config, splits, evaluated, run_folder / "refit")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,22 @@ def print_scores(task: Task, scores: Sequence[Score], title: str) -> None:
         interval = f"{metric.format(score.low)} to {metric.format(score.high)}" if has_interval else ""
         rows.append([metric.heading, metric.format(score.value), interval])
     print_table(["metric", "value", "95 % interval"], rows, title=title)
+
+
+def stage_printer() -> Callable[[str, float | None], None]:
+    """Returns a function that prints the stages of a training run, with the time left in a series of stages."""
+    started = time.monotonic()
+
+    def show(name: str, fraction: float | None) -> None:
+        nonlocal started
+        if not fraction:  # a stage of its own, or the first of a series
+            started = time.monotonic()
+            print_line(f"{name} …")
+            return
+        left = (time.monotonic() - started) * (1 - fraction) / fraction
+        print_line(f"{name} … (about {left:,.0f} s left)")
+
+    return show
 
 
 @contextlib.contextmanager

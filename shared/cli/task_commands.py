@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shared.cli.loading import load_task_modules, program_name
-from shared.cli.output import print_json, print_run, print_scores, progress_on_stderr
+from shared.cli.output import print_json, print_run, print_scores, progress_on_stderr, stage_printer
 from shared.cli.terminal import print_error, print_line, print_table
 from shared.config import PredictOptions, TaskConfig
 from shared.data import files
 from shared.errors import BaselineError, ExportError, SuiteError
 from shared.export.versions import find_version, list_versions, load_metadata
+from shared.progress import follow_stages
 
 if TYPE_CHECKING:
     from shared.reports.run import Run
@@ -43,7 +44,7 @@ def parse_train(name: str, words: Sequence[str]) -> Callable[[], None]:
         from shared import workflow
 
         command = _published_command(name, chosen["preset"], words)
-        with progress_on_stderr(chosen["json"]):
+        with progress_on_stderr(chosen["json"]), follow_stages(stage_printer()):
             print_line(f"Training {name} on {config.data} with preset {chosen['preset']}.")
             version, result = workflow.train(loaded, config, command, splits)
         print_run(result, version, as_json=chosen["json"])

@@ -18,6 +18,7 @@ from shared.config import TrainingConfig
 from shared.data.pipelines import with_cardinality
 from shared.data.stream_batches import StreamBatches
 from shared.layers.sampled_softmax import SampledSoftmax
+from shared.progress import report_stage
 from shared.training import loop
 from shared.training.checkpoints import History
 
@@ -107,6 +108,7 @@ def pretrain(
         ValueError: the training or the validation texts have fewer than `BPTT_LENGTH` words in total.
         SuiteError: as for `shared.training.loop.fit`.
     """
+    report_stage("Pre-training as a language model")
     model = LanguageModel(embedding, sequence, bidirectional, config.seed)
     train, validation = (StreamBatches(part, config.batch_size, BPTT_LENGTH, config.seed) for part in texts)
     validation_batches = with_cardinality(validation.epochs(0).take(validation.steps).cache(), validation.steps)
