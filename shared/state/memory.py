@@ -33,8 +33,8 @@ class MemoryStore:
         """Returns the value of each key, from this store or else from the base."""
         own = self.values.get(table, {})
         missing = [key for key in keys if key not in own] if self._base is not None else []
-        found = dict(zip(missing, self._base.read(table, missing), strict=True)) if self._base is not None else {}
-        return [own.get(key, found.get(key)) for key in keys]
+        earlier = dict(zip(missing, self._base.read(table, missing), strict=True)) if self._base is not None else {}
+        return [own.get(key, earlier.get(key)) for key in keys]
 
     def count(self, table: str) -> int:
         """Returns the number of keys of a table."""

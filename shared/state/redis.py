@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from shared.errors import SuiteError
 from shared.state.store import (
@@ -18,6 +17,7 @@ from shared.state.store import (
     decode_metadata,
     encode_metadata,
     missing_store_error,
+    public_place,
 )
 
 try:
@@ -46,7 +46,7 @@ class RedisStore:
     def __init__(self, url: str, create: bool = False) -> None:
         address, _, prefix = url.partition("#")
         self._prefix = f"{{{prefix or PREFIX}}}"
-        self.place = _without_password(url)
+        self.place = public_place(url)
         self._revision = 0
         with self._errors():
             self._client = redis.Redis.from_url(address, socket_timeout=TIMEOUT)
@@ -119,9 +119,3 @@ class RedisStore:
             raise SuiteError(
                 f"{self.place}: the Redis server cannot be used ({reason}). Check that it runs, and the address in --store."
             ) from error
-
-
-def _without_password(url: str) -> str:
-    """Returns the URL with *** in place of the password."""
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":***@", 1) if password else url

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from shared.errors import SuiteError
 
@@ -23,6 +24,16 @@ class Changes:
     """New values by table and key; other keys keep their values."""
     is_reset: bool = False
     """True to delete all earlier values."""
+
+
+@dataclass(frozen=True)
+class StateOptions:
+    """Options of the commands that change a state store."""
+
+    skips_errors: bool = False
+    """True to leave out records that cannot be used, False to raise an error."""
+    is_rebuild: bool = False
+    """True to delete the earlier content first, also that of another model."""
 
 
 class StateStore(Protocol):
@@ -79,3 +90,29 @@ def missing_store_error(place: str) -> SuiteError:
     return SuiteError(
         f"{place}: no state store. Create it from earlier records with `lstm-suite state TASK update --data FILE --store {place}`."
     )
+
+
+def require_model(store: StateStore, metadata: Mapping[str, Any], digest: str) -> None:
+    """Checks that a store is empty or belongs to a model.
+
+    Args:
+        store: the store.
+        metadata: its metadata.
+        digest: identity of the model (see `shared.export.versions.model_digest`).
+
+    Raises:
+        SuiteError: the store belongs to another model, whose states mean nothing to this one; the message names the command that
+            rebuilds the store.
+    """
+    if metadata and metadata.get("model") != digest:
+        raise SuiteError(
+            f"{store.place}: the states belong to another model version. Build them again from all earlier records: "
+            f"lstm-suite state {metadata.get('task', 'TASK')} update --rebuild --data FILE --store {store.place}. "
+            "Or choose the version that they belong to with --version."
+        )
+
+
+def public_place(place: str) -> str:
+    """Returns the path or address of a store with *** instead of a password."""
+    password = urlsplit(place).password if "://" in place else None
+    return place.replace(f":{password}@", ":***@", 1) if password else place
