@@ -25,10 +25,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks.machine import describe_machine, peak_memory_mib
 from shared.export.versions import load_metadata
+from shared.state.memory import MemoryStore
+from shared.workflow import load_predictor
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.features import feature_table
 from tasks.fraud.serving import build_request
+from tasks.fraud.states import StepModel
 from tasks.fraud.stream import score_stream, stream_batches
 from tasks.fraud.transaction_index import build_transaction_index
 
@@ -47,7 +50,7 @@ def main() -> None:
     model = tf.saved_model.load(str(arguments.version))
     step = model.signatures["step"]
     state_size = step.structured_input_signature[1]["card_state"].shape[1]
-    _measure_stream(arguments.data, step, metadata, state_size)
+    _measure_stream(arguments.data, StepModel(load_predictor(arguments.version, "step").predictors, metadata))
     config = dataclasses.replace(FraudConfig(), data=arguments.data)
     frame = data.read(config, arguments.data).head(ROWS)
     _measure_step(frame, step, metadata, state_size)
@@ -55,13 +58,10 @@ def main() -> None:
     _measure_boosting(frame, metadata)
 
 
-def _measure_stream(source: str, step: Any, metadata: dict[str, Any], state_size: int) -> None:
-    def predictor(request: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: value.numpy() for name, value in step(**_to_tensors(request)).items()}
-
+def _measure_stream(source: str, model: StepModel) -> None:
     batches = stream_batches(FraudConfig(), source, STREAM_BATCH_SIZE)
     count, started = 0, time.perf_counter()
-    for scores in score_stream(batches, predictor, metadata, state_size):
+    for scores in score_stream(batches, model, MemoryStore()):
         previous, count = count, count + len(scores["alert"])
         if previous // ROWS_PER_REPORT < count // ROWS_PER_REPORT:
             rate = count / (time.perf_counter() - started)

@@ -49,6 +49,24 @@ class Predictors:
 
 
 @dataclasses.dataclass(frozen=True)
+class VersionPredictor:
+    """Calls one signature of an exported version in batches; a task whose predictions need several finds the others here."""
+
+    predictors: Predictors
+    """All signatures. The examples have zeros, and 1 for each axis of any length."""
+    name: str
+    """Signature that a call uses."""
+    digest: str
+    """Changes whenever the weights or the metadata of the model change."""
+    model: Any
+    """The loaded SavedModel; a signature alone does not keep its variables alive."""
+
+    def __call__(self, request: Request) -> Arrays:
+        """Returns the outputs of the signature."""
+        return self.predictors.call[self.name](request)
+
+
+@dataclasses.dataclass(frozen=True)
 class SequenceStream:
     """Stream of signatures whose inputs are `(rows, steps, …)` with a length.
 

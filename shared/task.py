@@ -24,7 +24,8 @@ if TYPE_CHECKING:  # the command line reads presets before anything heavy is imp
 
     from shared.data.sources import Splits
     from shared.evaluation.metric import Metric, Score
-    from shared.streams import Predictors, Stream
+    from shared.state.store import StateOptions, StateStore
+    from shared.streams import Predictors, Stream, VersionPredictor
     from shared.training.checkpoints import History
 
 
@@ -133,6 +134,8 @@ class Inputs:
     """What is wrong with the rows that were skipped, by position in `rows`."""
     progress: float | None = 1.0
     """Fraction of the source that was read up to the end of these rows; None if it is unknown."""
+    on_written: Callable[[], None] | None = None
+    """Called after the predictions of these rows were printed or written, for example to update the states of a store."""
 
     @property
     def predicted_positions(self) -> np.ndarray:
@@ -169,6 +172,22 @@ class PredictionCommand:
     """As `Task.prediction_table`."""
     printed_column: str | None = None
     """Column of texts that the terminal shows as they are, instead of a table of all columns."""
+
+
+@dataclass(frozen=True)
+class StateCommands:
+    """Functions that keep the states of a model up to date in a state store (`lstm-suite state`).
+
+    `update` and `label` take a configuration whose `data` is the file, the metadata of the model, its predictor, the store and the
+    `shared.state.store.StateOptions`, and return what changed, JSON-ready values by description.
+    """
+
+    update: Callable[[Any, dict[str, Any], VersionPredictor, StateStore, StateOptions], Mapping[str, Any]]
+    """Adds new records to the states; the same file again changes nothing."""
+    label: Callable[[Any, dict[str, Any], VersionPredictor, StateStore, StateOptions], Mapping[str, Any]]
+    """Adds labels that became known later; the same labels again change nothing."""
+    show: Callable[[StateStore], Mapping[str, Any]]
+    """Describes the content of a store."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +245,8 @@ class Task:
     """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
     metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
     needs updates."""
+    state: StateCommands | None = None
+    """Commands for the states between the calls of `step`. None if the task has no `state.py`."""
 
     def metric(self, name: str) -> Metric:
         """Returns a metric by its name.
@@ -286,6 +307,16 @@ def has_recalibration(name: str) -> bool:
     """
     load_presets(name)  # reports an unknown name
     return importlib.util.find_spec(f"tasks.{name}.recalibration") is not None
+
+
+def has_state(name: str) -> bool:
+    """Returns True if a task keeps states in a store: its folder then has `state.py`.
+
+    Raises:
+        SuiteError: there is no such task.
+    """
+    load_presets(name)  # reports an unknown name
+    return importlib.util.find_spec(f"tasks.{name}.state") is not None
 
 
 def load_predict_options(name: str, command: str = "predict") -> type[PredictOptions]:

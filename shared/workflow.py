@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from shared import evaluation_run, prediction_run
@@ -22,14 +23,15 @@ from shared.data.sources import Splits
 from shared.errors import ExportError, SuiteError
 from shared.evaluation.metric import Score
 from shared.export import keras_file, publishing
-from shared.export.versions import load_metadata
+from shared.export.versions import load_metadata, model_digest
 from shared.progress import report_stage
 from shared.reports import report
 from shared.reports.run import Run
+from shared.state.store import StateOptions, StateStore
+from shared.streams import Predictors, VersionPredictor
 from shared.task import (
     Inputs,
     PredictionCommand,
-    Predictor,
     Task,
     TrainedModel,
     load_predict_options,
@@ -41,6 +43,8 @@ from shared.training.checkpoints import completed_seconds
 
 TRAINING_PACKAGES = (".", "data", "text", "layers", "decoding", "training", "evaluation")
 """Packages of `shared` whose code a training run depends on."""
+STEPS_PER_CALL = 4096
+"""Rows per call of `step`, which have no axis of time."""
 REPORT_FILES = ("card.md", "metrics.json", "report.html", "request.json")
 """Files of the report, beside the folder `plots`."""
 
@@ -221,7 +225,7 @@ def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, di
     return publishing.publish(task.export_spec(model, metadata), version.parent, add_report), changes
 
 
-def load_predictor(version: Path, name: str = "serving_default", batch_size: int = 64) -> Predictor:
+def load_predictor(version: Path, name: str = "serving_default", batch_size: int = 64) -> VersionPredictor:
     """Returns a function that calls a signature of a version in batches along the first axis.
 
     Raises:
@@ -229,15 +233,53 @@ def load_predictor(version: Path, name: str = "serving_default", batch_size: int
     """
     try:
         loaded = tf.saved_model.load(str(version))
-        signature = loaded.signatures[name]
+        signatures = {key: loaded.signatures[key] for key in (*loaded.signatures, name)}
+        digest = model_digest(version)
     except (OSError, KeyError) as error:
         raise ExportError(
             f"{version}: not a complete SavedModel with the signature `{name}` ({error}). Export it again."
         ) from error
+    call = {
+        key: evaluation_run.in_batches(signature, STEPS_PER_CALL if key == "step" else batch_size)
+        for key, signature in signatures.items()
+    }
+    examples = {key: _zero_request(signature) for key, signature in signatures.items()}
+    return VersionPredictor(Predictors(call, examples), name, digest, loaded)
 
-    predictor = evaluation_run.in_batches(signature, batch_size)
-    predictor.model = loaded  # type: ignore[attr-defined]  # a signature alone does not keep its model alive
-    return predictor
+
+def update_state(
+    task: Task, action: str, config: TaskConfig, version: Path, store: StateStore, options: StateOptions
+) -> dict[str, Any]:
+    """Runs a state command of a task (see `shared.task.StateCommands`) with the model of a version.
+
+    Args:
+        task: a task with state commands.
+        action: `update` or `label`.
+        config: the configuration of the version, with the file and its columns.
+        version: folder of the version.
+        store: the state store.
+        options: options of the command.
+
+    Returns:
+        What changed, by description.
+
+    Raises:
+        SuiteError: the file or the store cannot be used, or the store belongs to another model.
+    """
+    assert task.state is not None
+    function = task.state.update if action == "update" else task.state.label
+    return dict(function(config, load_metadata(version), load_predictor(version, "step"), store, options))
+
+
+def _zero_request(signature: Any) -> dict[str, np.ndarray]:
+    """Returns a request of zeros, with 1 for each axis of any length."""
+    inputs = signature.structured_input_signature[1]
+    return {
+        name: np.zeros(
+            [size or 1 for size in spec.shape], object if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
+        )
+        for name, spec in inputs.items()
+    }
 
 
 def _copy_report(version: Path, staging: Path) -> None:

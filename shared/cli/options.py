@@ -16,7 +16,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -50,9 +50,26 @@ DATA_HELP = {
     "evaluate": "File or folder of records with the correct outputs, as for train; required.",
     "predict": "File or folder of inputs, as for train; without it, the inputs are arguments or lines of standard input.",
     "recalibrate": "File or other source of newer records; required.",
+    "state": "File of records in the format and with the columns of train, with or without labels; required.",
 }
 """Help of `--data` for commands that do not take all sources of `train`."""
 VERSION = CommandOption(int | None, None, "Version of the exported model; by default the newest.")
+STORE = CommandOption(
+    str | None,
+    None,
+    "State store: path of an SQLite file, or redis://HOST:PORT/DATABASE#PREFIX; by default states.sqlite in the folder of the "
+    "task's models.",
+)
+ON_ERROR = CommandOption(
+    Literal["stop", "skip"],
+    "stop",
+    "What happens at a record that cannot be used: end with an error, or leave it out with a notice.",
+)
+REBUILD = CommandOption(
+    Annotated[bool, tyro.conf.FlagCreatePairsOff],
+    False,
+    "Delete the earlier content of the store first, also that of another model version.",
+)
 VERSION_OPTIONS = {"models": MODELS, "version": VERSION, "json": JSON}
 """Options of the commands for an exported version."""
 
@@ -66,6 +83,7 @@ def parse_options(
     version: Path | None = None,
     usage: str = "",
     predict_options: type[PredictOptions] | None = None,
+    has_data: bool = True,
 ) -> tuple[Any, dict[str, Any]]:
     """Parses the options of a task.
 
@@ -79,6 +97,7 @@ def parse_options(
         version: folder of this model, for the help.
         usage: what stands before the options in the usage line.
         predict_options: class with further options of the command, at the top level; None if there are none.
+        has_data: False for a command that reads no data.
 
     Returns:
         The configuration, and the values of the command's own options by name, with an instance of `predict_options` as `options`.
@@ -102,6 +121,8 @@ def parse_options(
     accepted = {f.name for f in dataclasses.fields(default)}
     if model_config is not None:
         accepted -= TRAINING_ONLY if command == "recalibrate" else TRAINING_ONLY | default.DOWNLOAD_FIELDS
+    if not has_data:
+        accepted = set()
     kind = _options_type(type(default), default, command_options, accepted, data_help, predict_options)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from shared.cli import suite_commands, task_commands
+from shared.cli import state_commands, suite_commands, task_commands
 from shared.errors import SuiteError
 
 DESCRIPTION = "Train LSTM applications on your own data, evaluate them, and serve them."
@@ -61,6 +61,11 @@ TASK_COMMANDS = {
     ),
     "recalibrate": TaskCommand(
         "calibrate an exported model on newer data, without training", task_commands.parse_recalibrate
+    ),
+    "state": TaskCommand(
+        "keep the states of a model in a store: update them with new records, add labels, or show the store",
+        state_commands.parse_state,
+        "ACTION [OPTIONS]",
     ),
 }
 
@@ -131,6 +136,8 @@ def _summaries(command: str) -> dict[str, str]:
         names = [name for name in names if task.has_recalibration(name)]
     if command in ("generate", "complete", "score"):
         names = [name for name in names if task.has_command(name, command)]
+    if command == "state":
+        names = [name for name in names if task.has_state(name)]
     return {name: task.load_summary(name) for name in names}
 
 

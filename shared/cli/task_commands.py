@@ -22,6 +22,7 @@ from shared.export.versions import find_version, list_versions, load_metadata
 from shared.progress import follow_stages
 
 if TYPE_CHECKING:
+    from shared.cli.options import CommandOption
     from shared.reports.run import Run
 
 
@@ -88,12 +89,12 @@ def parse_check(name: str, words: Sequence[str]) -> Callable[[], None]:
 
 
 def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
-    config, chosen = _parse_for_version("evaluate", name, words)
+    config, chosen = parse_for_version("evaluate", name, words)
     if not config.data:
         raise SuiteError("evaluate: no data. Name a file of labelled records with --data.")
 
     def run() -> None:
-        version = _find_version(name, chosen)
+        version = find_chosen_version(name, chosen)
         _require_input_file("evaluate", config.data)
         loaded = load_task_modules(name)
         from shared import workflow
@@ -114,13 +115,13 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
 
     predict_options = task.load_predict_options(name, command)
     lines, option_words = options.split_inputs(name, words, options.VERSION_OPTIONS, predict_options)
-    config, chosen = _parse_for_version(command, name, option_words, " [INPUT ...]", predict_options)
+    config, chosen = parse_for_version(command, name, option_words, " [INPUT ...]", predict_options)
     if lines and config.data:
         raise SuiteError(f"{command}: inputs and --data exclude each other. Give one of them.")
     path = _output_path(config, chosen)
 
     def run() -> None:
-        version = _find_version(name, chosen)
+        version = find_chosen_version(name, chosen)
         arguments = lines if lines or config.data else _lines_of_stdin()
         if config.data:
             _require_input_file(command, config.data)
@@ -178,12 +179,12 @@ def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
     from shared import task
 
     task.require_recalibration(name)
-    config, chosen = _parse_for_version("recalibrate", name, words)
+    config, chosen = parse_for_version("recalibrate", name, words)
     if config.data in ("", "sample"):
         raise SuiteError("recalibrate: no new data. Name records from after training with --data.")
 
     def run() -> None:
-        version = _find_version(name, chosen)
+        version = find_chosen_version(name, chosen)
         loaded = load_task_modules(name)
         from shared import workflow
 
@@ -198,12 +199,14 @@ def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
     return run
 
 
-def _parse_for_version(
+def parse_for_version(
     command: str,
     name: str,
     words: Sequence[str],
     usage: str = "",
     predict_options: type[PredictOptions] | None = None,
+    command_options: Mapping[str, CommandOption] | None = None,
+    has_data: bool = True,
 ) -> tuple[TaskConfig, dict[str, Any]]:
     """Parses a command for an exported version, whose settings are the defaults of the options.
 
@@ -216,7 +219,7 @@ def _parse_for_version(
 
     model_config = task.load_presets(name)["default"]
     models, number = (options.find_value(words, option, "") for option in ("--models", "--version"))
-    versions = {int(path.name): path for path in list_versions(_task_folder(models or options.MODELS.default, name))}
+    versions = {int(path.name): path for path in list_versions(task_folder(models or options.MODELS.default, name))}
     version = versions.get(int(number) if number.isdecimal() else max(versions, default=0))
     try:
         if version is not None:
@@ -224,8 +227,9 @@ def _parse_for_version(
     except ExportError:
         if not {"-h", "--help"} & set(words):  # help does not need the version
             raise
+    command_options = command_options or options.VERSION_OPTIONS
     return options.parse_options(
-        command, name, words, options.VERSION_OPTIONS, model_config, version, usage, predict_options
+        command, name, words, command_options, model_config, version, usage, predict_options, has_data
     )
 
 
@@ -238,11 +242,11 @@ def require_baseline(run: Run) -> None:
         raise BaselineError(f"--require-baseline: {outcome.sentence}")
 
 
-def _find_version(name: str, chosen: Mapping[str, Any]) -> Path:
-    return find_version(_task_folder(chosen["models"], name), chosen["version"])
+def find_chosen_version(name: str, chosen: Mapping[str, Any]) -> Path:
+    return find_version(task_folder(chosen["models"], name), chosen["version"])
 
 
-def _task_folder(models: str, name: str) -> Path:
+def task_folder(models: str, name: str) -> Path:
     return Path(models).expanduser() / name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -67,3 +68,15 @@ def load_metadata(version: Path, task_name: str | None = None) -> dict[str, Any]
     if task_name is not None and task != task_name:
         raise ExportError(f"{version}: a model of the task {task}. A model of {task_name} is needed.")
     return metadata
+
+
+def model_digest(version: Path) -> str:
+    """Returns 16 hexadecimal digits that change whenever the weights or the metadata of a version change.
+
+    Raises:
+        OSError: the version is incomplete.
+    """
+    digest = hashlib.sha256()
+    for path in (version / "task.json", *sorted((version / "variables").glob("variables.data-*"))):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

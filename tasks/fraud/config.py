@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import ClassVar, Literal
 
+from shared import config as shared_config
 from shared.config import (
     DefaultInt,
     DefaultStr,
@@ -210,6 +211,31 @@ class FraudConfig(TaskConfig):
     lstm: LSTMConfig = field(default_factory=LSTMConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+
+@dataclass(frozen=True)
+class PredictOptions(shared_config.PredictOptions):
+    """Options of `predict`: the past of the cards and terminals, and the reasons for a score."""
+
+    history: tuple[str, ...] = ()
+    """Files with the earlier transactions of the cards, in the format and with the columns of the data; they are not scored."""
+    store: str | None = None
+    """State store with the earlier transactions, from `lstm-suite state fraud update`: path of its SQLite file, or a URL such as
+    redis://localhost:6379. It stays unchanged without `--update`."""
+    update: bool = False
+    """Add the transactions to the state store after they are scored."""
+    reasons: bool = False
+    """Add the three inputs that raise the score the most, each with its contribution to the log-odds of fraud, compared with an
+    ordinary transaction."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.history and self.store is not None:
+            raise ValueError(
+                f"{option(self, 'history')} and {option(self, 'store')} exclude each other. Give one of them."
+            )
+        if self.update and self.store is None:
+            raise ValueError(f"{option(self, 'update')} needs the state store. Name it with {option(self, 'store')}.")
 
 
 PRESETS = {

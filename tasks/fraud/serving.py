@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import PredictOptions, option
-from shared.data.chunks import convert_rows
 from shared.data.columns import parse_json_lines
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
@@ -20,10 +18,13 @@ from shared.export.signatures import make_signature
 from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.fraud import data
-from tasks.fraud.config import FraudConfig, field_name
+from tasks.fraud.config import FraudConfig, PredictOptions
 from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
+from tasks.fraud.reasons import reason_columns
 from tasks.fraud.split import is_compromised
+from tasks.fraud.stored import StoredTransactions, build_inputs, predict_in_order
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
+from tasks.fraud.transactions import convert_transactions, read_transactions, with_model_names
 
 CARDS_PER_CALL = 64  # when a table is scored
 EXAMPLES = tuple(
@@ -169,17 +170,36 @@ def build_request(
 
 
 def predict(
-    records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor, options: PredictOptions
+    records: pd.DataFrame | StoredTransactions,
+    metadata: Mapping[str, Any],
+    predictor: Predictor,
+    options: PredictOptions,
 ) -> Predictions:
-    """Returns the predictions of an exported model for each transaction of a table from `tasks.fraud.data.convert`, in its order."""
-    return predict_labelled(records.assign(is_scored_row=True), metadata, predictor)
+    """Returns the predictions of an exported model for transactions, in their order.
+
+    Args:
+        records: table from `tasks.fraud.data.convert`, with the column `is_scored_row` if some rows are only history; or transactions
+            with a state store.
+        metadata: metadata of the model.
+        predictor: calls `serving_default`; with a store or reasons, a `VersionPredictor`.
+        options: options of `predict`.
+    """
+    if isinstance(records, StoredTransactions) or options.reasons:
+        return predict_in_order(records, metadata, predictor, options.reasons)
+    if "is_scored_row" not in records:
+        records = records.assign(is_scored_row=True)
+    predictions = predict_labelled(records, metadata, predictor)
+    return {name: values[records["is_scored_row"].to_numpy()] for name, values in predictions.items()}
 
 
 def prediction_table(
     inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
 ) -> pd.DataFrame:
-    """Returns the columns `probability`, of fraud, and `is_alert`."""
-    return pd.DataFrame({"probability": predictions["fraud_probability"], "is_alert": predictions["alert"]})
+    """Returns the columns `probability`, of fraud, and `is_alert`, and those of the reasons if the options ask for them."""
+    columns = {"probability": predictions["fraud_probability"], "is_alert": predictions["alert"]}
+    if options.reasons:
+        columns |= {name: predictions[name] for name in reason_columns(0)}
+    return pd.DataFrame(columns)
 
 
 def predict_labelled(records: pd.DataFrame, metadata: Mapping[str, Any], predictor: Predictor) -> Predictions:
@@ -228,7 +248,7 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     Raises:
         DataError: the file cannot be used, or the scored rows have only one class.
     """
-    frame = _with_model_names(data.read(config, source), config, metadata)
+    frame = with_model_names(data.read(config, source), config, metadata)
     frame = frame.sort_values("time", kind="stable", ignore_index=True)
     delay, day = metadata["label_delay_days"], frame["time"].to_numpy() // data.DAY
     first_training_day, last_training_day = (
@@ -258,8 +278,8 @@ def read_inputs(
     Raises:
         DataError: the file cannot be read, a column is missing, or a row has an invalid value.
     """
-    rows = data.read_unlabelled(config, source)
-    yield Inputs(rows, *convert_rows(rows, _converter(config, source, metadata), options.skips_errors))
+    transactions = read_transactions(config, source, metadata, options.skips_errors)
+    yield build_inputs(transactions, transactions.rows, config, metadata, options)
 
 
 def parse_inputs(
@@ -272,32 +292,9 @@ def parse_inputs(
     """
     columns = [column for column in data.required_columns(config) if column != config.columns.label]
     rows = parse_json_lines(lines, columns)
-    return Inputs(line_table(lines), *convert_rows(rows, _converter(config, "input", metadata), options.skips_errors))
-
-
-def _converter(config: FraudConfig, source: str, metadata: Mapping[str, Any]) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    """Returns a function from transactions with the names of the user to records."""
-    return lambda rows: _with_model_names(data.convert(rows, config, source, is_labelled=False), config, metadata)
+    transactions = convert_transactions(rows, config, "input", metadata, options.skips_errors)
+    return build_inputs(transactions, line_table(lines), config, metadata, options)
 
 
 def _day_number(date: str | None) -> int | None:
     return None if date is None else int(np.datetime64(date, "D").astype(np.int64))
-
-
-def _with_model_names(frame: pd.DataFrame, config: FraudConfig, metadata: Mapping[str, Any]) -> pd.DataFrame:
-    """Returns a converted table whose further columns have the names of the training; the options name them in the same order.
-
-    Raises:
-        DataError: the options name more or fewer columns than the model has, or one of its columns at the place of another.
-    """
-    names: dict[str, str] = {}
-    for field in ("numeric", "categorical"):
-        columns, trained = getattr(config.columns, field), tuple(metadata["columns"][field])
-        is_misplaced = [name != other and name in trained for name, other in zip(columns, trained, strict=False)]
-        if len(columns) != len(trained) or any(is_misplaced):
-            raise DataError(
-                f"{option(config.columns, field)} must name the columns of the model in the same order: "
-                f"{' '.join(trained) or 'none'}. Received: {' '.join(columns) or 'none'}"
-            )
-        names |= dict(zip(map(field_name, columns), map(field_name, trained), strict=True))
-    return frame.rename(columns=names)

@@ -15,10 +15,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from shared.data.sources import Splits
 from shared.streams import SequenceStream
-from shared.task import Task, TrainedModel
+from shared.task import StateCommands, Task, TrainedModel
 from shared.training import loop
 from shared.training.checkpoints import History
-from tasks.fraud import model, serving
+from tasks.fraud import model, serving, state
 from tasks.fraud.batches import WindowBatches
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.evaluate import METRICS, label_groups, plan_evaluation, score, score_logits
@@ -172,6 +172,7 @@ TASK = Task(
     plan_evaluation=plan_evaluation,
     metrics=METRICS,
     stream=lambda predictors, _: SequenceStream.of_example(predictors, ("card_state", "card_time"), True),
+    state=StateCommands(state.update, state.label, state.show),
     primary_metric="average_precision",
     example_inputs=serving.EXAMPLES,
     limitations=(

@@ -86,20 +86,23 @@ def build_transaction_index(frame: pd.DataFrame, label_delay_days: float) -> Tra
         terminals = pd.factorize(names)[0].astype(np.int64)
         is_labelled = (fraud != UNKNOWN_LABEL) & (
             names != ""
-        )  # rows without a terminal are in no history, and have none
+        )  # rows without a terminal have no history, and are in none
         delay = max(1, round(label_delay_days * SECONDS_PER_DAY))
-        labelled_rows, history_range = _terminal_histories(terminals, fields["time"], delay, is_labelled)
+        labelled_rows, history_range = _terminal_histories(terminals, fields["time"], delay, is_labelled, order)
     return TransactionIndex(fields, fraud, first, order, terminals, labelled_rows, history_range)
 
 
 def _terminal_histories(
-    terminals: np.ndarray, time: np.ndarray, delay: int, is_labelled: np.ndarray
+    terminals: np.ndarray, time: np.ndarray, delay: int, is_labelled: np.ndarray, order: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns `labelled_rows` and `history_range` of a `TransactionIndex`; `delay` is in seconds."""
+    """Returns `labelled_rows` and `history_range` of a `TransactionIndex`; `delay` is in seconds.
+
+    Transactions of one terminal and second keep the order of the table, as they do when transactions arrive one by one.
+    """
     elapsed = time - time.min()
     span = int(elapsed.max()) + 1
     key = terminals * span + elapsed
-    labelled_rows = np.flatnonzero(is_labelled)[np.argsort(key[is_labelled], kind="stable")]
+    labelled_rows = np.flatnonzero(is_labelled)[np.lexsort((order[is_labelled], key[is_labelled]))]
     sorted_keys = key[labelled_rows]
     start = np.searchsorted(sorted_keys, terminals * span, side="left")
     end = np.searchsorted(sorted_keys, key - delay, side="right")

@@ -6,11 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from shared import evaluation_run
 from shared.config import LSTMConfig
+from shared.streams import Predictors, VersionPredictor
 from tasks.fraud import data, sample
 from tasks.fraud.batches import compute_components, join_logits
 from tasks.fraud.config import FeaturesConfig, FraudConfig, ModelConfig
 from tasks.fraud.model import SubmodelBuilder
+from tasks.fraud.serving import export_spec
+from tasks.fraud.states import StepModel
+from tasks.fraud.transaction_index import build_transaction_index
 
 DAY = 86_400
 
@@ -60,6 +65,26 @@ def builder(config, metadata) -> SubmodelBuilder:
     return SubmodelBuilder(config, metadata)
 
 
+@pytest.fixture
+def predictor(builder, metadata) -> VersionPredictor:
+    """The signature `step` of the untrained model, as if it was exported."""
+    metadata |= {
+        "task": "fraud",
+        "threshold": 0.4,
+        "terminal_history_length": builder.config.features.terminal_history_length,
+        "columns": {"numeric": [], "categorical": []},
+    }
+    spec = export_spec(builder.full_model((1.0, 0.0)), metadata)
+    call = {"step": evaluation_run.signature_predictor(spec, "step")}
+    predictors = Predictors(call, {"step": spec.signatures["step"].example_request})
+    return VersionPredictor(predictors, "step", "digest of the model", None)
+
+
+@pytest.fixture
+def step_model(predictor, metadata) -> StepModel:
+    return StepModel(predictor.predictors, metadata)
+
+
 @pytest.fixture(scope="session")
 def simulated() -> pd.DataFrame:
     """The embedded sample, as the task reads it."""
@@ -69,3 +94,12 @@ def simulated() -> pd.DataFrame:
 def compute_logits(submodels, index, is_selected):
     """Returns the logits of the selected rows, in the order of the index; each card starts at its first row."""
     return join_logits(submodels, *compute_components(submodels, index, is_selected))
+
+
+def expected_probabilities(frame, builder, metadata):
+    """Returns the probabilities of all rows from the whole histories, in the order of the table."""
+    index = build_transaction_index(frame, metadata["label_delay_days"])
+    logits = compute_logits(builder.submodels, index, np.ones(len(frame), bool))
+    probabilities = np.empty(len(frame))
+    probabilities[index.order] = 1 / (1 + np.exp(-logits))
+    return probabilities

@@ -10,13 +10,13 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
-from shared.config import PredictOptions
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.fraud import serving
-from tasks.fraud.config import ColumnsConfig
+from tasks.fraud.config import ColumnsConfig, PredictOptions
 from tasks.fraud.evaluate import score
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
+from tasks.fraud.transactions import with_model_names
 
 OPTIONS = PredictOptions()
 
@@ -215,14 +215,14 @@ def test_other_numeric_columns_than_those_of_the_model_are_an_error(metadata, fr
     metadata["columns"]["numeric"] = ["age", "limit"]
     config = with_columns(metadata, numeric=columns)
     with pytest.raises(DataError, match=rf"--columns\.numeric .*: age limit\. Received: {received}$"):
-        serving._with_model_names(frame, config, metadata)
+        with_model_names(frame, config, metadata)
 
 
 @pytest.mark.usefixtures("spec")
 def test_numeric_columns_with_other_names_stand_in_the_order_of_the_model(metadata, frame):
     metadata["columns"]["numeric"] = ["age", "limit"]
     table = frame.assign(a=1.0, b=2.0)
-    renamed = serving._with_model_names(table, with_columns(metadata, numeric=("b", "a")), metadata)
+    renamed = with_model_names(table, with_columns(metadata, numeric=("b", "a")), metadata)
     assert (renamed["age"].iloc[0], renamed["limit"].iloc[0]) == (2.0, 1.0)
 
 
