@@ -107,6 +107,8 @@ class TrainingConfig(Section):
 
     epochs: int = 5
     """Maximum number of passes over the training split; early stopping may end training sooner."""
+    min_steps: int = 0
+    """Minimum number of gradient steps in all epochs: on small data, each epoch passes over the training split several times."""
     batch_size: int = 64
     """Examples per gradient step."""
     learning_rate: float = 1e-3
@@ -129,7 +131,7 @@ class TrainingConfig(Section):
         require_at_least(self, 1, "epochs", "batch_size", "patience")
         require_fraction(self, "ema_decay")
         require_positive(self, "learning_rate", "gradient_clip")
-        require_at_least(self, 0, "weight_decay")
+        require_at_least(self, 0, "weight_decay", "min_steps")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,9 @@ def fit(
         SuiteError: the loss is infinite or NaN, or a checkpoint in `folder` belongs to a different model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    model.compile(optimizer=_optimizer(config, batches.steps), loss=loss, metrics=list(metrics))
+    passes = passes_per_epoch(config, batches.steps)
+    steps = passes * batches.steps
+    model.compile(optimizer=_optimizer(config, steps), loss=loss, metrics=list(metrics))
     model.optimizer.build(model.trainable_variables)
     monitor, patience = f"val_{monitored_metric}", config.patience
     if validation is None:
@@ -73,9 +75,9 @@ def fit(
     first = checkpoints.restore(model)
     if not checkpoints.is_finished:
         model.fit(
-            batches.epochs(first),
+            batches.epochs(first * passes),
             shuffle=False,  # `batches` are already shuffled
-            steps_per_epoch=batches.steps,
+            steps_per_epoch=steps,
             initial_epoch=first,
             epochs=config.epochs,
             validation_data=validation,
@@ -89,6 +91,18 @@ def fit(
     if config.ema_decay and validation is not None:
         history.is_average = _use_average_if_better(model, validation, monitored_metric, float(stopping.best))
     return history
+
+
+def passes_per_epoch(config: TrainingConfig, steps: int) -> int:
+    """Returns how often an epoch passes over the training split, so that all epochs together have at least `config.min_steps` steps.
+
+    Patience, checkpoints and the learning rate count epochs, so that they mean the same for small and for large data.
+
+    Args:
+        config: settings of the training.
+        steps: number of batches of the training split.
+    """
+    return max(1, -(-config.min_steps // (config.epochs * steps)))
 
 
 def _callbacks(

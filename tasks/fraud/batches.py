@@ -5,7 +5,7 @@ A window holds transactions of one card; the transactions before it (burn-in) se
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -14,7 +14,8 @@ import tensorflow as tf
 from shared.data.epoch_batches import EpochBatches
 from shared.data.pipelines import gather_padded, padded_indices
 from tasks.fraud.config import FeaturesConfig
-from tasks.fraud.model import STATISTICS, SubmodelBuilder, Submodels
+from tasks.fraud.model import STATISTICS, SubmodelBuilder
+from tasks.fraud.submodels import CARD_OUTPUTS, Submodels
 from tasks.fraud.transaction_index import TransactionIndex
 
 SORTED_BATCHES = 8  # batches whose windows are sorted by length together, to reduce padding
@@ -124,32 +125,67 @@ def initial_state(
     return {"card_state": state, "card_time": time}
 
 
-def join_logits(submodels: Submodels, hidden: np.ndarray, terminal: np.ndarray | None) -> np.ndarray:
-    """Returns the logits `(rows,)` for the outputs of `compute_components`."""
-    inputs = [keras.ops.convert_to_tensor(value) for value in (hidden, terminal) if value is not None]
+class Components(NamedTuple):
+    """What the components of the model compute for rows of an index, before they are joined."""
+
+    hidden: np.ndarray
+    """Features of the card, float32 `(rows, features)`."""
+    terminal: np.ndarray | None
+    """Logits of the terminal `(rows,)`; None without terminals."""
+    tree_features: np.ndarray | None
+    """Features of the boosted trees, float32 `(rows, features)`; None for a model without trees."""
+
+    def take(self, rows: np.ndarray) -> Components:
+        """Returns the values of the rows, in their order."""
+        return Components(
+            self.hidden[rows],
+            None if self.terminal is None else self.terminal[rows],
+            None if self.tree_features is None else self.tree_features[rows],
+        )
+
+
+def join_logits(submodels: Submodels, components: Components) -> np.ndarray:
+    """Returns the logits of card and terminal LSTM, joined by the noisy-OR, `(rows,)`."""
+    values = (components.hidden, components.terminal)
+    inputs = [keras.ops.convert_to_tensor(value) for value in values if value is not None]
     return np.asarray(keras.ops.convert_to_numpy(submodels.join(inputs)))
 
 
-def compute_components(
-    submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns the card's `hidden` features `(rows, features)` and the terminal's logits `(rows,)` of the selected rows."""
-    hidden = _compute_hidden(submodels, index, is_selected)
-    if submodels.terminal is None:
-        return hidden, None
-    rows, logits = np.flatnonzero(is_selected), []
+def tree_logits(submodels: Submodels, features: np.ndarray) -> np.ndarray:
+    """Returns the logits of the boosted trees `(rows,)` for features `(rows, features)`."""
+    assert submodels.trees is not None
+    parts = np.split(features, range(ROWS_PER_CALL, len(features), ROWS_PER_CALL))
+    return np.concatenate([keras.ops.convert_to_numpy(submodels.trees(part)) for part in parts])
+
+
+def compute_components(submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray) -> Components:
+    """Returns what the components compute for the selected rows, in the order of the index."""
+    rows = np.flatnonzero(is_selected)
+    card = _compute_card_outputs(submodels, index, is_selected)
+    logits, features = [], []
     for start in range(0, len(rows), ROWS_PER_CALL):
-        part = rows[start : start + ROWS_PER_CALL]
-        history = index.terminal_fields(part, submodels.terminal_history_length)
-        logits.append(keras.ops.convert_to_numpy(submodels.terminal({"time": index.fields["time"][part], **history})))
-    return hidden, np.concatenate(logits)
+        part, chunk = rows[start : start + ROWS_PER_CALL], slice(start, start + ROWS_PER_CALL)
+        time, history = index.fields["time"][part], {}
+        if submodels.terminal is not None:
+            history = index.terminal_fields(part, submodels.terminal_history_length)
+            logits.append(keras.ops.convert_to_numpy(submodels.terminal({"time": time, **history})))
+        if submodels.tree_features is not None:
+            values = submodels.compute_tree_features({"card_features": card["card_features"][chunk]}, time, history)
+            features.append(keras.ops.convert_to_numpy(values))
+    return Components(
+        card["hidden"],
+        np.concatenate(logits) if logits else None,
+        np.concatenate(features) if features else None,
+    )
 
 
-def _compute_hidden(submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray) -> np.ndarray:
-    """Returns the `hidden` features of the selected rows, float32 `(selected, features)`."""
+def _compute_card_outputs(
+    submodels: Submodels, index: TransactionIndex, is_selected: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Returns `CARD_OUTPUTS` of the selected rows, float32 `(selected, features)` each."""
     rows = np.flatnonzero(is_selected)
     position = np.cumsum(is_selected) - 1
-    hidden = np.zeros((len(rows), submodels.card.output["hidden"].shape[-1]), np.float32)
+    result = {name: np.zeros((len(rows), submodels.card.output[name].shape[-1]), np.float32) for name in CARD_OUTPUTS}
     first = np.unique(index.first[rows])
     last = np.maximum.reduceat(rows, np.searchsorted(index.first[rows], first))  # rows are ordered by card
     length = last + 1 - first
@@ -169,5 +205,6 @@ def _compute_hidden(submodels: Submodels, index: TransactionIndex, is_selected: 
             state = {name: outputs[name] for name in ("card_state", "card_time")}
             mask = is_real & is_selected[np.maximum(segment, 0)]
             if mask.any():
-                hidden[position[segment[mask]]] = outputs["hidden"].numpy()[mask]
-    return hidden
+                for name, values in result.items():
+                    values[position[segment[mask]]] = outputs[name].numpy()[mask]
+    return result

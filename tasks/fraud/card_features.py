@@ -46,23 +46,38 @@ def amount_features(amount: Any, count: Any, total: Any, squares: Any) -> list[A
     ]
 
 
-def terminal_statistics(fraud: Any, days: Any, is_real: Any, delay: float) -> Any:
-    """Returns features `(batch, features)` of the labelled history `(batch, history)`, oldest first.
+def terminal_counts(fraud: Any, days: Any, is_real: Any, delay: float) -> dict[str, Any]:
+    """Returns features `(batch,)` by name of the labelled history `(batch, history)`, oldest first.
 
     They are the count and the fraud rate in the days before the label delay, whether the newest transaction was fraud, the length and
     age of the run of frauds at the end, and the days since the newest fraud and the newest genuine transaction.
     """
-    features = []
+    features = {}
     for span in HISTORY_SPANS:
         within = is_real * ops.cast(days <= delay + span, "float32")
-        count = ops.sum(within, axis=-1)
-        features += [ops.log1p(count) / 3, ops.sum(fraud * within, axis=-1) / ops.maximum(count, 1.0)]
+        features[f"count_{span}_days"] = count = ops.sum(within, axis=-1)
+        features[f"risk_{span}_days"] = ops.sum(fraud * within, axis=-1) / ops.maximum(count, 1.0)
     reversed_run = ops.cumprod(ops.flip(fraud + 1 - is_real, axis=-1), axis=-1)
     run = ops.flip(reversed_run, axis=-1) * is_real  # 1 in the run of frauds at the end
-    features += [ops.max(run, axis=-1), ops.log1p(ops.sum(run, axis=-1)) / 3]
-    features.append(ops.max(run * days, axis=-1) / MONTH)
-    for kind in (fraud, is_real - fraud):
-        since = ops.min(kind * days + (1 - kind) * NEVER, axis=-1)
+    features |= {
+        "last_label": ops.max(run, axis=-1),
+        "run": ops.sum(run, axis=-1),
+        "run_days": ops.max(run * days, axis=-1),
+    }
+    for name, kind in (("fraud", fraud), ("genuine", is_real - fraud)):
+        features[f"days_since_{name}"] = ops.min(kind * days + (1 - kind) * NEVER, axis=-1)
+    return features
+
+
+def terminal_statistics(fraud: Any, days: Any, is_real: Any, delay: float) -> Any:
+    """Returns the features of `terminal_counts` in ranges that suit a network, `(batch, features)`."""
+    counts = terminal_counts(fraud, days, is_real, delay)
+    features = []
+    for span in HISTORY_SPANS:
+        features += [ops.log1p(counts[f"count_{span}_days"]) / 3, counts[f"risk_{span}_days"]]
+    features += [counts["last_label"], ops.log1p(counts["run"]) / 3, counts["run_days"] / MONTH]
+    for name in ("fraud", "genuine"):
+        since = counts[f"days_since_{name}"]
         features += [since / MONTH, ops.log1p(since) / 3]
     return ops.stack(features, axis=-1)
 

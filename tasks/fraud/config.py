@@ -157,10 +157,12 @@ class FeaturesConfig(Section):
     """Maximum number of time steps per training window that count in the loss."""
     terminal_history_length: int = 32
     """Number of labelled transactions of the terminal, the newest ones, that the model reads."""
+    recent_transactions: int = 32
+    """Number of transactions of the card, the newest ones, whose times and amounts the boosted trees read."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 0, "burn_in")
-        require_at_least(self, 1, "window_length", "terminal_history_length")
+        require_at_least(self, 1, "window_length", "terminal_history_length", "recent_transactions")
 
 
 @dataclass(frozen=True)
@@ -175,9 +177,13 @@ class ModelConfig(Section):
     """Units of the hidden layer between the LSTM and the outputs."""
     hidden_dropout: float = 0.2
     """Dropout rate of the hidden layer, in [0, 1)."""
+    max_trees: int = 300
+    """Maximum number of gradient-boosted trees, which are mixed with the LSTM; the validation split chooses how many. 0 disables
+    them."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "hidden_units")
+        require_at_least(self, 0, "max_trees")
         require_fraction(self, "hidden_dropout")
         if not self.terminal_units or min(self.terminal_units) < 1:
             raise ValueError(
@@ -242,21 +248,21 @@ PRESETS = {
     "sample": FraudConfig(
         data="sample",
         split=FraudSplitConfig(training_days=DefaultInt(14)),
-        features=FeaturesConfig(burn_in=16, terminal_history_length=16),
-        model=ModelConfig(terminal_units=(16,), hidden_units=16),
+        features=FeaturesConfig(burn_in=16, terminal_history_length=16, recent_transactions=16),
+        model=ModelConfig(terminal_units=(16,), hidden_units=16, max_trees=100),
         lstm=LSTMConfig(units=(16,)),
         training=TrainingConfig(epochs=8, batch_size=32, learning_rate=1e-2, patience=3),
         evaluation=EvaluationConfig(alerts_per_day=DefaultInt(5)),
     ),
     "default": FraudConfig(
         lstm=LSTMConfig(units=(64,)),
-        training=TrainingConfig(epochs=10, learning_rate=3e-3, patience=3),
+        training=TrainingConfig(epochs=10, min_steps=500, learning_rate=3e-3, patience=3),
     ),
     "large": FraudConfig(
         split=FraudSplitConfig(training_days=DefaultInt(60)),
         features=FeaturesConfig(burn_in=128, window_length=64, terminal_history_length=64),
         model=ModelConfig(terminal_units=(64,), hidden_units=64),
         lstm=LSTMConfig(units=(128, 128), dropout=0.2),
-        training=TrainingConfig(epochs=10, learning_rate=2e-3, patience=3),
+        training=TrainingConfig(epochs=10, min_steps=500, learning_rate=2e-3, patience=3),
     ),
 }

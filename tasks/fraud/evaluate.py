@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 from sklearn import metrics
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -21,12 +22,12 @@ from shared.evaluation import classification, scoring
 from shared.evaluation.metric import Metric, Score
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.fraud import plots
-from tasks.fraud.batches import compute_components, join_logits
+from tasks.fraud.batches import Components, compute_components, join_logits, tree_logits
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.data import SINGLE_CARD
 from tasks.fraud.explain import attributions
 from tasks.fraud.features import feature_table
-from tasks.fraud.model import Submodels, get_submodels
+from tasks.fraud.submodels import Submodels, get_submodels
 from tasks.fraud.transaction_index import build_transaction_index
 
 DAY = 86_400
@@ -87,9 +88,17 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: FraudCo
     def features() -> pd.DataFrame:
         return feature_table(splits.test, config.split.label_delay_days)
 
+    @cache
+    def components() -> Components:
+        return compute_scored_components(get_submodels(trained_model.model), splits.test, config)
+
     baselines = build_baselines(config.training.seed)
     return EvaluationPlan(
-        describe=partial(describe, trained_model, splits.test, config),
+        describe=partial(describe, trained_model, splits.test, components, config),
+        components={
+            name: partial(_predict_component, name, trained_model, components, splits.test)
+            for name in trained_model.components
+        },
         baselines={name: partial(_predict_baseline, model, features, splits) for name, model in baselines.items()},
     )
 
@@ -97,6 +106,7 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: FraudCo
 def describe(
     trained_model: TrainedModel,
     test: pd.DataFrame,
+    components: Callable[[], Components],
     config: FraudConfig,
     predictions: Mapping[str, Predictions],
     scores: Sequence[Score],
@@ -106,6 +116,7 @@ def describe(
     Args:
         trained_model: from `tasks.fraud.train.train_model`.
         test: the test split.
+        components: function that returns the components of its scored rows.
         config: settings of the run.
         predictions: predictions by model.
         scores: scores of all models.
@@ -114,8 +125,7 @@ def describe(
     labels, cards, days = label_groups(test[is_scored])
     probabilities = {name: values["fraud_probability"][is_scored] for name, values in predictions.items()}
     exported, threshold = probabilities[EXPORTED], trained_model.metadata["threshold"]
-    submodels = get_submodels(trained_model.model)
-    by_input = attributions(submodels, trained_model.metadata, *score_components(submodels, test, config))
+    by_input = attributions(trained_model.model, trained_model.metadata, components())
     table = alerts_table(labels, exported >= threshold, cards, days)
     is_alert = exported >= min(threshold, exported.max())
     return Description(
@@ -138,20 +148,30 @@ def describe(
     )
 
 
-def score_components(
-    submodels: Submodels, frame: pd.DataFrame, config: FraudConfig
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Returns the outputs of `tasks.fraud.batches.compute_components` for the scored rows of a table, in its order."""
+def compute_scored_components(
+    submodels: Submodels, frame: pd.DataFrame, config: FraudConfig, column: str = "is_scored_row"
+) -> Components:
+    """Returns the outputs of `tasks.fraud.batches.compute_components` for the selected rows of a table, in its order.
+
+    Args:
+        submodels: the submodels.
+        frame: table of a split.
+        config: settings of the run.
+        column: boolean column of the selected rows.
+    """
     index = build_transaction_index(frame, config.split.label_delay_days)
-    is_scored = frame["is_scored_row"].to_numpy()[index.order]
-    table_order = np.argsort(index.order[is_scored], kind="stable")
-    hidden, terminal = compute_components(submodels, index, is_scored)
-    return hidden[table_order], None if terminal is None else terminal[table_order]
+    is_selected = frame[column].to_numpy()[index.order]
+    table_order = np.argsort(index.order[is_selected], kind="stable")
+    components = compute_components(submodels, index, is_selected)
+    return components.take(table_order)
 
 
-def score_logits(submodels: Submodels, frame: pd.DataFrame, config: FraudConfig) -> np.ndarray:
-    """Returns the logits of the scored rows of a table, in its order."""
-    return join_logits(submodels, *score_components(submodels, frame, config))
+def component_logits(submodels: Submodels, components: Components) -> dict[str, np.ndarray]:
+    """Returns the logits `(rows,)` of each component, not calibrated: `lstm`, and `trees` if there are any."""
+    logits = {"lstm": join_logits(submodels, components)}
+    if submodels.trees is not None and components.tree_features is not None:
+        logits["trees"] = tree_logits(submodels, components.tree_features)
+    return logits
 
 
 def label_groups(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -199,6 +219,17 @@ def alerts_table(labels: np.ndarray, is_alert: np.ndarray, cards: np.ndarray, da
 def _nan_if_one_class(compute: Callable[..., float], labels: np.ndarray, values: np.ndarray) -> float:
     """Returns a metric, or NaN for a resample of few frauds that has only one class."""
     return float(compute(labels, values)) if 0 < labels.sum() < len(labels) else float("nan")
+
+
+def _predict_component(
+    name: str, trained_model: TrainedModel, components: Callable[[], Components], test: pd.DataFrame
+) -> Predictions:
+    """Returns the probabilities of one component alone, with its own calibration."""
+    factor, offset = trained_model.components[name]
+    logits = component_logits(get_submodels(trained_model.model), components())[name]
+    probabilities = np.full(len(test), np.nan)
+    probabilities[test["is_scored_row"].to_numpy()] = expit(factor * logits + offset)
+    return {"fraud_probability": probabilities}
 
 
 def _predict_baseline(model: Any, features: Callable[[], pd.DataFrame], splits: Splits) -> Predictions:

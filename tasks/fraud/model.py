@@ -1,8 +1,9 @@
-"""The fraud model: an LSTM over the transactions of a card, and one over the labelled history of a terminal.
+"""The fraud model: an LSTM over the transactions of a card, one over the labelled history of a terminal, and boosted trees.
 
 transactions of the card ─ features ─ LSTM stack with state ─┬─ logit a ─┐
                                                              │           ├─ noisy-OR ─ calibration ─ probability
 labelled history of the terminal ─ features ─ LSTM stack ────┴─ logit b ─┘
+both, as counts and ages ─ boosted trees ─ logit, added to that of the noisy-OR with a weight
 
 A transaction is fraud if the card or the terminal is compromised. With p and q their probabilities, the noisy-OR (Pearl, 1988) is
 1 - (1 - p)(1 - q), and its log-odds are log(exp a + exp b + exp(a + b)).
@@ -11,7 +12,7 @@ A transaction is fraud if the card or the terminal is compromised. With p and q 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -29,40 +30,17 @@ from tasks.fraud.card_features import (
     noisy_or,
     signed_log,
     step_features,
+    terminal_counts,
     terminal_statistics,
     time_features,
 )
 from tasks.fraud.config import FraudConfig
+from tasks.fraud.recent import newest_before, next_state, recent_features
+from tasks.fraud.submodels import CARD_OUTPUTS, Submodels
 
 STATISTICS = 3  # of a card: count, sum and sum of squares of its amounts, in units of the mean of the training split
 TERMINAL_FIELDS = ("terminal_time", "terminal_amount", "terminal_fraud")
 TERMINAL_DTYPES = dict(zip(TERMINAL_FIELDS, ("int64", "float32", "int32"), strict=True))
-
-
-@dataclass(frozen=True)
-class Submodels:
-    """Trained submodels (see `SubmodelBuilder`) for scoring, serving and single steps."""
-
-    card: keras.Model
-    terminal: keras.Model | None
-    join: keras.Model
-
-    @property
-    def state_size(self) -> int:
-        """Size of the state of a card."""
-        return int(self.card.input["card_state"].shape[-1])
-
-    @property
-    def terminal_history_length(self) -> int:
-        """Number of labelled transactions of a terminal that the model reads; 0 without terminals."""
-        return int(self.terminal.input["terminal_time"].shape[-1]) if self.terminal is not None else 0
-
-
-def get_submodels(model: keras.Model) -> Submodels:
-    """Returns the submodels of a model from `SubmodelBuilder.full_model`, also after loading."""
-    names = {layer.name for layer in model.layers}
-    terminal = model.get_layer("terminal") if "terminal" in names else None
-    return Submodels(model.get_layer("card"), terminal, model.get_layer("join"))
 
 
 class SubmodelBuilder:
@@ -71,24 +49,30 @@ class SubmodelBuilder:
     Args:
         config: settings of the task.
         metadata: values from the training split: `amount_scale`, `amount_edges`, `fraud_rate`, `label_delay_days`, `numeric`
-            {name: (mean, deviation)}, `categorical` {name: known values}, and `terminal`, True if there are terminals.
+            {name: (mean, deviation)}, `categorical` {name: known values}, `category_rates` {name: fraud rate of each known value},
+            and `terminal`, True if there are terminals.
 
     Attributes:
-        card: from fields `(batch, time)`, `length` `(batch,)`, `card_state` and `card_time` to `hidden` `(batch, time, features)`
-            and the state after the last transaction.
+        card: from fields `(batch, time)`, `length` `(batch,)`, `card_state` and `card_time` to `hidden` and `card_features`
+            `(batch, time, features)` and the state after the last transaction.
         terminal: from `time` `(batch,)` and the fields of a terminal `(batch, history)` to a logit `(batch,)`; None without
             terminals.
         join: from `hidden` `(batch, features)` and this logit to the logit of fraud `(batch,)`.
-        submodels: the three of them.
+        tree_features: from `card_features` `(batch, features)`, `time` and the fields of a terminal to the features of the boosted
+            trees by name, each `(batch,)`.
+        submodels: all of them, without trees.
     """
 
     def __init__(self, config: FraudConfig, metadata: Mapping[str, Any]) -> None:
         self.config, self.metadata = config, metadata
-        self.state_size = STATISTICS + 2 * sum(config.lstm.units)
+        self.lstm_state_end = STATISTICS + 2 * sum(config.lstm.units)
+        self.state_size = self.lstm_state_end + 2 * config.features.recent_transactions
+        self.card_feature_names: list[str] = []
         self.card = self._build_card()
         self.terminal = self._build_terminal() if metadata["terminal"] else None
         self.join = self._build_join()
-        self.submodels = Submodels(self.card, self.terminal, self.join)
+        self.tree_features = self._build_tree_features()
+        self.submodels = Submodels(self.card, self.terminal, self.join, self.tree_features)
 
     def field_inputs(self, *shape: int | None) -> dict[str, Any]:
         """Returns symbolic inputs for the raw fields of a transaction, each `(batch, *shape)`."""
@@ -123,15 +107,20 @@ class SubmodelBuilder:
         hidden = self.card({**fields, **state, "length": length})["hidden"]
         hidden = ops.take_along_axis(hidden, ops.expand_dims(position, -1), axis=1)  # (batch, window, features)
         time = ops.take_along_axis(fields["time"], position, axis=1)
-        logits = ops.expand_dims(self._compute_logits(hidden, time, terminal), -1)
+        logits = self._flat_logits(self.submodels, {"hidden": hidden}, time, terminal)["lstm"]
+        logits = ops.expand_dims(ops.take(logits, flat_positions(time), axis=0), -1)
         self.training_inputs = {**fields, **state, **terminal, "length": length, "position": position}
         return keras.Model(self.training_inputs, logits, name="training_model")
 
-    def full_model(self, calibration: tuple[float, float]) -> keras.Model:
+    def full_model(
+        self, calibration: tuple[float, float], trees: keras.Model | None = None, tree_weight: float = 0.0
+    ) -> keras.Model:
         """Returns the model of `model.keras`: from whole histories of cards to probabilities `(batch, time)`.
 
         Args:
-            calibration: factor and offset of the logits.
+            calibration: factor of the logits of the LSTM, and offset.
+            trees: from `tasks.fraud.trees.build_tree_model`; None for a model without trees.
+            tree_weight: factor of the logits of the trees.
         """
         fields, terminal = self.field_inputs(None), self.terminal_inputs(None)
         length = keras.Input((), dtype="int32", name="length")
@@ -140,20 +129,23 @@ class SubmodelBuilder:
             "card_state": ops.repeat(zero, self.state_size, axis=1),
             "card_time": ops.cast(length * 0, "int64"),
         }
-        hidden = self.card({**fields, **state, "length": length})["hidden"]
-        logits = self._compute_logits(hidden, fields["time"], terminal)
-        calibrated = keras.layers.Rescaling(calibration[0], calibration[1], name="calibration")(logits)
-        return keras.Model({**fields, **terminal, "length": length}, ops.sigmoid(calibrated), name="fraud")
+        card = self.card({**fields, **state, "length": length})
+        submodels = replace(self.submodels, trees=trees)
+        logits = self._flat_logits(submodels, card, fields["time"], terminal)
+        mixed = keras.layers.Rescaling(calibration[0], calibration[1], name="calibration")(logits["lstm"])
+        if trees is not None:
+            mixed = mixed + keras.layers.Rescaling(tree_weight, name="tree_weight")(logits["trees"])
+        probabilities = ops.take(ops.sigmoid(mixed), flat_positions(fields["time"]), axis=0)
+        return keras.Model({**fields, **terminal, "length": length}, probabilities, name="fraud")
 
-    def _compute_logits(self, hidden: Any, time: Any, terminal: Mapping[str, Any]) -> Any:
-        """Returns logits `(batch, window)` for `hidden` `(batch, window, features)`."""
-        flat = [ops.reshape(hidden, (-1, hidden.shape[-1]))]
-        if self.terminal is not None:
-            count = self.config.features.terminal_history_length
-            history = {name: ops.reshape(value, (-1, count)) for name, value in terminal.items()}
-            flat.append(self.terminal({"time": ops.reshape(time, (-1,)), **history}))
-        logits = self.join(flat)
-        return ops.take(logits, flat_positions(time), axis=0)
+    def _flat_logits(
+        self, submodels: Submodels, card: Mapping[str, Any], time: Any, terminal: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Returns the logits `(batch x window,)` of each component for outputs of the card `(batch, window, features)`."""
+        count = self.config.features.terminal_history_length
+        flat = {name: ops.reshape(value, (-1, value.shape[-1])) for name, value in card.items() if name in CARD_OUTPUTS}
+        history = {name: ops.reshape(value, (-1, count)) for name, value in terminal.items()}
+        return submodels.compute_logits(flat, ops.reshape(time, (-1,)), history)
 
     def _build_card(self) -> keras.Model:
         fields, state_inputs = self.field_inputs(None), self.state_inputs()
@@ -179,15 +171,52 @@ class SubmodelBuilder:
         features = features * ops.expand_dims(is_real, -1)
 
         stack = LSTMStack(self.config.lstm, name="card_lstm")
-        lstm_state = stack.unpack_states(state[:, STATISTICS:])
+        lstm_state = stack.unpack_states(state[:, STATISTICS : self.lstm_state_end])
         hidden, next_lstm_state = stack.sequence_with_states(features, lstm_state, mask)
         newest = ops.max(ops.where(mask, fields["time"], ops.zeros_like(fields["time"])), axis=1)
+        card_time = ops.maximum(newest, state_inputs["card_time"])
+        card_features, recent = self._card_features(fields, state_inputs, before, length, card_time)
         outputs = {
             "hidden": ops.concatenate([hidden, features], axis=-1),
-            "card_state": ops.concatenate([*after, stack.pack_states(next_lstm_state)], axis=-1),
-            "card_time": ops.maximum(newest, state_inputs["card_time"]),
+            "card_features": card_features,
+            "card_state": ops.concatenate([*after, stack.pack_states(next_lstm_state), recent], axis=-1),
+            "card_time": card_time,
         }
         return keras.Model({**fields, **state_inputs, "length": length}, outputs, name="card")
+
+    def _card_features(
+        self, fields: Mapping[str, Any], state: Mapping[str, Any], before: list[Any], length: Any, card_time: Any
+    ) -> tuple[Any, Any]:
+        """Returns the features of the card for the boosted trees `(batch, time, features)`, and the next part of the state."""
+        count, scale = self.config.features.recent_transactions, self.metadata["amount_scale"]
+        newest = state["card_state"][:, self.lstm_state_end :]
+        times, amounts = newest_before(newest, state["card_time"], fields["time"], fields["amount"])
+        statistics = {"count": before[0], "total": before[1]}
+        features = recent_features(times, amounts * (1 / scale), statistics, count)
+        features |= {further_name(name): fields[name] for name in self.metadata["numeric"]}
+        for name, categories in self.metadata["categorical"].items():
+            category_id = keras.layers.StringLookup(vocabulary=list(categories), name=f"{name}_rate_id")(fields[name])
+            rates = np.array([[self.metadata["fraud_rate"]], *([r] for r in self.metadata["category_rates"][name])])
+            table = keras.layers.Embedding(*rates.shape, trainable=False, name=f"{name}_rate")
+            features[further_name(name)] = table(category_id)[..., 0]
+            table.set_weights([rates])
+        self.card_feature_names = list(features)
+        return ops.stack(list(features.values()), axis=-1), next_state(times, amounts, length, card_time, count)
+
+    def _build_tree_features(self) -> keras.Model:
+        card = keras.Input((len(self.card_feature_names),), name="card_features")
+        features = {name: card[:, k] for k, name in enumerate(self.card_feature_names)}
+        time = keras.Input((), dtype="int64", name="time")
+        history = self._history_inputs() if self.terminal is not None else {}
+        if history:
+            fraud, days, is_real = _labelled_history(time, history)
+            counts = terminal_counts(fraud, days, is_real, self.metadata["label_delay_days"])
+            features |= {f"terminal_{name}": value for name, value in counts.items()}
+        return keras.Model({"card_features": card, "time": time, **history}, features, name="tree_features")
+
+    def _history_inputs(self) -> dict[str, Any]:
+        count = self.config.features.terminal_history_length
+        return {name: keras.Input((count,), dtype=dtype, name=name) for name, dtype in TERMINAL_DTYPES.items()}
 
     def _further_features(self, fields: Mapping[str, Any]) -> list[Any]:
         """Returns features `(batch, time, …)` of the further columns."""
@@ -203,15 +232,10 @@ class SubmodelBuilder:
         return features
 
     def _build_terminal(self) -> keras.Model:
-        count = self.config.features.terminal_history_length
-        time = keras.Input((), dtype="int64", name="time")
-        history = {name: keras.Input((count,), dtype=dtype, name=name) for name, dtype in TERMINAL_DTYPES.items()}
+        time, history = keras.Input((), dtype="int64", name="time"), self._history_inputs()
+        fraud, days, is_real = _labelled_history(time, history)
         mask = history["terminal_fraud"] >= 0
-        is_real = ops.cast(mask, "float32")
-        seconds = ops.maximum(ops.expand_dims(time, -1) - history["terminal_time"], 0)
-        days = ops.cast(seconds, "float32") * is_real / DAY
         amount = history["terminal_amount"] / self.metadata["amount_scale"] * is_real
-        fraud = ops.cast(history["terminal_fraud"], "float32") * is_real
         features = [2 * fraud - 1, fraud * days / MONTH, days / MONTH, ops.log1p(days) / 3, signed_log(amount)]
         features = ops.stack(features, axis=-1) * ops.expand_dims(is_real, -1)
         statistics = terminal_statistics(fraud, days, is_real, self.metadata["label_delay_days"])
@@ -240,6 +264,19 @@ class SubmodelBuilder:
             float(np.log(rate / (1 - rate))) - 0.7
         )  # half the rate for each of two logits
         return keras.layers.Dense(1, bias_initializer=bias, name=f"{name}_logit")(hidden)[:, 0]
+
+
+def further_name(column: str) -> str:
+    """Returns the name of a further column among the features of the boosted trees."""
+    return f"column {column}"
+
+
+def _labelled_history(time: Any, history: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """Returns label, age in days, and 1 for a transaction or 0 for padding, float32 `(batch, history)` each."""
+    is_real = ops.cast(history["terminal_fraud"] >= 0, "float32")
+    seconds = ops.maximum(ops.expand_dims(time, -1) - history["terminal_time"], 0)
+    fraud = ops.cast(history["terminal_fraud"], "float32") * is_real
+    return fraud, ops.cast(seconds, "float32") * is_real / DAY, is_real
 
 
 def _with_units(config: LSTMConfig, units: tuple[int, ...]) -> LSTMConfig:

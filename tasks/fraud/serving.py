@@ -19,10 +19,11 @@ from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig, PredictOptions
-from tasks.fraud.model import TERMINAL_FIELDS, get_submodels
+from tasks.fraud.model import TERMINAL_FIELDS
 from tasks.fraud.reasons import reason_columns
 from tasks.fraud.split import is_compromised
 from tasks.fraud.stored import StoredTransactions, build_inputs, predict_in_order
+from tasks.fraud.submodels import CARD_OUTPUTS, get_submodels, mix_logits
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
 from tasks.fraud.transactions import convert_transactions, read_transactions, with_model_names
 
@@ -59,7 +60,6 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     card, `card_state` float32 `(cards, state)` and `card_time` int64 `(cards,)`, zeros for a new card. Outputs include the next state.
     """
     submodels = get_submodels(model)
-    calibration = model.get_layer("calibration")
     threshold = metadata["threshold"]
 
     def score_histories(**fields: Any) -> dict[str, Any]:
@@ -74,17 +74,12 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         state = {name: fields.pop(name) for name in ("card_state", "card_time")}
         single = {name: value[:, None] for name, value in fields.items()}
         outputs = submodels.card({**single, **state, "length": tf.ones_like(fields["time"], tf.int32)})
-        join_inputs = [outputs["hidden"][:, 0]]
-        if submodels.terminal is not None:
-            history = newest_entries(terminal, submodels.terminal_history_length)
-            join_inputs.append(submodels.terminal({"time": fields["time"], **history}))
-        probability = tf.sigmoid(calibration(submodels.join(join_inputs)))
-        return {
-            "fraud_probability": probability,
-            "alert": probability >= threshold,
-            "card_state": outputs["card_state"],
-            "card_time": outputs["card_time"],
-        }
+        card = {name: outputs[name][:, 0] for name in CARD_OUTPUTS}
+        history = newest_entries(terminal, submodels.terminal_history_length)
+        logits = submodels.compute_logits(card, fields["time"], history)
+        probability = tf.sigmoid(mix_logits(model, logits))
+        next_state = {name: outputs[name] for name in state}
+        return {"fraud_probability": probability, "alert": probability >= threshold, **next_state}
 
     request = example_request(metadata)
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}

@@ -9,8 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize
 from scipy.special import expit
-from sklearn.linear_model import LogisticRegression
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from shared.data.sources import Splits
@@ -19,13 +20,23 @@ from shared.task import StateCommands, Task, TrainedModel
 from shared.training import loop
 from shared.training.checkpoints import History
 from tasks.fraud import model, serving, state
-from tasks.fraud.batches import WindowBatches
+from tasks.fraud.batches import Components, WindowBatches
 from tasks.fraud.config import FraudConfig
-from tasks.fraud.evaluate import METRICS, label_groups, plan_evaluation, score, score_logits
+from tasks.fraud.evaluate import (
+    METRICS,
+    component_logits,
+    compute_scored_components,
+    label_groups,
+    plan_evaluation,
+    score,
+)
 from tasks.fraud.transaction_index import build_transaction_index
+from tasks.fraud.trees import build_tree_model, choose_tree_count, fit_trees
 
 MAX_AMOUNT_EDGES = 6
 MIN_CATEGORY_COUNT = 10
+RATE_PRIOR = 20.0
+MIN_WEIGHT = 1e-3
 
 
 def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedModel:
@@ -42,30 +53,63 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
     selection_folder = folder / "selection"
     builder, history = _train(config, splits.train, splits.validation, selection_folder, config.training.epochs)
     labels, cards, days = label_groups(splits.validation[splits.validation["is_scored_row"]])
-    logits = score_logits(builder.submodels, splits.validation, config)
-    calibration = calibrate(logits, labels)
-    probabilities = expit(calibration[0] * logits + calibration[1])
+    components = compute_scored_components(builder.submodels, splits.validation, config)
+    trees, tree_count = _select_trees(config, builder, splits.train, components, labels)
+    logits = component_logits(dataclasses.replace(builder.submodels, trees=trees), components)
+    *weights, offset = calibrate(np.stack(list(logits.values()), axis=1), labels)
+    probabilities = expit(sum(w * values for w, values in zip(weights, logits.values(), strict=True)) + offset)
     threshold = find_threshold(probabilities, cards, days, config.evaluation.alerts_per_day)
     exported, _ = _train(config, splits.validation, None, folder, history.best_epoch)
+    if tree_count:
+        trees = build_tree_model(_fit_trees(config, exported, splits.validation, tree_count))
     metadata = {
         "alerts_per_day": config.evaluation.alerts_per_day,
-        "calibration": calibration,
+        "calibration": (weights[0], offset),
         "threshold": threshold,
         "terminal_history_length": config.features.terminal_history_length,
         **training_days(splits.validation),
         **exported.metadata,
     }
     return TrainedModel(
-        model=exported.full_model(calibration),
+        model=exported.full_model((weights[0], offset), trees, weights[-1]),
         metadata=metadata,
         history=history,
+        components={name: calibrate(values[:, None], labels) for name, values in logits.items() if tree_count},
         notes={
             "threshold": threshold,
-            "factor and offset of the logits": list(calibration),
+            "mixture weights": dict(zip(logits, weights, strict=True)),
+            "offset of the logits": offset,
+            "boosted trees": tree_count,
             "epochs of the exported model": history.best_epoch,
             "weights": "last epoch of the training on the newest days",
         },
     )
+
+
+def _select_trees(
+    config: FraudConfig,
+    builder: model.SubmodelBuilder,
+    frame: pd.DataFrame,
+    validation: Components,
+    labels: np.ndarray,
+) -> tuple[keras.Model | None, int]:
+    """Returns boosted trees that are fitted to the training rows of a table, and their number, which has the lowest log loss on the
+    validation split; None and 0 if the options disable trees."""
+    if not config.model.max_trees:
+        return None, 0
+    assert validation.tree_features is not None
+    classifier = _fit_trees(config, builder, frame, config.model.max_trees)
+    count = choose_tree_count(classifier, validation.tree_features, labels)
+    return build_tree_model(classifier, count), count
+
+
+def _fit_trees(
+    config: FraudConfig, builder: model.SubmodelBuilder, frame: pd.DataFrame, count: int
+) -> HistGradientBoostingClassifier:
+    """Fits `count` boosted trees to the training rows of a table."""
+    features = compute_scored_components(builder.submodels, frame, config, "is_training_row").tree_features
+    assert features is not None
+    return fit_trees(features, frame["fraud"][frame["is_training_row"]].to_numpy(), count, config.training.seed)
 
 
 def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]:
@@ -75,13 +119,17 @@ def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]
     for name in config.columns.numeric_fields:
         mean, deviation = rows[name].mean(), rows[name].std(ddof=0)
         numeric[name] = (_finite_or(mean, 0.0), _finite_or(deviation, 1.0) or 1.0)
+    categories = {name: known_categories(rows[name]) for name in config.columns.categorical_fields}
     return {
         "amount_edges": amount_edges(rows["amount"].to_numpy(), rows["fraud"].to_numpy()),
         "label_delay_days": config.split.label_delay_days,
         "amount_scale": max(float(rows["amount"].abs().mean()), 1e-6),
         "fraud_rate": float(np.clip(rows["fraud"].mean(), 1e-6, 0.5)),
         "numeric": numeric,
-        "categorical": {name: known_categories(rows[name]) for name in config.columns.categorical_fields},
+        "categorical": categories,
+        "category_rates": {
+            name: category_rates(rows[name], rows["fraud"], known) for name, known in categories.items()
+        },
         "terminal": "terminal" in frame,
     }
 
@@ -101,6 +149,13 @@ def known_categories(values: pd.Series) -> list[str]:
     return sorted(counts.index[counts >= MIN_CATEGORY_COUNT]) or [""]
 
 
+def category_rates(values: pd.Series, labels: pd.Series, categories: list[str]) -> list[float]:
+    """Returns the fraud rate of each category, smoothed by `RATE_PRIOR` transactions with the rate of all (Micci-Barreca, 2001)."""
+    groups = labels.groupby(values.to_numpy()).agg(["sum", "size"]).reindex(categories, fill_value=0)
+    rates = (groups["sum"] + RATE_PRIOR * labels.mean()) / (groups["size"] + RATE_PRIOR)
+    return [float(rate) for rate in rates]
+
+
 def amount_edges(amounts: np.ndarray, labels: np.ndarray) -> list[float]:
     """Returns the amounts at which a small decision tree separates fraud from the rest (Gorishniy et al., 2022)."""
     tree = DecisionTreeClassifier(max_leaf_nodes=MAX_AMOUNT_EDGES + 1, min_samples_leaf=10, random_state=0)
@@ -108,10 +163,29 @@ def amount_edges(amounts: np.ndarray, labels: np.ndarray) -> list[float]:
     return sorted(float(edge) for edge in tree.tree_.threshold[tree.tree_.feature >= 0])
 
 
-def calibrate(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """Returns factor and offset of the logits with the smallest log loss (Platt, 1999)."""
-    model = LogisticRegression(C=1e6).fit(logits.reshape(-1, 1), labels)
-    return max(float(model.coef_[0, 0]), 1e-3), float(model.intercept_[0])
+def calibrate(logits: np.ndarray, labels: np.ndarray) -> tuple[float, ...]:
+    """Returns a factor for the logits of each model, and an offset, with the smallest log loss of their weighted sum.
+
+    For one model this is Platt scaling (1999), for several a weighted product of experts. A normal prior with deviation 1 around equal
+    factors and no offset keeps them finite where the validation split has few frauds and a model makes no mistake. No factor is below
+    `MIN_WEIGHT`.
+
+    Args:
+        logits: float `(rows, models)` on the validation split.
+        labels: 0 or 1 `(rows,)`.
+    """
+    models = logits.shape[1]
+    inputs = np.c_[logits, np.ones(len(logits))].astype(np.float64)
+    prior = np.r_[np.full(models, 1 / models), 0.0]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        mixed, difference = inputs @ weights, weights - prior
+        gradient = inputs.T @ (expit(mixed) - labels) + difference
+        return float(np.sum(np.logaddexp(0, mixed) - labels * mixed) + difference @ difference / 2), gradient
+
+    bounds = [(MIN_WEIGHT, None)] * models + [(None, None)]
+    result = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12})
+    return tuple(float(weight) for weight in result.x)
 
 
 def find_threshold(probabilities: np.ndarray, cards: np.ndarray, days: np.ndarray, alerts_per_day: int) -> float:
@@ -134,11 +208,12 @@ def _train(
     validation = None
     if held_out is not None:
         validation = _build_batches(config, builder, held_out, "is_scored_row").evaluation_batches()
+    min_steps = config.training.min_steps * epochs // config.training.epochs  # the same number of steps per epoch
     history = loop.fit(
         training_model,
         batches,
         validation,
-        dataclasses.replace(config.training, epochs=epochs),
+        dataclasses.replace(config.training, epochs=epochs, min_steps=min_steps),
         folder,
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )

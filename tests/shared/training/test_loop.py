@@ -80,6 +80,23 @@ def test_run_interrupted_within_an_epoch_resumes_to_the_uninterrupted_weights(tm
     assert (tmp_path / "interrupted" / "log.csv").read_text() == (tmp_path / "uninterrupted" / "log.csv").read_text()
 
 
+def test_an_epoch_of_small_data_has_several_passes_and_resumes_to_the_uninterrupted_weights(tmp_path):
+    steps = random_batches().steps
+    config = dataclasses.replace(CONFIG, min_steps=4 * steps + 1)  # 4 epochs with one pass have 4 * steps
+    expected, history = run(tmp_path / "uninterrupted", config)
+    assert int(expected.optimizer.iterations) == 4 * 2 * steps
+    assert len(history.epochs) == 4
+    run(tmp_path / "resumed", config, stop_after=2)
+    resumed, _ = run(tmp_path / "resumed", config)
+    for one, other in zip(resumed.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("min_steps", "steps", "passes"), [(0, 1, 1), (500, 1, 50), (500, 49, 2), (500, 50, 1)])
+def test_large_data_have_one_pass_per_epoch(min_steps, steps, passes):
+    assert loop.passes_per_epoch(TrainingConfig(epochs=10, min_steps=min_steps), steps) == passes
+
+
 def test_killed_process_leaves_a_checkpoint_that_resumes_to_the_uninterrupted_weights(tmp_path):
     uninterrupted, _ = run(tmp_path / "uninterrupted")
     code = (

@@ -16,6 +16,7 @@ from tasks.fraud.model import SubmodelBuilder
 from tasks.fraud.serving import export_spec
 from tasks.fraud.states import StepModel
 from tasks.fraud.transaction_index import build_transaction_index
+from tasks.fraud.trees import build_tree_model, fit_trees
 
 DAY = 86_400
 
@@ -23,7 +24,7 @@ DAY = 86_400
 @pytest.fixture
 def config() -> FraudConfig:
     return FraudConfig(
-        features=FeaturesConfig(burn_in=4, window_length=3, terminal_history_length=4),
+        features=FeaturesConfig(burn_in=4, window_length=3, terminal_history_length=4, recent_transactions=5),
         model=ModelConfig(terminal_units=(3,), hidden_units=6),
         lstm=LSTMConfig(units=(5, 4)),
     )
@@ -53,6 +54,7 @@ def metadata() -> dict:
         "label_delay_days": 7,
         "numeric": {},
         "categorical": {},
+        "category_rates": {},
         "terminal": True,
     }
 
@@ -93,7 +95,7 @@ def simulated() -> pd.DataFrame:
 
 def compute_logits(submodels, index, is_selected):
     """Returns the logits of the selected rows, in the order of the index; each card starts at its first row."""
-    return join_logits(submodels, *compute_components(submodels, index, is_selected))
+    return join_logits(submodels, compute_components(submodels, index, is_selected))
 
 
 def expected_probabilities(frame, builder, metadata):
@@ -103,3 +105,12 @@ def expected_probabilities(frame, builder, metadata):
     probabilities = np.empty(len(frame))
     probabilities[index.order] = 1 / (1 + np.exp(-logits))
     return probabilities
+
+
+@pytest.fixture
+def full_model(builder, frame):
+    """A model whose boosted trees are fitted to the table, with calibration and weights other than 1."""
+    index = build_transaction_index(frame, 7)
+    features = compute_components(builder.submodels, index, np.ones(len(frame), bool)).tree_features
+    trees = build_tree_model(fit_trees(features, index.fraud, trees=12, seed=0))
+    return builder.full_model((0.7, -0.2), trees, 0.6)

@@ -7,8 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.fraud.batches import WindowBatches, cut_windows
+from tasks.fraud.batches import WindowBatches, compute_components, cut_windows, join_logits, tree_logits
 from tasks.fraud.serving import build_request
+from tasks.fraud.submodels import get_submodels
 from tasks.fraud.transaction_index import build_transaction_index
 from tests.tasks.fraud.conftest import compute_logits
 
@@ -103,3 +104,16 @@ def test_known_labels_of_the_terminal_change_scores(frame, builder):
         index = build_transaction_index(table, 7)
         logits.append(compute_logits(builder.submodels, index, index.fields["time"] > 0))
     assert np.abs(logits[0] - logits[1]).max() > 1e-4
+
+
+def test_the_components_with_their_weights_equal_the_exported_model(index, config, full_model):
+    """The trees read the same features in pieces of a history as in the whole history."""
+    submodels = get_submodels(full_model)
+    request = build_request(index, np.unique(index.first), config.features.terminal_history_length, has_terminals=True)
+    probabilities = full_model(request).numpy()
+    is_real = np.arange(probabilities.shape[1]) < request["length"][:, None]
+    components = compute_components(submodels, index, np.ones(len(index.fraud), bool))
+    trees = tree_logits(submodels, components.tree_features)
+    logits = 0.7 * join_logits(submodels, components) - 0.2 + 0.6 * trees
+    np.testing.assert_allclose(probabilities[is_real], 1 / (1 + np.exp(-logits)), atol=1e-6)
+    assert np.ptp(trees) > 0.5

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.fraud.evaluate import alerts_table, build_baselines, card_precision, label_groups, score
 from tasks.fraud.features import feature_table
-from tasks.fraud.train import amount_edges, calibrate, find_threshold, known_categories
+from tasks.fraud.train import amount_edges, calibrate, category_rates, find_threshold, known_categories
 
 
 def test_card_precision_uses_the_highest_score_of_a_card_and_counts_a_detected_card_once():
@@ -46,7 +46,26 @@ def test_calibration_recovers_factor_and_offset():
     rng = np.random.default_rng(0)
     logits = rng.normal(-2, 2, 200_000)
     labels = (rng.uniform(size=len(logits)) < 1 / (1 + np.exp(-(0.5 * logits - 1)))).astype(int)
-    assert calibrate(logits, labels) == pytest.approx((0.5, -1.0), abs=0.03)
+    assert calibrate(logits[:, None], labels) == pytest.approx((0.5, -1.0), abs=0.03)
+
+
+def test_the_mixture_ignores_a_model_that_knows_nothing():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(-2, 2, (200_000, 2))
+    labels = (rng.uniform(size=len(logits)) < 1 / (1 + np.exp(-0.8 * logits[:, 0]))).astype(int)
+    assert calibrate(logits, labels) == pytest.approx((0.8, 0.001, 0.0), abs=0.03)
+
+
+def test_factors_stay_finite_where_a_model_makes_no_mistake():
+    labels = np.r_[np.ones(5), np.zeros(500)]
+    *factors, offset = calibrate(np.c_[np.where(labels == 1, 3.0, -3.0), np.where(labels == 1, 1.0, -4.0)], labels)
+    assert all(0.1 < factor < 4 for factor in factors)
+    assert abs(offset) < 4
+
+
+def test_the_rate_of_a_category_is_smoothed_and_an_absent_one_has_the_rate_of_all():
+    values, labels = pd.Series(["at"] * 30 + ["de"] * 10), pd.Series([1] * 10 + [0] * 30)
+    assert category_rates(values, labels, ["at", "de", "li"]) == pytest.approx([15 / 50, 5 / 30, 0.25])
 
 
 def test_amount_edges_contain_the_amount_at_which_fraud_begins():

@@ -59,6 +59,7 @@ def test_the_score_jumps_at_an_amount_edge(builder):
 
 def test_a_missing_number_counts_as_the_mean_and_all_unknown_categories_as_one(config, metadata):
     metadata |= {"numeric": {"age": (40.0, 10.0)}, "categorical": {"country": ["at", "de"]}}
+    metadata["category_rates"] = {"country": [0.1, 0.4]}
     full_model = SubmodelBuilder(config, metadata).full_model((1.0, 0.0))
 
     def score(age: float, country: str) -> float:

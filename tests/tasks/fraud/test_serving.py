@@ -24,7 +24,7 @@ COLUMN_NAMES = {"terminal": "shop", "time": "when", "amount": "euro"}
 
 
 @pytest.fixture
-def spec(builder, metadata):
+def spec(builder, full_model, metadata):
     metadata |= {
         "task": "fraud",
         "threshold": 0.4,
@@ -41,7 +41,7 @@ def spec(builder, metadata):
             "categorical": [],
         },
     }
-    return serving.export_spec(builder.full_model((1.1, -0.2)), metadata)
+    return serving.export_spec(full_model, metadata)
 
 
 def make_predictor(spec, name="serving_default"):
@@ -52,14 +52,14 @@ def make_predictor(spec, name="serving_default"):
     return predictor
 
 
-def test_step_over_the_history_of_a_card_equals_serving_default(spec, frame):
+def test_step_over_the_history_of_a_card_equals_serving_default(spec, builder, frame):
     index = build_transaction_index(frame, 7)
     cards = np.unique(index.first)
     request = serving.build_request(index, cards, 4, has_terminals=True)
     expected, step = make_predictor(spec)(request), make_predictor(spec, "step")
     length = request.pop("length")
     state = {
-        "card_state": np.zeros((len(cards), 3 + 2 * 9), np.float32),
+        "card_state": np.zeros((len(cards), builder.state_size), np.float32),
         "card_time": np.zeros(len(cards), np.int64),
     }
     for k in range(length.max()):
