@@ -170,9 +170,9 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     assert [s.metric for s in scores] == ["word_error_rate", "character_error_rate", "accuracy"]
 
 
-def test_a_missing_file_is_named(predictor):
+def test_a_missing_file_is_named():
     with pytest.raises(DataError, match=r"nowhere\.wav: cannot be read as audio"):
-        serving.predict(["nowhere.wav"], METADATA, predictor)
+        serving.parse_inputs(trained_config(METADATA), ["nowhere.wav"], METADATA, OPTIONS)
 
 
 @pytest.mark.parametrize("seconds", [1 / SAMPLE_RATE, 0.03, 2.0])
@@ -181,7 +181,7 @@ def test_silence_and_noise_have_predictions(predictor, tmp_path, seconds, kind):
     count = max(1, int(seconds * SAMPLE_RATE))
     noise = np.random.default_rng(0).normal(0, 0.1, count)
     soundfile.write(tmp_path / "a.wav", noise if kind == "noise" else np.zeros(count), SAMPLE_RATE)
-    outputs = serving.predict([str(tmp_path / "a.wav")], METADATA, predictor)
+    outputs = serving.predict([audio.read_path(str(tmp_path / "a.wav"))], METADATA, predictor, OPTIONS)
     assert isinstance(outputs["text"][0], str)
     assert 0 < outputs["confidence"][0] <= 1
     assert len(outputs["words"][0]) == len(outputs["text"][0].split())
@@ -192,7 +192,7 @@ def test_half_an_hour_is_transcribed_to_its_end(signatures, predictor, tmp_path)
     half_hour, speech = np.zeros(30 * 60 * SAMPLE_RATE, np.float32), tone("cabca")
     half_hour[-len(speech) :] = speech
     soundfile.write(tmp_path / "long.flac", half_hour, SAMPLE_RATE)
-    outputs = serving.predict([str(tmp_path / "long.flac")], METADATA, predictor)
+    outputs = serving.predict([audio.read_path(str(tmp_path / "long.flac"))], METADATA, predictor, OPTIONS)
     short = transcribe(signatures, half_hour[-len(speech) - 3 * SAMPLE_RATE :])
     assert outputs["text"][0].endswith(short.strip()[-3:])
     assert outputs["end"][0][-1] > 30 * 60 - 2
