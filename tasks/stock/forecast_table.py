@@ -92,9 +92,7 @@ def prediction_table(
     """Returns for each horizon, such as 5 days, the columns `target_date_5d`, `price_q0.975_5d` for each quantile, `up_probability_5d`
     and `expected_volatility_5d`."""
     forecast = cast("StockConfig", trained_config(metadata)).forecast
-    targets = target_days(
-        inputs.records, forecast_rows(inputs.records, options), forecast.horizons, options.calendar
-    )
+    targets = target_days(inputs.records, forecast_rows(inputs.records, options), forecast.horizons, options.calendar)
     columns: dict[str, Any] = {}
     for h, horizon in enumerate(forecast.horizons):
         columns[f"target_date_{horizon}d"] = np.array([format_day(day) for day in targets[:, h]], object)

@@ -118,7 +118,9 @@ def require_calendar(name: str) -> str:
     spelling = {known.lower(): known for known in names}
     if name.lower() not in spelling:
         examples = ", ".join(EXCHANGES[:6])
-        raise ValueError(f"--calendar must be the code of an exchange, such as {examples}, or 24/5, or 24/7. Received: {name}")
+        raise ValueError(
+            f"--calendar must be the code of an exchange, such as {examples}, or 24/5, or 24/7. Received: {name}"
+        )
     return spelling[name.lower()]
 
 
@@ -129,6 +131,8 @@ def _recognize(content: bytes) -> Calendar:
     exchange = _find_exchange(recent)
     if exchange is not None:
         return Calendar(f"the sessions of {exchange}, which are those of the file", exchange, week)
+    if week == WEEKDAYS and len(recent) < MIN_DAYS:
+        return Calendar(f"weekdays, because an exchange is recognized only from {MIN_DAYS} days on", week=week)
     if week == WEEKDAYS:
         return Calendar("weekdays, because the days of the file are not those of a known exchange", week=week)
     names = [name for name, is_open in zip(DAY_NAMES, week, strict=True) if is_open]
