@@ -176,7 +176,7 @@ def test_a_ticker_that_is_dropped_stays_in_the_table(forecast):
 
 @pytest.mark.parametrize("suffix", [".png", ".svg"])
 def test_the_plot_has_a_panel_for_each_of_the_first_tickers(forecast, tmp_path, suffix):
-    rows = sum((write_rows(f"T{k}", 8 if k else 3) for k in range(6)), [])
+    rows = [row for k in range(6) for row in write_rows(f"T{k}", 8 if k else 3)]
     path = tmp_path / f"fan{suffix}"
     _, _, notices = forecast(to_csv(rows), PredictOptions(plot=path))
     assert path.stat().st_size > 5_000
