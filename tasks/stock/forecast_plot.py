@@ -12,7 +12,7 @@ from shared.evaluation.plots import new_figure, save
 from shared.task import Inputs, Predictions, trained_config
 from tasks.stock.bars import FILE_CLOSE
 from tasks.stock.config import ForecastConfig, PredictOptions, StockConfig
-from tasks.stock.forecast_table import format_day, forecast_rows
+from tasks.stock.forecast_table import forecast_rows, format_day
 from tasks.stock.trading_days import target_days
 
 HISTORY = 60  # days before the forecast

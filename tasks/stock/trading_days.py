@@ -77,17 +77,18 @@ def target_days(records: pd.DataFrame, rows: np.ndarray, horizons: Sequence[int]
     is_intraday = (exact != days).any()
     used: dict[Calendar | None, list[str]] = {}
     order = np.argsort(rows, kind="stable")
-    limits = np.searchsorted(rows[order], begins)
+    limits = np.searchsorted(rows[order], begins).tolist()
     for k, begin in enumerate(begins[:-1]):
-        mine = order[limits[k] : limits[k + 1]]
-        if not len(mine):
+        positions = order[limits[k] : limits[k + 1]]
+        if not len(positions):
             continue
         own = days[begin : begins[k + 1]]
         calendar = None if is_intraday else find_calendar(own, chosen)
         used.setdefault(calendar, []).append(str(records["ticker"].iloc[begin]))
         if calendar is not None:
             later = np.concatenate([own, calendar.next_days(own[-1], max(horizons))])
-            result[mine] = later[(rows[mine] - begin)[:, None] + np.asarray(horizons)]
+            steps = np.asarray(rows)[positions] - begin
+            result[positions] = later[steps[:, None] + np.asarray(horizons)]
     _add_notices(used, chosen is not None)
     return result
 
@@ -141,13 +142,13 @@ def _recognize(content: bytes) -> Calendar:
 
 
 def _find_exchange(recent: np.ndarray) -> str | None:
-    """Returns the exchange whose sessions are the recent days of a ticker, the one with the fewest missing days."""
+    """Returns the exchange whose sessions are the recent days of a ticker, the one with the min_missing missing days."""
     if len(recent) < MIN_DAYS:
         return None
     weekdays = int(np.busday_count(recent[0], recent[-1] + 1))
     if not weekdays * (1 - MAX_CLOSED) <= len(recent) < weekdays:  # every exchange has holidays
         return None
-    best, fewest = None, MAX_MISSING * len(recent) + 1
+    best, min_missing = None, MAX_MISSING * len(recent) + 1
     for name in EXCHANGES:
         try:
             sessions = _sessions(name, _year(recent[0]), _year(recent[-1]))
@@ -155,9 +156,9 @@ def _find_exchange(recent: np.ndarray) -> str | None:
             continue
         sessions = sessions[(sessions >= recent[0]) & (sessions <= recent[-1])]
         missing = len(np.setdiff1d(sessions, recent, assume_unique=True))
-        if np.isin(recent, sessions).all() and missing < fewest:
-            best, fewest = name, missing
-        if not fewest:
+        if np.isin(recent, sessions).all() and missing < min_missing:
+            best, min_missing = name, missing
+        if not min_missing:
             break
     return best
 

@@ -17,6 +17,7 @@ from tasks.stock import forecast_plot, forecast_table, serving
 from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import ColumnsConfig, PredictOptions
 
+OPTIONS = PredictOptions()
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
 
 
@@ -49,7 +50,7 @@ def predict_close(request):
 def forecast(metadata, tmp_path):
     """Returns the table of a file, or of typed lines, with the notices as one text."""
 
-    def run(content, options=PredictOptions(), **columns):
+    def run(content, options=OPTIONS, **columns):
         config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
         with collect_notices() as notices:
             if isinstance(content, list):
