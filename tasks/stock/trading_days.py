@@ -73,11 +73,11 @@ def target_days(records: pd.DataFrame, rows: np.ndarray, horizons: Sequence[int]
         return result
     exact = records["day"].to_numpy()
     days, numbers = exact.astype("datetime64[D]"), records.groupby("ticker", sort=False).ngroup().to_numpy()
-    begins = np.r_[np.flatnonzero(np.diff(numbers, prepend=-1)), len(records)]
+    begins: np.ndarray = np.r_[np.flatnonzero(np.diff(numbers, prepend=-1)), len(records)]
     is_intraday = (exact != days).any()
     used: dict[Calendar | None, list[str]] = {}
     order = np.argsort(rows, kind="stable")
-    limits = np.searchsorted(rows[order], begins).tolist()
+    limits = np.searchsorted(rows[order], begins)
     for k, begin in enumerate(begins[:-1]):
         positions = order[limits[k] : limits[k + 1]]
         if not len(positions):
