@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 from shared.data.chunks import convert_rows
 from shared.data.columns import parse_json_lines, raise_where_empty
+from shared.data.notices import add_notice
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
 from shared.export.signatures import make_signature
