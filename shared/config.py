@@ -226,6 +226,16 @@ class PredictOptions(Section):
         return False
 
     @property
+    def needs_plot(self) -> bool:
+        """True if the options ask for a plot of the predictions (`Task.plot`)."""
+        return False
+
+    @property
+    def output_files(self) -> dict[str, Path]:
+        """Files that the command writes, by option."""
+        return {} if self.to is None else {option(self, "to"): self.to}
+
+    @property
     def skips_errors(self) -> bool:
         """True if a record that cannot be read does not end the command."""
         return self.on_error == "skip"

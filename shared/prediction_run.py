@@ -112,6 +112,8 @@ def _prediction_columns(
     columns = task.prediction_table(inputs, predictions, metadata, options)
     if options.needs_explanation and task.explain is not None:
         columns = pd.concat([columns, task.explain(inputs, model, metadata, options)], axis=1)
+    if options.needs_plot and task.plot is not None:
+        task.plot(inputs, predictions, metadata, options)
     return columns.apply(_shortest_floats)
 
 

@@ -234,6 +234,9 @@ class Task:
     explain: Callable[[Inputs, Any, dict[str, Any], Any], pd.DataFrame] | None = None
     """Returns further columns that explain the predictions, one row per predicted row, from inputs, Keras model, metadata and
     `PredictOptions`. It is called if `PredictOptions.needs_explanation` is True."""
+    plot: Callable[[Inputs, Predictions, dict[str, Any], Any], None] | None = None
+    """Draws the predictions to the file that the `PredictOptions` name, with the arguments of `prediction_table`. It is called if
+    `PredictOptions.needs_plot` is True, once per chunk; a task whose inputs come in one piece can have it."""
     evaluation_signature: str = "serving_default"
     """Signature that computes the predictions for labelled records."""
     commands: Mapping[str, PredictionCommand] = field(default_factory=dict)

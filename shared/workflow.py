@@ -165,7 +165,7 @@ def predict(
     if command is not None:
         signature = command.signature
         task = dataclasses.replace(
-            task, predict=command.predict, prediction_table=command.prediction_table, explain=None
+            task, predict=command.predict, prediction_table=command.prediction_table, explain=None, plot=None
         )
     arguments = task, inputs, load_metadata(version), load_predictor(version, signature), options, model
     return prediction_run.predict(*arguments, *([] if on_progress is None else [on_progress]))

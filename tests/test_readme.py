@@ -28,7 +28,12 @@ DATA_COMMANDS = [
     for line in README_COMMANDS
     if line.startswith(("train", "check")) and not any(line.startswith(start) for start in TESTED_IN)
 ]
-MODEL_COMMANDS = [line for line in README_COMMANDS if line.startswith(("predict", "evaluate", "serve-config"))]
+FORECAST_COMMANDS = [line for line in README_COMMANDS if line.startswith("predict stock")]
+MODEL_COMMANDS = [
+    line
+    for line in README_COMMANDS
+    if line.startswith(("predict", "evaluate", "serve-config")) and line not in FORECAST_COMMANDS
+]
 
 
 def write_payments(folder):
@@ -103,6 +108,24 @@ def test_commands_for_exported_models_run(trained, tmp_path, monkeypatch, capfd)
     assert (tmp_path / "serving" / "compose.yaml").is_file()
 
 
+@pytest.mark.only_task("stock")
+def test_one_command_makes_the_forecast_of_next_week_from_a_file_of_yahoo(trained, tmp_path, monkeypatch):
+    enter_checkout(tmp_path, monkeypatch)
+    (tmp_path / "saved_models").mkdir()
+    (tmp_path / "saved_models" / "stock").symlink_to(trained.version.parent)
+    (command,) = FORECAST_COMMANDS
+    assert cli.main(split_command(command)) == 0
+    forecast = pd.read_csv("next_week.csv")
+    assert forecast[["ticker", "last_date", "last_close"]].to_numpy().tolist() == [["OAK", "2024-01-05", 62.9595]]
+    targets = [f"target_date_{horizon}d" for horizon in (1, 5, 20)]
+    assert forecast[targets].to_numpy().tolist() == [
+        ["2024-01-08", "2024-01-12", "2024-02-05"]
+    ]  # a holiday on 2024-01-15
+    quantiles = forecast.filter(regex="^price_q.*_5d$").iloc[0]
+    assert quantiles.is_monotonic_increasing
+    assert 50 < quantiles.min() < 62.9595 < quantiles.max() < 75
+
+
 def test_the_transcript_of_check_is_what_the_command_prints(tmp_path, monkeypatch, capfd):
     enter_checkout(tmp_path, monkeypatch)
     transcript = dict(parse_transcript((ROOT / "README.md").read_text(encoding="utf-8")))
@@ -113,7 +136,9 @@ def test_the_transcript_of_check_is_what_the_command_prints(tmp_path, monkeypatc
 
 
 def test_every_command_is_tested():
-    others = [command for command in README_COMMANDS if command not in DATA_COMMANDS and command not in MODEL_COMMANDS]
+    others = [
+        command for command in README_COMMANDS if command not in (*DATA_COMMANDS, *MODEL_COMMANDS, *FORECAST_COMMANDS)
+    ]
     for command in others:
         assert any(command.startswith(start) for start in TESTED_IN), command
     for start, path in TESTED_IN.items():

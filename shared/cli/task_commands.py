@@ -162,17 +162,17 @@ def _require_input_file(command: str, data: str) -> None:
 
 
 def _output_path(config: TaskConfig, chosen: Mapping[str, Any]) -> Path | None:
-    """Returns the path of the file that `predict` writes, after checking that it can be created."""
-    if chosen["options"].to is None:
-        return None
-    if chosen["json"]:
+    """Returns the path of the file that `predict` writes, after checking that this file and a plot can be created."""
+    options = chosen["options"]
+    if options.to is not None and chosen["json"]:
         raise SuiteError("--json and --to exclude each other. Give a name that ends in .jsonl to --to.")
-    path = chosen["options"].to.expanduser()
     data = Path(config.data).expanduser()
-    if config.data and path.exists() and data.exists() and path.samefile(data):
-        raise SuiteError(f"--to {path} is the file of --data. Give another name.")
-    files.require_writable(path)
-    return path
+    for option, file in options.output_files.items():
+        path = file.expanduser()
+        if config.data and path.exists() and data.exists() and path.samefile(data):
+            raise SuiteError(f"{option} {path} is the file of --data. Give another name.")
+        files.require_writable(path)
+    return None if options.to is None else options.to.expanduser()
 
 
 def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:

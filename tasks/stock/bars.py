@@ -13,6 +13,7 @@ TOLERANCE = 1e-6  # relative difference of prices that are equal but for roundin
 PRICES = ("open", "high", "low", "close")
 ROW = "row of the file"
 POSITION = "position among the rows"
+FILE_CLOSE = "close in the file"
 
 
 def one_row_per_time(frame: pd.DataFrame, source: str, has_ticker: bool) -> pd.DataFrame:

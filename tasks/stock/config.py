@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import ClassVar, Literal
 
+from shared import config as shared_config
 from shared.config import (
     LSTMConfig,
     Section,
@@ -198,6 +200,43 @@ class StockConfig(TaskConfig):
                 f"{option(self.evaluation, 'trajectory_days')} must be from 1 to the longest of "
                 f"{option(self.forecast, 'horizons')}, {max_horizon}. Received: {as_typed(days)}"
             )
+
+
+PLOT_FORMATS = (".png", ".svg", ".pdf")
+"""Suffixes of the plots that `predict` can write."""
+
+
+@dataclass(frozen=True)
+class PredictOptions(shared_config.PredictOptions):
+    """Options of `predict`, at the top level."""
+
+    every_day: bool = False
+    """Forecast after every row of the input and keep its columns; by default, one forecast per ticker after its newest day."""
+    calendar: str | None = None
+    """Calendar of the target dates: the code of an exchange, such as XNYS, or 24/5 for weekdays, or 24/7 for all days. By default, the
+    calendar that fits the recent days of each ticker."""
+    plot: Path | None = None
+    """File for a plot of the forecasts after the newest days; its name ends in .png, .svg or .pdf."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.plot is not None and self.plot.suffix.lower() not in PLOT_FORMATS:
+            formats = ", ".join(PLOT_FORMATS)
+            raise ValueError(f"{option(self, 'plot')} must name a file that ends in {formats}. Received: {self.plot}")
+        if self.calendar is not None:
+            from tasks.stock.trading_days import require_calendar  # loads the calendars only if one is named
+
+            object.__setattr__(self, "calendar", require_calendar(self.calendar))
+
+    @property
+    def needs_plot(self) -> bool:
+        """True if the options ask for a plot of the predictions."""
+        return self.plot is not None
+
+    @property
+    def output_files(self) -> dict[str, Path]:
+        """Files that the command writes, by option."""
+        return {**super().output_files, **({} if self.plot is None else {option(self, "plot"): self.plot})}
 
 
 def _require_increasing(config: Section, *names: str) -> None:

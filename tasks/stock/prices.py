@@ -14,7 +14,7 @@ from shared.data.dates import find_time_format, parse_times
 from shared.data.numbers import find_decimal_mark
 from shared.errors import DataError, RowError
 from tasks.stock import adjustment, bars, cleaning
-from tasks.stock.bars import POSITION, PRICES, ROW
+from tasks.stock.bars import FILE_CLOSE, POSITION, PRICES, ROW
 from tasks.stock.cleaning import CLOSE_COLUMN
 from tasks.stock.column_names import join_date_and_time, resolve
 from tasks.stock.config import FIELDS, ColumnsConfig, StockConfig
@@ -80,7 +80,8 @@ def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFra
 def convert_inputs(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
     """Converts the rows of a file for `predict`, like `convert`, but keeps tickers with few days or a constant price.
 
-    The column `POSITION` holds the position of each row in `frame`; for a daily bar, that of its last row.
+    The column `POSITION` holds the position of each row in `frame`; for a daily bar, that of its last row. `FILE_CLOSE` is the close in
+    the file, without adjustment.
 
     Raises:
         DataError: as in `read`.
@@ -99,7 +100,7 @@ def _convert_rows(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.D
     result = cleaning.drop_rows_without_close(result, columns, source)
     if columns.time is not None:
         result = cleaning.drop_future(result, source)
-        result = bars.one_row_per_time(result, source, _ticker_column(frame, columns) is not None)
+        result = bars.one_row_per_time(result, source, ticker_column(frame, columns) is not None)
         if columns.bars == "daily":
             result = bars.join_daily(result, source)
     return _sort(result)
@@ -146,13 +147,13 @@ def _is_headerless(columns: ColumnsConfig) -> bool:
     return bool(chosen) and all(name.isdigit() for name in chosen)
 
 
-def _ticker_column(frame: pd.DataFrame, columns: ColumnsConfig) -> str | None:
+def ticker_column(frame: pd.DataFrame, columns: ColumnsConfig) -> str | None:
     """Returns the column with the ticker, or None if the file has none."""
     name = columns.ticker or (TICKER if columns.layout == "wide" else None)
     return name if name in frame else None
 
 
-def _single_ticker(source: str) -> str:
+def single_ticker(source: str) -> str:
     """Returns the name of the only ticker of a file: that of the file, without its suffixes."""
     path = Path(source)
     return path.name.partition(".")[0] or SINGLE_TICKER if path.suffix else SINGLE_TICKER
@@ -188,9 +189,9 @@ def _decimal_mark(frame: pd.DataFrame, columns: ColumnsConfig) -> str | None:
 
 
 def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:
-    """Returns `ticker`, `time`, `instant`, `day`, `FIELDS`, `ROW`, `POSITION` and `CLOSE_COLUMN`, in the order of `frame`."""
+    """Returns `ticker`, `time`, `instant`, `day`, `FIELDS`, `ROW`, `POSITION`, `FILE_CLOSE` and `CLOSE_COLUMN`, in the order of `frame`."""
     result = pd.DataFrame(index=pd.RangeIndex(len(frame)))
-    ticker = _ticker_column(frame, columns)
+    ticker = ticker_column(frame, columns)
     mark = _decimal_mark(frame, columns)
     numbers = {}
     for name in (*FIELDS, "adjusted_close"):
@@ -198,12 +199,13 @@ def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -
         has_column = column is not None and column in frame
         numbers[name] = parse_numbers(frame[column], source, True, mark) if has_column else np.full(len(frame), np.nan)
     is_empty = np.isnan(numbers["close"])
-    result["ticker"] = _single_ticker(source)
+    result["ticker"] = single_ticker(source)
     if ticker:
         result["ticker"] = parse_identifiers(frame[ticker], source, allow_empty=True)
         raise_where_empty((result["ticker"].str.strip() == "") & ~is_empty, frame[ticker], source)
     for name in FIELDS:
         result[name] = numbers[name]
+    result[FILE_CLOSE] = result["close"]
     result[CLOSE_COLUMN] = result["ticker"] if columns.layout == "wide" else columns.close
     result[POSITION] = np.arange(len(result))
     result[ROW] = frame[ROW].to_numpy() if ROW in frame else result[POSITION] + 1

@@ -12,7 +12,6 @@ import pandas as pd
 import tensorflow as tf
 from scipy.stats import norm
 
-from shared.config import PredictOptions
 from shared.data.chunks import convert_rows
 from shared.data.columns import parse_json_lines, raise_where_empty
 from shared.data.notices import add_notice
@@ -24,11 +23,11 @@ from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, 
 from tasks.stock import prices
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
-from tasks.stock.config import FIELDS, ColumnsConfig, StockConfig
+from tasks.stock.config import FIELDS, ColumnsConfig, PredictOptions, StockConfig
+from tasks.stock.forecast_table import add_notice_of_short_history, forecast_rows, in_unit_of_file, make_inputs
 from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
-MAX_LISTED = 5  # tickers in a notice
 ROWS_PER_CALL = 1024  # forecasts per call, so that memory does not grow with the file
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(15)  # Gauss-Hermite quadrature over a standard normal variable
 EXAMPLES = tuple(
@@ -188,17 +187,11 @@ def read_inputs(
     Raises:
         DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
-    rows, config = prices.read_rows(config, source, _trained_columns(metadata))
-    records, positions, errors = convert_rows(
-        rows, lambda frame: prices.convert_inputs(frame, config, source), options.skips_errors
-    )
-    shown = rows.drop(columns=prices.ROW, errors="ignore")
-    if records is None:
-        yield Inputs(shown, records, positions, errors)
-        return
-    if records.empty:
+    frame, config = prices.read_rows(config, source, _trained_columns(metadata))
+    converted = convert_rows(frame, lambda rows: prices.convert_inputs(rows, config, source), options.skips_errors)
+    if converted[0] is not None and converted[0].empty:
         raise DataError(f"{source}: no row has a close above 0. Give at least one price.")
-    yield Inputs(shown, records, np.sort(positions[records[prices.POSITION]]), errors)
+    yield make_inputs(frame, frame, converted, config.columns, source, options)
 
 
 def parse_inputs(
@@ -218,14 +211,14 @@ def parse_inputs(
         return records
 
     frame = parse_json_lines(lines, list(prices.required_columns(columns)))
-    records, positions, errors = convert_rows(frame, convert, options.skips_errors)
-    return Inputs(line_table(lines), records, positions, errors)
+    converted = convert_rows(frame, convert, options.skips_errors)
+    return make_inputs(line_table(lines), frame, converted, columns, "input", options)
 
 
 def predict(
     records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
 ) -> Predictions:
-    """Returns the forecasts of an exported model after each day, in the order of the user.
+    """Returns the forecasts of an exported model after the newest day of each ticker, or after every row, in the order of the user.
 
     Args:
         records: table of prices from `read_inputs` or `parse_inputs`, sorted by ticker and day.
@@ -234,31 +227,16 @@ def predict(
         options: options of `predict`.
 
     Returns:
-        `price_quantiles` `(rows, horizons, quantiles)`, `expected_volatility` and `up_probability` `(rows, horizons)`; NaN for rows with
-        fewer than `min_history` days up to them.
+        `price_quantiles` `(rows, horizons, quantiles)`, in the unit of the close in the file; `expected_volatility` and `up_probability`
+        `(rows, horizons)`; NaN for rows with fewer than `min_history` days up to them.
     """
     config = cast("StockConfig", trained_config(metadata))
     panel = build_panel(records.assign(is_scored_row=True), config)
-    predictions = predict_rows(panel, np.arange(len(records)), _request_days(config), predictor)
+    rows = forecast_rows(records, options)
+    predictions = predict_rows(panel, rows, _request_days(config), predictor)
     del predictions["state"]
-    _add_notice_of_short_history(records, config.features.min_history)
-    order = np.argsort(records[prices.POSITION].to_numpy(), kind="stable")
-    return {name: values[order] for name, values in predictions.items()}
-
-
-def prediction_table(
-    inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
-) -> pd.DataFrame:
-    """Returns for each horizon, such as 5 days, the columns `price_q0.975_5d` for each quantile, `up_probability_5d` and
-    `expected_volatility_5d`."""
-    forecast = cast("StockConfig", trained_config(metadata)).forecast
-    columns: dict[str, np.ndarray] = {}
-    for h, horizon in enumerate(forecast.horizons):
-        for q, level in enumerate(forecast.quantiles):
-            columns[f"price_q{level:g}_{horizon}d"] = predictions["price_quantiles"][:, h, q]
-        for name in ("up_probability", "expected_volatility"):
-            columns[f"{name}_{horizon}d"] = predictions[name][:, h]
-    return pd.DataFrame(columns)
+    add_notice_of_short_history(records, rows, config.features.min_history)
+    return {**predictions, "price_quantiles": in_unit_of_file(predictions["price_quantiles"], records, rows)}
 
 
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
@@ -289,15 +267,3 @@ def _trained_columns(metadata: dict[str, Any]) -> ColumnsConfig:
 
 def _request_days(config: StockConfig) -> int:
     return max(config.features.burn_in + config.features.window_length, config.features.min_history)
-
-
-def _add_notice_of_short_history(records: pd.DataFrame, min_history: int) -> None:
-    is_short = records.groupby("ticker").cumcount() < min_history - 1
-    if is_short.any():
-        tickers = records.loc[is_short, "ticker"].unique()
-        listed = ", ".join(map(str, tickers[:MAX_LISTED])) + (", …" if len(tickers) > MAX_LISTED else "")
-        add_notice(
-            f"No forecast for {is_short.sum()} of {len(records)} rows, because the ticker has fewer than {min_history} days up to them: "
-            f"{listed}.",
-            hint="Give more days before them.",
-        )

@@ -15,7 +15,7 @@ from shared.streams import SequenceStream
 from shared.task import Task, TrainedModel
 from shared.training import loop
 from shared.training.checkpoints import History
-from tasks.stock import direction, model, serving
+from tasks.stock import direction, forecast_plot, forecast_table, model, serving
 from tasks.stock.batches import Panel, WindowBatches, build_panel, compute_features, predict_parameters
 from tasks.stock.config import StockConfig
 from tasks.stock.distribution import log_score
@@ -201,7 +201,8 @@ TASK = Task(
     read_inputs=serving.read_inputs,
     parse_inputs=serving.parse_inputs,
     predict=serving.predict,
-    prediction_table=serving.prediction_table,
+    prediction_table=forecast_table.prediction_table,
+    plot=forecast_plot.draw,
     predict_labelled=serving.predict_labelled,
     read_records=serving.read_records,
     score=score,

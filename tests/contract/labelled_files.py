@@ -9,6 +9,8 @@ import pandas as pd
 
 OTHER_FIELDS = {"fraud": {"fraud": "label"}, "stock": {"day": "time"}}
 """By task: columns of the splits whose option `--columns` has another name."""
+ROW_COLUMNS = {"stock": ["ticker", "last_date", "last_close"]}
+"""By task: the first columns of the output of a task that does not predict every row by default, instead of those of the input."""
 
 
 def write_test_split(trained: Any, folder: Path) -> str:

@@ -20,6 +20,7 @@ from shared.evaluation.metric import best_baseline
 from shared.export import cpp_runtime, publishing
 from shared.task import has_recalibration, list_task_names, load_predict_options, trained_config
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
+from tests.contract.labelled_files import ROW_COLUMNS
 
 
 def test_the_saved_model_equals_the_keras_model_on_raw_requests(trained, signatures):
@@ -202,7 +203,7 @@ def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
     outputs = task.predict(parsed.records, metadata, lambda request: call_signature(signature, request), options)
     expected = task.prediction_table(parsed, outputs, metadata, options)
     assert predicted.rows.equals(parsed.rows)
-    assert list(predicted.rows.columns) == ["input"]
+    assert list(predicted.rows.columns) == ROW_COLUMNS.get(task.name, ["input"])
     pd.testing.assert_frame_equal(predicted.predictions, expected, check_dtype=False, rtol=1e-6)
 
 

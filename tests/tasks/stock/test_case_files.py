@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shared.config import PredictOptions
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.stock import prices, serving
-from tasks.stock.config import ColumnsConfig, ForecastConfig, StockConfig
+from tasks.stock.config import ColumnsConfig, ForecastConfig, PredictOptions, StockConfig
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "tables"
 

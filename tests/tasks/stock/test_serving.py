@@ -9,20 +9,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.config import PredictOptions
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.stock import serving
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES
-from tasks.stock.config import FIELDS, PRESETS, ColumnsConfig
+from tasks.stock.config import FIELDS, PRESETS, ColumnsConfig, PredictOptions
 from tasks.stock.evaluate import naive_errors, score
 from tasks.stock.forecasts import calibrated_forecast
 from tasks.stock.model import build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
-OPTIONS = PredictOptions()
+OPTIONS = PredictOptions(every_day=True)
 
 
 @pytest.fixture
@@ -56,8 +55,8 @@ def test_a_ticker_with_fewer_days_than_the_minimum_gets_no_forecast(signatures, 
 
 def test_rows_with_a_short_history_are_named_in_a_notice(metadata, predictor):
     with collect_notices() as notices:
-        inputs = serving.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, PredictOptions())
-        predictions = serving.predict(inputs.records, metadata, predictor, PredictOptions())
+        inputs = serving.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, OPTIONS)
+        predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert np.isnan(predictions["up_probability"]).all(axis=1).tolist() == [True] * 5 + [False] * 35
     assert "No forecast for 5 of 40 rows, because the ticker has fewer than 6 days up to them: ABC." in str(notices[-1])
 
