@@ -15,8 +15,10 @@ DAY, START = 86_400, 1_530_000_000
 
 
 @pytest.fixture
-def request_of_two():
+def request_of_two(step_model):
     """A huge amount at a terminal without fraud, and an ordinary one at a terminal with frauds."""
+    card_state = np.zeros((2, step_model.predictors.examples["step"]["card_state"].shape[1]), np.float32)
+    card_state[0, :3] = 4.0, 12.1, 40.0
     fraud = np.array([[0, 0, -1, -1], [0, 1, 1, -1]], np.int32)
     time = np.array([START, START + 7_200], np.int64)
     return {
@@ -25,7 +27,7 @@ def request_of_two():
         "terminal_time": np.where(fraud >= 0, time[:, None] - 8 * DAY, 0),
         "terminal_amount": np.where(fraud >= 0, 40.0, 0.0).astype(np.float32),
         "terminal_fraud": fraud,
-        "card_state": np.pad(np.array([[4.0, 12.1, 40.0], [0, 0, 0]], np.float32), [(0, 0), (0, 18)]),
+        "card_state": card_state,
         "card_time": np.array([START - 12, 0], np.int64),
     }
 

@@ -107,7 +107,7 @@ def test_the_same_file_again_changes_nothing_and_says_so(run, split):
     before = {table: dict(values) for table, values in store.values.items()}
     with collect_notices() as notices:
         assert run("update", "past.csv", store)["transactions added"] == 0
-    assert "already has these transactions" in str(notices[0])
+    assert any("already has these transactions" in str(notice) for notice in notices)
     assert store.values == before
 
 
@@ -161,8 +161,8 @@ def test_an_earlier_transaction_of_a_card_is_an_error_with_its_row(run, predict,
     assert len(predict("mixed.csv", store=place, on_error="skip")) == 3
     with collect_notices() as notices:
         assert run("update", "mixed.csv", store, skips_errors=True)["transactions added"] == 3
-    assert "1 transactions are earlier" in str(notices[0])
-    assert notices[0].rows == (3,)
+    (notice,) = [notice for notice in notices if "1 transactions are earlier" in str(notice)]
+    assert notice.rows == (3,)
 
 
 def test_a_store_of_another_model_is_refused_with_the_command_that_rebuilds_it(run, predict, split, predictor):
@@ -187,8 +187,9 @@ def test_a_store_of_another_model_is_refused_with_the_command_that_rebuilds_it(r
 def test_scores_without_a_history_say_so(read, metadata, predictor):
     with collect_notices() as notices:
         read("today.csv", PredictOptions())
-    assert "without the earlier transactions of the cards; 6 of 30 transactions" in str(notices[0])
-    assert "--history" in str(notices[0])
+    (notice,) = [notice for notice in notices if "without the earlier transactions" in str(notice)]
+    assert "of the cards; 6 of 30 transactions" in str(notice)
+    assert "--history" in str(notice)
 
 
 def test_a_history_that_cannot_help_says_so(read, metadata, predictor, frame, split):
@@ -209,7 +210,7 @@ def test_a_store_that_cannot_help_says_so(run, read, frame, split):
     run("update", "others.csv", store)
     with collect_notices() as notices:
         read("today.csv", PredictOptions(store=place))
-    assert "knows none of the cards" in str(notices[0])
+    assert any("knows none of the cards" in str(notice) for notice in notices)
 
 
 def test_options_that_exclude_each_other():
