@@ -23,7 +23,7 @@ def locate_tokens(texts: Sequence[str]) -> list[tuple[list[str], list[Span]]]:
 
     The tokens are those of `separate_words` with `fold`. Characters that belong to no token, such as those of HTML tags, are in no span;
     invisible characters are in the span of the token before them. Tokens that are made of one character, such as the three of an
-    ellipsis, have the same span. A token that cannot be found has an empty span.
+    ellipsis, have the same span. A token that cannot be match has an empty span.
 
     Args:
         texts: texts without surrogates.
@@ -70,9 +70,9 @@ def _spans(text: str, tokens: Sequence[str], elements: dict[str, str]) -> list[S
         start = None
         for element in _base_characters(token):
             candidates = range(k, min(k + MAX_SKIPPED, len(base)))
-            found = next((j for j in candidates if base[j][0] == element), None)
-            if found is not None:
-                start, k = base[found][1] if start is None else start, found + 1
+            match = next((j for j in candidates if base[j][0] == element), None)
+            if match is not None:
+                start, k = base[match][1] if start is None else start, match + 1
         starts.append(start)
     return _close_spans(text, starts)
 

@@ -99,22 +99,24 @@ class Explainer:
         if not len(owners):
             return result
         order = np.arange(1, len(owners) + 1)
-        kept = self._positions(self._limit_length, order)
-        token_ids = rows[owners, columns].astype(np.int32)[kept]
-        read = self._positions(self._lstm_words, np.arange(1, len(kept) + 1))
+        retained = self._positions(self._limit_length, order)
+        token_ids = rows[owners, columns].astype(np.int32)[retained]
+        read = self._positions(self._lstm_words, np.arange(1, len(retained) + 1))
         direction = self._direction(token_ids, token_ids[read])
-        values = np.zeros(len(kept))
+        values = np.zeros(len(retained))
         values[read] += self._integrate(token_ids[read], direction * self.weights[0])
         if self.ngrams is not None:
             values += self._ngram_contributions(token_ids, direction * self.weights[1])
-        np.add.at(result, owners[kept], values)
+        np.add.at(result, owners[retained], values)
         return result
 
     @staticmethod
     def _positions(model: keras.Model, numbers: np.ndarray) -> np.ndarray:
         """Returns which positions a truncation keeps; `numbers` are the positions from 1 on."""
-        kept = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(numbers[None], model.inputs[0].dtype)))[0]
-        return kept[kept > 0] - 1
+        retained = keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(numbers[None], model.inputs[0].dtype)))[
+            0
+        ]
+        return retained[retained > 0] - 1
 
     def _direction(self, token_ids: np.ndarray, read_ids: np.ndarray) -> np.ndarray:
         """Returns the factors of the logits `(classes,)`: 1 for the predicted label, equal negative ones for the others."""
