@@ -20,7 +20,7 @@ MIN_MARKED = 0.1  # of the largest contribution of a text; smaller ones are not 
 TOWARDS, AGAINST = (
     (86, 180, 233),
     (230, 159, 0),
-)  # blue and orange, which color-blind people can tell apart (Okabe & Ito, 2008)
+)  # blue and orange of a palette for color-blind readers (Okabe & Ito, 2008)
 
 Words = Sequence[Mapping[str, Any]]
 """A cell of the column `COLUMN`."""

@@ -23,7 +23,7 @@ def locate_tokens(texts: Sequence[str]) -> list[tuple[list[str], list[Span]]]:
 
     The tokens are those of `separate_words` with `fold`. Characters that belong to no token, such as those of HTML tags, are in no span;
     invisible characters are in the span of the token before them. Tokens that are made of one character, such as the three of an
-    ellipsis, have the same span. A token that cannot be match has an empty span.
+    ellipsis, have the same span. A token that does not occur in the text has an empty span.
 
     Args:
         texts: texts without surrogates.
