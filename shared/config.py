@@ -200,7 +200,7 @@ class SplitFilesTaskConfig(TaskConfig, SplitFilesConfig):
     """Settings of a task whose validation and test split may be separate files."""
 
 
-PREDICTION_FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
+PREDICTION_FORMATS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet", ".html")
 """Suffixes of the files that `predict` can write."""
 
 
@@ -209,8 +209,8 @@ class PredictOptions(Section):
     """Options of `predict`, at the top level. A task adds its own in a subclass of the same name in its `config.py`."""
 
     to: Path | None = None
-    """File for the predictions: the columns of the input and those of the predictions. Its name ends in .csv, .jsonl, .parquet,
-    or for a compressed text in .csv.gz or .jsonl.gz. Without it, the predictions are printed."""
+    """File for the predictions: the columns of the input and those of the predictions. Its name ends in .csv, .jsonl, .parquet
+    or .html, or for a compressed text in .csv.gz or .jsonl.gz. Without it, the predictions are printed."""
     on_error: Literal["stop", "skip"] = "stop"
     """What happens at a record that cannot be read: `stop` ends the command and names the row; `skip` leaves its predictions empty
     and adds the column `error`, which says what is wrong."""

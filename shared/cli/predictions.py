@@ -6,13 +6,15 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from shared.cli.output import print_json
-from shared.cli.terminal import print_error, print_line, print_table, printable
+from shared.cli.terminal import print_error, print_line, print_marked_words, print_table, printable
+from shared.data import word_contributions
 from shared.data.table_writers import json_rows, open_table_writer
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
 
@@ -29,14 +31,17 @@ def print_json_lines(predicted: Iterable[PredictedRows]) -> None:
 
 
 def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -> None:
-    """Prints a table per chunk; columns that do not fit are named below."""
+    """Prints a table per chunk, and below it the texts with marked words, if there are any; columns that do not fit are named below."""
     names: list[str] = []
     omitted: list[str] = []
     for chunk in predicted:
+        chunk, explanations = _separate_explanations(chunk)
         names = names or _fitting_columns(chunk)
         table = chunk.table
         rows = zip(*([_format_cell(value) for value in table[name]] for name in names), strict=True)
         print_table(names, list(rows), title)
+        for words in explanations:
+            print_marked_words(words)
         omitted = [name for name in table.columns if name not in names]
     if omitted:
         print_line(f"Columns without space: {', '.join(map(str, omitted))}. Write all columns with --to FILE.csv.")
@@ -90,6 +95,16 @@ def show_progress() -> Iterator[Callable[[int, float | None], None]]:
             )
 
         yield update
+
+
+def _separate_explanations(predicted: PredictedRows) -> tuple[PredictedRows, list[Any]]:
+    """Returns the rows without the columns that explain the predictions, and their words with contributions."""
+    columns = predicted.predictions
+    if word_contributions.COLUMN not in columns:
+        return predicted, []
+    other = columns.drop(columns=[name for name in columns if word_contributions.is_column(name)])
+    cells = [cell for cell in columns[word_contributions.COLUMN] if isinstance(cell, list)]
+    return replace(predicted, predictions=other), cells
 
 
 def _fitting_columns(predicted: PredictedRows) -> list[str]:

@@ -6,8 +6,12 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from shared.json_values import printable
+
+if TYPE_CHECKING:
+    from shared.data.word_contributions import Words
 
 
 def print_line(line: str) -> None:
@@ -34,6 +38,18 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
+
+
+def print_marked_words(words: Words) -> None:
+    """Prints a text on a line of its own, with its important words in color, or in brackets if the output is no terminal."""
+    from shared.data import word_contributions
+
+    if not sys.stdout.isatty():
+        print_line(word_contributions.as_brackets(words))
+        return
+    from rich.console import Console
+
+    Console().print(word_contributions.as_rich_text(words), highlight=False)
 
 
 @contextlib.contextmanager

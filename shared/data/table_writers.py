@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import html
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -14,11 +15,15 @@ from typing import Any, Protocol, TextIO
 import numpy as np
 import pandas as pd
 
-from shared.data import files
+from shared.data import files, word_contributions
 from shared.errors import DataError
 from shared.json_values import json_ready, printable, to_json_line
 
 STAGING_PREFIX = ".incomplete-"
+HTML_START = (
+    '<!DOCTYPE html>\n<meta charset="utf-8">\n<title>Predictions</title>\n<style>body{font-family:sans-serif}'
+    "table{border-collapse:collapse}th,td{border:1px solid #ccc;padding:4px;text-align:left;vertical-align:top}</style>\n<table>\n"
+)
 
 
 class TableWriter(Protocol):
@@ -36,7 +41,7 @@ def open_table_writer(path: Path) -> Iterator[TableWriter]:
     """Opens a file for writing a table; after an exception the file does not exist, or is unchanged.
 
     Args:
-        path: path whose name ends in .csv, .jsonl or .parquet; .csv and .jsonl also with .gz.
+        path: path whose name ends in .csv, .jsonl, .parquet or .html; .csv and .jsonl also with .gz.
 
     Raises:
         DataError: the file cannot be written.
@@ -71,8 +76,9 @@ def _open_writer(staging: Path) -> Any:
 def _open_text(staging: Path) -> Iterator[TableWriter]:
     name = staging.name.lower()
     opener = gzip.open if name.endswith(".gz") else open
+    writers: dict[str, Any] = {".csv": _CsvWriter, ".html": _HtmlWriter}
     with opener(staging, "wt", encoding="utf-8", newline="") as file:
-        yield _CsvWriter(file) if name.removesuffix(".gz").endswith(".csv") else _JsonLinesWriter(file)
+        yield writers.get(Path(name.removesuffix(".gz")).suffix, _JsonLinesWriter)(file)
 
 
 @contextmanager
@@ -110,6 +116,27 @@ class _JsonLinesWriter:
 
     def finish(self) -> None:
         pass
+
+
+class _HtmlWriter:
+    """Writes one HTML page with a table; words with contributions are marked, other nested values are JSON."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file, self.has_header = file, False
+
+    def write(self, table: pd.DataFrame) -> None:
+        if not self.has_header:
+            self.file.write(HTML_START)
+            self._write_row("th", (html.escape(printable(str(name))) for name in table.columns))
+            self.has_header = True
+        for values in zip(*(_python_values(table.iloc[:, k]) for k in range(table.shape[1])), strict=True):
+            self._write_row("td", map(_html_cell, values))
+
+    def finish(self) -> None:
+        self.file.write("</table>\n" if self.has_header else f"{HTML_START}</table>\n")
+
+    def _write_row(self, tag: str, cells: Iterable[str]) -> None:
+        self.file.write(f"<tr>{''.join(f'<{tag}>{cell}</{tag}>' for cell in cells)}</tr>\n")
 
 
 class _ParquetWriter:
@@ -159,6 +186,16 @@ def _csv_cell(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
     return json.dumps(json_ready(value), ensure_ascii=False) if _is_nested(value) else value
+
+
+def _html_cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if word_contributions.is_cell(value):
+        return word_contributions.as_html(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return html.escape(printable(value) if isinstance(value, str) else str(_csv_cell(value)))
 
 
 def _python_values(column: pd.Series) -> list[Any]:

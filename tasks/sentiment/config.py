@@ -18,6 +18,9 @@ from shared.config import (
     require_fraction,
     require_positive,
 )
+from shared.config import (
+    PredictOptions as SharedPredictOptions,
+)
 
 SUMMARY = "Classifies texts of any kind and gives each label a calibrated probability."
 INPUT = "text"
@@ -163,6 +166,19 @@ class SentimentConfig(SplitFilesTaskConfig):
                 f"predict. Received: {option(self.lstm, 'units')} {as_typed(self.lstm.units)}. Add "
                 f"{option(self.training, 'pretraining_epochs')} 0."
             )
+
+
+@dataclass(frozen=True)
+class PredictOptions(SharedPredictOptions):
+    """Options of `predict`, at the top level."""
+
+    explain: bool = False
+    """Show how much each word contributed to the predicted label; the terminal and an .html file mark the words."""
+
+    @property
+    def needs_explanation(self) -> bool:
+        """True if the options ask for columns that explain the predictions (`Task.explain`)."""
+        return self.explain
 
 
 PRESETS = {

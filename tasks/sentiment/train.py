@@ -29,6 +29,7 @@ from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
 from tasks.sentiment.evaluate import plan_evaluation, score
+from tasks.sentiment.explain import explain
 
 VALIDATION_BATCH_SIZE = 128
 
@@ -213,6 +214,7 @@ TASK = Task(
     metrics=CLASSIFICATION_METRICS,
     primary_metric="accuracy",
     example_inputs=serving.EXAMPLES,
+    explain=explain,
     limitations=(
         "The model knows only the kind of texts and the language that it was trained on. Evaluate it on your own labelled "
         "texts before you rely on it: `lstm-suite evaluate sentiment --data yours.csv`. The LSTM reads only the beginning and "

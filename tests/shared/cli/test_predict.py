@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import sys
 
 import pytest
@@ -261,3 +262,14 @@ def test_columns_that_do_not_fit_into_the_terminal_are_named(sentiment, write, c
     printed = capsys.readouterr().out
     assert "probability_positive" in printed
     assert "Columns without space: note. Write all columns with --to" in printed
+
+
+def test_explanations_are_texts_with_brackets_where_the_output_is_no_terminal(sentiment, capsys):
+    capsys.readouterr()
+    text = "This film seemed wonderful to us."
+    assert main(["predict", "sentiment", "--models", sentiment.config.output, "--explain", text]) == 0
+    output = capsys.readouterr().out
+    line = output.splitlines()[-1]
+    assert "[" in line
+    assert "contribution" not in output
+    assert re.sub(r"\[(\S+) [+-]\d+\.\d\d\]", r"\1", line) == text

@@ -70,3 +70,17 @@ def test_a_folder_that_does_not_exist_is_an_error(tmp_path):
         write(tmp_path / "nowhere" / "a.csv")
     with pytest.raises(DataError, match="is a folder"):
         write(tmp_path)
+
+
+def test_html_is_escaped_and_marks_words_with_contributions(tmp_path):
+    path = tmp_path / "a.html"
+    words = [{"word": "dull", "start": 0, "contribution": 1.5}]
+    table = pd.DataFrame({"text": ["<b>"], "empty": [None], "contributions": [words], "p": [0.25]})
+    with open_table_writer(path) as writer:
+        writer.write(table)
+        writer.write(table)
+    page = path.read_text(encoding="utf-8")
+    assert page.count("<th>text</th>") == 1
+    row = '<td>&lt;b&gt;</td><td></td><td><mark title="+1.5000" style="background:rgba(86,180,233,1.00)">dull</mark></td><td>0.25</td>'
+    assert page.count(row) == 2
+    assert page.endswith("</table>\n")
