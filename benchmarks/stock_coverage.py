@@ -55,8 +55,8 @@ def main() -> None:
             )
             for name, values in _measure(prices, days, arguments.preset, arguments.seed):
                 hits.setdefault(name, []).append(values)
-        for name, values in hits.items():
-            print(f"{days} days, {name}: {_format(np.concatenate(values))}", flush=True)
+        for name, parts in hits.items():
+            print(f"{days} days, {name}: {_format(np.concatenate(parts))}", flush=True)
 
 
 def _simulate(days: int, seed: int, number: int) -> pd.DataFrame:
