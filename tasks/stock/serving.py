@@ -168,11 +168,8 @@ def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> 
     if until is not None and np.issubdtype(day.dtype, np.datetime64):
         is_later = day >= np.datetime64(until, "D") + 1
         if not is_later.any():
-            add_notice(
-                f"{source}: all days were known when the model was trained or calibrated, so the scores are better than those of new "
-                "days.",
-                hint=f"Use a file with days after {until}, or train with --training.no-refit.",
-            )
+            message = f"{source}: the model was trained or calibrated on all days, so the scores are too good."
+            add_notice(message, hint=f"Use days after {until}, or train with --training.no-refit.")
         is_scored = is_later if is_later.any() else is_scored
     return frame.assign(is_scored_row=is_scored)
 
