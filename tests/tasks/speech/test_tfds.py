@@ -14,9 +14,9 @@ from tests.tasks.speech.conftest import tone
 DIGITS = "zero one two three four five six seven eight nine".split()
 
 
-def int16_samples(k: int) -> np.ndarray:
+def int16_samples(k: int, seed: int | None = None) -> np.ndarray:
     """Returns the samples of recording k as 16-bit integers, stored as int64."""
-    return np.round(tone("abc"[k % 3] * 2, 0.2, k) * 2**15).astype(np.int64)
+    return np.round(tone("abc"[k % 3] * 2, 0.2, k if seed is None else seed) * 2**15).astype(np.int64)
 
 
 def write_data_set(folder: Path, name: str, config: str | None, splits: dict[str, list[dict]]) -> None:
@@ -76,7 +76,7 @@ def test_the_splits_of_a_data_set_are_used(tmp_path):
     def rows(split: str, count: int) -> list[dict]:
         return [
             {
-                "speech": int16_samples(k).astype(np.int16),
+                "speech": int16_samples(k, seed=1000 * len(split) + k).astype(np.int16),
                 "text": f"{DIGITS[k % 10].upper()} {DIGITS[k % 3].upper()}",
                 "speaker_id": 100 + k % 3,
                 "chapter_id": 1,
