@@ -3,7 +3,7 @@
 The command line is generated from these dataclasses: a field is an option, its docstring is the help text. Each section of
 options is one dataclass, and every task has the same sections in the same order: the top level, `columns`, `split`, then `text`,
 `features`, `augment` or `forecast`, then `model`, `lstm`, `training`, `decoding`, `evaluation`. This module imports nothing heavy,
-so that help appears immediately.
+so that help appears immediately. It is long because the sections stand beside the checks that they use.
 """
 
 from __future__ import annotations

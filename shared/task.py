@@ -1,7 +1,8 @@
 """The contract of a task: a few functions and frozen records, collected in one `Task`.
 
 The suite finds tasks by listing the folder `tasks/`. Each task has `config.py` with `SUMMARY`, `INPUT`, `OUTPUT`, `EXAMPLE_DATA`,
-`DATA_HELP` and `PRESETS`, which imports nothing heavy, and `train.py` with `TASK`.
+`DATA_HELP` and `PRESETS`, which imports nothing heavy, `data.py` with `load`, and `train.py` with `TASK`. The module is long because the
+whole contract stands in one place.
 """
 
 from __future__ import annotations
