@@ -43,7 +43,7 @@ def test_an_export_from_the_keras_file_gives_the_same_predictions(sentiment, pre
     expected, exported = predictions_for(*texts), predictions_for(*texts, "--models", str(tmp_path))
     for a, b in zip(expected, exported, strict=True):
         assert a["label"] == b["label"]
-        assert a["probabilities"] == pytest.approx(b["probabilities"], abs=1e-5)
+        assert a["probability_positive"] == pytest.approx(b["probability_positive"], abs=1e-5)
 
 
 @pytest.mark.parametrize(
