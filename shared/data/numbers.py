@@ -11,69 +11,13 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-MISSING_NUMBERS = (
-    "null",
-    "nan",
-    "na",
-    "n/a",
-    "n.a.",
-    "#n/a",
-    "<na>",
-    "none",
-    "nil",
-    "-",
-    "--",
-    "---",
-    "–",
-    "—",
-    "−",
-    ".",
-)
+MISSING_NUMBERS = tuple("null nan na n/a n.a. #n/a <na> none nil - -- --- – — − .".split())
 """Texts that stand for a missing number, like an empty cell; upper and lower case are equal."""
 CURRENCIES = "$€£¥₹₽₩₺₫₪₴₦₱฿₿¢₡₲₵₸₼₾"
 CURRENCY_CODES = (
-    *(
-        "USD",
-        "EUR",
-        "GBP",
-        "JPY",
-        "CNY",
-        "RMB",
-        "INR",
-        "PKR",
-        "CHF",
-        "CAD",
-        "AUD",
-        "NZD",
-        "HKD",
-        "SGD",
-        "KRW",
-        "TWD",
-        "BRL",
-        "MXN",
-    ),
-    *(
-        "ZAR",
-        "RUB",
-        "TRY",
-        "PLN",
-        "CZK",
-        "HUF",
-        "SEK",
-        "NOK",
-        "DKK",
-        "ILS",
-        "THB",
-        "IDR",
-        "MYR",
-        "PHP",
-        "VND",
-        "AED",
-        "SAR",
-        "EGP",
-    ),
-    *("NGN", "ARS", "CLP", "COP", "UAH", "BTC", "ETH", "USDT"),
-)
+    "USD EUR GBP JPY CNY RMB INR PKR CHF CAD AUD NZD HKD SGD KRW TWD BRL MXN ZAR RUB TRY PLN CZK HUF SEK NOK DKK ILS THB IDR MYR PHP VND AED "
+    "SAR EGP NGN ARS CLP COP UAH BTC ETH USDT"
+).split()
 MAGNITUDES = {
     "k": 1e3,
     "tsd": 1e3,

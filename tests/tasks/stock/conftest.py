@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import keras
 import numpy as np
 import pandas as pd
@@ -9,6 +12,7 @@ import pytest
 
 from shared.config import LSTMConfig
 from tasks.stock import model
+from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import FeaturesConfig, ForecastConfig, ModelConfig, StockConfig, StockTrainingConfig
 
 
@@ -21,6 +25,18 @@ def config() -> StockConfig:
         lstm=LSTMConfig(units=(5, 4)),
         training=StockTrainingConfig(epochs=2, batch_size=8, learning_rate=1e-2),
     )
+
+
+@pytest.fixture
+def metadata(config) -> dict[str, Any]:
+    """Metadata of a model whose intervals are those of its distribution."""
+    sections = ("columns", "features", "forecast", "evaluation")
+    z_scores = np.tile(KNOT_Z_SCORES, (2, 1)).tolist()
+    return {
+        "task": "stock",
+        **{name: dataclasses.asdict(getattr(config, name)) for name in sections},
+        "z_scores": z_scores,
+    }
 
 
 @pytest.fixture

@@ -14,22 +14,10 @@ from shared.data.notices import collect_notices
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.stock import forecast_plot, forecast_table, serving
-from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import ColumnsConfig, PredictOptions
 
 OPTIONS = PredictOptions()
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
-
-
-@pytest.fixture
-def metadata(config):
-    return {
-        "task": "stock",
-        "columns": dataclasses.asdict(config.columns),
-        "features": dataclasses.asdict(config.features),
-        "forecast": dataclasses.asdict(config.forecast),
-        "z_scores": np.tile(KNOT_Z_SCORES, (2, 1)).tolist(),
-    }
 
 
 def predict_close(request):

@@ -107,18 +107,6 @@ def test_an_outcome_is_known_on_a_day_of_its_own_ticker(market, builder, config)
 
 
 @pytest.fixture
-def metadata(config):
-    return {
-        "task": "stock",
-        "columns": dataclasses.asdict(config.columns),
-        "features": dataclasses.asdict(config.features),
-        "forecast": dataclasses.asdict(config.forecast),
-        "evaluation": dataclasses.asdict(config.evaluation),
-        "z_scores": np.tile(KNOT_Z_SCORES, (2, 1)).tolist(),
-    }
-
-
-@pytest.fixture
 def file(market, tmp_path):
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     path = tmp_path / "prices.csv"

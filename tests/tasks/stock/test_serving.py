@@ -25,12 +25,9 @@ OPTIONS = PredictOptions(every_day=True)
 
 
 @pytest.fixture
-def metadata(config):
+def metadata(metadata):
     return {
-        "task": "stock",
-        "columns": dataclasses.asdict(config.columns),
-        "features": dataclasses.asdict(config.features),
-        "forecast": dataclasses.asdict(config.forecast),
+        **metadata,
         "evaluation": {"trajectory_days": [], "up_threshold": 0.002, "down_threshold": 0.001},
         "z_scores": np.tile(1.2 * KNOT_Z_SCORES, (2, 1)).tolist(),
     }
