@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from shared.layers.trees import BoostedTrees
+from shared.layers.trees import FEATURE, THRESHOLD, BoostedTrees
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def test_features_at_and_next_to_thresholds_take_the_branch_of_scikit_learn(feat
     model = HistGradientBoostingClassifier(max_iter=10, max_leaf_nodes=8, random_state=0).fit(features, labels)
     trees = BoostedTrees.from_sklearn(model)
     rows = []
-    for feature, threshold in zip(trees.feature.ravel(), trees.threshold.ravel(), strict=True):
+    splits = trees.nodes[np.isfinite(trees.nodes[:, THRESHOLD])]
+    assert len(splits) == 70, "ten trees of eight leaves"
+    for feature, threshold in zip(splits[:, FEATURE].astype(int), splits[:, THRESHOLD], strict=True):
         for value in (
             threshold,
             np.nextafter(threshold, np.float32(9)),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from tasks.fraud.trees import build_tree_model, choose_tree_count, fit_trees, node_table
+from shared.layers.trees import node_table
+from tasks.fraud.trees import build_tree_model, choose_tree_count, fit_trees
 
 
 @pytest.fixture(scope="module")
