@@ -87,8 +87,6 @@ def predict(
             yield _join(earlier, pd.DataFrame(columns=names), options)
         waiting.clear()
         yield _join(chunk, columns, options)
-        if chunk.on_written is not None:
-            chunk.on_written()
         count, fraction = count + len(chunk.rows), chunk.progress or 0.0
         on_progress(count, chunk.progress)
     for chunk in waiting:

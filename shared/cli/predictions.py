@@ -17,10 +17,31 @@ from shared.cli.terminal import print_error, print_line, print_marked_words, pri
 from shared.data import word_contributions
 from shared.data.table_writers import json_rows, open_table_writer
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
+from shared.task import Inputs
 
 TABLE_WIDTH = 120
 MAX_CELL = 40  # characters of a cell that count for the width of its column; longer ones are folded
 NARROW = 16  # characters of a cell in a narrow column
+
+
+def postpone_hooks(inputs: Iterable[Inputs]) -> tuple[Iterator[Inputs], Callable[[], None]]:
+    """Returns the inputs, and a function that calls `Inputs.on_written` of those that were read.
+
+    The function is for the end of a command: a file of predictions exists only after it is closed.
+    """
+    hooks: list[Callable[[], None]] = []
+
+    def read() -> Iterator[Inputs]:
+        for chunk in inputs:
+            if chunk.on_written is not None:
+                hooks.append(chunk.on_written)
+            yield chunk
+
+    def call() -> None:
+        for hook in hooks:
+            hook()
+
+    return read(), call
 
 
 def print_json_lines(predicted: Iterable[PredictedRows]) -> None:

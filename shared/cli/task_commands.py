@@ -134,6 +134,7 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
             inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
             inputs = iter([loaded.parse_inputs(config, arguments, metadata, chosen["options"])])
+        inputs, after_output = predictions.postpone_hooks(inputs)
         with predictions.show_progress() as on_progress:
             other = loaded.commands.get(command)
             predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress, other)
@@ -145,6 +146,7 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
                 predictions.print_texts(predicted, other.printed_column)
             else:
                 predictions.print_tables(predicted)
+        after_output()
 
     return run
 

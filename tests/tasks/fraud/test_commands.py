@@ -106,3 +106,19 @@ def test_a_store_that_does_not_exist_is_an_error_of_one_line(trained, files, cap
     assert main(words) == 2
     assert "none.sqlite: no state store" in capsys.readouterr().err
     assert not (files / "none.sqlite").exists()
+
+
+def test_the_store_stays_as_it_is_if_the_scores_cannot_be_written(trained, run, files, capsys, monkeypatch):
+    run(readme_command("state fraud update"))
+    before = json.loads(run([*readme_command("state fraud show"), "--json"]).out)
+
+    def full_disk(*arguments):
+        raise OSError("No space left on device")
+
+    words = [*readme_command("predict fraud .*--store"), "--models", trained.config.output]
+    assert "--update" in words
+    with monkeypatch.context() as patch:
+        patch.setattr("shared.data.table_writers.Path.replace", full_disk)
+        assert main(words) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert json.loads(run([*readme_command("state fraud show"), "--json"]).out) == before
