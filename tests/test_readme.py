@@ -36,7 +36,7 @@ MODEL_COMMANDS = [
     for line in README_COMMANDS
     if line.startswith(("predict", "evaluate", "serve-config"))
     and line not in FORECAST_COMMANDS
-    and not any(line.startswith(start) for start in TESTED_IN)
+    and not any(line.startswith(f"{start} ") for start in TESTED_IN)
 ]
 
 
