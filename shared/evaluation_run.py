@@ -69,7 +69,7 @@ def evaluate(task: Task, trained_model: TrainedModel, spec: ExportSpec, splits: 
         scores += plan.extra_scores(predictions)
     description = plan.describe(predictions, scores)
     description = dataclasses.replace(description, notes={**description.notes, MINUTES_NOTE: minutes})
-    return Evaluation(scores, description, tuple(plan.components))
+    return Evaluation(scores, description, tuple(plan.components), plan.primary_metric)
 
 
 def signature_predictor(spec: ExportSpec, name: str) -> Predictor:

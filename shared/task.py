@@ -80,6 +80,8 @@ class EvaluationPlan:
     exact_predictions: Callable[[], Predictions] | None = None
     """Predictions of the exported model with what its signatures cannot give, such as the density of the outcome or a state that
     continues through a long text. None if the signature `Task.evaluation_signature` predicts the test split."""
+    primary_metric: str | None = None
+    """Name of the most important metric, if it is not that of the task, because models of the task may have different outputs."""
     extra_scores: Callable[[Mapping[str, Predictions]], list[Score]] | None = None
     """Scores that `Task.score` cannot give for a file, from the predictions by model, such as those of an adaptive cache."""
 
@@ -93,6 +95,8 @@ class Evaluation:
     description: Description
     components: tuple[str, ...] = ()
     """Names of the scores that belong to components of the model, not to baselines."""
+    primary_metric: str | None = None
+    """From `EvaluationPlan.primary_metric`."""
 
 
 @dataclass(frozen=True)

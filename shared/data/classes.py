@@ -1,13 +1,16 @@
-"""Class labels as class ids, and class probabilities as the outputs of a signature."""
+"""Class labels as class ids or as 0 and 1 per class, and class probabilities as the outputs of a signature."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from shared.data.label_sets import is_label_sets
+from shared.data.labels import list_labels
 from shared.data.sources import Splits
 from shared.errors import DataError
 
@@ -18,7 +21,7 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
     """Returns the distinct labels of the training split, sorted.
 
     Args:
-        splits: tables with a column `label` of strings.
+        splits: tables with a column `label` of strings or of sets of labels (see `shared.data.label_sets`).
         source: file or data set, for the message.
         label_option: command-line option that names the column with the label, for the message.
 
@@ -26,7 +29,7 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         DataError: there is only one class, almost every record has a different label, or the validation or test split has a
             label that the training split lacks.
     """
-    classes = sorted(splits.train["label"].unique())
+    classes = label_names(splits.train["label"])
     if len(classes) < 2:
         raise DataError(
             f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
@@ -37,13 +40,29 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
             f"{label_option} names the column with the label."
         )
     for name in ("validation", "test"):
-        unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))
+        unknown = sorted(set(list_labels(getattr(splits, name)["label"])) - set(classes))
         if unknown:
             raise DataError(
                 f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
                 f"{', '.join(classes)}. Drop its rows or change their label."
             )
     return classes
+
+
+def label_names(labels: pd.Series) -> list[str]:
+    """Returns the distinct labels of a column of labels or sets of labels, sorted."""
+    return sorted(list_labels(labels).unique())
+
+
+def class_targets(labels: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Returns class ids, int64 `(examples,)`; of sets of labels 1.0 for each label that a record has, float32 `(examples, classes)`."""
+    if not is_label_sets(labels):
+        return class_ids(labels, classes)
+    targets = np.zeros((len(labels), len(classes)), np.float32)
+    index = {name: k for k, name in enumerate(classes)}
+    for row, members in enumerate(labels):
+        targets[row, [index[name] for name in members]] = 1.0
+    return targets
 
 
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
@@ -56,18 +75,20 @@ def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str)
     """Checks the labels of a user's file.
 
     Args:
-        labels: strings `(examples,)`.
+        labels: strings, or sets of labels, `(examples,)`.
         classes: classes of the model.
         source: file, for the message.
 
     Raises:
         DataError: a label is not one of the classes; the message names the first such row.
     """
-    unknown = ~labels.isin(classes)
-    if unknown.any():
-        row = int(np.argmax(unknown))
+    known = set(classes)
+    cells = [(cell,) if isinstance(cell, str) else cell for cell in labels]
+    unknown = [[label for label in cell if label not in known] for cell in cells]
+    row = next((k for k, names in enumerate(unknown) if names), None)
+    if row is not None:
         raise DataError(
-            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
+            f'{source}, row {row + 1}: label "{unknown[row][0]}" is not a class of the model ({", ".join(classes)}). '
             "Drop the row or change its label."
         )
 
@@ -106,3 +127,40 @@ def classification_outputs(probabilities: Any, classes: Any) -> dict[str, Any]:
         "probability": tf.reduce_max(probabilities, axis=1),
         "probabilities": probabilities,
     }
+
+
+def label_set_table(predictions: Mapping[str, Any], classes: Sequence[str]) -> pd.DataFrame:
+    """Returns the predictions of a multi-label signature (see `label_set_outputs`) as columns, one row per record.
+
+    Args:
+        predictions: arrays by output name.
+        classes: classes of the model.
+
+    Returns:
+        `labels`, and for each class `probability_CLASS`.
+    """
+    labels = [label.decode() if isinstance(label, bytes) else label for label in predictions["labels"]]
+    columns = {f"probability_{name}": predictions["probabilities"][:, k] for k, name in enumerate(classes)}
+    return pd.DataFrame({"labels": np.array(labels, object)} | columns)
+
+
+def label_set_outputs(probabilities: Any, classes: Sequence[str], thresholds: Any, separator: str) -> dict[str, Any]:
+    """Returns the outputs of a multi-label signature.
+
+    Args:
+        probabilities: float32 tensor `(batch, classes)`, each in [0, 1].
+        classes: names of the classes; none contains `separator`.
+        thresholds: probability of each class from which it is predicted, float `(classes,)`.
+        separator: text between two labels.
+
+    Returns:
+        `labels`, the predicted classes joined by `separator`, strings `(batch,)`, "" for none; `has_label`, bool `(batch, classes)`,
+        True for the predicted classes; and the `probabilities`.
+    """
+    import tensorflow as tf
+
+    has_label = probabilities >= tf.constant(thresholds, tf.float32)
+    parts = tf.where(has_label, tf.constant([separator + name for name in classes]), "")
+    joined = tf.strings.reduce_join(parts, axis=1)
+    labels = tf.strings.regex_replace(joined, f"^{re.escape(separator)}", "")
+    return {"labels": labels, "has_label": has_label, "probabilities": probabilities}

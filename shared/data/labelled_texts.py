@@ -23,7 +23,7 @@ FILE_SUFFIX = re.compile(r"\.[A-Za-z]\w*")
 FASTTEXT_LABEL = "__label__"
 FASTTEXT_LINE = re.compile(rf"((?:{FASTTEXT_LABEL}\S+\s+)+)(.*)", re.DOTALL)
 LABEL_SEPARATOR = ","
-"""Separator between several labels of one fastText line."""
+"""Default separator between several labels of one fastText line."""
 
 
 def read_class_folders(folder: Path) -> dict[str, pd.DataFrame]:
@@ -86,11 +86,15 @@ def is_fasttext(path: Path) -> bool:
     return not path.is_dir() and files.read_first_line(path).startswith(FASTTEXT_LABEL)
 
 
-def read_fasttext(path: Path) -> pd.DataFrame:
+def read_fasttext(path: Path, separator: str = LABEL_SEPARATOR) -> pd.DataFrame:
     """Reads a file in the format of fastText: each line has one or more labels, such as `__label__x`, before the text.
 
+    Args:
+        path: path of the file.
+        separator: text that joins several labels of a line.
+
     Returns:
-        Table with the columns `text` and `label`; several labels are joined with `LABEL_SEPARATOR`.
+        Table with the columns `text` and `label`.
 
     Raises:
         DataError: a line has no label, or the file cannot be read.
@@ -103,7 +107,7 @@ def read_fasttext(path: Path) -> pd.DataFrame:
                 f"{path}, row {row}: no label. Expected a line such as: {FASTTEXT_LABEL}positive a good film"
             )
         labels = [label.removeprefix(FASTTEXT_LABEL) for label in match[1].split()]
-        rows.append((match[2].removesuffix(" "), LABEL_SEPARATOR.join(labels)))
+        rows.append((match[2].removesuffix(" "), separator.join(labels)))
     return pd.DataFrame(rows, columns=["text", "label"])
 
 

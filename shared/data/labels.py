@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Literal
 
 import pandas as pd
@@ -52,12 +53,12 @@ def unify_labels(
     A notice names labels that look alike, with their counts.
 
     Args:
-        frames: tables with a column `label` of strings, by split name.
+        frames: tables with a column `label` of strings or of sets of labels (see `shared.data.label_sets`), by split name.
         matching: which labels are one (see `match_key`).
         source: file or data set, for the notice.
         matching_option: command-line option of `matching`, for the notice.
     """
-    counts = pd.concat(frame["label"] for frame in frames.values()).value_counts()
+    counts = list_labels(pd.concat(frame["label"] for frame in frames.values())).value_counts()
     names = canonical_labels(counts, matching)
     alike = [group for group in _groups(counts, "caseless") if len(group) > 1]
     if alike:
@@ -72,7 +73,16 @@ def unify_labels(
             )
         else:
             add_notice(f"{source}: labels that look alike are one class: {listed}.")
-    return {name: frame.assign(label=frame["label"].map(names)) for name, frame in frames.items()}
+    return {name: frame.assign(label=frame["label"].map(partial(_rename, names))) for name, frame in frames.items()}
+
+
+def list_labels(labels: pd.Series) -> pd.Series:
+    """Returns the labels of a column one by one, strings: the column itself, or the members of its sets of labels."""
+    return labels.explode().dropna() if labels.map(type).eq(tuple).any() else labels
+
+
+def _rename(names: Mapping[str, str], label: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    return names[label] if isinstance(label, str) else tuple(sorted({names[one] for one in label}))
 
 
 def canonical_labels(counts: pd.Series, matching: LabelMatching) -> dict[str, str]:
@@ -93,9 +103,11 @@ def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
     """Adds notices on texts that occur several times: with one label, and with different labels.
 
     Args:
-        frame: columns `text` and `label`, strings.
+        frame: columns `text`, strings, and `label`, strings or sets of labels.
         source: file or data set, for the notice.
     """
+    if frame["label"].map(type).eq(tuple).any():
+        frame = frame.assign(label=frame["label"].map(lambda labels: f"[{', '.join(labels)}]"))
     repeated = frame[frame.duplicated("text", keep=False) & (frame["text"].str.strip() != "")]
     if repeated.empty:
         return

@@ -126,18 +126,84 @@ def split_by_label(
     return np.isin(rows["group"], table.index[is_selected])
 
 
-def keep_labels(is_selected: np.ndarray, groups: Sequence[object], labels: Sequence[str]) -> np.ndarray:
+def split_by_label_sets(
+    groups: Sequence[object], label_sets: Sequence[tuple[str, ...]], fraction: float, seed: int = SPLIT_SEED
+) -> np.ndarray:
+    """Selects whole groups at random, of each label about the same fraction, by iterative stratification (Sechidis et al., 2011).
+
+    The rarest label is divided first. One group of each label stays, and groups without labels are divided like those of a label.
+
+    Args:
+        groups: the group of each row; a group has the labels of all its rows.
+        label_sets: the labels of each row.
+        fraction: fraction of the rows to select, in (0, 1).
+        seed: random seed; the same seed selects the same groups.
+
+    Returns:
+        Boolean array `(rows,)`, True where the row is selected; at least one group is selected and one is not.
+
+    Raises:
+        ValueError: no label has two groups.
+    """
+    codes = pd.factorize(pd.Series(list(groups)), sort=True)[0]
+    labels_of: list[set[str]] = [set() for _ in range(codes.max() + 1)]
+    for code, labels in zip(codes, label_sets, strict=True):
+        labels_of[code].update(labels)
+    members: dict[str, list[int]] = {}
+    for group in np.random.default_rng(seed).permutation(len(labels_of)).tolist():
+        labels_of[group] = labels_of[group] or {""}
+        for label in labels_of[group]:
+            members.setdefault(label, []).append(group)
+    is_selected = _stratify(labels_of, members, fraction)
+    if not is_selected.any() or is_selected.all():
+        raise ValueError("Expected a label with at least two groups to split.")
+    return is_selected[codes]
+
+
+def _stratify(labels_of: Sequence[set[str]], members: Mapping[str, Sequence[int]], fraction: float) -> np.ndarray:
+    """Returns which groups are selected, boolean `(groups,)`.
+
+    Args:
+        labels_of: labels of each group.
+        members: groups of each label, in random order.
+        fraction: as in `split_by_label_sets`.
+    """
+    open_groups = {label: len(groups) for label, groups in members.items()}
+    missing = {label: [(1 - fraction) * len(groups), fraction * len(groups)] for label, groups in members.items()}
+    is_assigned, is_selected = np.zeros((2, len(labels_of)), bool)
+    has_remaining: set[str] = set()
+    while open_groups:
+        label = min(open_groups, key=lambda name: (open_groups[name], name))
+        for group in members[label]:
+            if is_assigned[group]:
+                continue
+            labels = labels_of[group]
+            is_last = any(open_groups[one] == 1 and one not in has_remaining for one in labels)
+            is_assigned[group], is_selected[group] = True, missing[label][1] > missing[label][0] and not is_last
+            for one in labels:
+                open_groups[one] -= 1
+                missing[one][int(is_selected[group])] -= 1
+            if not is_selected[group]:
+                has_remaining |= labels
+        del open_groups[label]
+    return is_selected
+
+
+def keep_labels(
+    is_selected: np.ndarray, groups: Sequence[object], labels: Sequence[str] | Sequence[tuple[str, ...]]
+) -> np.ndarray:
     """Returns a selection without the groups that the remaining rows need, so that they have every label.
 
     Args:
         is_selected: boolean array `(rows,)`, True where a row is held out.
         groups: the group of each row; whole groups are selected.
-        labels: the label of each row.
+        labels: the label, or the labels, of each row.
     """
-    result = is_selected.copy()
-    rows = pd.DataFrame({"group": list(groups), "label": list(labels)})
-    for label in sorted(set(rows["label"]) - set(rows["label"][~result])):
-        if label in set(rows["label"][~result]):  # an earlier group brought it back
+    column = pd.Series(list(groups))
+    rows = pd.DataFrame({"group": column, "label": pd.Series(list(labels), dtype=object)}).explode("label").dropna()
+    result = pd.Series(is_selected)
+    for label in sorted(set(rows["label"]) - set(rows["label"][~result[rows.index].to_numpy()])):
+        if label in set(rows["label"][~result[rows.index].to_numpy()]):  # an earlier group brought it back
             continue
-        result &= (rows["group"] != rows["group"][rows["label"] == label].iloc[0]).to_numpy()
-    return result
+        result &= column != rows["group"][rows["label"] == label].iloc[0]
+    return result.to_numpy()

@@ -15,11 +15,11 @@ def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]
     """Finds the weight of each model's logits that minimizes the log loss of the softmax of their weighted sum.
 
     For one model this is temperature scaling (Guo et al., 2017), and the weight is 1 / temperature. For several models it is a
-    weighted product of experts.
+    weighted product of experts. With several labels per example, the sigmoid of each logit takes the place of the softmax.
 
     Args:
         logits: for each model, float `(examples, classes)` on the validation split.
-        labels: class ids, int `(examples,)`.
+        labels: class ids, int `(examples,)`; or 0 and 1 for each class, `(examples, classes)`.
 
     Returns:
         One weight per model, from 0.0025 to 7.4.
@@ -28,6 +28,8 @@ def calibrate(logits: list[np.ndarray], labels: np.ndarray) -> tuple[float, ...]
 
     def loss(log_weights: np.ndarray) -> float:
         mixed = np.tensordot(np.exp(log_weights), stacked, axes=1)
+        if labels.ndim == 2:
+            return float(np.logaddexp(0.0, np.where(labels > 0, -mixed, mixed)).mean())
         return float(-log_softmax(mixed, axis=1)[np.arange(len(labels)), labels].mean())
 
     start = np.full(len(logits), -np.log(len(logits)))

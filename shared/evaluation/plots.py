@@ -17,6 +17,7 @@ from matplotlib import pyplot as plt
 
 MAX_CONFUSION_CLASSES = 20
 MAX_HORIZONTAL_CLASSES = 6
+MAX_LABELS = 30
 MAX_NAME_LENGTH = 24
 
 
@@ -104,6 +105,27 @@ def confusion(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[s
     )
     if len(shown) < len(classes):
         axis.set_title(f"the {len(shown)} most confused of {len(classes)} classes")
+    save(figure, path)
+
+
+def scores_by_label(scores: Mapping[str, Mapping[str, float]], path: Path) -> None:
+    """Plots precision, recall and F1 of each label as bars; of many labels, those with the lowest F1.
+
+    Args:
+        scores: precision, recall, f1 and support by label, from `shared.evaluation.multilabel.scores_by_label`.
+        path: PNG file to write.
+    """
+    shown = sorted(scores, key=lambda name: np.nan_to_num(scores[name]["f1"]))[:MAX_LABELS]
+    figure, (axis,) = new_figure(1, 7.0, 0.45 * len(shown) + 1.5)
+    positions = np.arange(len(shown))[::-1]
+    for k, key in enumerate(("precision", "recall", "f1")):
+        values = [np.nan_to_num(scores[name][key]) for name in shown]
+        axis.barh(positions + 0.27 * (1 - k), values, height=0.27, label="F1" if key == "f1" else key)
+    names = [f"{_short_name(name)} ({scores[name]['support']:,})" for name in shown]
+    axis.set_yticks(positions, names)
+    count = f"the {len(shown)} labels of {len(scores)} with the lowest F1" if len(shown) < len(scores) else "labels"
+    axis.set(xlim=(0, 1), title=f"{count} on the test split (number of texts)")
+    axis.legend(loc="upper left", bbox_to_anchor=(1, 1))
     save(figure, path)
 
 

@@ -99,7 +99,7 @@ def json_request(request: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 def _headline_table(run: Run) -> str:
     scores = [s for s in run.evaluation.scores if s.model == EXPORTED]
-    scores.sort(key=lambda s: s.metric != run.task.primary_metric)  # the primary metric first
+    scores.sort(key=lambda s: s.metric != run.primary_metric)  # the primary metric first
     rows = [["metric", "model", "best baseline"]]
     for score in scores[:MAX_HEADLINES]:
         metric = run.task.metric(score.metric)

@@ -35,6 +35,11 @@ class Run:
         return (EXPORTED, *self.evaluation.components)
 
     @property
+    def primary_metric(self) -> str:
+        """Name of the most important metric."""
+        return self.evaluation.primary_metric or self.task.primary_metric
+
+    @property
     def notices(self) -> list[str]:
         """What was noticed about the data, one sentence or more for each notice."""
         return list(map(str, self.splits.notices))

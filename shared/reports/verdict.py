@@ -45,7 +45,7 @@ class Verdict:
 
 def verdict(run: Run) -> Verdict:
     """Compares the exported model with the best baseline by the primary metric of the task."""
-    metric = run.task.metric(run.task.primary_metric)
+    metric = run.task.metric(run.primary_metric)
     model = next(s for s in run.evaluation.scores if s.model == EXPORTED and s.metric == metric.name)
     baseline = best_baseline(run.evaluation.scores, metric, run.own_models)
     if not np.isfinite(model.value):

@@ -24,7 +24,7 @@ from shared.config import (
 
 SUMMARY = "Classifies texts of any kind and gives each label a calibrated probability."
 INPUT = "text"
-OUTPUT = "label with calibrated probability"
+OUTPUT = "label, or several labels, with calibrated probability"
 EXAMPLE_DATA = "imdb_reviews"
 DATA_HELP = "Table of texts and labels, a folder of text files per class, a fastText file, a data set of TensorFlow Datasets such as imdb_reviews, or sample."
 
@@ -39,13 +39,23 @@ class ColumnsConfig(Section):
 
     text: str = "text"
     """Column with the text."""
-    label: str = "label"
-    """Column with the label."""
+    label: tuple[str, ...] = ("label",)
+    """Column with the label. Several columns of 0 and 1 are one label each, with the name of the column, and a text may have any
+    number of labels."""
+    label_separator: str | None = None
+    """Text between the labels of a field that holds several, such as a comma: each label is then predicted by itself, and an empty field
+    means no label. Arrays of JSON and several label columns do not need it."""
     label_matching: Literal["exact", "trimmed", "caseless"] = "exact"
     """Which labels are one class: equal ones; "trimmed" ignores whitespace around and in them; "caseless" also upper and lower case."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.label, str):  # a program, or a model of an earlier version, names one column
+            object.__setattr__(self, "label", (self.label,))
         require_different(self, "text", "label")
+        if not self.label:
+            raise ValueError(f"{option(self, 'label')} must name at least one column. Received: nothing")
+        if self.label_separator == "":
+            raise ValueError(f"{option(self, 'label_separator')} must not be empty. Remove it for one label per text.")
 
 
 @dataclass(frozen=True)
@@ -136,7 +146,7 @@ class SentimentTrainingConfig(TrainingConfig):
     training."""
     class_weights: Literal["none", "balanced"] = "none"
     """Weights of the labels in the loss; "balanced" gives every label the same total weight, which finds more of rare labels but makes
-    their probabilities too high."""
+    their probabilities too high. With several labels per text, it gives the texts with and without a label the same total weight."""
     focal_gamma: float = 0.0
     """Exponent of the focal loss of the LSTM (Lin et al., 2017): larger values count texts less that it already classifies well; 0 is
     the cross-entropy."""

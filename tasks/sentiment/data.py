@@ -3,43 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data import labelled_texts, labels
+from shared.data import label_sets, labelled_texts
 from shared.data.classes import list_classes
-from shared.data.columns import raise_where_empty
 from shared.data.notices import add_notice
-from shared.data.scripts import summarize_scripts
 from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
-from shared.data.splits import SPLITS, Selection, hold_out, keep_labels, split_by_group, split_by_label
+from shared.data.splits import (
+    SPLITS,
+    Selection,
+    hold_out,
+    keep_labels,
+    split_by_group,
+    split_by_label,
+    split_by_label_sets,
+)
 from shared.data.tables import read_table
 from shared.data.tfds import read_tfds, require_training_split
-from shared.errors import DataError, RowError
+from shared.errors import DataError
 from tasks.sentiment import sample
 from tasks.sentiment.config import SentimentConfig
+from tasks.sentiment.labels import (
+    DETAILS,
+    MULTILABEL_DETAILS,
+    check_labels,
+    convert_labels,
+    divide_labels,
+    separate_labels,
+    to_strings,
+)
 
 KNOWN_LICENCES = {"imdb": "none stated; released for research (Maas et al., 2011)"}
 DEFAULT_GROUP_COLUMN = "title_id"  # the film of a review; used where a file has it
 ENOUGH_TEXTS = 10  # in a split that is held out, if there are enough texts
 MIN_TEXTS = 3  # per split
-DETAILS: dict[str, Callable[[pd.DataFrame], str]] = {
-    "class balance": lambda frame: labels.summarize_balance(frame["label"]),
-    "scripts": lambda frame: summarize_scripts(frame["text"]),
-}
-SEVERAL_LABELS_HINT = "Keep one label per text if the combinations are no classes."
 
 
 def load(config: SentimentConfig) -> Splits:
     """Reads the texts and divides them into training, validation and test split.
 
     Returns:
-        Splits with the columns `text` and `label`, both strings.
+        Splits with the columns `text`, strings, and `label`, strings or, if a text may have several labels, sets of labels (see
+        `shared.data.label_sets`).
 
     Raises:
         DataError: a file cannot be used; a text is missing; there are fewer than two classes or too few texts; a validation or test
@@ -51,7 +60,9 @@ def load(config: SentimentConfig) -> Splits:
         files=lambda: _read_files(config),
         tfds=lambda: _read_tfds(config),
     )
-    frames = _check_labels(config, frames)
+    original, (config, frames) = config, separate_labels(config, frames)
+    is_multilabel = config.columns.label_separator is not None
+    frames = check_labels(config, frames)
     frames, descriptions = hold_out(frames, config, config.split, partial(_select, config), "different texts or groups")
     description = origin.split_description or "; ".join(descriptions[name] for name in sorted(descriptions))
     digest = origin.sha256 or sha256_records(pd.concat(frames[name][["text", "label"]] for name in SPLITS))
@@ -60,46 +71,51 @@ def load(config: SentimentConfig) -> Splits:
         sha256=digest,
         split_description=f"{description}; overlapping rows removed from the earlier split",
     )
-    splits = Splits(**_without_overlap(frames), origin=origin, details=DETAILS)
+    splits = Splits(
+        **_without_overlap(frames),
+        origin=origin,
+        config=None if config == original else config,
+        display={"label": None} if is_multilabel else {},
+        details=MULTILABEL_DETAILS if is_multilabel else DETAILS,
+    )
     list_classes(splits, config.data, option(config.columns, "label"))
     _require_texts(splits, config.data)
     return splits
 
 
 def read_records(config: SentimentConfig, source: str) -> pd.DataFrame:
-    """Reads labelled texts into the columns `text`, `label` and `group`, all strings: a table, a fastText file, or a folder per class.
+    """Reads labelled texts into the columns `text`, `label` and `group`: a table, a fastText file, or a folder per class.
 
-    The group is the column `--split.group`, or else `title_id`; a file without it gives no column `group`. Empty texts are allowed.
+    All are strings, but labels are sets of labels (see `shared.data.label_sets`) if there are several label columns, a separator, or
+    arrays. The group is the column `--split.group`, or else `title_id`; a file without it gives no column `group`. Empty texts are allowed.
     Of a folder with splits, it reads the test split. Labels that are all whole numbers lose their ".0".
 
     Raises:
-        DataError: as in `shared.data.tables.read_table`; or a text or label is null, or a label is empty.
+        DataError: as in `shared.data.tables.read_table`; or a text or label is null, or a label is empty. Sets may be empty.
     """
     path = Path(source).expanduser()
     if path.is_dir():
         frames = labelled_texts.read_class_folders(path)
-        return frames.get("test", frames["train"])
+        return divide_labels(config, frames.get("test", frames["train"]), source)
     if path.exists() and labelled_texts.is_fasttext(path):
-        return labelled_texts.read_fasttext(path)
-    columns = _source_columns(config)
+        separator = config.columns.label_separator or labelled_texts.LABEL_SEPARATOR
+        return divide_labels(config, labelled_texts.read_fasttext(path, separator), source)
     optional = () if config.split.group else (DEFAULT_GROUP_COLUMN,)
-    frame = read_table(source, list(columns), optional, _column_options(config))
-    if optional and DEFAULT_GROUP_COLUMN in frame:
-        columns = {DEFAULT_GROUP_COLUMN: "group", **columns}
-    frame = frame.rename(columns=columns)
-    for name, column in columns.items():
-        frame[column] = to_strings(frame[column].rename(name), source)
-    is_empty = frame["label"].str.strip() == ""
-    raise_where_empty(is_empty, frame["label"].rename(config.columns.label), source)
-    frame["label"] = labels.normalize_numbers(frame["label"])
-    return frame
+    frame = read_table(source, _source_columns(config), optional, _column_options(config))
+    return _convert_columns(config, frame, source)
 
 
-def match_labels(config: SentimentConfig, values: pd.Series, classes: Sequence[str]) -> pd.Series:
-    """Returns labels of a file as the classes of a model that they match by `--columns.label-matching`; others stay as they are."""
-    matching = config.columns.label_matching
-    names = {labels.match_key(name, matching): name for name in classes}
-    return values.map(lambda label: names.get(labels.match_key(label, matching), label))
+def _convert_columns(config: SentimentConfig, frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Returns the columns `text`, `label` and, if the source has it, `group` of a table with the columns of the source."""
+    columns, group = config.columns, config.split.group or DEFAULT_GROUP_COLUMN
+    result = {"text": to_strings(frame[columns.text], source)}
+    if len(columns.label) > 1:
+        result["label"] = label_sets.parse_label_columns(frame[list(columns.label)], source)
+    else:
+        result["label"] = convert_labels(config, frame[columns.label[0]], source)
+    if group in frame:
+        result["group"] = to_strings(frame[group], source)
+    return pd.DataFrame(result)
 
 
 def _read_files(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
@@ -114,29 +130,10 @@ def _read_files(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origi
     return {**folders, **frames}, origin
 
 
-def _check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Returns tables with unified labels, after notices on what is unusual in labels and texts."""
-    matching = config.columns.label_matching
-    frames = labels.unify_labels(frames, matching, config.data, option(config.columns, "label_matching"))
-    everything = pd.concat([frame[["text", "label"]] for frame in frames.values()], ignore_index=True)
-    is_empty = everything["text"].str.strip() == ""
-    if is_empty.any():
-        add_notice(
-            f"{config.data}: {int(is_empty.sum())} texts are empty.", hint="Drop their rows if they say nothing."
-        )
-    labels.notice_duplicates(everything, config.data)
-    labels.notice_several_labels(everything["label"], config.data, SEVERAL_LABELS_HINT)
-    if everything["label"].nunique() <= len(everything) // MIN_TEXTS:  # otherwise the column is no label
-        labels.notice_rare_labels(everything["label"], config.data)
-    return frames
-
-
-def _source_columns(config: SentimentConfig) -> dict[str, str]:
-    """Returns the names of the columns in the source, with their names in the splits."""
-    columns = {config.columns.text: "text", config.columns.label: "label"}
-    if config.split.group:
-        columns[config.split.group] = "group"
-    if len(columns) < 2 + bool(config.split.group):
+def _source_columns(config: SentimentConfig) -> list[str]:
+    """Returns the names of the columns in the source that are needed."""
+    columns = [config.columns.text, *config.columns.label, *([config.split.group] if config.split.group else [])]
+    if len(set(columns)) < len(columns):
         raise DataError(
             f"{config.data}: {option(config.split, 'group')} must name another column than --columns.text and --columns.label. Received: "
             f"{config.split.group}"
@@ -146,43 +143,31 @@ def _source_columns(config: SentimentConfig) -> dict[str, str]:
 
 def _column_options(config: SentimentConfig) -> dict[str, str]:
     """Returns the names of the columns in the source, with the options that set them."""
-    options = {getattr(config.columns, name): option(config.columns, name) for name in ("text", "label")}
+    options = dict.fromkeys(config.columns.label, option(config.columns, "label"))
+    options[config.columns.text] = option(config.columns, "text")
     if config.split.group:
         options[config.split.group] = option(config.split, "group")
     return options
 
 
-def to_strings(values: pd.Series, source: str) -> pd.Series:
-    """Converts a column to strings; whole floating-point numbers lose their ".0".
-
-    Raises:
-        RowError: a cell is null, or has neither text nor a number.
-    """
-    is_missing = values.isna()
-    if is_missing.any():
-        problem = f'column "{values.name}" is null. Fill it in or drop the row.'
-        raise RowError(source, np.flatnonzero(is_missing), lambda row: problem)
-    if pd.api.types.is_float_dtype(values) and (values % 1 == 0).all():
-        values = values.astype("int64")
-    is_wrong = [not isinstance(value, (str, bool, int, float, np.generic)) for value in values]
-    if any(is_wrong):
-        problem = f'column "{values.name}" must have text. Received: '
-        raise RowError(source, np.flatnonzero(is_wrong), lambda row: problem + type(values.iloc[row]).__name__)
-    return values.astype(str)
-
-
 def _read_tfds(config: SentimentConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
-    frames, info = read_tfds(config.data, _source_columns(config), _column_options(config))
-    frames = {name: frame[frame["label"] != ""].copy() for name, frame in frames.items()}  # a missing label is -1
+    columns = _source_columns(config)
+    frames, info = read_tfds(config.data, {name: name for name in columns}, _column_options(config))
+    if len(config.columns.label) == 1 and config.columns.label_separator is None:
+        frames = {name: _labelled_rows(frame, config.columns.label[0]) for name, frame in frames.items()}
     require_training_split(config.data, frames, frames)
-    for frame in frames.values():
-        for column, name in (("text", config.columns.text), ("label", config.columns.label)):
-            frame[column] = to_strings(frame[column].rename(name), config.data)
+    frames = {name: _convert_columns(config, frame, config.data) for name, frame in frames.items()}
     origin = Origin.of_tfds(info, digest="")
     name = info.name.removesuffix("_reviews")
     licence = info.redistribution_info.license or KNOWN_LICENCES.get(name, origin.licence)
     labelled = {split: frame for split, frame in frames.items() if split == "train" or len(frame)}
     return labelled, dataclasses.replace(origin, name=name, licence=licence)
+
+
+def _labelled_rows(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Returns the rows of a table with a label; a missing class of TensorFlow Datasets (-1) is ""."""
+    is_missing = frame[column].map(lambda value: isinstance(value, str) and value == "")
+    return frame[~is_missing].reset_index(drop=True)
 
 
 def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
@@ -198,12 +183,15 @@ def _select(config: SentimentConfig, frame: pd.DataFrame, name: str, fraction: f
     has_groups = "group" in frame
     groups = (frame["group"] if has_groups else frame["text"]).tolist()
     fraction = _fit_fraction(config, len(frame), name, fraction)
+    label_column = frame["label"]
     if has_groups:
-        is_held_out = keep_labels(split_by_group(groups, fraction), groups, frame["label"].tolist())
-    elif frame["label"].is_unique:  # the column is no label, as the check of the classes says
+        is_held_out = keep_labels(split_by_group(groups, fraction), groups, label_column.tolist())
+    elif label_sets.is_label_sets(label_column):
+        is_held_out = split_by_label_sets(groups, label_column.tolist(), fraction)
+    elif label_column.is_unique:  # the column is no label, as the check of the classes says
         is_held_out = split_by_group(groups, fraction)
     else:
-        is_held_out = split_by_label(groups, frame["label"].tolist(), fraction)
+        is_held_out = split_by_label(groups, label_column.tolist(), fraction)
     grouping = f"by {config.split.group or DEFAULT_GROUP_COLUMN}" if has_groups else "at random within each label"
     part = "of the rest " if name == "validation" else ""
     return is_held_out, f"{fraction:.0%} {part}held out {grouping}"

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import softmax
-from sklearn.dummy import DummyClassifier
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from shared.data.classes import class_ids
 from shared.data.sources import Splits
@@ -20,16 +15,17 @@ from shared.evaluation import plots, scoring
 from shared.evaluation.calibration import undo_temperature
 from shared.evaluation.classification import CLASSIFICATION_METRICS, expected_calibration_error, scores_by_class
 from shared.evaluation.metric import Score
+from shared.evaluation.multilabel import MULTILABEL_METRICS
 from shared.evaluation_run import signature_predictor
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
-from shared.text.characters import unspaced_ranges
-from shared.text.markup import TAG
+from tasks.sentiment import multilabel
+from tasks.sentiment.baselines import Baseline, baselines
 from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.ngrams import NaiveBayesLogisticRegression
-from tasks.sentiment.serving import export_spec, predict_texts
+from tasks.sentiment.serving import export_spec, is_multilabel, predict_texts
 
 MAX_LISTED_CLASSES = 30
-PUNCTUATION = r"[.,!?;:()\"*/-]"
+METRICS = tuple({metric.name: metric for metric in (*CLASSIFICATION_METRICS, *MULTILABEL_METRICS)}.values())
+"""Metrics of models with one label per text, and with any number of labels."""
 
 
 def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str, Any]) -> list[Score]:
@@ -37,9 +33,12 @@ def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str
 
     Args:
         records: columns `text` and `label`; every label is a class of the model.
-        predictions: `probabilities` float `(texts, classes)`, each row sums to 1.
+        predictions: `probabilities` float `(texts, classes)`, each row sums to 1. If a text may have several labels, see
+            `tasks.sentiment.multilabel.score`.
         metadata: `labels`, the classes in the order of the probabilities.
     """
+    if is_multilabel(metadata):
+        return multilabel.score(records, predictions, metadata)
     labels = class_ids(records["label"], metadata["labels"])
     return scoring.score(EXPORTED, labels, np.asarray(predictions["probabilities"]), CLASSIFICATION_METRICS)
 
@@ -52,6 +51,8 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: Sentime
         splits: columns `text` and `label`.
         config: options of the run.
     """
+    if is_multilabel(trained_model.metadata):
+        return multilabel.plan_evaluation(trained_model, splits, _predict_component, _list_classes)
     classes, texts = trained_model.metadata["labels"], splits.test["text"].tolist()
     return EvaluationPlan(
         describe=partial(describe, trained_model, class_ids(splits.test["label"], classes)),
@@ -59,9 +60,7 @@ def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: Sentime
             name: partial(_predict_component, model, trained_model.metadata, texts)
             for name, model in trained_model.components.items()
         },
-        baselines={
-            name: partial(_predict_baseline, function, splits, classes) for name, function in baselines().items()
-        },
+        baselines={name: partial(_predict_baseline, fit, splits, classes) for name, fit in baselines().items()},
     )
 
 
@@ -98,73 +97,18 @@ def describe(
     )
 
 
+def _predict_baseline(
+    fit: Callable[[Splits, Sequence[str]], Baseline], splits: Splits, classes: Sequence[str]
+) -> Predictions:
+    return {"probabilities": fit(splits, classes)(splits.test)}
+
+
 def _list_classes(classes: Sequence[str]) -> str:
     if len(classes) <= MAX_LISTED_CLASSES:
         return ", ".join(classes)
     return f"{', '.join(classes[:MAX_LISTED_CLASSES])} … {len(classes)} in total, which task.json lists"
 
 
-def baselines() -> dict[str, Callable[[Splits, Sequence[str]], np.ndarray]]:
-    """Returns the baselines by name: functions from splits and classes to probabilities of the test split."""
-    return {
-        "majority": _predict_majority,
-        "tfidf_logistic_regression": _predict_tfidf,
-        "nb_logistic_regression": _predict_naive_bayes,
-    }
-
-
 def _predict_component(model: Any, metadata: dict[str, Any], texts: Sequence[str]) -> Predictions:
     spec = export_spec(model, metadata)
     return predict_texts(texts, signature_predictor(spec, "serving_default"))
-
-
-def _predict_baseline(
-    function: Callable[[Splits, Sequence[str]], np.ndarray], splits: Splits, classes: Sequence[str]
-) -> Predictions:
-    return {"probabilities": function(splits, classes)}
-
-
-def _predict_majority(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    model = DummyClassifier(strategy="prior").fit(splits.train[["text"]], class_ids(splits.train["label"], classes))
-    return np.asarray(model.predict_proba(splits.test[["text"]]))
-
-
-def _predict_tfidf(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=_token_pattern(), preprocessor=_remove_markup
-    )
-    features = vectorizer.fit_transform(splits.train["text"])
-    model = LogisticRegression(C=10, max_iter=1000)
-    model.fit(features, class_ids(splits.train["label"], classes))
-    return np.asarray(model.predict_proba(vectorizer.transform(splits.test["text"])))
-
-
-def _predict_naive_bayes(splits: Splits, classes: Sequence[str]) -> np.ndarray:
-    vectorizer = CountVectorizer(
-        ngram_range=(1, 3),
-        min_df=2,
-        binary=True,
-        dtype=np.float32,
-        token_pattern=_token_pattern(),
-        preprocessor=_remove_markup,
-    )
-    train = vectorizer.fit_transform(splits.train["text"])
-    validation, test = (vectorizer.transform(frame["text"]) for frame in (splits.validation, splits.test))
-    model = NaiveBayesLogisticRegression().fit(
-        train,
-        class_ids(splits.train["label"], classes),
-        validation,
-        class_ids(splits.validation["label"], classes),
-    )
-    return np.asarray(softmax(model.logits(test), axis=1))
-
-
-def _token_pattern() -> str:
-    """Returns a pattern of words and punctuation marks; a character of a script without spaces between words is a word."""
-    unspaced = unspaced_ranges()
-    letter = rf"[^\W_{unspaced}]"
-    return rf"[{unspaced}]|{letter}+(?:'{letter}+)?|{PUNCTUATION}"
-
-
-def _remove_markup(text: str) -> str:
-    return re.sub(TAG, " ", text.lower())

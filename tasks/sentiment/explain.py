@@ -1,7 +1,8 @@
 """Contributions of the words of a text to its prediction, computed with `model.keras`.
 
-They explain the logit of the predicted label minus the mean logit of the other labels; with two labels, this is the log-odds. The baseline
-is a text of the same number of unknown words. The LSTM gets integrated gradients (Sundararajan et al., 2017) over the embedding vectors.
+They explain the logit of the predicted label minus the mean logit of the other labels; with two labels, this is the log-odds. If a text may
+have several labels, they explain the logit of the label that is farthest above its threshold. The baseline is a text of the same number
+of unknown words. The LSTM gets integrated gradients (Sundararajan et al., 2017) over the embedding vectors.
 The logit of an n-gram is divided equally among its words, which is exact because the n-gram model is linear.
 """
 
@@ -14,6 +15,7 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from scipy.special import logit
 
 from shared.config import PredictOptions
 from shared.data.word_contributions import contribution_table
@@ -33,19 +35,27 @@ MAX_VECTORS = 8192  # embedding vectors in one batch
 def explain(inputs: Inputs, model: keras.Model, metadata: dict[str, Any], options: PredictOptions) -> pd.DataFrame:
     """Returns the contributions of the words as columns (see `contribution_table`), one row per text.
 
+    If a text may have several labels, `explained_label` is the first column; it is None for a text without words.
+
     Args:
         inputs: `records` are texts.
         model: the classifier, from `model.keras`.
         metadata: metadata of the model.
         options: options of `predict`.
     """
-    explainer = Explainer(model)
+    thresholds = metadata.get("thresholds")
+    explainer = Explainer(model, None if thresholds is None else np.array(thresholds))
     texts = [printable(text) for text in inputs.records]
-    cells = []
+    cells, labels = [], []
     for k, (text, (tokens, spans)) in enumerate(zip(texts, locate_tokens(texts), strict=True)):
-        cells.append(_words(text, spans, explainer.explain_tokens(tokens)))
+        values, class_id = explainer.explain_tokens(tokens)
+        cells.append(_words(text, spans, values))
+        labels.append(None if class_id is None or thresholds is None else metadata["labels"][class_id])
         report_progress((k + 1) / len(texts))
-    return contribution_table(cells)
+    table = contribution_table(cells)
+    if thresholds is not None:
+        table.insert(0, "explained_label", pd.Series(labels, dtype=object))
+    return table
 
 
 def _words(text: str, spans: Sequence[Span], values: np.ndarray) -> list[dict[str, Any]]:
@@ -61,9 +71,11 @@ class Explainer:
 
     Args:
         classifier: from `model.build_classifier`.
+        thresholds: threshold of each label `(classes,)`, if a text may have several; None for a softmax.
     """
 
-    def __init__(self, classifier: keras.Model) -> None:
+    def __init__(self, classifier: keras.Model, thresholds: np.ndarray | None = None) -> None:
+        self.thresholds = thresholds
         self.vocabulary = classifier.get_layer("tokenizer").get_layer("vocabulary")
         tokenizer, self.lstm = classifier.get_layer("tokenizer"), classifier.get_layer("lstm")
         self.ngrams: Any = (
@@ -86,18 +98,19 @@ class Explainer:
         self._logits = tf.function(self._path_logits, input_signature=[points, vector])
         self._gradients = tf.function(self._path_gradients, input_signature=[points, vector, vector])
 
-    def explain_tokens(self, tokens: Sequence[str]) -> np.ndarray:
-        """Returns the contribution of each token to the predicted label, float64 `(tokens,)`; tokens that the model does not read have 0.
+    def explain_tokens(self, tokens: Sequence[str]) -> tuple[np.ndarray, int | None]:
+        """Returns the contribution of each token to the explained label, float64 `(tokens,)`, and the class id of that label.
 
-        Their sum is the change of the logit from the baseline to the text.
+        Tokens that the model does not read have 0; the class id is None if it reads none. The sum of the contributions is the change of
+        the logit from the baseline to the text.
         """
         result = np.zeros(len(tokens))
         if not tokens:
-            return result
+            return result, None
         rows = keras.ops.convert_to_numpy(self.vocabulary(tf.constant(list(tokens))))
         owners, columns = np.nonzero(rows)  # an apostrophe alone has no token id
         if not len(owners):
-            return result
+            return result, None
         order = np.arange(1, len(owners) + 1)
         retained = self._positions(self._limit_length, order)
         token_ids = rows[owners, columns].astype(np.int32)[retained]
@@ -108,7 +121,7 @@ class Explainer:
         if self.ngrams is not None:
             values += self._ngram_contributions(token_ids, direction * self.weights[1])
         np.add.at(result, owners[retained], values)
-        return result
+        return result, int(np.argmax(direction))
 
     @staticmethod
     def _positions(model: keras.Model, numbers: np.ndarray) -> np.ndarray:
@@ -119,10 +132,14 @@ class Explainer:
         return retained[retained > 0] - 1
 
     def _direction(self, token_ids: np.ndarray, read_ids: np.ndarray) -> np.ndarray:
-        """Returns the factors of the logits `(classes,)`: 1 for the predicted label, equal negative ones for the others."""
+        """Returns the factors of the logits `(classes,)`: 1 for the explained label; for the others equal negative ones, or 0 if a text
+        may have several labels."""
         logits = self.weights[0] * keras.ops.convert_to_numpy(self.lstm(read_ids[None]))[0]
         if self.ngrams is not None:
             logits = logits + self.weights[1] * keras.ops.convert_to_numpy(self.ngrams(token_ids[None]))[0]
+        if self.thresholds is not None:
+            limits = logit(np.clip(self.thresholds, 1e-12, 1 - 1e-12))
+            return np.eye(len(logits), dtype=np.float32)[np.argmax(logits - limits)]
         direction = np.full(len(logits), -1.0 / (len(logits) - 1), np.float32)
         direction[np.argmax(logits)] = 1.0
         return direction

@@ -1,7 +1,7 @@
 """The sentiment model: tokenizer, LSTM classifier, n-gram model, and their calibrated mixture. Only stock Keras layers.
 
 text ─ token ids ─┬─ beginning and end ─ embedding ─ LSTM stack ─ mean and maximum ─ logits ─┐
-                  └─ n-grams of all words ─────────── one table of weights ───────── logits ─┴─ softmax
+                  └─ n-grams of all words ─────────── one table of weights ───────── logits ─┴─ softmax, or sigmoid if a text has several labels
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def build_classifier(
     ngram_model: keras.Model | None,
     mixture_weights: tuple[float, float],
     sequence_length: int,
+    is_multilabel: bool = False,
 ) -> keras.Model:
     """Builds the full model, from strings `(batch,)` to probabilities `(batch, classes)`.
 
@@ -114,13 +115,19 @@ def build_classifier(
         ngram_model: from `ngrams.build_ngram_model`, or None.
         mixture_weights: factors of the logits of the LSTM and of the n-gram model; they include the calibration.
         sequence_length: maximum number of words that the LSTM reads.
+        is_multilabel: True for a probability of each class by itself, a sigmoid instead of the softmax.
     """
     text = keras.Input((), dtype="string", name="text")
     token_ids = tokenizer(text)
     logits = lstm(truncate_middle(token_ids, sequence_length)) * mixture_weights[0]
     if ngram_model is not None:
         logits = logits + ngram_model(token_ids) * mixture_weights[1]
-    return keras.Model(text, keras.layers.Softmax(name="probabilities")(logits), name="sentiment")
+    activation = (
+        keras.layers.Activation("sigmoid", name="probabilities")
+        if is_multilabel
+        else keras.layers.Softmax(name="probabilities")
+    )
+    return keras.Model(text, activation(logits), name="sentiment")
 
 
 def truncate_sequences(sequences: Sequence[np.ndarray], max_length: int) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import scipy.sparse as sp
 from keras import ops
+from scipy.special import expit, softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
@@ -46,32 +47,33 @@ def hash_ngrams(token_ids: Any, order: int, buckets: int) -> Any:
     return ops.where(ops.equal(ordered, previous), 0, ordered)
 
 
-def build_ngram_model(classes: int, order: int, buckets: int) -> keras.Model:
+def build_ngram_model(classes: int, order: int, buckets: int, is_multilabel: bool = False) -> keras.Model:
     """Returns a model from token ids `(batch, time)` int32 to logits `(batch, classes)`; `copy_weights` sets its weights, which are
-    zero until then."""
+    zero until then. With `is_multilabel`, two classes have independent logits."""
     token_ids = keras.Input((None,), dtype="int32", name="token_ids")
     indices = hash_ngrams(token_ids, order, buckets)
     table = keras.layers.Embedding(
-        buckets, _weights_per_bucket(classes), embeddings_initializer="zeros", name="ngram_weights"
+        buckets, _weights_per_bucket(classes, is_multilabel), embeddings_initializer="zeros", name="ngram_weights"
     )
     logits = keras.layers.Dense(classes, name="ngram_bias")(ops.sum(table(indices), axis=1))
     return keras.Model(token_ids, logits, name="ngrams")
 
 
-def count_buckets(classes: int, weights: int) -> int:
+def count_buckets(classes: int, weights: int, is_multilabel: bool = False) -> int:
     """Returns the number of buckets of a table with about `weights` weights."""
-    return max(2, weights // _weights_per_bucket(classes))
+    return max(2, weights // _weights_per_bucket(classes, is_multilabel))
 
 
-def _weights_per_bucket(classes: int) -> int:
-    return 1 if classes == 2 else classes  # with two classes, the logit of the first class is 0
+def _weights_per_bucket(classes: int, is_multilabel: bool) -> int:
+    return 1 if classes == 2 and not is_multilabel else classes  # of two classes, the logit of the first one is 0
 
 
 def copy_weights(regression: NaiveBayesLogisticRegression, ngram_model: keras.Model) -> None:
     """Copies the weights of a fitted regression into the Keras model."""
     classes = len(regression.bias)
-    kernel = np.array([[0.0, 1.0]]) if classes == 2 else np.eye(classes)
-    weights = regression.weights[:, 1:] if classes == 2 else regression.weights
+    is_single = ngram_model.get_layer("ngram_weights").output_dim < classes
+    kernel = np.array([[0.0, 1.0]]) if is_single else np.eye(classes)
+    weights = regression.weights[:, 1:] if is_single else regression.weights
     ngram_model.get_layer("ngram_weights").set_weights([weights])
     ngram_model.get_layer("ngram_bias").set_weights([kernel, regression.bias])
 
@@ -98,8 +100,9 @@ def build_feature_matrix(batches: Iterable[np.ndarray], order: int, buckets: int
 class NaiveBayesLogisticRegression:
     """NB-weighted logistic regression on binary features, one class against the rest; the validation split chooses the penalty.
 
-    The optional class weights `(classes,)` are those of the texts in the loss. After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits `features @ weights + bias`. With two classes, the
-    logit of the first class is 0.
+    The optional class weights `(classes,)` are those of the texts in the loss; with several labels per text `(2, classes)`, those of
+    the texts without and with each label. After `fit`, `weights` `(features, classes)` and `bias` `(classes,)` give logits
+    `features @ weights + bias`. With two classes, one of which each text has, the logit of the first class is 0.
     """
 
     weights: np.ndarray
@@ -116,9 +119,9 @@ class NaiveBayesLogisticRegression:
 
         Args:
             train: binary features `(texts, features)`; a feature that occurs in one text only has weight 0.
-            labels: class ids `(texts,)`.
+            labels: class ids `(texts,)`; or 0 and 1 for each label, `(texts, classes)`.
             validation: binary features of the validation split.
-            validation_labels: class ids of the validation split.
+            validation_labels: those of the validation split.
         """
         min_loss = np.inf
         for penalty in PENALTIES:
@@ -134,19 +137,33 @@ class NaiveBayesLogisticRegression:
 
         Args:
             features: binary features `(texts, features)`.
-            labels: class ids `(texts,)`.
+            labels: as in `fit`.
         """
-        classes = int(labels.max()) + 1
+        is_multilabel = labels.ndim == 2
+        classes = labels.shape[1] if is_multilabel else int(labels.max()) + 1
         common = np.asarray((features > 0).sum(axis=0)).ravel() >= 2
         self.weights = np.zeros((features.shape[1], classes), np.float32)
         self.bias = np.zeros(classes, np.float32)
         common_features = features[:, common]
-        weights = None if self.class_weights is None else self.class_weights[labels]
-        for k in range(1 if classes == 2 else 0, classes):
+        for k in range(1 if classes == 2 and not is_multilabel else 0, classes):
+            is_inside = labels[:, k] > 0 if is_multilabel else labels == k
             self.weights[common, k], self.bias[k] = _one_against_rest(
-                common_features, labels == k, self.penalty, weights
+                common_features, is_inside, self.penalty, self._text_weights(labels, k)
             )
         return self
+
+    def _text_weights(self, labels: np.ndarray, k: int) -> np.ndarray | None:
+        """Returns the weights of the texts in the loss of one class, `(texts,)`."""
+        if self.class_weights is None:
+            return None
+        if labels.ndim == 2:
+            return self.class_weights[(labels[:, k] > 0).astype(int), k]
+        return self.class_weights[labels]
+
+    def probabilities(self, features: sp.csr_matrix, is_multilabel: bool = False) -> np.ndarray:
+        """Returns the probabilities `(texts, classes)` of binary features `(texts, features)`."""
+        logits = self.logits(features)
+        return np.asarray(expit(logits) if is_multilabel else softmax(logits, axis=1))
 
     def logits(self, features: sp.csr_matrix) -> np.ndarray:
         """Returns the logits `(texts, classes)` of binary features `(texts, features)`."""
@@ -157,7 +174,9 @@ def _one_against_rest(
     features: sp.csr_matrix, is_inside: np.ndarray, penalty: float, weights: np.ndarray | None
 ) -> tuple[np.ndarray, float]:
     """Returns the weights `(features,)` and the bias of one class; `is_inside` `(texts,)` is True for its texts, and `weights`
-    `(texts,)` are those of the texts in the loss."""
+    `(texts,)` are those of the texts in the loss. A class of all texts or of none has only a bias, from the rule of succession."""
+    if is_inside.all() or not is_inside.any():
+        return np.zeros(features.shape[1]), float(np.log((is_inside.sum() + 1) / ((~is_inside).sum() + 1)))
     ratio = _log_count_ratio(features, is_inside)
     regression = LogisticRegression(C=penalty, solver="liblinear", dual=True, tol=0.01, max_iter=1000, random_state=0)
     regression.fit(features @ sp.diags(ratio), is_inside, sample_weight=weights)
@@ -171,6 +190,8 @@ def _log_count_ratio(features: sp.csr_matrix, is_inside: np.ndarray) -> np.ndarr
 
 
 def _log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    if labels.ndim == 2:
+        return float(np.logaddexp(0.0, np.where(labels > 0, -logits, logits)).mean())
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
     return float(log_loss(labels, probabilities, labels=np.arange(logits.shape[1])))

@@ -10,48 +10,57 @@ from pathlib import Path
 import keras
 import numpy as np
 import scipy.sparse as sp
+from scipy.special import expit
 
-from shared.data.classes import class_ids
+from shared.data.classes import class_targets, label_names
 from shared.data.notices import add_notice
 from shared.data.sequence_batches import SequenceBatches
 from shared.data.sources import Splits
 from shared.evaluation.calibration import calibrate
-from shared.evaluation.classification import CLASSIFICATION_METRICS
-from shared.task import Task, TrainedModel
+from shared.evaluation.multilabel import choose_thresholds
+from shared.task import EXPORTED, Task, TrainedModel
 from shared.text.embeddings import word_vectors
 from shared.text.separation import separate_words
 from shared.text.vocabulary import UNKNOWN_ID, tokenize
 from shared.training import loop
 from shared.training.adversarial import AdversarialTraining
 from shared.training.checkpoints import History
-from shared.training.losses import FocalCrossentropy, balanced_weights
+from shared.training.losses import (
+    BinaryFocalCrossentropy,
+    FocalCrossentropy,
+    balanced_binary_weights,
+    balanced_weights,
+)
 from shared.training.pretraining import BPTT_LENGTH, pretrain
 from tasks.sentiment import model, ngrams, serving
 from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.evaluate import plan_evaluation, score
+from tasks.sentiment.evaluate import METRICS, plan_evaluation, score
 from tasks.sentiment.explain import explain
 
 VALIDATION_BATCH_SIZE = 128
 
 Examples = tuple[list[np.ndarray], np.ndarray]
-"""Token ids of each text `(length,)`, and class ids `(texts,)`."""
+"""Token ids of each text `(length,)`, and class ids `(texts,)`; or, if a text may have several labels, 0 and 1 for each label
+`(texts, classes)`."""
 
 
 def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> TrainedModel:
-    """Trains the LSTM and the n-gram model, and calibrates their mixture on the validation split.
+    """Trains the LSTM and the n-gram model, and calibrates their mixture on the validation split, which also sets the threshold of each
+    label if a text may have several.
 
     Args:
         config: all options.
-        splits: columns `text` and `label`; the test split is not used.
+        splits: columns `text` and `label`, labels or sets of labels; the test split is not used.
         folder: folder for logs and checkpoints.
     """
-    classes = sorted(splits.train["label"].unique())
+    classes = label_names(splits.train["label"])
     tokenizer = model.build_tokenizer(splits.train["text"].tolist(), config)
     train_ids, validation_ids = (
         tokenize(tokenizer, frame["text"].tolist(), separate_words) for frame in (splits.train, splits.validation)
     )
-    train = train_ids, class_ids(splits.train["label"], classes)
-    validation = validation_ids, class_ids(splits.validation["label"], classes)
+    train = train_ids, class_targets(splits.train["label"], classes)
+    validation = validation_ids, class_targets(splits.validation["label"], classes)
+    is_multilabel = train[1].ndim == 2
     lstm, history = _train_lstm(config, train, validation, len(classes), folder)
     truncated = model.truncate_sequences(validation_ids, config.text.sequence_length)
     logits = [np.concatenate([lstm.predict_on_batch(token_ids) for token_ids in _padded_batches(truncated)])]
@@ -60,18 +69,29 @@ def train_model(config: SentimentConfig, splits: Splits, folder: Path) -> Traine
         ngram_model, ngram_logits = _fit_ngram_model(config, train, validation, len(classes))
         logits.append(ngram_logits)
     weights = calibrate(logits, validation[1])
-    build = partial(model.build_classifier, tokenizer, lstm, sequence_length=config.text.sequence_length)
+    build = partial(
+        model.build_classifier,
+        tokenizer,
+        lstm,
+        sequence_length=config.text.sequence_length,
+        is_multilabel=is_multilabel,
+    )
     (lstm_weight,) = calibrate(logits[:1], validation[1])
+    thresholds = {}
+    if is_multilabel:
+        mixtures = {EXPORTED: np.tensordot(weights, logits, axes=1), "lstm": lstm_weight * logits[0]}
+        thresholds = {name: choose_thresholds(validation[1], expit(one)).tolist() for name, one in mixtures.items()}
     return TrainedModel(
         model=build(ngram_model, mixture_weights=(weights[0], weights[-1])),
-        metadata={"labels": classes},
+        metadata={"labels": classes, **({"thresholds": thresholds[EXPORTED]} if is_multilabel else {})},
         history=history,
         components={"lstm": build(None, mixture_weights=(lstm_weight, 0.0))},
         notes={
             "mixture weights": {
                 "lstm alone": lstm_weight,
                 **dict(zip(("lstm", "ngrams")[: len(weights)], weights, strict=True)),
-            }
+            },
+            **({"thresholds": thresholds} if is_multilabel else {}),
         },
     )
 
@@ -100,7 +120,7 @@ def _train_lstm(
             config.training,
             folder,
             loss=_make_loss(config, train[1], classes),
-            metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+            metrics=[] if train[1].ndim == 2 else [keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         )
     lstm = loop.in_float32(
         submodels.full_model, config.training.precision, lambda: model.LSTMSubmodels(config, classes).full_model
@@ -109,13 +129,17 @@ def _train_lstm(
 
 
 def _make_loss(config: SentimentConfig, labels: np.ndarray, classes: int) -> keras.losses.Loss:
+    if labels.ndim == 2:
+        return BinaryFocalCrossentropy(_class_weights(config, labels, classes), config.training.focal_gamma)
     if config.training.class_weights == "none" and not config.training.focal_gamma:
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     return FocalCrossentropy(_class_weights(config, labels, classes), config.training.focal_gamma)
 
 
 def _class_weights(config: SentimentConfig, labels: np.ndarray, classes: int) -> np.ndarray | None:
-    return balanced_weights(labels, classes) if config.training.class_weights == "balanced" else None
+    if config.training.class_weights == "none":
+        return None
+    return balanced_binary_weights(labels) if labels.ndim == 2 else balanced_weights(labels, classes)
 
 
 def _pretrain(
@@ -177,7 +201,8 @@ def _fit_ngram_model(
 
     The logits come from a model that was fitted to the training split only, so that the calibration is not biased.
     """
-    order, buckets = config.model.ngram_order, ngrams.count_buckets(classes, config.model.ngram_buckets)
+    is_multilabel = train[1].ndim == 2
+    order, buckets = config.model.ngram_order, ngrams.count_buckets(classes, config.model.ngram_buckets, is_multilabel)
     train_features, validation_features = (
         ngrams.build_feature_matrix(_padded_batches(sequences), order, buckets) for sequences, _ in (train, validation)
     )
@@ -185,7 +210,7 @@ def _fit_ngram_model(
     regression.fit(train_features, train[1], validation_features, validation[1])
     logits = regression.logits(validation_features)
     regression.refit(sp.vstack([train_features, validation_features]), np.concatenate([train[1], validation[1]]))
-    ngram_model = ngrams.build_ngram_model(classes, order, buckets)
+    ngram_model = ngrams.build_ngram_model(classes, order, buckets, is_multilabel)
     ngrams.copy_weights(regression, ngram_model)
     return ngram_model, logits
 
@@ -211,15 +236,15 @@ TASK = Task(
     read_records=serving.read_records,
     score=score,
     plan_evaluation=plan_evaluation,
-    metrics=CLASSIFICATION_METRICS,
+    metrics=METRICS,
     primary_metric="accuracy",
     example_inputs=serving.EXAMPLES,
     explain=explain,
     limitations=(
         "The model knows only the kind of texts and the language that it was trained on. Evaluate it on your own labelled "
         "texts before you rely on it: `lstm-suite evaluate sentiment --data yours.csv`. The LSTM reads only the beginning and "
-        "the end of long texts. The model does not recognize irony. It predicts a label for any text, even an empty one; the "
-        "probability says how reliable the prediction is. `model.keras` alone splits a text only at whitespace and drops ASCII "
+        "the end of long texts. The model does not recognize irony. It predicts a label for any text, even an empty one, unless it was trained "
+        "on texts with any number of labels; the probability says how reliable the prediction is. `model.keras` alone splits a text only at whitespace and drops ASCII "
         "punctuation. The SavedModel reads any text; for `model.keras`, apply `separate_words` of `shared/text/separation.py` first."
     ),
 )

@@ -17,7 +17,8 @@ def fake_run(*scores, best_epoch=3, epochs=5, records=20_000, command="lstm-suit
     return SimpleNamespace(
         own_models=("exported",),
         command=command,
-        task=SimpleNamespace(primary_metric="accuracy", metric=lambda name: ACCURACY),
+        primary_metric="accuracy",
+        task=SimpleNamespace(metric=lambda name: ACCURACY),
         evaluation=SimpleNamespace(scores=scores),
         splits=SimpleNamespace(size=lambda name: records, origin=SimpleNamespace(name=dataset)),
         trained_model=SimpleNamespace(history=SimpleNamespace(epochs=[{}] * epochs, best_epoch=best_epoch)),

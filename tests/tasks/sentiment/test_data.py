@@ -11,7 +11,7 @@ from shared.config import PredictOptions
 from shared.data import labelled_texts
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.sentiment import data, serving
+from tasks.sentiment import data, labels, serving
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
 
 
@@ -127,7 +127,7 @@ def test_labels_that_look_alike_are_named_and_unified_by_an_option(tmp_path, mat
     assert set(splits.train["label"]) == classes
     assert '"good" 100, "Good" 25, " good" 25' in notices[0].message
     assert ("--columns.label-matching caseless" in notices[0].hint) == (matching != "caseless")
-    values = data.match_labels(SentimentConfig(columns=config), pd.Series(["GOOD ", "odd"]), sorted(classes))
+    values = labels.match_labels(SentimentConfig(columns=config), pd.Series(["GOOD ", "odd"]), sorted(classes))
     assert values.tolist() == ["good" if matching == "caseless" else "GOOD ", "odd"]
 
 

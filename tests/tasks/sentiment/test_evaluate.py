@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from shared.data.sources import Origin, Splits
-from tasks.sentiment.evaluate import baselines, score
+from tasks.sentiment.baselines import baselines
+from tasks.sentiment.evaluate import score
 
 
 @pytest.fixture
@@ -21,8 +22,8 @@ def splits():
 
 
 def test_baselines_are_fitted_to_the_training_split(splits):
-    for name, predict in baselines().items():
-        probabilities = predict(splits, ["bad", "good"])
+    for name, fit in baselines().items():
+        probabilities = fit(splits, ["bad", "good"])(splits.test)
         assert probabilities.shape == (50, 2)
         scores = {
             s.metric: s.value for s in score(splits.test, {"probabilities": probabilities}, {"labels": ["bad", "good"]})
