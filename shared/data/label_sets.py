@@ -140,7 +140,7 @@ def notice_empty_sets(labels: pd.Series, source: str) -> None:
 
 def summarize_labels(labels: pd.Series) -> str:
     """Returns the number of records of each label, the most frequent first; of many labels, the first ones."""
-    counts = list_labels(labels).value_counts()
+    counts = list_labels(labels).value_counts().sort_index().sort_values(ascending=False, kind="stable")
     listed = ", ".join(f"{name} {count:,}" for name, count in counts.head(MAX_COUNTS).items())
     return f"{listed} … {len(counts)} labels" if len(counts) > MAX_COUNTS else listed or "no labels"
 

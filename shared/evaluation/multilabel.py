@@ -24,8 +24,8 @@ def choose_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
     """Returns the threshold of each class that maximizes its F1, float64 `(classes,)`.
 
     A class with fewer than `MIN_POSITIVES` examples gets the threshold that maximizes the micro F1 of all classes, because a threshold
-    from so few examples would be chance. A threshold is the mean of two neighboring probabilities, so that it is as far from both as
-    possible.
+    from so few examples would be chance. Of the thresholds that find at most one example less than the best one does, the nearest to
+    0.5 is chosen. A threshold is the mean of two neighboring probabilities, so that it is as far from both as possible.
 
     Args:
         labels: 0 and 1 of the validation split.
@@ -41,20 +41,21 @@ def choose_thresholds(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarr
 
 
 def _best_threshold(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Returns the threshold with the highest F1; of several, the one nearest to `DEFAULT_THRESHOLD`."""
+    """Returns the threshold nearest to `DEFAULT_THRESHOLD` whose F1 is the highest, or lower by less than one example."""
     if not (labels > 0).any():
         return DEFAULT_THRESHOLD
     order = np.argsort(-probabilities, kind="stable")
     sorted_values = probabilities[order].astype(np.float64)
     hits = np.cumsum(labels[order] > 0)
-    f1 = 2 * hits / (np.arange(1, len(hits) + 1) + hits[-1])
+    total = np.arange(1, len(hits) + 1) + hits[-1]
     following = np.append(sorted_values[1:], 0.0)
     is_cut = sorted_values > following  # equal probabilities are predicted together
-    thresholds, f1 = ((sorted_values + following) / 2)[is_cut], f1[is_cut]
-    best = np.flatnonzero(f1 >= f1.max() - 1e-12) if len(f1) else []
-    if not len(best):
+    if not is_cut.any():
         return DEFAULT_THRESHOLD
-    return float(thresholds[best[np.argmin(np.abs(thresholds[best] - DEFAULT_THRESHOLD))]])
+    thresholds, hits, total = ((sorted_values + following) / 2)[is_cut], hits[is_cut], total[is_cut]
+    best = int(np.argmax(hits / total))
+    candidates = thresholds[hits / total >= (hits[best] - 1) / total[best]]
+    return float(candidates[np.argmin(np.abs(candidates - DEFAULT_THRESHOLD))])
 
 
 def f1_macro(labels: np.ndarray, probabilities: np.ndarray, has_label: np.ndarray) -> float:

@@ -104,6 +104,7 @@ def error_hint(error: OSError | tf.errors.OpError) -> str:
 def write(export_spec: ExportSpec, folder: Path) -> None:
     """Writes SavedModel, `model.keras`, `task.json`, warm-up requests and, if possible, batching parameters to an empty folder."""
     disable_cudnn(export_spec.model)
+    _forget_training(export_spec.model)
     archive = keras.export.ExportArchive()
     archive.track(export_spec.model)
     functions = []
@@ -116,6 +117,13 @@ def write(export_spec: ExportSpec, folder: Path) -> None:
     _write_warmup(export_spec, folder / WARMUP)
     if all(has_uniform_rows(function.get_concrete_function()) for function in functions):
         (folder / "batching_params.pbtxt").write_text(BATCHING, encoding="utf-8")
+
+
+def _forget_training(model: keras.Model) -> None:
+    """Removes loss and optimizer from all nested models, so that `model.keras` does not need the code of a loss of this project."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, keras.Model):
+            layer.compiled = False
 
 
 def _accept_positional(signature: Signature) -> Callable[..., dict[str, tf.Tensor]]:

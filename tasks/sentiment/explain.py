@@ -1,7 +1,7 @@
 """Contributions of the words of a text to its prediction, computed with `model.keras`.
 
 They explain the logit of the predicted label minus the mean logit of the other labels; with two labels, this is the log-odds. If a text may
-have several labels, they explain the logit of the label that is farthest above its threshold. The baseline is a text of the same number
+have several labels, they explain the logit of the most probable label. The baseline is a text of the same number
 of unknown words. The LSTM gets integrated gradients (Sundararajan et al., 2017) over the embedding vectors.
 The logit of an n-gram is divided equally among its words, which is exact because the n-gram model is linear.
 """
@@ -15,7 +15,6 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from scipy.special import logit
 
 from shared.config import PredictOptions
 from shared.data.word_contributions import contribution_table
@@ -43,17 +42,17 @@ def explain(inputs: Inputs, model: keras.Model, metadata: dict[str, Any], option
         metadata: metadata of the model.
         options: options of `predict`.
     """
-    thresholds = metadata.get("thresholds")
-    explainer = Explainer(model, None if thresholds is None else np.array(thresholds))
+    is_multilabel = "thresholds" in metadata
+    explainer = Explainer(model, is_multilabel)
     texts = [printable(text) for text in inputs.records]
     cells, labels = [], []
     for k, (text, (tokens, spans)) in enumerate(zip(texts, locate_tokens(texts), strict=True)):
         values, class_id = explainer.explain_tokens(tokens)
         cells.append(_words(text, spans, values))
-        labels.append(None if class_id is None or thresholds is None else metadata["labels"][class_id])
+        labels.append(None if class_id is None or not is_multilabel else metadata["labels"][class_id])
         report_progress((k + 1) / len(texts))
     table = contribution_table(cells)
-    if thresholds is not None:
+    if is_multilabel:
         table.insert(0, "explained_label", pd.Series(labels, dtype=object))
     return table
 
@@ -71,11 +70,11 @@ class Explainer:
 
     Args:
         classifier: from `model.build_classifier`.
-        thresholds: threshold of each label `(classes,)`, if a text may have several; None for a softmax.
+        is_multilabel: True if a text may have several labels.
     """
 
-    def __init__(self, classifier: keras.Model, thresholds: np.ndarray | None = None) -> None:
-        self.thresholds = thresholds
+    def __init__(self, classifier: keras.Model, is_multilabel: bool = False) -> None:
+        self.is_multilabel = is_multilabel
         self.vocabulary = classifier.get_layer("tokenizer").get_layer("vocabulary")
         tokenizer, self.lstm = classifier.get_layer("tokenizer"), classifier.get_layer("lstm")
         self.ngrams: Any = (
@@ -137,9 +136,8 @@ class Explainer:
         logits = self.weights[0] * keras.ops.convert_to_numpy(self.lstm(read_ids[None]))[0]
         if self.ngrams is not None:
             logits = logits + self.weights[1] * keras.ops.convert_to_numpy(self.ngrams(token_ids[None]))[0]
-        if self.thresholds is not None:
-            limits = logit(np.clip(self.thresholds, 1e-12, 1 - 1e-12))
-            return np.eye(len(logits), dtype=np.float32)[np.argmax(logits - limits)]
+        if self.is_multilabel:
+            return np.eye(len(logits), dtype=np.float32)[np.argmax(logits)]
         direction = np.full(len(logits), -1.0 / (len(logits) - 1), np.float32)
         direction[np.argmax(logits)] = 1.0
         return direction

@@ -39,13 +39,15 @@ def convert_labels(config: SentimentConfig, values: pd.Series, source: str) -> p
     if sets is not None:
         return sets
     strings = to_strings(values, source)
-    fix = f"Fill it in or drop the row. It means no label with {option(config.columns, 'label_separator')}."
-    raise_where_empty(strings.str.strip() == "", strings, source, fix if _has_separator(strings) else FILL_IN)
+    is_empty = strings.str.strip() == ""
+    separator = labels.find_label_separator(strings[~is_empty]) if is_empty.any() else None
+    fix = FILL_IN if separator is None else f'{FILL_IN} It means no label with {_separator_option(config)} "{separator}".'
+    raise_where_empty(is_empty, strings, source, fix)
     return labels.normalize_numbers(strings)
 
 
-def _has_separator(values: pd.Series) -> bool:
-    return labels.find_label_separator(values[values.str.strip() != ""]) is not None
+def _separator_option(config: SentimentConfig) -> str:
+    return option(config.columns, "label_separator")
 
 
 def separate_labels(
@@ -57,7 +59,7 @@ def separate_labels(
     Raises:
         DataError: no text has a label, or the separator occurs in a label.
     """
-    columns, separator_option = config.columns, option(config.columns, "label_separator")
+    columns = config.columns
     frames = {name: divide_labels(config, frame, config.data) for name, frame in frames.items()}
     sets = [frame["label"] for frame in frames.values() if label_sets.is_label_sets(frame["label"])]
     if not sets:
@@ -68,9 +70,11 @@ def separate_labels(
     if columns.label_separator is not None and len(columns.label) == 1 and max(map(len, pd.concat(sets))) < 2:
         add_notice(
             f'{config.data}: no text has several labels: the separator "{columns.label_separator}" joins none.',
-            hint=f"Check {separator_option}.",
+            hint=f"Check {_separator_option(config)}.",
         )
-    separator = label_sets.choose_separator(known, columns.label_separator, config.data, separator_option)
+    if columns.label_separator is None and len(columns.label) == 1:
+        add_notice(f"{config.data}: the labels are arrays: each label is predicted by itself.")
+    separator = label_sets.choose_separator(known, columns.label_separator, config.data, _separator_option(config))
     config = dataclasses.replace(config, columns=dataclasses.replace(columns, label_separator=separator))
     return config, {name: divide_labels(config, frame, config.data) for name, frame in frames.items()}
 
@@ -108,7 +112,7 @@ def check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> di
     if label_sets.is_label_sets(everything["label"]):
         label_sets.notice_empty_sets(everything["label"], config.data)
     names = labels.list_labels(everything["label"])
-    hint = SEVERAL_LABELS_HINT.format(option=option(config.columns, "label_separator"))
+    hint = SEVERAL_LABELS_HINT.format(option=_separator_option(config))
     labels.notice_several_labels(names, config.data, hint)
     if names.nunique() <= len(everything) // MIN_TEXTS:  # otherwise the column is no label
         labels.notice_rare_labels(names, config.data)
