@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import rankdata
 from sklearn import metrics
 
 from shared.evaluation.metric import Metric
@@ -43,14 +44,25 @@ def roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
     Classes that do not occur in `labels` do not count; it is NaN if fewer than two occur. Arguments as for `accuracy`.
     """
-    classes = range(probabilities.shape[1]) if probabilities.shape[1] > 2 else [1]
-    areas = []
-    for k in classes:
-        is_class = labels == k
-        if is_class.all() or not is_class.any():
-            continue
-        areas.append(metrics.roc_auc_score(is_class, probabilities[:, k]))
-    return float(np.mean(areas)) if areas else float("nan")
+    if probabilities.shape[1] > 2:
+        return _mean_roc_auc(labels, probabilities)
+    is_class = labels == 1
+    if is_class.all() or not is_class.any():
+        return float("nan")
+    return float(metrics.roc_auc_score(is_class, probabilities[:, 1]))
+
+
+def _mean_roc_auc(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Returns the mean of `roc_auc` of each class against the rest, from ranks (Mann & Whitney, 1947), which is fast for many classes."""
+    is_class = np.eye(probabilities.shape[1], dtype=bool)[labels]
+    count = is_class.sum(axis=0)
+    used = (count > 0) & (count < len(labels))
+    if not used.any():
+        return float("nan")
+    count = count[used]
+    ranks = rankdata(probabilities[:, used], axis=0)
+    pairs = (ranks * is_class[:, used]).sum(axis=0) - count * (count + 1) / 2
+    return float(np.mean(pairs / (count * (len(labels) - count))))
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:

@@ -10,7 +10,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn import metrics
 
 from shared.evaluation import classification
 from shared.evaluation.metric import Metric
@@ -85,9 +84,7 @@ def hamming_loss(labels: np.ndarray, probabilities: np.ndarray, has_label: np.nd
 
 def average_precision(labels: np.ndarray, probabilities: np.ndarray, has_label: np.ndarray) -> float:
     """Returns the mean over the labels that occur of the average precision, in [0, 1]; NaN if none occurs."""
-    return _mean(
-        np.array([_average_precision(labels[:, k], probabilities[:, k]) for k in range(labels.shape[1])], np.float64)
-    )
+    return _mean(_average_precisions(labels, probabilities))
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray, has_label: np.ndarray) -> float:
@@ -115,7 +112,7 @@ def scores_by_label(
     Precision is NaN for a label that is never predicted, recall and average precision for a label that does not occur; F1 is NaN if
     neither happens.
     """
-    result = {}
+    result, average_precisions = {}, _average_precisions(labels, probabilities)
     for k, name in enumerate(classes):
         is_true, predicted = labels[:, k] > 0, has_label[:, k]
         hits = int((is_true & predicted).sum())
@@ -123,15 +120,25 @@ def scores_by_label(
             "precision": hits / predicted.sum() if predicted.any() else float("nan"),
             "recall": hits / is_true.sum() if is_true.any() else float("nan"),
             "f1": float(_f1(is_true, predicted, axis=0)),
-            "average_precision": _average_precision(is_true, probabilities[:, k]),
+            "average_precision": average_precisions[k],
             "threshold": float(thresholds[k]),
         }
         result[name] = {key: round(float(value), 4) for key, value in values.items()} | {"support": int(is_true.sum())}
     return result
 
 
-def _average_precision(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    return float(metrics.average_precision_score(labels > 0, probabilities)) if (labels > 0).any() else float("nan")
+def _average_precisions(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Returns the average precision of each label as in scikit-learn, `(classes,)`, NaN for one that does not occur.
+
+    All labels are computed together, because a bootstrap interval needs them hundreds of times.
+    """
+    order = np.argsort(-probabilities, axis=0, kind="stable")
+    values, is_hit = (np.take_along_axis(array, order, axis=0) for array in (probabilities, labels > 0))
+    hits, rows = np.cumsum(is_hit, axis=0), np.arange(len(values))[:, None]
+    is_last = np.append(values[1:] != values[:-1], np.ones_like(values[:1], bool), axis=0)
+    last = np.minimum.accumulate(np.where(is_last, rows, len(values))[::-1], axis=0)[::-1]  # of equal probabilities
+    precision = np.take_along_axis(hits / (rows + 1), last, axis=0)
+    return np.where(hits[-1] > 0, (precision * is_hit).sum(axis=0) / np.maximum(hits[-1], 1), np.nan)
 
 
 def _f1(is_true: np.ndarray, has_label: np.ndarray, axis: int) -> np.ndarray:

@@ -41,7 +41,9 @@ def convert_labels(config: SentimentConfig, values: pd.Series, source: str) -> p
     strings = to_strings(values, source)
     is_empty = strings.str.strip() == ""
     separator = labels.find_label_separator(strings[~is_empty]) if is_empty.any() else None
-    fix = FILL_IN if separator is None else f'{FILL_IN} It means no label with {_separator_option(config)} "{separator}".'
+    fix = (
+        FILL_IN if separator is None else f'{FILL_IN} It means no label with {_separator_option(config)} "{separator}".'
+    )
     raise_where_empty(is_empty, strings, source, fix)
     return labels.normalize_numbers(strings)
 

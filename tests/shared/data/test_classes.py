@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from shared.data.classes import class_ids, classification_outputs, list_classes, require_known_labels
+from shared.data.classes import (
+    class_ids,
+    class_targets,
+    classification_outputs,
+    label_set_outputs,
+    label_set_table,
+    list_classes,
+    require_known_labels,
+)
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 
@@ -54,3 +62,27 @@ def test_classification_outputs_name_the_most_probable_class():
     assert outputs["label"].numpy().tolist() == [b"good", b"bad"]
     np.testing.assert_allclose(outputs["probability"], [0.75, 0.9])
     assert outputs["probabilities"].shape == (2, 2)
+
+
+def test_sets_of_labels_become_0_and_1_for_each_class():
+    sets = pd.Series([("good", "odd"), (), ("bad",)])
+    assert list_classes(make_splits(sets, [("bad",)], [()]), "x.csv", "--columns.label") == ["bad", "good", "odd"]
+    assert class_targets(sets, ["bad", "good", "odd"]).tolist() == [[0, 1, 1], [0, 0, 0], [1, 0, 0]]
+    assert class_targets(pd.Series(["good", "bad"]), ["bad", "good"]).tolist() == [1, 0]
+    with pytest.raises(DataError, match=r'x\.csv, row 1: label "odd" is not a class of the model \(bad, good\)'):
+        require_known_labels(sets, ["bad", "good"], "x.csv")
+
+
+def test_multi_label_outputs_join_the_classes_above_their_thresholds():
+    probabilities = tf.constant([[0.25, 0.75, 0.3], [0.1, 0.1, 0.1], [0.9, 0.9, 0.9]])
+    outputs = label_set_outputs(probabilities, ["a.b", "c d", "é"], [0.5, 0.75, 0.2], "|")
+    assert [label.decode() for label in outputs["labels"].numpy()] == ["c d|é", "", "a.b|c d|é"]
+    assert outputs["has_label"].numpy().tolist() == [[False, True, True], [False] * 3, [True] * 3]
+    table = label_set_table({name: value.numpy() for name, value in outputs.items()}, ["a.b", "c d", "é"])
+    assert list(table.columns) == ["labels", "probability_a.b", "probability_c d", "probability_é"]
+    assert table["labels"].tolist() == ["c d|é", "", "a.b|c d|é"]
+
+
+def test_a_separator_of_several_characters_joins_labels():
+    outputs = label_set_outputs(tf.constant([[0.9, 0.9]]), ["a", "b"], [0.5, 0.5], " // ")
+    assert outputs["labels"].numpy().tolist() == [b"a // b"]

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from shared.data import labels
+from shared.data.notices import collect_notices
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,16 @@ def test_a_separator_of_labels_is_found_where_the_parts_occur_again(values, sepa
 
 def test_the_balance_names_the_most_and_the_least_frequent_label():
     assert labels.summarize_balance(pd.Series(["a"] * 7 + ["b"] * 2 + ["c"])) == "3 labels: from a 70.0% to c 10.0%"
+
+
+def test_labels_of_sets_are_unified_one_by_one():
+    frames = {"train": pd.DataFrame({"label": [("Good", "good"), (), ("bad",), ("bad", "good")]})}
+    unified = labels.unify_labels(frames, "caseless", "x.csv", "--matching")["train"]["label"].tolist()
+    assert unified == [("good",), (), ("bad",), ("bad", "good")]
+
+
+def test_contradictory_sets_are_named_as_sets():
+    frame = pd.DataFrame({"text": ["t", "t", "u"], "label": [("a", "b"), ("a",), ()]})
+    with collect_notices() as notices:
+        labels.notice_duplicates(frame, "x.csv")
+    assert '1 texts have different labels: "t" ([a, b], [a])' in notices[0].message

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from shared.config import SplitConfig, SplitFilesTaskConfig
-from shared.data.splits import hold_out, split_by_group
+from shared.data.splits import hold_out, keep_labels, split_by_group, split_by_label_sets
 from shared.errors import DataError
 
 CONFIG = SplitFilesTaskConfig(data="reviews.csv")
@@ -75,3 +75,48 @@ def test_a_selection_of_all_or_no_records_raises_an_error(value):
     message = r"^reviews\.csv: there are too few reviews for a test split\. Add reviews, or give --test-data"
     with pytest.raises(DataError, match=message):
         hold_out({"train": make_frame()}, CONFIG, SPLIT, select, "reviews")
+
+
+def make_label_sets(count=400):
+    """Returns sets of labels of which two are rare, and one occurs once."""
+    rng = np.random.default_rng(0)
+    sets = [
+        tuple(name for name, p in zip("abcd", (0.5, 0.3, 0.1, 0.03), strict=True) if rng.random() < p)
+        for _ in range(count)
+    ]
+    return [*sets, ("a", "e")]
+
+
+def test_sets_of_labels_are_divided_so_that_each_label_has_its_fraction():
+    sets = make_label_sets()
+    selected = split_by_label_sets(range(len(sets)), sets, 0.2)
+    assert abs(selected.mean() - 0.2) < 0.03
+    for label in "abcd":
+        has_label = np.array([label in labels for labels in sets])
+        assert abs(selected[has_label].sum() - 0.2 * has_label.sum()) <= 2
+    is_empty = np.array([not labels for labels in sets])
+    assert abs(selected[is_empty].sum() - 0.2 * is_empty.sum()) <= 2
+    assert not selected[-1], "a label with one record stays"
+    np.testing.assert_array_equal(selected, split_by_label_sets(range(len(sets)), sets, 0.2))
+    assert (selected != split_by_label_sets(range(len(sets)), sets, 0.2, seed=2)).any()
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.7])
+def test_each_label_keeps_a_record_and_groups_stay_together(fraction):
+    sets = make_label_sets(60)
+    groups = [k // 2 for k in range(len(sets))]
+    selected = split_by_label_sets(groups, sets, fraction)
+    assert all(len(set(selected[np.array(groups) == group])) == 1 for group in set(groups))
+    remaining = {label for labels, one in zip(sets, selected, strict=True) for label in labels if not one}
+    assert remaining == {label for labels in sets for label in labels}
+
+
+def test_labels_with_one_group_each_cannot_be_divided():
+    with pytest.raises(ValueError, match="two groups"):
+        split_by_label_sets([0, 1], [("a",), ("b",)], 0.2)
+
+
+@pytest.mark.parametrize("labels", [["x", "y", "x", "z"], [("x",), ("y", "x"), ("x",), ("z", "y")]])
+def test_groups_return_that_the_remaining_rows_need_for_a_label(labels):
+    selected = keep_labels(np.array([True, True, False, True]), ["g", "h", "i", "j"], labels)
+    assert selected.tolist() == [True, False, False, False]

@@ -44,3 +44,12 @@ def test_weight_is_limited_if_the_validation_split_has_no_mistakes():
     logits = np.eye(2)[labels]
     (weight,) = calibration.calibrate([logits], labels)
     assert weight <= np.exp(calibration.LOG_WEIGHT_RANGE[1]) + 1e-6
+
+
+def test_calibration_of_several_labels_finds_the_temperature_of_the_sigmoids():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (4000, 3))
+    labels = (rng.random((4000, 3)) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    weight, noise_weight = calibration.calibrate([3 * logits, rng.normal(size=logits.shape)], labels)
+    assert weight == pytest.approx(1 / 3, rel=0.1)
+    assert noise_weight < 0.1

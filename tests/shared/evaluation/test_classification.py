@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn import metrics
 
 from shared.evaluation import classification
 
@@ -28,6 +29,14 @@ def test_roc_auc_is_nan_if_a_class_is_missing():
 def test_roc_auc_of_many_classes_leaves_out_those_that_do_not_occur():
     probabilities = np.array([[0.7, 0.2, 0.1], [0.3, 0.6, 0.1], [0.6, 0.3, 0.1]])
     assert classification.roc_auc(np.array([0, 1, 1]), probabilities) == 1.0
+
+
+def test_roc_auc_of_many_classes_is_the_mean_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels, probabilities = rng.integers(0, 5, 100), rng.random((100, 6)).round(1)  # class 5 does not occur
+    areas = [metrics.roc_auc_score(labels == k, probabilities[:, k]) for k in range(5)]
+    assert classification.roc_auc(labels, probabilities) == pytest.approx(np.mean(areas), abs=1e-12)
+    assert np.isnan(classification.roc_auc(np.zeros(3, int), probabilities[:3]))
 
 
 def test_scores_by_class_have_precision_recall_and_support():

@@ -48,3 +48,13 @@ def test_a_confusion_plot_of_many_classes_shows_the_most_confused_ones(tmp_path)
         labels, np.eye(200)[predictions], [f"a long name of class {k}" for k in range(200)], tmp_path / "a.png"
     )
     assert max(image.imread(tmp_path / "a.png").shape) < 4000
+
+
+def test_a_plot_of_many_labels_shows_those_with_the_lowest_f1(tmp_path):
+    scores = {f"label {k}": {"precision": 0.5, "recall": float("nan"), "f1": k / 100, "support": k} for k in range(100)}
+    plots.scores_by_label(scores, tmp_path / "a.png")
+    height, width, _ = image.imread(tmp_path / "a.png").shape
+    assert height < 2200
+    assert width > 500
+    plots.scores_by_label({name: scores[name] for name in list(scores)[:2]}, tmp_path / "b.png")
+    assert image.imread(tmp_path / "b.png").shape[0] < height / 3

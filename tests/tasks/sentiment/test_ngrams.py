@@ -66,6 +66,35 @@ def test_the_keras_model_equals_the_regression(classes):
     np.testing.assert_allclose(ngram_model(token_ids), regression.logits(features), atol=1e-4)
 
 
+def test_the_keras_model_equals_the_regression_of_several_labels():
+    rng = np.random.default_rng(0)
+    labels = (rng.random((300, 2)) < 0.4).astype(np.float32)
+    token_ids = np.stack([rng.integers(1, 10, 12) for _ in range(300)]).astype(np.int32)
+    token_ids[:, 0] = np.where(labels[:, 0] > 0, 50, 9)
+    token_ids[:, 1] = np.where(labels[:, 1] > 0, 60, 9)
+    features = ngrams.build_feature_matrix([token_ids], 1, BUCKETS)
+    regression = ngrams.NaiveBayesLogisticRegression()
+    regression.fit(features[:200], labels[:200], features[200:], labels[200:])
+    assert ((regression.logits(features[200:]) > 0) == (labels[200:] > 0)).mean() > 0.95
+    ngram_model = ngrams.build_ngram_model(2, 1, BUCKETS, is_multilabel=True)
+    ngrams.copy_weights(regression, ngram_model)
+    np.testing.assert_allclose(ngram_model(token_ids), regression.logits(features), atol=1e-4)
+    weights = np.array([[1.0, 1.0], [20.0, 1.0]])
+    weighted = ngrams.NaiveBayesLogisticRegression(weights)
+    weighted.fit(features[:200], labels[:200], features[200:], labels[200:])
+    change = weighted.probabilities(features, True) - regression.probabilities(features, True)
+    assert change[:, 0].mean() > 0.001
+    np.testing.assert_allclose(change[:, 1], 0.0, atol=0.05)
+
+
+def test_a_label_of_all_texts_or_of_none_has_only_a_bias():
+    features = sp.csr_matrix(np.ones((8, 3), np.float32))
+    regression = ngrams.NaiveBayesLogisticRegression()
+    labels = np.stack([np.ones(8), np.zeros(8)], axis=1)
+    regression.fit(features, labels, features, labels)
+    np.testing.assert_allclose(regression.logits(features)[0], [np.log(9), -np.log(9)], rtol=1e-6)
+
+
 def test_the_log_count_ratio_is_that_of_the_paper():
     features = sp.csr_matrix(np.array([[1, 0], [1, 1], [0, 1]], np.float32))
     is_inside = np.array([True, True, False])
