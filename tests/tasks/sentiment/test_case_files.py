@@ -77,7 +77,17 @@ def test_contradicting_labels_are_counted_with_three_examples():
 
 
 def test_combined_labels_are_noticed():
-    assert '100 of 300 labels look like several labels, such as "delivery,price"' in load("multilabel.csv")[2]
+    notices = load("multilabel.csv")[2]
+    assert '100 of 300 labels look like several labels, such as "delivery,price"' in notices
+    assert 'Predict each label by itself with --columns.label-separator ",".' in notices
+
+
+def test_combined_labels_are_separated_by_an_option():
+    splits, records, notices = load("multilabel.csv", columns=ColumnsConfig(label_separator=","))
+    assert set(records["label"]) == {("delivery",), ("price",), ("delivery", "price")}
+    assert records["label"].map(len).sum() == 400
+    assert len(splits.test) == pytest.approx(60, abs=5)
+    assert "look like several labels" not in notices
 
 
 def test_untidy_labels_are_named_and_unified():

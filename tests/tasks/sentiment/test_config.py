@@ -28,6 +28,7 @@ from tasks.sentiment.config import (
         (SentimentTrainingConfig, {"epochs": 0}),
         (ModelConfig, {"ngram_order": 4}),
         (ColumnsConfig, {"label": "text"}),
+        (ColumnsConfig, {"label": ("a", "text")}),
         (ModelConfig, {"ngram_buckets": 1}),
         (TextConfig, {"ngram_vocabulary_size": 2}),
         (TextConfig, {"ngram_sequence_length": 0}),

@@ -42,7 +42,7 @@ def assert_sums(classifier, texts, **tolerance):
         np.testing.assert_allclose(sum(word["contribution"] for word in words), expected, **tolerance)
 
 
-def build_classifier(classes, order, sequence_length=400):
+def build_classifier(classes, order, sequence_length=400, is_multilabel=False):
     config = PRESETS["sample"]
     config = dataclasses.replace(
         config,
@@ -52,18 +52,30 @@ def build_classifier(classes, order, sequence_length=400):
     tokenizer = model.build_tokenizer([*TEXTS[:2], TEXTS[3]], config)
     lstm = model.LSTMSubmodels(config, classes).full_model
     rng = np.random.default_rng(0)
-    ngram_model = ngrams.build_ngram_model(classes, order, 211) if order else None
+    ngram_model = ngrams.build_ngram_model(classes, order, 211, is_multilabel) if order else None
     for part in [lstm] + [ngram_model] * (order > 0):
         part.set_weights([rng.normal(0, 0.5, weight.shape) for weight in part.get_weights()])
     if order:
         table = ngram_model.get_layer("ngram_weights")
         table.set_weights([table.get_weights()[0] * (np.arange(211) > 0)[:, None]])  # bucket 0 stands for no n-gram
-    return model.build_classifier(tokenizer, lstm, ngram_model, (1.5, 0.7), sequence_length)
+    return model.build_classifier(tokenizer, lstm, ngram_model, (1.5, 0.7), sequence_length, is_multilabel)
 
 
 @pytest.mark.parametrize(("classes", "order", "sequence_length"), [(2, 3, 400), (3, 1, 5), (2, 0, 400)])
 def test_contributions_add_up_to_the_change_of_the_logit(classes, order, sequence_length):
     assert_sums(build_classifier(classes, order, sequence_length), TEXTS[::3], atol=1e-3)
+
+
+def test_contributions_add_up_to_the_change_of_the_logit_of_the_most_probable_of_several_labels():
+    classifier, metadata = build_classifier(2, 2, is_multilabel=True), {"labels": ["a", "b"], "thresholds": [0.1, 0.9]}
+    texts = TEXTS[::3]
+    table = explain(Inputs(line_table(texts), texts), classifier, metadata, OPTIONS)
+    for text, name, words in zip(texts, table["explained_label"], table["contributions"], strict=True):
+        p, q = (classifier(separate_words(tf.constant([one]))).numpy()[0] for one in (text, unknown_text(text)))
+        k = int(np.argmax(p))
+        assert name == metadata["labels"][k]
+        expected = np.log(p[k] / (1 - p[k])) - np.log(q[k] / (1 - q[k]))
+        np.testing.assert_allclose(sum(word["contribution"] for word in words), expected, atol=2e-3)
 
 
 def test_words_that_the_lstm_does_not_read_contribute_nothing_without_ngrams():
