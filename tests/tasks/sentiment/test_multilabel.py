@@ -90,13 +90,6 @@ def test_a_labelled_file_has_the_scores_of_the_report(run, capsys):
     assert {"reliability.png", "labels.png"} <= {path.name for path in (run.version / "plots").iterdir()}
 
 
-def test_the_words_of_the_most_probable_label_are_explained(run):
-    table = predict(run, "--explain", "the order was expensive what", "")
-    assert table["explained_label"].tolist() == ["price", ""]
-    assert table.loc[0, "word_1"] == "expensive"
-    assert float(table.loc[0, "word_1_contribution"]) > 0
-
-
 def test_the_server_returns_joined_labels_and_decisions(run):
     client = start_server(run.folder / "models")
     try:
