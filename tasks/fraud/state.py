@@ -15,7 +15,6 @@ from shared.data.notices import add_notice
 from shared.errors import DataError, SuiteError
 from shared.state.store import Changes, StateOptions, StateStore, require_model
 from shared.streams import VersionPredictor
-from tasks.fraud.config import FraudConfig
 from tasks.fraud.states import (
     CARDS,
     TERMINALS,
@@ -31,13 +30,13 @@ from tasks.fraud.stored_files import add_file, find_late, late_error, records_di
 from tasks.fraud.stream import score_in_batches
 from tasks.fraud.times import RELATIVE_LIMIT
 from tasks.fraud.transaction_index import SECONDS_PER_DAY, UNKNOWN_LABEL
-from tasks.fraud.transactions import Transactions, read_transactions
+from tasks.fraud.transactions import Transactions
 
 MAX_SHOWN_FILES = 5
 
 
 def update(
-    config: FraudConfig,
+    transactions: Transactions,
     metadata: dict[str, Any],
     predictor: VersionPredictor,
     store: StateStore,
@@ -56,14 +55,12 @@ def update(
     known = {} if options.is_rebuild else earlier
     require_model(store, known, predictor.digest)
     model = StepModel(predictor.predictors, metadata)
-    transactions = read_transactions(config, config.data, metadata, options.skips_errors)
-    if transactions.records is None:
-        raise DataError(f"{config.data}: none of the {len(transactions.rows):,} transactions can be used.")
+    assert transactions.records is not None
     digest = records_digest(transactions.records)
     done = known.get("files", {}).get(digest, {}).get("done", 0)
     order = np.argsort(transactions.records["time"].to_numpy(), kind="stable")[done:]
     if not len(order):
-        add_notice(f"{config.data}: the store already has these transactions, so nothing changed.")
+        add_notice(f"{transactions.source}: the store already has these transactions, so nothing changed.")
         return {"transactions added": 0, **show(store)}
     if not options.is_rebuild:
         order = order[~_is_late(transactions, order, store, options.skips_errors)]
@@ -73,7 +70,7 @@ def update(
 
 
 def label(
-    config: FraudConfig,
+    transactions: Transactions,
     metadata: dict[str, Any],
     predictor: VersionPredictor,
     store: StateStore,
@@ -91,15 +88,15 @@ def label(
     require_model(store, known, predictor.digest)
     if not metadata["terminal"]:
         raise SuiteError("state: this model reads no terminals, so labels do not change its scores.")
-    transactions = read_transactions(config, config.data, metadata, options.skips_errors)
     frame = transactions.records
-    if frame is None or (frame["fraud"] == UNKNOWN_LABEL).all():
-        raise DataError(
-            f'{config.data}: no transaction has a label in the column "{config.columns.label}". Name the column with --columns.label.'
-        )
+    assert frame is not None
+    if (frame["fraud"] == UNKNOWN_LABEL).all():
+        raise DataError(f"{transactions.source}: no transaction has a label. Name the column with --columns.label.")
     unlabelled = int((frame["fraud"] == UNKNOWN_LABEL).sum())
     if unlabelled:
-        add_notice(f"{config.data}: {unlabelled:,} of {len(frame):,} transactions have no label and were left out.")
+        add_notice(
+            f"{transactions.source}: {unlabelled:,} of {len(frame):,} transactions have no label and were left out."
+        )
     frame = frame.iloc[np.argsort(frame["time"].to_numpy(), kind="stable")]
     labels = labels_by_terminal(frame.assign(id=transaction_ids(frame)))
     histories = read_terminals(store, list(labels))

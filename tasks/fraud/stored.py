@@ -83,9 +83,9 @@ class StoredTransactions:
         """
         assert options.store is not None
         assert transactions.records is not None
-        store = open_store(options.store, read_only=not options.update)
+        store = open_store(options.store, "fraud", read_only=not options.update)
         if not store.metadata():
-            raise missing_store_error(store.place)
+            raise missing_store_error(store.place, "fraud")
         require_new(store, store.metadata(), transactions.records, transactions.source)
         if not any(store.read(CARDS, transactions.records["card"].unique().tolist())):
             add_notice(

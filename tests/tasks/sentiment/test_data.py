@@ -11,8 +11,9 @@ from shared.config import PredictOptions
 from shared.data import labelled_texts
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.sentiment import data, serving
+from tasks.sentiment import data
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
+from tasks.sentiment.inputs import READERS
 
 
 def make_frame(count, labels=("good", "bad"), start=0):
@@ -367,7 +368,7 @@ def test_the_example_file_loads():
 
 
 def read_texts(columns, source):
-    inputs = serving.read_inputs(SentimentConfig(columns=columns), source, {}, PredictOptions())
+    inputs = READERS.read_inputs(SentimentConfig(columns=columns), source, {}, PredictOptions())
     return [text for chunk in inputs for text in chunk.records]
 
 

@@ -10,8 +10,9 @@ import pytest
 
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.stock import prices, serving
+from tasks.stock import prices
 from tasks.stock.config import ColumnsConfig, ForecastConfig, PredictOptions, StockConfig
+from tasks.stock.inputs import READERS
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "tables"
 
@@ -117,5 +118,5 @@ def test_a_split_without_adjustment_is_named_with_its_day_and_ratio():
 def test_predict_reads_what_training_reads(name):
     trained, columns, _ = read_case(name, StockConfig(forecast=ForecastConfig(horizons=(1, 5))))
     metadata = {"task": "stock", "columns": dataclasses.asdict(columns)}
-    (inputs,) = serving.read_inputs(StockConfig(columns=columns), str(CASES / name), metadata, PredictOptions())
+    (inputs,) = READERS.read_inputs(StockConfig(columns=columns), str(CASES / name), metadata, PredictOptions())
     assert inputs.records[["ticker", "day", "close"]].equals(trained[["ticker", "day", "close"]])

@@ -18,6 +18,7 @@ from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import FIELDS, PRESETS, ColumnsConfig, PredictOptions
 from tasks.stock.evaluate import naive_errors, score
 from tasks.stock.forecasts import calibrated_forecast
+from tasks.stock.inputs import READERS
 from tasks.stock.model import build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
@@ -52,7 +53,7 @@ def test_a_ticker_with_fewer_days_than_the_minimum_gets_no_forecast(signatures, 
 
 def test_rows_with_a_short_history_are_named_in_a_notice(metadata, predictor):
     with collect_notices() as notices:
-        inputs = serving.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, OPTIONS)
+        inputs = READERS.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, OPTIONS)
         predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert np.isnan(predictions["up_probability"]).all(axis=1).tolist() == [True] * 5 + [False] * 35
     assert "No forecast for 5 of 40 rows, because the ticker has fewer than 6 days up to them: ABC." in str(notices[-1])
@@ -115,7 +116,7 @@ def predictor(signatures):
 @pytest.fixture
 def predict_lines(metadata, predictor):
     def predict(lines):
-        inputs = serving.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
+        inputs = READERS.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
         return serving.predict(inputs.records, metadata, predictor, OPTIONS)
 
     return predict
@@ -128,7 +129,7 @@ def read_file(metadata, tmp_path):
     def read(content, **columns):
         (tmp_path / "quotes.csv").write_text(content)
         config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
-        return next(serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, OPTIONS))
+        return next(READERS.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, OPTIONS))
 
     return read
 
@@ -167,7 +168,7 @@ def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor,
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
     metadata["naive_errors"] = naive_errors(market.assign(is_scored_row=True), config.forecast.horizons)
-    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
+    records = READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
     scores = score(records, serving.predict_labelled(records, metadata, predictor), metadata)
     assert {s.model for s in scores} == {"exported"}
     by_metric = {s.metric: s for s in scores}
@@ -191,13 +192,13 @@ def test_the_days_before_the_calibration_are_history_and_not_scored(metadata, pr
         "calibrated_until": "2020-03-01",
         "naive_errors": naive_errors(market.assign(is_scored_row=True), config.forecast.horizons),
     }
-    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
+    records = READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
     assert records["day"][records["is_scored_row"]].min() == np.datetime64("2020-03-02")
     predictions = serving.predict_labelled(records, calibrated, predictor)
     is_predicted = np.isfinite(predictions["up_probability"]).all(axis=1)
     assert is_predicted.tolist() == build_panel(records, config).has_outcome.tolist()
     calibrated["calibrated_until"] = "2030-01-01"
-    assert serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)["is_scored_row"].all()
+    assert READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)["is_scored_row"].all()
 
 
 def test_the_settings_of_the_training_are_those_of_the_model(metadata):
