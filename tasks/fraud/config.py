@@ -56,7 +56,7 @@ class ColumnsConfig(Section):
     time: tuple[str, ...] = (DefaultStr("TX_DATETIME"),)
     """Column with the time, date, or number of seconds; or several columns, such as date and time, or year, month, day and time."""
     time_format: str | None = None
-    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
+    """Format of the times or dates, such as %d/%m/%Y %H:%M; by default, the whole column shows it."""
     time_unit: TimeUnit | None = None
     """Unit of times that are numbers; they count from 0, the start of day 0. By default, numbers count from 1970, and their size shows
     the unit."""

@@ -29,7 +29,7 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     Raises:
         DataError: the file cannot be used, or the scored rows have only one class.
     """
-    frame = with_model_names(data.read(config, source), config, metadata)
+    frame = with_model_names(data.read(config, source, metadata["columns"]), config, metadata)
     frame = frame.sort_values("time", kind="stable", ignore_index=True)
     delay, day = metadata["label_delay_days"], frame["time"].to_numpy() // data.DAY
     first_training_day, last_training_day = (

@@ -46,7 +46,7 @@ class ColumnsConfig(Section):
     time: str | None = "Date"
     """Column with the time or date; `None` if the rows are in time order without one."""
     time_format: str | None = None
-    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
+    """Format of the times or dates, such as %d/%m/%Y %H:%M; by default, the whole column shows it."""
     open: str = "Open"
     """Column with the first price of the day."""
     high: str = "High"
