@@ -177,7 +177,8 @@ def _parse(
         order = _find_order(dates, fields.dropna())
         if order is None:
             return ParsedCells(pd.Series(np.datetime64("NaT", "s"), text.index), UNCLEAR)
-        _add_notice_of_order(order, name, source, option)
+        is_certain = pd.to_numeric(fields[["a", "b"]].stack()).max() > 12
+        _add_notice_of_order(order, is_certain, name, source, option)
         return ParsedCells(_parse_with_format(text, order), None if order.startswith("%Y") else order)
     if text.str.contains(MONTH).mean() > 0.5:
         text = text.str.replace(r"(?i)^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+", "", regex=True)
@@ -236,7 +237,7 @@ def _format(fields: pd.DataFrame, day_first: bool) -> str:
     return mark.join(("%d", "%m", year) if day_first else ("%m", "%d", year))
 
 
-def _add_notice_of_order(time_format: str, name: object, source: str, option: str) -> None:
+def _add_notice_of_order(time_format: str, is_certain: bool, name: object, source: str, option: str) -> None:
     if time_format.startswith("%Y"):
         return
     order, other = "the day", "the month"
@@ -244,5 +245,5 @@ def _add_notice_of_order(time_format: str, name: object, source: str, option: st
         order, other = other, order
     add_notice(
         f'{source}: the dates in column "{name}" are read as {time_format}, with {order} first.',
-        hint=f"If {other} comes first, name the format with {option}.",
+        hint="" if is_certain else f"If {other} comes first, name the format with {option}.",
     )

@@ -239,6 +239,8 @@ def _split(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
     display: dict[str, Any] = {
         "time": lambda s: (s / DAY).rename("time, days") if is_relative else pd.to_datetime(s, unit="s"),
         "fraud": lambda labels: (labels == 1).astype("boolean").mask(labels < 0),
+        "is_training_row": lambda mask: mask.rename("used for training"),
+        "is_scored_row": lambda mask: mask.rename("used for scores"),
     }
     return Splits(
         **tables_by_name,

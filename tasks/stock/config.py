@@ -73,6 +73,8 @@ class StockSplitConfig(SplitConfig):
     """How the data are divided into training, validation and test split. A row belongs to the split of the day that
     it forecasts; a given first day replaces the fraction."""
 
+    EVALUATION_FIELDS: ClassVar[frozenset[str]] = frozenset({"test_from", "test_until"})
+
     training_from: date | None = None
     """First day of the training split, such as 2018-07-25."""
     validation_from: date | None = None

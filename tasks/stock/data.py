@@ -123,7 +123,7 @@ def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> 
         f"{_format_day(test)} to {_format_day(until)}; no forecast extends beyond the end of its split"
     )
     origin = dataclasses.replace(origin, split_description=description)
-    return Splits(**splits, origin=origin, sizes=sizes, config=config)
+    return Splits(**splits, origin=origin, sizes=sizes, config=config, display={"is_scored_row": None})
 
 
 def _as_day(value: object, days: np.ndarray) -> np.generic:

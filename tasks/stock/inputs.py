@@ -14,20 +14,23 @@ from shared.data.notices import add_notice
 from shared.errors import DataError
 from shared.task import Inputs, Readers, line_table, trained_config
 from tasks.stock import data, prices
-from tasks.stock.config import ColumnsConfig, PredictOptions, StockConfig
+from tasks.stock.config import ColumnsConfig, PredictOptions, StockConfig, StockSplitConfig
 from tasks.stock.forecast_table import make_inputs
 
 
 def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
     """Reads a file of prices into the form of the test split; each day is forecast from the days before it.
 
-    Days up to the last calibration are history and are not scored, unless the file has no later day, or no dates.
+    Days up to the last calibration are history and are not scored, unless the file has no later day, or no dates. `--split.test-from` and
+    `--split.test-until` choose other days.
 
     Raises:
-        DataError: the file cannot be used.
+        DataError: the file cannot be used, or has no day that the options choose.
     """
     frame, _ = prices.read(config, source, _trained_columns(metadata))
     until, day = metadata.get("calibrated_until"), frame["day"].to_numpy()
+    if config.split.test_from is not None or config.split.test_until is not None:
+        return frame.assign(is_scored_row=_chosen_days(day, config.split, source, until))
     is_scored = np.ones(len(frame), bool)
     if until is not None and np.issubdtype(day.dtype, np.datetime64):
         is_later = day >= np.datetime64(until, "D") + 1
@@ -36,6 +39,29 @@ def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> 
             add_notice(message, hint=f"Use days after {until}, or train with --training.no-refit.")
         is_scored = is_later if is_later.any() else is_scored
     return frame.assign(is_scored_row=is_scored)
+
+
+def _chosen_days(day: np.ndarray, split: StockSplitConfig, source: str, calibrated_until: str | None) -> np.ndarray:
+    """Returns the rows that the options choose, bool `(rows,)`."""
+    if not np.issubdtype(day.dtype, np.datetime64):
+        raise DataError(f"{source}: the data have no dates, so --split cannot name a day.")
+    is_chosen = np.ones(len(day), bool)
+    if split.test_from is not None:
+        is_chosen &= day >= np.datetime64(split.test_from, "D")
+    if split.test_until is not None:
+        is_chosen &= day < np.datetime64(split.test_until, "D") + 1
+    if not is_chosen.any():
+        raise DataError(
+            f"{source}: the days are {str(day.min())[:10]} to {str(day.max())[:10]}; none is chosen by --split.test-from "
+            f"{split.test_from} and --split.test-until {split.test_until}."
+        )
+    if calibrated_until is not None and (day[is_chosen] < np.datetime64(calibrated_until, "D") + 1).any():
+        add_notice(
+            f"{source}: the model was trained or calibrated on the days until {calibrated_until}, so the scores of these days are too "
+            "good.",
+            hint="Name a later day with --split.test-from, or train with --training.no-refit.",
+        )
+    return is_chosen
 
 
 def read_inputs(

@@ -27,6 +27,7 @@ DIFFERENT_MEANINGS = {
     "columns.time": "None is possible in the stock task, whose files may have no dates; the fraud task also reads seconds",
     "columns.label": "the fraud task has two fixed classes, whose names are 0 and 1",
     "split.training_from": "the fraud task also reads times that count from day 0",
+    "split.test_from": "the fraud task also reads times that count from day 0, and its training days end before it",
 }
 """Options that have the same name but another type or help text in some tasks, with the reason."""
 

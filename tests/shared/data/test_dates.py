@@ -93,8 +93,7 @@ def test_the_order_of_day_and_month_is_noticed():
     assert [str(notice) for notice in notices] == [
         'a.csv: the dates in column "Date" are read as %d.%m.%Y, with the day first. If the month comes first, name the format with '
         "--time-format.",
-        'a.csv: the dates in column "Date" are read as %m/%d/%Y, with the month first. If the day comes first, name the format with '
-        "--time-format.",
+        'a.csv: the dates in column "Date" are read as %m/%d/%Y, with the month first.',
     ]
 
 

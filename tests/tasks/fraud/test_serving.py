@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.fraud import serving
@@ -246,3 +247,37 @@ def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec,
 def test_an_invalid_line_raises_an_error_with_its_number(spec, metadata, text, message):
     with pytest.raises(DataError, match=message):
         predict([make_line(), text], metadata, spec)
+
+
+@pytest.mark.usefixtures("spec")
+def test_the_options_choose_the_days_that_are_scored(metadata, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
+    day = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[D]")
+    config = trained_config({**metadata, "trained_until": str(day)})
+    metadata = {**metadata, "label_delay_days": 1_000}  # no card has a known fraud
+
+    def scored(trained=metadata, **split):
+        chosen = dataclasses.replace(config, split=dataclasses.replace(config.split, **split))
+        records = READERS.read_records(chosen, str(tmp_path / "a.csv"), trained)
+        return records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]")
+
+    times = scored(test_from=day.astype(object), test_days=3)
+    assert day <= times.min() < day + 1
+    assert times.max() < day + 3
+    with collect_notices() as notices:
+        scored({**metadata, "trained_until": str(day)}, test_from=day.astype(object))
+    assert "the scores of days before that are too good" in str(notices[-1])
+    with pytest.raises(DataError, match=r"--split\.test-days needs --split\.test-from"):
+        scored(test_days=3)
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_split_by_hours_is_evaluated_by_hours(metadata, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
+    hour = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[h]")
+    trained = {**metadata, "trained_from": str(hour), "trained_until": str(hour), "label_delay_days": 0.25}
+    records = READERS.read_records(trained_config(trained), str(tmp_path / "a.csv"), trained)
+    times = frame["time"].sort_values().to_numpy().astype("datetime64[s]")
+    first = records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]").min()
+    assert hour + 7 <= first
+    assert first <= times[times >= hour + 7][3]

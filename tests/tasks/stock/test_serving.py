@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -268,3 +269,27 @@ def test_a_wide_file_gives_one_line_per_ticker_and_day(read_file, metadata, pred
     assert inputs.predicted_positions.tolist() == [0, 1, 2]
     predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert predictions["price_quantiles"].shape == (3, 2, 7)
+
+
+def test_the_options_choose_the_days_that_are_scored(metadata, market, tmp_path):
+    names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
+    market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
+
+    def scored_days(calibrated_until="2020-03-01", **days):
+        config = trained_config(metadata)
+        split = dataclasses.replace(config.split, **{name: date.fromisoformat(day) for name, day in days.items()})
+        records = READERS.read_records(
+            dataclasses.replace(config, split=split),
+            str(tmp_path / "new.csv"),
+            {**metadata, "calibrated_until": calibrated_until},
+        )
+        chosen = records["day"][records["is_scored_row"]]
+        return str(chosen.min())[:10], str(chosen.max())[:10]
+
+    with collect_notices() as notices:
+        assert scored_days(test_from="2020-03-10", test_until="2020-03-20") == ("2020-03-10", "2020-03-20")
+        assert not [n for n in notices if "too good" in n.message]
+        assert scored_days(test_from="2020-02-10")[0] == "2020-02-10"
+    assert "calibrated on the days until 2020-03-01" in str(notices[-1])
+    with pytest.raises(DataError, match=r"the days are .* none is chosen by --split\.test-from 2030-01-01"):
+        scored_days(test_from="2030-01-01")
