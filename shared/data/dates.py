@@ -109,6 +109,14 @@ def find_time_format(values: pd.Series, source: str, option: str, likely_format:
     return None if time_format == UNCLEAR else time_format
 
 
+def have_order(values: pd.Series) -> bool:
+    """Returns True if the cells are dates such as 05/04/2024, in which the day or the month comes first."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return False
+    first = _extract(distinct_cells(values.iloc[:SAMPLE_CELLS])[1], f"^{NUMERIC}")["a"]
+    return bool((first.str.len() < 3).mean() > 0.5)
+
+
 def are_times(values: pd.Series) -> pd.Series:
     """Returns a mask of the cells that look like a date or a time: a date, a number, or text that begins with or contains a date."""
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_numeric_dtype(values):

@@ -112,10 +112,12 @@ def convert(
     source: str,
     is_labelled: bool = True,
     trained: Mapping[str, Any] | None = None,
+    decimal_mark: str | None = None,
 ) -> pd.DataFrame:
     """Converts the user's columns to the names and types that `load` describes; a label that is empty or unknown is -1.
 
-    With `is_labelled` False, the whole column of the label may be missing. `trained` is as in `read`.
+    With `is_labelled` False, the whole column of the label may be missing. `trained` is as in `read`; `decimal_mark` as in
+    `shared.data.columns.parse_numbers`.
 
     Raises:
         DataError: a value is missing or has the wrong type.
@@ -128,9 +130,9 @@ def convert(
     remembered = None if trained is None else trained.get("time_format")
     time_format = None if columns.time_format == remembered else columns.time_format  # the user named another one
     result["time"] = parse_times(frame, columns.time, source, time_format, columns.time_unit, remembered)
-    result["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
+    result["amount"] = parse_numbers(frame[columns.amount], source, False, decimal_mark).astype(np.float32)
     for name, field in zip(columns.numeric, columns.numeric_fields, strict=True):
-        result[field] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
+        result[field] = parse_numbers(frame[name], source, True, decimal_mark).astype(np.float32)
     for name, field in zip(columns.categorical, columns.categorical_fields, strict=True):
         result[field] = parse_categories(frame[name], source)
     if is_labelled or columns.label in frame:

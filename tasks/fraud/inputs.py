@@ -17,10 +17,11 @@ from shared.task import Inputs, Readers, line_table
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig, FraudSplitConfig, PredictOptions
 from tasks.fraud.split import HOUR, day_number, is_compromised, length_seconds
+from tasks.fraud.spool import TransactionSpool, read_spool
 from tasks.fraud.stored import build_inputs
 from tasks.fraud.times import format_day
 from tasks.fraud.transaction_index import UNKNOWN_LABEL
-from tasks.fraud.transactions import Transactions, convert_transactions, read_transactions, with_model_names
+from tasks.fraud.transactions import convert_transactions, read_transactions, with_model_names
 
 
 def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
@@ -106,16 +107,13 @@ def parse_inputs(
     return build_inputs(transactions, line_table(lines), config, metadata, options)
 
 
-def read_state(config: FraudConfig, metadata: dict[str, Any], options: StateOptions) -> Transactions:
+def read_state(config: FraudConfig, metadata: dict[str, Any], options: StateOptions) -> TransactionSpool:
     """Reads the transactions for the commands of `tasks.fraud.state`.
 
     Raises:
         DataError: the file cannot be used.
     """
-    transactions = read_transactions(config, config.data, metadata, options.skips_errors)
-    if transactions.records is None:
-        raise DataError(f"{config.data}: none of the {len(transactions.rows):,} transactions can be used.")
-    return transactions
+    return read_spool(config, metadata, options.skips_errors)
 
 
 def _unit_number(time: str) -> int:

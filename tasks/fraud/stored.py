@@ -92,9 +92,10 @@ class StoredTransactions:
                 f"{transactions.source}: the state store {store.place} knows none of the cards.",
                 hint="Check that all files write the cards in the same way.",
             )
-        is_late = find_late(transactions, np.arange(len(transactions.records)), store)
+        is_late = find_late(transactions.records, store)
         if is_late.any():
-            error = late_error(transactions, np.flatnonzero(is_late), store.place)
+            late, positions = transactions.records[is_late], transactions.positions[is_late]
+            error = late_error(late, positions, transactions.source, store.place)
             if not options.skips_errors:
                 raise error
             transactions = replace(
