@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from shared import config as shared_config
 from shared.config import (
+    DefaultInt,
     LSTMConfig,
     Section,
     SplitConfig,
@@ -122,7 +123,7 @@ class ForecastConfig(Section):
 
     SECTION: ClassVar[str] = "forecast"
 
-    horizons: tuple[int, ...] = (1, 5, 20)
+    horizons: tuple[int, ...] = (DefaultInt(1), DefaultInt(5), DefaultInt(20))
     """Trading days ahead, increasing."""
     quantiles: tuple[float, ...] = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
     """Levels of the exported quantiles, increasing, in (0, 1)."""

@@ -10,7 +10,7 @@ import pytest
 
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.stock import prices
+from tasks.stock import data, prices
 from tasks.stock.config import ColumnsConfig, ForecastConfig, PredictOptions, StockConfig
 from tasks.stock.inputs import READERS
 
@@ -97,8 +97,13 @@ def test_hourly_bars_become_daily_bars_or_stay():
     frame, _, _ = read_case("hourly.csv", bars="original")
     assert len(frame) == 840
     assert str(frame["day"].iloc[0]) == "2024-01-02 09:30:00"
+    with collect_notices() as notices:
+        splits = data.load(StockConfig(data=str(CASES / "hourly.csv")))
+    assert splits.config.forecast.horizons == (1,)
+    assert "36 days are too few for forecasts of 5 and 20 days, which are left out" in " ".join(map(str, notices))
+    chosen = StockConfig(data=str(CASES / "hourly.csv"), forecast=ForecastConfig(horizons=(1, 20)))
     with pytest.raises(DataError, match=r"36 days are too few; 40 are needed"):
-        read_case("hourly.csv")
+        data.load(chosen)
 
 
 def test_a_wide_table_keeps_the_calendar_of_each_ticker():
