@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from shared import task
-from shared.cli.parse_errors import one_line
+from shared.cli.parse_errors import one_line, require_no_training_option
 from shared.config import SECTIONS, PredictOptions, Section, TaskConfig
 from shared.errors import SuiteError
 
@@ -125,7 +125,7 @@ def parse_options(
         accepted = set()
     split_fields = _split_fields(default) if command == "evaluate" else frozenset()
     if model_config is not None:
-        _require_no_training_option(command, type(default), words, accepted, split_fields)
+        require_no_training_option(command, _option_types(type(default)), words, accepted, split_fields)
     kind = _options_type(type(default), default, command_options, accepted, split_fields, data_help, predict_options)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
@@ -231,28 +231,6 @@ def _partial_section(section: Section, accepted: Set[str]) -> Section:
         hint = hints[f.name] if f.name in accepted else Annotated[hints[f.name], tyro.conf.Suppress, tyro.conf.Fixed]
         fields.append((f.name, hint, dataclasses.field(default=getattr(section, f.name))))
     return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)()
-
-
-def _require_no_training_option(
-    command: str, config_type: type, words: Sequence[str], accepted: Set[str], split_fields: Set[str]
-) -> None:
-    """Raises a `SuiteError` for an option of `train` that a command for an exported model does not take, which says why."""
-    known = _option_types(config_type)
-    for word in words:
-        name = word.partition("=")[0].replace("_", "-")
-        section, _, field = name.removeprefix("--").replace("-", "_").partition(".")
-        if name not in known or section in accepted or (section == "split" and field in split_fields):
-            continue
-        if section == "split" and command == "evaluate":
-            options = " and ".join(f"--split.{one}".replace("_", "-") for one in sorted(split_fields))
-            raise SuiteError(
-                f"evaluate: {name} divides data for training, and evaluate divides nothing: it scores the records of --data that did not "
-                f"train the model. {options + ' choose other days.' if options else 'Put the records to score into a file.'}"
-            )
-        if section in ("split", *SECTIONS):
-            raise SuiteError(
-                f"{command}: unknown option {name}. It belongs to train; {command} uses the model as it was trained."
-            )
 
 
 def _run_tyro(kind: type, words: Sequence[str], program: str, usage: str, description: str, task_name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -137,9 +138,9 @@ def _find_short_split(days: np.ndarray, config: StockConfig) -> tuple[str, int, 
     return None
 
 
-def _spans(days: np.ndarray, config: StockConfig) -> dict[str, tuple[np.generic, np.generic]]:
+def _spans(days: np.ndarray, config: StockConfig) -> dict[str, tuple[Any, Any]]:
     """Returns the first day of each split and the day after its last one."""
-    validation, test, until = split_boundaries(days, config)
+    validation, test, until = cast("tuple[Any, Any, Any]", split_boundaries(days, config))
     start = _as_day(config.split.training_from, days) if config.split.training_from else days[0]
     return {"train": (start, validation), "validation": (validation, test), "test": (test, until + 1)}
 
