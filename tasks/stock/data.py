@@ -53,7 +53,7 @@ def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic,
             f"{config.data}: the data have no dates, so --split cannot name a day. Use --split.test-fraction and "
             "--split.validation-fraction."
         )
-    until = _as_day(split.test_until, days) if split.test_until else days[-1]
+    until: Any = _as_day(split.test_until, days) if split.test_until else days[-1]
     if split.test_until and has_dates:
         until = until + np.timedelta64(1, "D") - np.timedelta64(1, "s")  # bars of this day belong to it
     days = days[days <= until]

@@ -18,7 +18,17 @@ from shared import task
 from tests.test_readme_commands import ROOT
 from tests.user_files import USER_FILES
 
-FILES = {"__init__.py", "config.py", "data.py", "sample.py", "model.py", "train.py", "serving.py", "evaluate.py"}
+FILES = {
+    "__init__.py",
+    "config.py",
+    "data.py",
+    "inputs.py",
+    "sample.py",
+    "model.py",
+    "train.py",
+    "serving.py",
+    "evaluate.py",
+}
 FILES |= {"README.md", "results.json", "picture.png"}
 README_SECTIONS = [
     *("What it does", "Quick start", "Your own data", "Results", "How it works", "Serving", "Limits"),
