@@ -19,6 +19,7 @@ from shared.data.numbers import find_decimal_mark
 from shared.data.sources import hash_records
 from shared.errors import DataError
 from tasks.fraud import data
+from tasks.fraud.cells import label_names, require_one_meaning
 from tasks.fraud.config import FraudConfig
 from tasks.fraud.times import FORMAT_OPTION, join_columns
 from tasks.fraud.transactions import with_model_names
@@ -90,13 +91,16 @@ def read_spool(config: FraudConfig, metadata: Mapping[str, Any], skips_errors: b
     config = replace(config, columns=replace(config.columns, time_format=_file_format(config, trained)))
     trained.pop("time_format", None)  # the format of the whole file is known
     mark: str | None = None
-    rows = 0
+    rows, labels, label = 0, set[str](), config.columns.label
 
     def convert(frame: pd.DataFrame) -> pd.DataFrame:
         records = data.convert(frame, config, source, is_labelled=False, trained=trained, decimal_mark=mark)
         return with_model_names(records, config, metadata)
 
     for chunk in _read_chunks(config, skips_errors):
+        if label in chunk.frame and not config.columns.positive_label:
+            labels |= label_names(chunk.frame[label]) - label_names(pd.Series(config.columns.unlabelled, dtype=object))
+            require_one_meaning(labels, label, source)
         numbers = (config.columns.amount, *config.columns.numeric)
         mark = find_decimal_mark(chunk.frame[name] for name in numbers) or mark
         with mute_notices() if rows else contextlib.nullcontext():  # they would be repeated for each chunk

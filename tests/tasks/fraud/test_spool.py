@@ -79,3 +79,13 @@ def test_equal_transactions_have_different_numbers_across_batches(config):
         ids += rows["id"].tolist()
     assert ids == transaction_ids(spool.read_all()).tolist()
     assert len(set(ids)) == 8
+
+
+@pytest.mark.parametrize("labels", [["0", "1", "0", "-1", "1", "1"], ["-1", "1", "1", "0", "1", "0"]])
+def test_labels_that_mean_one_thing_alone_and_another_with_0_are_an_error_in_any_chunk(config, labels):
+    times = [f"2025-03-0{day} 05:00" for day in range(1, 7)]
+    settings = config(times, fraud=labels)
+    with pytest.raises(DataError, match='column "fraud" has both 0 and -1'):
+        read_spool(settings, METADATA, skips_errors=False)
+    named = dataclasses.replace(settings.columns, unlabelled=("-1",))
+    assert read_spool(dataclasses.replace(settings, columns=named), METADATA, skips_errors=False).count == 6
