@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import pandas as pd
 
-from shared.data import delimited, encodings, files, json_tables, tables
+from shared.data import delimited, dialects, encodings, files, json_tables, tables
 from shared.errors import DataError, RowError
 
 T = TypeVar("T")
@@ -66,11 +66,11 @@ def read_chunks(
             chunks = _read_parquet(path)
         elif suffix in tables.JSON_SUFFIXES and json_tables.has_lines(path):
             chunks = _read_json_lines(path, skips_errors)
-        elif suffix not in delimited.DEFAULT_SEPARATORS:
+        elif suffix not in dialects.DEFAULT_SEPARATORS:
             headerless = all(column.isdigit() for column in columns)
             chunks = split_frame(tables.read_all(str(path), headerless, columns))
         else:
-            chunks = _read_delimited(path, suffix, all(column.isdigit() for column in columns), skips_errors)
+            chunks = _read_delimited(path, suffix, columns, skips_errors)
         count = 0
         for chunk in chunks:
             if not count:
@@ -161,11 +161,11 @@ def _read_parquet(path: Path) -> Iterator[Chunk]:
             first_row += len(frame)
 
 
-def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: bool) -> Iterator[Chunk]:
-    dialect = delimited.find_dialect(path, suffix)
+def _read_delimited(path: Path, suffix: str, columns: Sequence[str], skips_errors: bool) -> Iterator[Chunk]:
+    headerless = all(column.isdigit() for column in columns)
+    dialect = dialects.find_dialect(path, suffix, columns=() if headerless else columns)
     with files.open_text(path) as file:
-        reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting)
-        lines = itertools.islice(reader, dialect.skipped_lines, None)
+        lines = itertools.islice(dialect.reader(file), dialect.skipped_lines, None)
         records: Iterator[list[str]] = (record for record in lines if record)  # without empty lines
         first = next(records, [])
         if any("\x00" in name for name in first):
@@ -179,9 +179,9 @@ def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: boo
         yield from _make_chunks(fitted, names, lambda: _fraction_read(file, path), skips_errors)
 
 
-def _is_header(first: list[str], path: Path, dialect: delimited.Dialect) -> bool:
+def _is_header(first: list[str], path: Path, dialect: dialects.Dialect) -> bool:
     """Returns True if the first record of a table that is read by position looks like a header (see `delimited.has_header`)."""
-    sample = itertools.islice(delimited.read_records(path, dialect), 1, delimited.SAMPLE_RECORDS)
+    sample = itertools.islice(dialects.read_records(path, dialect), 1, dialects.SAMPLE_RECORDS)
     rows = [[*record[: len(first)], *[""] * (len(first) - len(record))] for _, record in sample]
     return delimited.has_header(pd.DataFrame([first, *rows]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 
@@ -83,6 +84,5 @@ def _is_word(text: str) -> bool:
     if any(not character.isalpha() and character not in WORD_SIGNS for character in inner):
         return False
     return not any(
-        before.islower() and after.isupper() and not after.isascii()
-        for before, after in zip(inner, inner[1:], strict=False)
+        before.islower() and after.isupper() and not after.isascii() for before, after in itertools.pairwise(inner)
     )

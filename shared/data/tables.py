@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.data import archives, delimited, files, spreadsheets
+from shared.data import archives, delimited, dialects, files, spreadsheets
 from shared.data.json_tables import read_json
 from shared.errors import DataError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
+FORMATS = (*dialects.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
 """Suffixes of tables."""
 PARQUET = b"PAR1"
 HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
@@ -41,7 +41,7 @@ def is_table(source: str, column: str) -> bool:
     if suffix != ".txt":
         return suffix in FORMATS or (path.is_file() and _content_format(path) != "")
     header = files.read_first_line(path)
-    return "\t" in header or any(column in header.split(separator) for separator in delimited.SEPARATORS)
+    return "\t" in header or any(column in header.split(separator) for separator in dialects.SEPARATORS)
 
 
 def read_table(
@@ -176,7 +176,7 @@ def _content_format(path: Path) -> str:
     suffix = files.file_format(path) if start.startswith(OLD_OFFICE) or archives.is_office_file(path) else ""
     if suffix in spreadsheets.SUFFIXES:
         return suffix
-    return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in delimited.DEFAULT_SEPARATORS else ""
+    return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in dialects.DEFAULT_SEPARATORS else ""
 
 
 def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int = 0) -> pd.DataFrame:
@@ -187,7 +187,7 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
         return spreadsheets.read_spreadsheet(path, headerless, columns)
     if suffix in JSON_SUFFIXES:
         return read_json(path)
-    return delimited.read_delimited(path, suffix, headerless, preamble_lines)
+    return delimited.read_delimited(path, suffix, headerless, preamble_lines, columns)
 
 
 def _visible(name: str) -> str:

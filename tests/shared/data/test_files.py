@@ -85,7 +85,7 @@ def test_a_zero_byte_anywhere_in_a_text_file_names_its_line(position, tmp_path):
 def test_a_file_that_is_mostly_utf8_is_not_converted_from_another_encoding(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("déjà\n".encode() * 9 + b"d\xe9j\xe0\n")
-    with pytest.raises(DataError, match="line 10: not UTF-8.*The rest of the file is UTF-8.*iconv -c"):
+    with pytest.raises(DataError, match=r"line 10: not UTF-8.*The rest of the file is UTF-8.*iconv -c"):
         files.read_text(path)
 
 
