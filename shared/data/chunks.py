@@ -170,7 +170,7 @@ def _read_delimited(path: Path, suffix: str, columns: Sequence[str], skips_error
         first = next(records, [])
         if any("\x00" in name for name in first):
             raise ValueError("binary content")
-        names = list(map(str, range(len(first)))) if headerless else _distinct_names(first)
+        names = list(map(str, range(len(first)))) if headerless else dialects.distinct_names(first)
         if headerless and _is_header(first, path, dialect):
             first = next(records, [])
         if headerless:
@@ -248,19 +248,6 @@ def _json_records(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | 
             yield {}, "it contains half a character, a lone surrogate such as \\ud83d"
         else:
             yield (record, None) if isinstance(record, dict) else ({}, "it is not an object such as {...}")
-
-
-def _distinct_names(header: Sequence[str]) -> list[str]:
-    """Returns the names of a header; a name that occurs again gets a number, as in pandas."""
-    names: list[str] = []
-    for k, name in enumerate(header):
-        name = name or f"Unnamed: {k}"
-        new, number = name, 0
-        while new in names:
-            number += 1
-            new = f"{name}.{number}"
-        names.append(new)
-    return names
 
 
 def _fraction_read(file: Any, path: Path) -> float | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from shared.data import files
-from shared.data.dialects import Dialect, find_dialect, read_records
+from shared.data.dialects import Dialect, find_dialect, notice_duplicate_names, read_records
 from shared.data.notices import add_notice
 
 HEADER_NAMES = frozenset(
@@ -46,7 +45,7 @@ def read_delimited(
     """
     dialect = find_dialect(path, suffix, preamble_lines, () if headerless else columns)
     if not headerless:
-        _notice_duplicate_names(path, next(read_records(path, dialect), (0, []))[1])
+        notice_duplicate_names(path, next(read_records(path, dialect), (0, []))[1])
     frame = _read(path, dialect, headerless)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index
         if frame.index.nlevels > 1 or not (frame.iloc[:, -1].fillna("") == "").all():
@@ -118,12 +117,6 @@ def _read(path: Path, dialect: Dialect, headerless: bool, names: list[str] | Non
     except pd.errors.ParserError as error:
         is_open = "EOF inside string" in str(error)
         raise (_open_quote(path, dialect) if is_open else _too_many_fields(path, dialect)) from error
-
-
-def _notice_duplicate_names(path: Path, header: Sequence[str]) -> None:
-    duplicates = [name for name, count in Counter(header).items() if count > 1 and name]
-    if duplicates:
-        add_notice(f'{path}: several columns have the name "{duplicates[0]}"; the first one is used.')
 
 
 def _too_many_fields(path: Path, dialect: Dialect) -> ValueError:

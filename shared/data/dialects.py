@@ -6,6 +6,7 @@ import csv
 import itertools
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -81,6 +82,26 @@ def _count_lines_before(lines: Sequence[str], columns: Sequence[str]) -> int:
         if has_columns:
             return count if any(map(str.strip, lines[:count])) and not SEPARATOR_HINT.fullmatch(lines[0]) else 0
     return 0
+
+
+def notice_duplicate_names(path: Path, header: Sequence[str]) -> None:
+    """Adds a notice on a name that several columns have."""
+    duplicates = [name for name, count in Counter(header).items() if count > 1 and name]
+    if duplicates:
+        add_notice(f'{path}: several columns have the name "{duplicates[0]}"; the first one is used.')
+
+
+def distinct_names(header: Sequence[str]) -> list[str]:
+    """Returns the names of a header; a name that occurs again gets a number, as in pandas."""
+    names: list[str] = []
+    for k, name in enumerate(header):
+        name = name or f"Unnamed: {k}"
+        new, number = name, 0
+        while new in names:
+            number += 1
+            new = f"{name}.{number}"
+        names.append(new)
+    return names
 
 
 def read_records(path: Path, dialect: Dialect, strict: bool = False) -> Iterator[tuple[int, list[str]]]:

@@ -28,6 +28,7 @@ COMPRESSIONS: dict[bytes, Callable[..., BinaryIO]] = {  # by the first bytes of 
 }
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".bz2", ".zip")
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)  # decompression included
+TAR_MAGIC_POSITION = 257  # of "ustar" in a tar archive
 START_SIZE = 4096  # bytes of a file that show its format
 CHUNK_SIZE = 1 << 20  # bytes
 
@@ -288,6 +289,8 @@ def _read_error(path: Path, error: BaseException) -> DataError:
 
 
 def _binary_error(path: Path, content: bytes) -> DataError:
+    if content[TAR_MAGIC_POSITION:].startswith(b"ustar"):
+        return DataError(f"{path}: is a tar archive. Unpack it, and give one file or a folder.")
     line = content[: content.index(b"\x00")].count(b"\n") + 1
     return DataError(
         f"{path}, line {line}: not a text file, it contains zero bytes (binary content). Give a text file, rename it if it has another "

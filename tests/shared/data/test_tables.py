@@ -182,7 +182,7 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
             ["cannot be decided", 'cp1251 ("плохо")', "iconv"],
         ),
         ("two.zip", zip_archive("a.csv", "b.csv"), ["2 files (a.csv, b.csv)", "Unpack it"]),
-        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["cannot be read as csv", "rename it"]),
+        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["cannot be read (", "complete"]),
         (
             "wide.csv",
             b"text,label\nwell, really,1\nno, not,0\n",
@@ -200,12 +200,19 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
         ("list.json", b'[{"text": "a", "label": 1}, 2]\n', ["row 2", "rename it"]),
         ("lengths.json", b'{"text": ["a"], "label": [1, 2]}\n', ["arrays of one length", "rename it"]),
         ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "rename it"]),
-        ("cut.csv.gz", gzip.compress(CSV, mtime=0)[:-9], ["cannot be read as csv", "rename it"]),
-        ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "rename it"]),
+        ("cut.csv.gz", gzip.compress(CSV, mtime=0)[:-9], ["cannot be read (", "complete"]),
+        ("damaged.csv.gz", damaged_gzip(), ["cannot be read (", "complete"]),
         ("page.csv", b"\n<!DOCTYPE html>\n<html></html>", ["is an HTML page", "Download the file itself"]),
         ("reviews.docx", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews.csv.zst", CSV, ["unknown file format", ".csv, .tsv"]),
-        ("reviews", CSV, ["unknown file format", ".csv, .tsv"]),
+        ("reviews", PNG, ["line 3: not a text file", "binary content"]),
+        ("reviews.tar.gz", CSV, ["is an archive (.tar)", "Unpack it"]),
+        ("empty.zip", zip_archive(), ["the archive contains no file"]),
+        (
+            "two.json",
+            b'{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
+            ["train (1), test (1)", "a file of its own"],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -462,3 +469,48 @@ def test_lines_before_the_header_are_skipped_with_a_notice(tmp_path, preamble):
         (chunk,) = read_chunks(str(path), ["text"], {})
     assert frame["text"].tolist() == chunk.frame["text"].tolist() == ["good", "bad,\n too"]
     assert notices[0].message.startswith(f"{path}: skipped lines before the header: {preamble.count(chr(10))}, from")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("SMSSpamCollection", b"text\tlabel\ngood\tpos\nbad\tneg\n"),
+        ("reviews.data", b"text|label\ngood|pos\nbad|neg\n"),
+        ("r.txt", b'[{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]'),
+        ("r.csv", b'{"text": "good", "label": "pos"}\n{"text": "bad", "label": "neg"}\n'),
+        ("rows.json", b'{"a": {"text": "good", "label": "pos"}, "b": {"text": "bad", "label": "neg"}}'),
+        (
+            "deep.json",
+            b'{"v": 1, "data": {"all": [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]}}',
+        ),
+        ("commas.jsonl", b'{"text": "good", "label": "pos"},\n{"text": "bad", "label": "neg"},\n'),
+        ("pretty.jsonl", b'{\n "text": "good", "label": "pos"\n}\n{\n "text": "bad",\n "label": "neg"\n}\n'),
+    ],
+)
+def test_the_content_shows_the_format(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert tables.is_table(str(path), "text")
+    frame = tables.read_table(str(path), ["text", "label"])
+    (chunk,) = read_chunks(str(path), ["text"], {})
+    assert frame.to_dict("list") == chunk.frame.to_dict("list") == {"text": ["good", "bad"], "label": ["pos", "neg"]}
+
+
+def test_an_archive_may_contain_descriptions_beside_the_data(tmp_path):
+    path = tmp_path / "data.zip"
+    path.write_bytes(zip_archive("README.md", "readme.txt", "d/reviews.csv"))
+    with collect_notices() as notices:
+        assert len(tables.read_table(str(path), COLUMNS)) == 2
+    assert "read d/reviews.csv" in notices[0].message
+
+
+def test_a_sheet_may_have_titles_above_its_header_and_columns_of_one_name(tmp_path):
+    sheet = [["Reviews 2024"], ["text", "label", "label"], ["good", "pos", "x"], ["bad", "neg", "y"]]
+    path = write_workbook(tmp_path / "a.xlsx", {"S": sheet})
+    with collect_notices() as notices:
+        frame = tables.read_table(path, COLUMNS)
+    assert frame["label"].tolist() == ["pos", "neg"]
+    assert [notice.message.partition(": ")[2] for notice in notices] == [
+        'skipped rows before the header, from "Reviews 2024".',
+        'several columns have the name "label"; the first one is used.',
+    ]
