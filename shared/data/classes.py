@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 
 from shared.data.sources import Splits
+from shared.data.visible import quote, visible
 from shared.errors import DataError
 
-MANY_CLASSES = 50  # above this number, there must be at least five training records per class
+MANY_CLASSES = 50  # above this number, there must be at least two training records per class on average
+FEW_CLASSES = 10  # above this number, not every training record may have another label
+MAX_LISTED = 20  # classes in an error message
 
 
 def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
@@ -31,7 +34,7 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         raise DataError(
             f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
         )
-    if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
+    if len(classes) > max(MANY_CLASSES, len(splits.train) // 2) or FEW_CLASSES < len(classes) == len(splits.train):
         raise DataError(
             f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
             f"{label_option} names the column with the label."
@@ -40,10 +43,16 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))
         if unknown:
             raise DataError(
-                f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
-                f"{', '.join(classes)}. Drop its rows or change their label."
+                f"{source}: label {quote(unknown[0])} of the {name} split does not occur in the training split, which has "
+                f"{list_names(classes)}. Drop its rows or change their label."
             )
     return classes
+
+
+def list_names(classes: Sequence[str]) -> str:
+    """Returns the names of classes for a message, at most `MAX_LISTED`."""
+    listed = ", ".join(map(visible, classes[:MAX_LISTED]))
+    return listed + (f" and {len(classes) - MAX_LISTED:,} more" if len(classes) > MAX_LISTED else "")
 
 
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
@@ -67,7 +76,7 @@ def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str)
     if unknown.any():
         row = int(np.argmax(unknown))
         raise DataError(
-            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
+            f"{source}, row {row + 1}: label {quote(labels.iloc[row])} is not a class of the model ({list_names(classes)}). "
             "Drop the row or change its label."
         )
 

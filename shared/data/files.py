@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from shared.data import archives, encodings
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
 from shared.errors import DataError
 
 COMPRESSIONS: dict[bytes, Callable[..., BinaryIO]] = {  # by the first bytes of a file
@@ -160,7 +160,7 @@ def read_texts(paths: Sequence[Path], folder: Path) -> list[str]:
     if others:
         first = paths[detected.index("")]
         code_page, example = _decide_code_page(first, b"\n".join(others))
-        _add_encoding_notice(folder, code_page, example, f"{len(others)} files are")
+        _add_encoding_notice(folder, code_page, example, count_noun(len(others), "file is", "files are"))
     texts = []
     for path, content, encoding in zip(paths, contents, detected, strict=True):
         try:
@@ -174,7 +174,7 @@ def read_texts(paths: Sequence[Path], folder: Path) -> list[str]:
 
 
 def read_first_line(path: Path) -> str:
-    """Returns the first line of a file (see `split_lines`); "" for an empty file.
+    """Returns the first line of a file that is not empty (see `split_lines`); "" if there is none.
 
     Raises:
         DataError: the file is missing or damaged.
@@ -185,7 +185,7 @@ def read_first_line(path: Path) -> str:
             start = file.read(CHUNK_SIZE)
     except READ_ERRORS as error:
         raise _read_error(path, error) from error
-    return split_lines(start)[0]
+    return next((line for line in split_lines(start) if line.strip()), "")
 
 
 def read_lines(path: Path) -> list[str]:

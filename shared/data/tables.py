@@ -15,6 +15,8 @@ import pandas as pd
 
 from shared.data import archives, delimited, dialects, files, spreadsheets
 from shared.data.json_tables import read_json
+from shared.data.notices import add_notice, count_noun
+from shared.data.visible import visible
 from shared.errors import DataError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
@@ -106,7 +108,7 @@ def require_columns(
         option = (options or {}).get(missing[0])
         fix = f"with {option}" if option else "on the command line"
         raise DataError(
-            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(_visible, map(str, names)))}. Name the right one {fix}.'
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(visible, map(str, names)))}. Name the right one {fix}.'
             + _header_hint(names, option)
         )
 
@@ -129,9 +131,20 @@ def read_all(
     suffix = require_table(path)
     with read_errors(path, suffix):
         frame = _read(path, suffix, headerless, columns, preamble_lines)
+    frame = _without_empty_end(frame, path) if suffix in dialects.DEFAULT_SEPARATORS else frame
     if frame.empty:
         raise no_records_error(path)
     return frame
+
+
+def _without_empty_end(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Returns a table without the empty records at its end, which a notice counts; spreadsheet programs write them."""
+    count = 0
+    while count < len(frame) and not "".join(map(str, frame.iloc[-1 - count].fillna(""))).strip():
+        count += 1
+    if count:
+        add_notice(f"{path}: {count_noun(count, 'empty record')} at the end left out.")
+    return frame.iloc[: len(frame) - count]
 
 
 @contextmanager
@@ -202,11 +215,6 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
     if suffix in JSON_SUFFIXES:
         return read_json(path, columns)
     return delimited.read_delimited(path, suffix, headerless, preamble_lines, columns)
-
-
-def _visible(name: str) -> str:
-    """Returns a column name, in quotes if it begins or ends with whitespace, or has characters that cannot be seen."""
-    return name if name == name.strip() and name.isprintable() and name else repr(name).replace("'", '"')
 
 
 def _header_hint(names: Sequence[str], option: str | None) -> str:

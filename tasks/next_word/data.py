@@ -13,7 +13,7 @@ import pandas as pd
 
 from shared.config import option
 from shared.data import files
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
 from shared.data.scripts import summarize_scripts
 from shared.data.sources import Origin, Splits, load_source, sha256_records, split_files
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
@@ -126,7 +126,7 @@ def _read_documents(paths: list[Path], folder: Path) -> list[str]:
         raise DataError(f"{folder}: all text files are empty. Give files with text.")
     if empty:
         add_notice(
-            f"{folder}: {len(empty)} empty files were left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
+            f"{folder}: {count_noun(len(empty), 'empty file')} left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
         )
     return [text for text in texts if text.strip()]
 

@@ -136,7 +136,7 @@ def test_empty_files_of_a_folder_are_left_out(tmp_path):
         frame, has_documents = data.read_texts(ColumnsConfig(), str(tmp_path))
     assert has_documents
     assert len(frame) == 19
-    assert "1 empty files were left out: 0.txt" in notices[0].message
+    assert "1 empty file left out: 0.txt" in notices[0].message
 
 
 def test_a_null_text_raises_an_error_with_its_row(tmp_path):
