@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -60,7 +61,7 @@ def read_text_folder(folder: Path) -> list[str]:
     Raises:
         DataError: the folder has no text file, or a file cannot be read.
     """
-    paths = _text_files(folder)
+    paths = list_text_files(folder)
     if not paths:
         raise _no_files_error(folder)
     return files.read_texts(paths, folder)
@@ -123,7 +124,7 @@ def _has_files(folder: Path) -> bool:
 
 
 def _read_split(folder: Path) -> pd.DataFrame:
-    classes = {path.name: _text_files(path) for path in _folders(folder)}
+    classes = {path.name: list_text_files(path) for path in _folders(folder)}
     unlabelled = {name: paths for name, paths in classes.items() if name.lower() in UNLABELLED_FOLDERS}
     for name, members in unlabelled.items():
         add_notice(f"{folder / name}: {count_noun(len(members), 'text')} without a label left out.")
@@ -147,11 +148,11 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
 
 
-def _text_files(folder: Path) -> list[Path]:
-    """Returns the files with a suffix of text files or without a suffix, sorted; a notice counts the others."""
+def list_text_files(folder: Path, suffixes: Sequence[str] = TEXT_SUFFIXES) -> list[Path]:
+    """Returns the files with one of the suffixes or without a suffix, sorted; a notice counts the others."""
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
-    texts = [path for path in paths if _is_text(path)]
-    others = [path.name for path in paths if not _is_text(path)]
+    texts = [path for path in paths if _is_text(path, suffixes)]
+    others = [path.name for path in paths if not _is_text(path, suffixes)]
     if texts and others:
         add_notice(
             f"{folder}: {count_noun(len(others), 'file')} without a suffix of text files left out, such as {others[0]}."
@@ -159,8 +160,8 @@ def _text_files(folder: Path) -> list[Path]:
     return texts
 
 
-def _is_text(path: Path) -> bool:
-    return files.file_format(path) in TEXT_SUFFIXES or not FILE_SUFFIX.fullmatch(path.suffix)
+def _is_text(path: Path, suffixes: Sequence[str] = TEXT_SUFFIXES) -> bool:
+    return files.file_format(path) in suffixes or not FILE_SUFFIX.fullmatch(path.suffix)
 
 
 def _no_files_error(folder: Path) -> DataError:
