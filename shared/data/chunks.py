@@ -38,7 +38,7 @@ class Chunk:
     progress: float | None
     """Fraction of the file that was read up to the end of these rows; None if it is unknown."""
     errors: Mapping[int, str] = field(default_factory=dict)
-    """What is wrong with the rows that are no record of the table, by position in `frame`; their cells are empty."""
+    """What is wrong with the rows that are no record of the table, by position in `frame`; cells that could not be read are empty."""
 
 
 Record = tuple[Any, str | None]
@@ -225,11 +225,11 @@ def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _fit_record(record: list[str], count: int) -> Record:
-    """Returns the fields of a record of a text table, as many as the header has; fields that it lacks are None."""
+    """Returns the fields of a record of a text table, as many as the header has; fields that it lacks are None, others are left out."""
     if any(record[count:]):
-        return [
-            None
-        ] * count, f"{len(record)} fields, but the header has {count}; put a field with a separator in quotes"
+        return record[
+            :count
+        ], f"{len(record)} fields, but the header has {count}; put a field with a separator in quotes"
     return [*record[:count], *[None] * (count - len(record))], None
 
 

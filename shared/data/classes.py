@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shared.data.labels import match_key
+from shared.data.notices import add_notice
 from shared.data.sources import Splits
 from shared.data.visible import quote, visible
 from shared.errors import DataError
@@ -61,13 +63,14 @@ def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([index[label] for label in labels], np.int64)
 
 
-def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str) -> None:
-    """Checks the labels of a user's file.
+def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str, matching_option: str = "") -> None:
+    """Checks the labels of a user's file; a notice names classes without a record.
 
     Args:
         labels: strings `(examples,)`.
         classes: classes of the model.
         source: file, for the message.
+        matching_option: command-line option that lets labels of another spelling match, for the message.
 
     Raises:
         DataError: a label is not one of the classes; the message names the first such row.
@@ -75,9 +78,18 @@ def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str)
     unknown = ~labels.isin(classes)
     if unknown.any():
         row = int(np.argmax(unknown))
+        label = labels.iloc[row]
+        is_spelling = match_key(label, "caseless") in {match_key(name, "caseless") for name in classes}
+        spelling = f"Let it match with {matching_option} caseless, drop" if matching_option and is_spelling else "Drop"
         raise DataError(
-            f"{source}, row {row + 1}: label {quote(labels.iloc[row])} is not a class of the model ({list_names(classes)}). "
-            "Drop the row or change its label."
+            f"{source}, row {row + 1}: label {quote(label)} is not a class of the model ({list_names(classes)}). {spelling} the row or "
+            "change its label."
+        )
+    missing = sorted(set(classes) - set(labels))
+    if missing:
+        add_notice(
+            f"{source}: no record has {'the label' if len(missing) == 1 else 'one of the labels'} {list_names(missing)}.",
+            hint="Metrics over all classes, such as macro F1 and ROC AUC, say little, or are not defined.",
         )
 
 

@@ -55,8 +55,8 @@ def read_class_folders(folder: Path) -> dict[str, pd.DataFrame]:
     return {name: _read_split(path) for name, path in splits.items()}
 
 
-def read_text_folder(folder: Path) -> list[str]:
-    """Returns the texts of all text files in a folder and its folders, in the order of their paths.
+def read_text_folder(folder: Path) -> pd.DataFrame:
+    """Returns the columns `file` and `text` of all text files in a folder and its folders, in the order of their paths.
 
     Raises:
         DataError: the folder has no text file, or a file cannot be read.
@@ -64,11 +64,16 @@ def read_text_folder(folder: Path) -> list[str]:
     paths = list_text_files(folder)
     if not paths:
         raise _no_files_error(folder)
-    return files.read_texts(paths, folder)
+    return pd.DataFrame(
+        {"file": [str(path.relative_to(folder)) for path in paths], "text": files.read_texts(paths, folder)},
+        dtype=object,
+    )
 
 
-def read_plain_texts(path: Path) -> list[str] | None:
+def read_plain_texts(path: Path) -> pd.DataFrame | None:
     """Returns the texts of a folder or of a fastText file without their labels; None for any other file.
+
+    The column is `text`; a folder has the column `file` before it, the paths of the texts in the folder.
 
     Raises:
         DataError: the folder has no text file, or a file cannot be read.
@@ -76,7 +81,7 @@ def read_plain_texts(path: Path) -> list[str] | None:
     if path.is_dir():
         return read_text_folder(path)
     if path.exists() and is_fasttext(path):
-        return read_fasttext(path)["text"].tolist()
+        return read_fasttext(path)[["text"]]
     return None
 
 

@@ -29,6 +29,7 @@ ARCHIVE_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".rar", ".7z")
 JSON_START = re.compile(r'\s*(\{\s*("|$)|\[\s*(\{|$))')
 """First line of a JSON file."""
 HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+FILE_NAME = re.compile(r".+\.\w{2,4}")
 MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
@@ -220,7 +221,10 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
 def _header_hint(names: Sequence[str], option: str | None) -> str:
     """Returns the advice on files without a header, if the columns of a table look like a record."""
     if option is None or not any(
-        len(name) > delimited.MAX_NAME_LENGTH or name.count(" ") > MAX_SPACES or delimited.NUMBER.fullmatch(name)
+        len(name) > delimited.MAX_NAME_LENGTH
+        or FILE_NAME.fullmatch(name)
+        or name.count(" ") > MAX_SPACES
+        or delimited.NUMBER.fullmatch(name)
         for name in map(str, names)
     ):
         return ""

@@ -83,13 +83,7 @@ def read_texts(config: NextWordConfig, source: str) -> tuple[pd.DataFrame, bool]
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = list_text_files(path, TEXT_FORMATS)
-        if not paths:
-            raise DataError(
-                f"{path}: the folder contains no text file. Give a folder with files whose names end in "
-                f"{', '.join(TEXT_FORMATS)}."
-            )
-        return pd.DataFrame({"text": join_lines(config, _read_documents(paths, path))}), True
+        return read_folder(config, path)[["text"]], True
     if is_text(source):
         lines = _read_lines(path)
         return pd.DataFrame({"text": join_wrapped(lines) if config.text.join_lines else lines}), False
@@ -131,17 +125,30 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _read_documents(paths: list[Path], folder: Path) -> list[str]:
-    """Returns the texts of files, without empty files, which a notice names."""
+def read_folder(config: NextWordConfig, folder: Path) -> pd.DataFrame:
+    """Reads the text files of a folder into the columns `file` and `text`, without empty files, which a notice names.
+
+    Raises:
+        DataError: there is no text file with text, or a file is not text.
+    """
+    paths = list_text_files(folder, TEXT_FORMATS)
+    if not paths:
+        raise DataError(
+            f"{folder}: the folder contains no text file. Give a folder with files whose names end in "
+            f"{', '.join(TEXT_FORMATS)}."
+        )
     texts = [text.strip("\n") for text in files.read_texts(paths, folder)]
-    empty = [path.name for path, text in zip(paths, texts, strict=True) if not text.strip()]
+    names = [str(path.relative_to(folder)) for path in paths]
+    empty = [name for name, text in zip(names, texts, strict=True) if not text.strip()]
     if len(empty) == len(texts):
         raise DataError(f"{folder}: all text files are empty. Give files with text.")
     if empty:
         add_notice(
             f"{folder}: {count_noun(len(empty), 'empty file')} left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
         )
-    return [text for text in texts if text.strip()]
+    frame = pd.DataFrame({"file": names, "text": texts}, dtype=object)
+    frame = frame[frame["text"].str.strip() != ""].reset_index(drop=True)
+    return frame.assign(text=pd.Series(join_lines(config, frame["text"]), dtype=object))
 
 
 def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:

@@ -35,14 +35,13 @@ def read_inputs(
     """
     path, has_lines, column = Path(source).expanduser(), data.is_text(source), config.columns.text
     if path.is_dir() or (has_lines and config.text.join_lines):
-        frame = data.read_texts(config, source)[0]
+        frame = data.read_folder(config, path) if path.is_dir() else data.read_texts(config, source)[0]
         return iter([Inputs(frame.rename(columns={"text": INPUT_COLUMN}), frame["text"].tolist())])
 
     def convert(values: pd.Series) -> list[str]:
         return data.join_lines(config, data.require_texts(values, source))
 
     return read_independent_inputs(source, column, option(config.columns, "text"), convert, options, has_lines)
-
 
 
 READERS = Readers(read_inputs, read_records)

@@ -437,9 +437,9 @@ def test_the_first_of_two_columns_with_one_name_is_used_with_a_notice(tmp_path):
 
 def test_escaped_quotes_belong_to_the_text(tmp_path):
     path = tmp_path / "r.csv"
-    path.write_text('text,label\n"he said \\"fine, fine\\" twice",pos\n"plain",neg\n')
+    path.write_text('text,label\n"he said \\"good, good\\" twice",pos\n"plain",neg\n')
     frame = tables.read_table(str(path), ["text", "label"])
-    assert frame["text"].tolist() == ['he said "fine, fine" twice', "plain"]
+    assert frame["text"].tolist() == ['he said "good, good" twice', "plain"]
 
 
 def test_two_unclosed_quotes_do_not_swallow_the_records_between_them(tmp_path):

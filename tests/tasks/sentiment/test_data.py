@@ -11,6 +11,7 @@ from shared.config import PredictOptions
 from shared.data import labelled_texts
 from shared.data.notices import collect_notices
 from shared.errors import DataError
+from shared.inputs import read_independent_inputs
 from tasks.sentiment import data
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
 from tasks.sentiment.inputs import READERS
@@ -179,7 +180,7 @@ def test_lines_of_fasttext_are_a_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     splits = data.load(SentimentConfig(data=str(tmp_path / "a.txt")))
     assert set(splits.train["label"]) == {"pos", "neg"}
-    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")[3] == "text 3, so"
+    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")["text"][3] == "text 3, so"
     (tmp_path / "b.txt").write_text("__label__a x\nno label\n")
     with pytest.raises(DataError, match=r"b\.txt, row 2: no label"):
         data.load(SentimentConfig(data=str(tmp_path / "b.txt")))
@@ -432,3 +433,12 @@ def test_a_folder_in_a_folder_is_no_class(tmp_path):
         frame = data.read_records(SentimentConfig(data=str(tmp_path)), str(tmp_path))
     assert frame["label"].tolist() == ["bad", "good"]
     assert "folders without text files left out: neutral" in notices[0].message
+
+
+def test_predictions_of_a_folder_name_the_files(tmp_path):
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"text of {name}")
+    (inputs,) = read_independent_inputs(
+        str(tmp_path), "text", "--columns.text", lambda column: column, PredictOptions()
+    )
+    assert inputs.rows.to_dict("list") == {"file": ["a.txt", "b.txt"], "input": ["text of a.txt", "text of b.txt"]}
