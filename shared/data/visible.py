@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
+JOINERS = "\u200c\u200d"
+"""Zero-width joiners, which belong to words of some scripts and to joined emoji."""
+
 
 def quote(value: str) -> str:
     """Returns a value in double quotes; characters that cannot be seen, and separate accents, are escaped.
@@ -13,9 +16,11 @@ def quote(value: str) -> str:
     is_composed = unicodedata.is_normalized("NFC", value)
     escaped = "".join(
         character
-        if character == " " or (character.isprintable() and (is_composed or not unicodedata.combining(character)))
+        if character == " "
+        or (character.isprintable() and (is_composed or not unicodedata.combining(character)))
+        or (character in JOINERS and value[:position][-1:] > "\x7f" and value[position + 1 :][:1] > "\x7f")
         else character.encode("unicode_escape").decode()
-        for character in value
+        for position, character in enumerate(value)
     )
     return f'"{escaped}"'
 
