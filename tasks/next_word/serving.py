@@ -13,7 +13,7 @@ import tensorflow as tf
 from shared.config import PredictOptions
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
-from tasks.next_word import completion, tokenization
+from tasks.next_word import completion, text_scores, tokenization
 from tasks.next_word.config import TextConfig
 from tasks.next_word.generation import MAX_LENGTH, MAX_PENALTY, MAX_TEMPERATURE, generate_token_ids
 from tasks.next_word.model import Submodels, get_submodels
@@ -232,6 +232,7 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
     """
     text = TextConfig(**metadata["text"])
     stream = tokenization.encode_stream(records["text"].tolist(), metadata["vocabulary"], text)[1:]
+    text_scores.notice_unknown(float(np.mean(stream == tokenization.UNKNOWN_ID)), text.unit)
     unknown = tokenization.SPECIAL_TOKENS["character"][0]  # no vocabulary contains it
     tokens = np.array(["", unknown, "\n", *metadata["vocabulary"][1:]], object)  # as they are written in a text
     separator = "" if text.unit == "character" else " "

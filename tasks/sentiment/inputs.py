@@ -24,7 +24,7 @@ def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any])
     """
     frame = data.read_records(config, source)
     frame["label"] = data.match_labels(config, frame["label"], metadata["labels"])
-    require_known_labels(frame["label"], metadata["labels"], source)
+    require_known_labels(frame["label"], metadata["labels"], source, option(config.columns, "label_matching"))
     return frame
 
 
