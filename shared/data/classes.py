@@ -10,11 +10,15 @@ import numpy as np
 import pandas as pd
 
 from shared.data.label_sets import is_label_sets
-from shared.data.labels import list_labels
+from shared.data.labels import list_labels, match_key
+from shared.data.notices import add_notice
 from shared.data.sources import Splits
+from shared.data.visible import quote, visible
 from shared.errors import DataError
 
-MANY_CLASSES = 50  # above this number, there must be at least five training records per class
+MANY_CLASSES = 50  # above this number, there must be at least two training records per class on average
+FEW_CLASSES = 10  # above this number, not every training record may have another label
+MAX_LISTED = 20  # classes in an error message
 
 
 def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
@@ -34,7 +38,7 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         raise DataError(
             f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
         )
-    if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
+    if len(classes) > max(MANY_CLASSES, len(splits.train) // 2) or FEW_CLASSES < len(classes) == len(splits.train):
         raise DataError(
             f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
             f"{label_option} names the column with the label."
@@ -43,8 +47,8 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         unknown = sorted(set(list_labels(getattr(splits, name)["label"])) - set(classes))
         if unknown:
             raise DataError(
-                f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
-                f"{', '.join(classes)}. Drop its rows or change their label."
+                f"{source}: label {quote(unknown[0])} of the {name} split does not occur in the training split, which has "
+                f"{list_names(classes)}. Drop its rows or change their label."
             )
     return classes
 
@@ -65,31 +69,45 @@ def class_targets(labels: pd.Series, classes: Sequence[str]) -> np.ndarray:
     return targets
 
 
+def list_names(classes: Sequence[str]) -> str:
+    """Returns the names of classes for a message, at most `MAX_LISTED`."""
+    listed = ", ".join(map(visible, classes[:MAX_LISTED]))
+    return listed + (f" and {len(classes) - MAX_LISTED:,} more" if len(classes) > MAX_LISTED else "")
+
+
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     """Returns the index of each label in `classes`, int64 `(examples,)`."""
     index = {name: k for k, name in enumerate(classes)}
     return np.array([index[label] for label in labels], np.int64)
 
 
-def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str) -> None:
-    """Checks the labels of a user's file.
+def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str, matching_option: str = "") -> None:
+    """Checks the labels of a user's file; a notice names classes without a record.
 
     Args:
         labels: strings, or sets of labels, `(examples,)`.
         classes: classes of the model.
         source: file, for the message.
+        matching_option: command-line option that lets labels of another spelling match, for the message.
 
     Raises:
         DataError: a label is not one of the classes; the message names the first such row.
     """
-    known = set(classes)
-    cells = [(cell,) if isinstance(cell, str) else cell for cell in labels]
-    unknown = [[label for label in cell if label not in known] for cell in cells]
-    row = next((k for k, names in enumerate(unknown) if names), None)
-    if row is not None:
+    names = list_labels(labels.reset_index(drop=True))
+    unknown = names[~names.isin(classes)]
+    if len(unknown):
+        row, label = int(unknown.index[0]), unknown.iloc[0]
+        is_spelling = match_key(label, "caseless") in {match_key(name, "caseless") for name in classes}
+        spelling = f"Let it match with {matching_option} caseless, drop" if matching_option and is_spelling else "Drop"
         raise DataError(
-            f'{source}, row {row + 1}: label "{unknown[row][0]}" is not a class of the model ({", ".join(classes)}). '
-            "Drop the row or change its label."
+            f"{source}, row {row + 1}: label {quote(label)} is not a class of the model ({list_names(classes)}). {spelling} the row or "
+            "change its label."
+        )
+    missing = sorted(set(classes) - set(names))
+    if missing:
+        add_notice(
+            f"{source}: no record has {'the label' if len(missing) == 1 else 'one of the labels'} {list_names(missing)}.",
+            hint="Metrics over all classes, such as macro F1 and ROC AUC, say little, or are not defined.",
         )
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 from shared.data.columns import raise_where
 from shared.data.labels import SEPARATORS, list_labels, normalize_numbers, split_labels
 from shared.data.notices import add_notice
+from shared.data.visible import quote
 from shared.errors import DataError, RowError
 
 LabelSet = tuple[str, ...]
@@ -118,7 +119,7 @@ def choose_separator(labels: Iterable[str], separator: str | None, source: str, 
             return candidate
     example = next(label for label in unique if candidates[0] in label)
     raise DataError(
-        f'{source}: the label "{example}" contains "{candidates[0]}", so joined labels would be ambiguous. Name a text that is in no label '
+        f"{source}: the label {quote(example)} contains {quote(candidates[0])}, so joined labels would be ambiguous. Name a text that is in no label "
         f"with {separator_option}."
     )
 

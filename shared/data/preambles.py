@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from shared.data import files
-from shared.data.delimited import DEFAULT_SEPARATORS
+from shared.data.dialects import DEFAULT_SEPARATORS
 from shared.data.notices import add_notice
 from shared.data.tables import require_table
 from shared.errors import DataError

@@ -1,4 +1,4 @@
-"""Spreadsheets as tables of strings: one sheet, its first row that is not empty as the header."""
+"""Spreadsheets as tables of strings: one sheet, with the first row that has the columns, or else that is not empty, as the header."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from shared.data.dialects import distinct_names, notice_duplicate_names
 from shared.data.notices import add_notice
 
+MAX_HEADER_ROWS = 30
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
@@ -34,8 +36,8 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
         cells = pd.read_excel(path, sheet_name=None, header=None, engine="calamine", dtype=object, na_filter=False)
     except CalamineError as error:
         raise ValueError(str(error)) from error
-    sheets = {name: _to_table(frame, headerless) for name, frame in cells.items()}
-    used = {name: frame for name, frame in sheets.items() if len(frame)}
+    sheets = {name: _to_table(frame, headerless, columns) for name, frame in cells.items()}
+    used = {name: frame for name, (frame, _) in sheets.items() if len(frame)}
     if not used:
         return pd.DataFrame()
     matching = [name for name, frame in used.items() if set(columns) <= set(frame.columns)]
@@ -45,19 +47,26 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
             f'{path}: read the sheet "{chosen}" of {len(used)} ({", ".join(used)}).',
             hint="If this is wrong, save the right sheet as a file of its own.",
         )
-    return used[chosen]
+    skipped = sheets[chosen][1]
+    if skipped:
+        add_notice(f'{path}: skipped rows before the header, from "{skipped[:60]}".')
+    notice_duplicate_names(path, list(used[chosen].columns))
+    return used[chosen].set_axis(distinct_names(used[chosen].columns), axis=1)
 
 
-def _to_table(cells: pd.DataFrame, headerless: bool) -> pd.DataFrame:
+def _to_table(cells: pd.DataFrame, headerless: bool, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Returns the table of a sheet, and the first text before its header, "" if there is none."""
     text = cells.map(_to_text)
     text = text.loc[(text != "").any(axis=1), (text != "").any(axis=0)]
     if text.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(), ""
     if headerless:
-        text.columns = [str(k) for k in range(text.shape[1])]
-        return text.reset_index(drop=True)
-    text.columns = text.iloc[0].tolist()
-    return text.iloc[1:].reset_index(drop=True)
+        return text.reset_index(drop=True).set_axis(list(map(str, range(text.shape[1]))), axis=1), ""
+    start = text.iloc[:MAX_HEADER_ROWS]
+    has_columns = [bool(columns) and set(columns) <= set(row) for row in start.itertuples(index=False)]
+    header = has_columns.index(True) if any(has_columns) else 0
+    table = text.iloc[header + 1 :].set_axis(text.iloc[header].tolist(), axis=1)
+    return table.reset_index(drop=True), next(filter(None, text.iloc[0])) if header else ""
 
 
 def _to_text(cell: Any) -> str:

@@ -13,15 +13,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.data import archives, delimited, files, spreadsheets
+from shared.data import archives, delimited, dialects, files, spreadsheets
 from shared.data.json_tables import read_json
+from shared.data.notices import add_notice, count_noun
+from shared.data.visible import visible
 from shared.errors import DataError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
+FORMATS = (*dialects.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
 """Suffixes of tables."""
 PARQUET = b"PAR1"
+TEXT_SUFFIXES = ("", ".data", ".dat", ".tab", ".psv", ".text", ".log", ".asc")
+"""Suffixes of files that are text tables if their content is text."""
+ARCHIVE_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".rar", ".7z")
+JSON_START = re.compile(r'\s*(\{\s*("|$)|\[\s*(\{|$))')
+"""First line of a JSON file."""
 HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+FILE_NAME = re.compile(r".+\.\w{2,4}")
 MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
@@ -29,19 +37,19 @@ OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 def is_table(source: str, column: str) -> bool:
     """Returns True if a file is a table, False if its lines are the inputs of `predict`.
 
-    Every format of a table except .txt always is one. A .txt file is a table if its first line names the column, or has tabs.
+    Every format of a table except .txt always is one. A .txt file, or one without a suffix, is a table if its first line names the column, or has tabs.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     path = Path(source).expanduser()
-    suffix = files.file_format(path)
     if path.is_dir():
         return False
+    suffix = (_content_format(path) if path.is_file() else "") or files.file_format(path)
     if suffix != ".txt":
-        return suffix in FORMATS or (path.is_file() and _content_format(path) != "")
+        return suffix in FORMATS
     header = files.read_first_line(path)
-    return "\t" in header or any(column in header.split(separator) for separator in delimited.SEPARATORS)
+    return "\t" in header or any(column in header.split(separator) for separator in dialects.SEPARATORS)
 
 
 def read_table(
@@ -101,7 +109,7 @@ def require_columns(
         option = (options or {}).get(missing[0])
         fix = f"with {option}" if option else "on the command line"
         raise DataError(
-            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(_visible, map(str, names)))}. Name the right one {fix}.'
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(visible, map(str, names)))}. Name the right one {fix}.'
             + _header_hint(names, option)
         )
 
@@ -124,9 +132,20 @@ def read_all(
     suffix = require_table(path)
     with read_errors(path, suffix):
         frame = _read(path, suffix, headerless, columns, preamble_lines)
+    frame = _without_empty_end(frame, path) if suffix in dialects.DEFAULT_SEPARATORS else frame
     if frame.empty:
         raise no_records_error(path)
     return frame
+
+
+def _without_empty_end(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Returns a table without the empty records at its end, which a notice counts; spreadsheet programs write them."""
+    count = 0
+    while count < len(frame) and not "".join(map(str, frame.iloc[-1 - count].fillna(""))).strip():
+        count += 1
+    if count:
+        add_notice(f"{path}: {count_noun(count, 'empty record')} at the end left out.")
+    return frame.iloc[: len(frame) - count]
 
 
 @contextmanager
@@ -160,6 +179,8 @@ def require_table(path: Path) -> str:
     if HTML.match(files.read_start(path)):
         raise DataError(f"{path}: is an HTML page, not a table. Download the file itself, not the page that shows it.")
     suffix = _content_format(path) or files.file_format(path)
+    if suffix in ARCHIVE_SUFFIXES:
+        raise DataError(f"{path}: is an archive ({suffix}). Unpack it, and give a file or the folder of the classes.")
     if suffix not in FORMATS:
         raise DataError(
             f"{path}: unknown file format. Give a file whose name ends in {_join(FORMATS)}; text formats may be "
@@ -169,14 +190,21 @@ def require_table(path: Path) -> str:
 
 
 def _content_format(path: Path) -> str:
-    """Returns the format of a binary table, which its content shows whatever its name is; "" for any other file."""
+    """Returns the format that the content of a file shows whatever its name is; "" if the name decides.
+
+    Parquet, spreadsheets and JSON are recognized by their first bytes. A text file whose suffix says nothing is a text table.
+    """
     start = files.read_start(path)
     if start.startswith(PARQUET):
         return ".parquet"
-    suffix = files.file_format(path) if start.startswith(OLD_OFFICE) or archives.is_office_file(path) else ""
-    if suffix in spreadsheets.SUFFIXES:
-        return suffix
-    return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in delimited.DEFAULT_SEPARATORS else ""
+    suffix = files.file_format(path)
+    is_text_name = suffix in dialects.DEFAULT_SEPARATORS or suffix in TEXT_SUFFIXES
+    if start.startswith(OLD_OFFICE) or archives.is_office_file(path):
+        usual = ".xls" if start.startswith(OLD_OFFICE) else ".xlsx"
+        return suffix if suffix in spreadsheets.SUFFIXES else usual if is_text_name else ""
+    if is_text_name and JSON_START.match(files.read_first_line(path)):
+        return ".json"
+    return ".txt" if suffix in TEXT_SUFFIXES and start else ""
 
 
 def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int = 0) -> pd.DataFrame:
@@ -186,19 +214,17 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
     if suffix in spreadsheets.SUFFIXES:
         return spreadsheets.read_spreadsheet(path, headerless, columns)
     if suffix in JSON_SUFFIXES:
-        return read_json(path)
-    return delimited.read_delimited(path, suffix, headerless, preamble_lines)
-
-
-def _visible(name: str) -> str:
-    """Returns a column name, in quotes if it begins or ends with whitespace, or has characters that cannot be seen."""
-    return name if name == name.strip() and name.isprintable() and name else repr(name).replace("'", '"')
+        return read_json(path, columns)
+    return delimited.read_delimited(path, suffix, headerless, preamble_lines, columns)
 
 
 def _header_hint(names: Sequence[str], option: str | None) -> str:
     """Returns the advice on files without a header, if the columns of a table look like a record."""
     if option is None or not any(
-        len(name) > delimited.MAX_NAME_LENGTH or name.count(" ") > MAX_SPACES or delimited.NUMBER.fullmatch(name)
+        len(name) > delimited.MAX_NAME_LENGTH
+        or FILE_NAME.fullmatch(name)
+        or name.count(" ") > MAX_SPACES
+        or delimited.NUMBER.fullmatch(name)
         for name in map(str, names)
     ):
         return ""

@@ -119,7 +119,8 @@ class ModelConfig(Section):
     ngram_order: int = 3
     """Maximum number of words in an n-gram, from 0 to 3; 0 disables the n-gram model."""
     ngram_buckets: int = 8_388_593
-    """Number of n-gram weights of all classes together. N-grams are hashed; more weights mean fewer collisions."""
+    """Number of n-gram weights of all classes together. N-grams are hashed; more weights mean fewer collisions. With more than 10 classes
+    or several labels per text, each label has this number, up to 8,388,593 together."""
 
     def __post_init__(self) -> None:
         require_at_least(self, 1, "embedding_size")

@@ -21,7 +21,8 @@ from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, Trai
 from tasks.sentiment import multilabel
 from tasks.sentiment.baselines import Baseline, baselines
 from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.serving import export_spec, is_multilabel, predict_texts
+from tasks.sentiment.labels import is_multilabel
+from tasks.sentiment.serving import export_spec, predict_texts
 
 MAX_LISTED_CLASSES = 30
 METRICS = tuple({metric.name: metric for metric in (*CLASSIFICATION_METRICS, *MULTILABEL_METRICS)}.values())

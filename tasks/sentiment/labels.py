@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,11 @@ MULTILABEL_DETAILS: dict[str, Callable[[pd.DataFrame], str]] = {
     "scripts": DETAILS["scripts"],
 }
 SEVERAL_LABELS_HINT = 'Predict each label by itself with {option} "{{separator}}".'
+
+
+def is_multilabel(metadata: Mapping[str, Any]) -> bool:
+    """Returns True if the metadata are those of a model that predicts any number of labels per text."""
+    return "thresholds" in metadata
 
 
 def convert_labels(config: SentimentConfig, values: pd.Series, source: str) -> pd.Series:
@@ -110,6 +116,7 @@ def check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> di
         add_notice(
             f"{config.data}: {int(is_empty.sum())} texts are empty.", hint="Drop their rows if they say nothing."
         )
+    labels.require_texts(everything, config.data, option(config.columns, "text"), option(config.columns, "label"))
     labels.notice_duplicates(everything, config.data)
     if label_sets.is_label_sets(everything["label"]):
         label_sets.notice_empty_sets(everything["label"], config.data)

@@ -20,6 +20,8 @@ from sklearn.metrics import log_loss
 
 MULTIPLIERS = (1, 1_000_003, 7_368_787)  # one per position in an n-gram, odd, so that the order of the words matters
 OFFSETS = (0, 12_345_701, 39_916_801)  # one per order, so that "a" and "a b" have different hashes
+FEW_CLASSES = 10  # each of more classes has its own n-gram weights
+MAX_WEIGHTS = 8_388_593  # of all classes together, 32 MiB, if the option does not give more
 PENALTIES = (0.03, 0.1, 0.3, 1.0)  # inverse regularization strengths, `C` in scikit-learn
 
 
@@ -60,8 +62,20 @@ def build_ngram_model(classes: int, order: int, buckets: int, is_multilabel: boo
 
 
 def count_buckets(classes: int, weights: int, is_multilabel: bool = False) -> int:
-    """Returns the number of buckets of a table with about `weights` weights."""
-    return max(2, weights // _weights_per_bucket(classes, is_multilabel))
+    """Returns the number of buckets of the table of n-gram weights.
+
+    Few classes, one of which each text has, share `weights`. Each of more classes, or of labels that are predicted by themselves, has
+    as many, so that n-grams collide no more often than with few classes; `MAX_WEIGHTS` limits the memory that this needs.
+
+    Args:
+        classes: number of classes.
+        weights: number of weights of few classes together.
+        is_multilabel: True if a text may have several labels.
+    """
+    per_bucket = _weights_per_bucket(classes, is_multilabel)
+    if is_multilabel or classes > FEW_CLASSES:
+        weights = max(weights, min(weights * per_bucket, MAX_WEIGHTS))
+    return max(2, weights // per_bucket)
 
 
 def _weights_per_bucket(classes: int, is_multilabel: bool) -> int:

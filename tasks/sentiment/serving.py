@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,23 +10,17 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import PredictOptions, option
+from shared.config import PredictOptions
 from shared.data.classes import (
     classification_outputs,
     classification_table,
     label_set_outputs,
     label_set_table,
-    require_known_labels,
 )
-from shared.data.label_sets import is_label_sets
-from shared.errors import DataError
 from shared.export.signatures import make_signature
-from shared.inputs import read_independent_inputs
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from shared.text.separation import separate_words
-from tasks.sentiment import data
-from tasks.sentiment.config import SentimentConfig
-from tasks.sentiment.labels import match_labels, to_strings
+from tasks.sentiment.labels import is_multilabel
 
 EXAMPLES = (  # sentences of the sample, so that its model can classify them; both have the same words
     "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
@@ -56,44 +49,9 @@ def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec
     return ExportSpec(classifier, {"serving_default": make_signature(classify, request)}, metadata)
 
 
-def is_multilabel(metadata: Mapping[str, Any]) -> bool:
-    """Returns True if the metadata are those of a model that predicts any number of labels per text."""
-    return "thresholds" in metadata
-
-
 def label_separator(metadata: Mapping[str, Any]) -> str:
     """Returns the text that joins the labels of a text in the output."""
     return str(metadata["columns"]["label_separator"])
-
-
-def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads the labelled texts of a file into the columns `text` and `label`.
-
-    Raises:
-        DataError: the file cannot be used, has a label that the model does not know, or several labels for a model of one label.
-    """
-    frame = data.read_records(config, source)
-    if is_label_sets(frame["label"]) and not is_multilabel(metadata):
-        raise DataError(
-            f"{source}: its texts have any number of labels, but the model was trained with one label per text. Name a column of single "
-            f"labels with {option(config.columns, 'label')}, without {option(config.columns, 'label_separator')}."
-        )
-    frame["label"] = match_labels(config, frame["label"], metadata["labels"])
-    require_known_labels(frame["label"], metadata["labels"], source)
-    return frame
-
-
-def read_inputs(
-    config: SentimentConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads the texts of a file for `predict`, the text column of a table or the lines of any other file; labels are not needed.
-
-    Raises:
-        DataError: the file cannot be used.
-    """
-    columns = config.columns
-    convert = partial(to_strings, source=source)
-    return read_independent_inputs(source, columns.text, option(columns, "text"), convert, options)
 
 
 def predict(texts: pd.Series, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions) -> Predictions:

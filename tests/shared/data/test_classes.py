@@ -16,6 +16,7 @@ from shared.data.classes import (
     list_classes,
     require_known_labels,
 )
+from shared.data.notices import collect_notices
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 
@@ -86,3 +87,22 @@ def test_multi_label_outputs_join_the_classes_above_their_thresholds():
 def test_a_separator_of_several_characters_joins_labels():
     outputs = label_set_outputs(tf.constant([[0.9, 0.9]]), ["a", "b"], [0.5, 0.5], " // ")
     assert outputs["labels"].numpy().tolist() == [b"a // b"]
+
+
+def test_labels_of_another_spelling_and_missing_classes_are_named():
+    with pytest.raises(DataError, match=r'row 1: label "Good" is not .* Let it match with --m caseless, drop the row'):
+        require_known_labels(pd.Series(["Good"]), ["good", "bad"], "a.csv", "--m")
+    for labels in (["good"], [("good",), ()]):
+        with collect_notices() as notices:
+            require_known_labels(pd.Series(labels), ["good", "bad", "dull"], "a.csv", "--m")
+        assert notices[0].message == "a.csv: no record has one of the labels bad, dull."
+    with pytest.raises(DataError, match=r'row 3: label "Good" is not .* Let it match with --m caseless, drop the row'):
+        require_known_labels(
+            pd.Series([("bad", "good"), (), ("Good", "bad")], [7, 8, 9]), ["good", "bad"], "a.csv", "--m"
+        )
+
+
+def test_a_message_lists_some_of_many_classes():
+    names = [f"class {k}" for k in range(300)]
+    with pytest.raises(DataError, match=r"class 19 and 280 more\)"):
+        require_known_labels(pd.Series(["x"]), names, "a.csv")

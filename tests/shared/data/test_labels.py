@@ -7,6 +7,7 @@ import pytest
 
 from shared.data import labels
 from shared.data.notices import collect_notices
+from shared.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -73,3 +74,24 @@ def test_contradictory_sets_are_named_as_sets():
     with collect_notices() as notices:
         labels.notice_duplicates(frame, "x.csv")
     assert '1 texts have different labels: "t" ([a, b], [a])' in notices[0].message
+
+
+def test_exchanged_columns_are_named():
+    frame = pd.DataFrame({"text": ["good", "bad"] * 20, "label": [f"film {k}" for k in range(40)]})
+    with pytest.raises(
+        DataError, match=r"a.csv: 40 records have 2 different texts and 40 different labels. Exchange --t and --l"
+    ):
+        labels.require_texts(frame, "a.csv", "--t", "--l")
+    labels.require_texts(frame.set_axis(["label", "text"], axis=1), "a.csv", "--t", "--l")
+    sets = frame.assign(label=[(f"film {k}", "long") for k in range(40)])
+    with pytest.raises(DataError, match=r"2 different texts and 40 different labels\. Exchange --t and --l"):
+        labels.require_texts(sets, "a.csv", "--t", "--l")
+    labels.require_texts(sets.assign(label=[("a",), (), ("a", "b"), ("b",)] * 10), "a.csv", "--t", "--l")
+
+
+def test_labels_that_look_alike_are_shown_with_escapes():
+    frames = {"train": pd.DataFrame({"text": list("abcd"), "label": ["caf\u00e9", "cafe\u0301", "ok", "ok\u200b"]})}
+    with collect_notices() as notices:
+        labels.unify_labels(frames, "exact", "a.csv", "--m")
+    assert r'"cafe\u0301" 1' in notices[0].message
+    assert r'"ok\u200b" 1' in notices[0].message

@@ -10,8 +10,9 @@ import pytest
 
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.sentiment import data, labels, serving
+from tasks.sentiment import data, labels
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
+from tasks.sentiment.inputs import READERS
 
 SETS = [("billing",), ("billing", "late fee"), (), ("late fee", "service")]
 TEXTS = [f"text {k} of {'abc'[k % 3]}" for k in range(120)]
@@ -39,10 +40,10 @@ def write_arrays(path):
 
 
 def write_fasttext(path):
-    lines = [
-        " ".join(f"__label__{name.replace(' ', '_')}" for name in EXPECTED[text] or ["none"]) + f" {text}"
-        for text in TEXTS
-    ]
+    lines = []
+    for k, text in enumerate(TEXTS):
+        marks = " ".join(f"__label__{name.replace(' ', '_')}" for name in EXPECTED[text] or ["none"])
+        lines.append(f"{text} {marks}" if k % 3 else f"{marks} {text}")
     path.with_suffix(".txt").write_text("\n".join(lines))
     return SEPARATED
 
@@ -79,6 +80,7 @@ def test_each_way_to_write_several_labels_gives_the_same_splits(tmp_path, write)
 
 def test_labels_of_fasttext_are_separated(tmp_path):
     records = records_of(load(tmp_path, write_fasttext)[0])
+    assert sorted(records["text"]) == sorted(TEXTS)
     assert set(records["label"]) == {("billing",), ("billing", "late_fee"), ("none",), ("late_fee", "service")}
 
 
@@ -171,7 +173,7 @@ def test_the_summary_counts_each_label(tmp_path):
 def test_several_labels_for_a_model_of_one_label_are_an_error(tmp_path):
     write_arrays(tmp_path / "a.csv")
     with pytest.raises(DataError, match="the model was trained with one label per text"):
-        serving.read_records(SentimentConfig(), str(tmp_path / "a.jsonl"), {"labels": ["billing", "service"]})
+        READERS.read_records(SentimentConfig(), str(tmp_path / "a.jsonl"), {"labels": ["billing", "service"]})
 
 
 def test_whole_numbers_are_strings_without_decimals():

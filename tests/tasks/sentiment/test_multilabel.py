@@ -18,6 +18,7 @@ from tests.shared.serving.conftest import start_server
 
 CLASSES = ["late fee", "price", "service"]
 WORDS = {"late fee": "delay", "price": "expensive", "service": "agent"}
+TRAIN_TEXTS, TEST_TEXTS = 150, 40
 
 
 def make_table(count, seed):
@@ -35,21 +36,12 @@ def make_table(count, seed):
 def run(tmp_path_factory):
     """A model that the command line trained on a table with labels such as "price; service"."""
     folder = tmp_path_factory.mktemp("multilabel")
-    make_table(300, 0).to_csv(folder / "train.csv", index=False)
-    make_table(60, 1).to_csv(folder / "test.csv", index=False)
-    words = [
-        "train",
-        "sentiment",
-        "--preset",
-        "sample",
-        "--data",
-        folder / "train.csv",
-        "--test-data",
-        folder / "test.csv",
-    ]
-    words += ["--columns.text", "body", "--columns.label", "topics", "--columns.label-separator", ";"]
-    words += ["--training.epochs", "2", "--training.focal-gamma", "1", "--training.class-weights", "balanced"]
-    assert main([*map(str, words), "--output", str(folder / "models")]) == 0
+    make_table(TRAIN_TEXTS, 0).to_csv(folder / "train.csv", index=False)
+    make_table(TEST_TEXTS, 1).to_csv(folder / "test.csv", index=False)
+    words = f"""train sentiment --preset sample --data {folder}/train.csv --test-data {folder}/test.csv --columns.text body
+        --columns.label topics --columns.label-separator ; --lstm.units 2 --lstm.no-bidirectional --model.embedding-size 2
+        --model.ngram-buckets 4093 --training.epochs 1 --training.focal-gamma 1 --training.class-weights balanced"""
+    assert main([*words.split(), "--output", str(folder / "models")]) == 0
     version = folder / "models" / "sentiment" / "1"
     return SimpleNamespace(folder=folder, version=version, models=["--models", str(folder / "models")])
 
@@ -85,7 +77,7 @@ def test_a_labelled_file_has_the_scores_of_the_report(run, capsys):
     assert metrics["verdict"]["baseline"] in ("tfidf_logistic_regression", "nb_logistic_regression")
     classes = metrics["notes"]["classes on the test split"]
     assert {name: row["support"] for name, row in classes.items()} == {
-        name: int(make_table(60, 1)["topics"].str.contains(name).sum()) for name in CLASSES
+        name: int(make_table(TEST_TEXTS, 1)["topics"].str.contains(name).sum()) for name in CLASSES
     }
     assert {"reliability.png", "labels.png"} <= {path.name for path in (run.version / "plots").iterdir()}
 

@@ -107,3 +107,20 @@ def test_the_logits_of_an_untrained_model_are_zero():
     ngram_model = ngrams.build_ngram_model(2, 3, 97)
     assert not ops.convert_to_numpy(ngram_model(np.array([[3, 4, 5]]))).any()
     assert isinstance(ngram_model, keras.Model)
+
+
+@pytest.mark.parametrize(
+    ("classes", "weights", "is_multilabel", "buckets"),
+    [
+        (2, 65_521, False, 65_521),
+        (5, 65_521, False, 13_104),
+        (40, 65_521, False, 65_521),
+        (2, 65_521, True, 65_521),
+        (40, 65_521, True, 65_521),
+        (40, 8_388_593, True, 209_714),
+        (1000, 65_521, True, 8_388),
+        (40, 40_000_000, True, 1_000_000),
+    ],
+)
+def test_many_labels_have_as_many_ngram_weights_as_few_within_a_limit(classes, weights, is_multilabel, buckets):
+    assert ngrams.count_buckets(classes, weights, is_multilabel) == buckets
