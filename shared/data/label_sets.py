@@ -16,7 +16,7 @@ import pandas as pd
 
 from shared.data.columns import raise_where
 from shared.data.labels import SEPARATORS, list_labels, normalize_numbers, split_labels
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
 from shared.data.visible import quote
 from shared.errors import DataError, RowError
 
@@ -93,7 +93,7 @@ def parse_label_columns(frame: pd.DataFrame, source: str) -> pd.Series:
             add_notice(f'{source}: column "{name}" has no 1, so no text has this label.')
     if empty:
         add_notice(
-            f"{source}: {empty:,} cells of the columns {', '.join(columns)} are empty. They count as 0.",
+            f"{source}: the columns {', '.join(columns)} have {count_noun(empty, 'empty cell')}, read as 0.",
             hint="Drop their rows if their labels are unknown.",
         )
     rows = np.stack(list(columns.values()), axis=1)

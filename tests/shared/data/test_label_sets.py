@@ -59,7 +59,7 @@ def test_columns_of_0_and_1_become_sets_of_their_names():
     with collect_notices() as notices:
         assert label_sets.parse_label_columns(frame, "x.csv").tolist() == [("a b", "c", "d", "e"), (), ("c",)]
     (notice,) = notices
-    assert "3 cells of the columns a b, c, d, e are empty. They count as 0." in str(notice)
+    assert "the columns a b, c, d, e have 3 empty cells, read as 0." in str(notice)
 
 
 @pytest.mark.parametrize("value", ["2", "-1", "0.5", "price"])

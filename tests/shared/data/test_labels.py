@@ -73,7 +73,7 @@ def test_contradictory_sets_are_named_as_sets():
     frame = pd.DataFrame({"text": ["t", "t", "u"], "label": [("a", "b"), ("a",), ()]})
     with collect_notices() as notices:
         labels.notice_duplicates(frame, "x.csv")
-    assert '1 texts have different labels: "t" ([a, b], [a])' in notices[0].message
+    assert '1 text has different labels: "t" ([a, b], [a])' in notices[0].message
 
 
 def test_exchanged_columns_are_named():
