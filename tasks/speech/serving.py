@@ -15,8 +15,9 @@ from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
-from tasks.speech import audio
+from tasks.speech import audio, wav
 from tasks.speech.batches import pad_rows
+from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
 
@@ -25,6 +26,8 @@ BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Samples per request, padding included; a longer recording is a request of its own."""
+MAX_SAMPLE = 1.5
+"""Absolute value up to which samples count as slightly too loud; greater ones are integers that were not scaled."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
 
 
@@ -35,6 +38,9 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     `(batch,)`, the number of valid samples. It returns `text` strings `(batch,)`; `confidence` float32 `(batch,)`, the geometric mean
     of the probabilities of the most probable symbols; and `words` strings, `start` and `end` float32 in seconds, each
     `(batch, words)`, with "" and 0 after the last word.
+
+    `transcribe_wav` takes `wav` strings `(batch,)`, the bytes of 16-bit PCM .wav files of any rate and number of channels, and returns the
+    same outputs.
 
     `step`, only if the LSTM is unidirectional, transcribes a stream. It takes `samples` and `length` of the next chunk, of any size,
     usually 100 ms; `last` bool `(batch,)`, whether the recording ends with this chunk; and `state` float32 `(batch, state_size)`,
@@ -49,7 +55,11 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         return decode_recordings(decoder, outputs["log_probabilities"], count_steps(length))
 
     request = example_request()
-    signatures = {"serving_default": make_signature(transcribe, request)}
+    channel = metadata.get("audio", {}).get("channel", MEAN_CHANNEL)
+    signatures = {
+        "serving_default": make_signature(transcribe, request),
+        "transcribe_wav": make_signature(wav.transcribe_wav(transcribe, channel), wav.example_request()),
+    }
     if submodels.state_size is not None:
         recognizer = StreamRecognizer(submodels, decoder)
         first_chunk = {
@@ -63,8 +73,12 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
 
 def clean_samples(samples: Any) -> Any:
-    """Returns samples in [-1, 1]; NaN and infinite samples become 0."""
-    return tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples)), -1.0, 1.0)
+    """Returns samples in [-1, 1]; NaN and infinite samples become 0. Greater values than `MAX_SAMPLE` are an error of the request."""
+    samples = tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples))
+    message = "samples must be in [-1, 1]; divide 16-bit samples by 32768"
+    is_valid = tf.reduce_all(tf.abs(samples) <= MAX_SAMPLE)
+    with tf.control_dependencies([tf.debugging.Assert(is_valid, [message])]):
+        return tf.clip_by_value(samples, -1.0, 1.0)
 
 
 def decode_recordings(decoder: GreedyDecoder, log_probabilities: Any, step_count: Any) -> dict[str, Any]:
