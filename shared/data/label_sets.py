@@ -17,7 +17,7 @@ import pandas as pd
 from shared.data.columns import raise_where
 from shared.data.labels import SEPARATORS, list_labels, normalize_numbers, split_labels
 from shared.data.notices import add_notice, count_noun
-from shared.data.visible import quote
+from shared.data.visible import quote, visible
 from shared.errors import DataError, RowError
 
 LabelSet = tuple[str, ...]
@@ -142,7 +142,7 @@ def notice_empty_sets(labels: pd.Series, source: str) -> None:
 def summarize_labels(labels: pd.Series) -> str:
     """Returns the number of records of each label, the most frequent first; of many labels, the first ones."""
     counts = list_labels(labels).value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    listed = ", ".join(f"{name} {count:,}" for name, count in counts.head(MAX_COUNTS).items())
+    listed = ", ".join(f"{visible(name)} {count:,}" for name, count in counts.head(MAX_COUNTS).items())
     return f"{listed} … {len(counts)} labels" if len(counts) > MAX_COUNTS else listed or "no labels"
 
 

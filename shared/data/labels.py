@@ -11,7 +11,7 @@ from typing import Literal
 import pandas as pd
 
 from shared.data.notices import add_notice, count_noun
-from shared.data.visible import quote
+from shared.data.visible import quote, visible
 from shared.errors import DataError
 
 LabelMatching = Literal["exact", "trimmed", "caseless"]
@@ -132,7 +132,7 @@ def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
         source: file or data set, for the notice.
     """
     if frame["label"].map(type).eq(tuple).any():
-        frame = frame.assign(label=frame["label"].map(lambda labels: f"[{', '.join(labels)}]"))
+        frame = frame.assign(label=frame["label"].map(lambda labels: f"[{', '.join(map(visible, labels))}]"))
     repeated = frame[frame.duplicated("text", keep=False) & (frame["text"].str.strip() != "")]
     if repeated.empty:
         return
@@ -163,7 +163,7 @@ def notice_rare_labels(labels: pd.Series, source: str) -> None:
     counts = labels.value_counts()
     rare = counts[counts < MIN_TEXTS_PER_LABEL].sort_index()
     if len(rare):
-        listed = ", ".join(f"{label} {count}" for label, count in rare.iloc[:MAX_LISTED].items())
+        listed = ", ".join(f"{visible(label)} {count}" for label, count in rare.iloc[:MAX_LISTED].items())
         more = f" and {len(rare) - MAX_LISTED} more" if len(rare) > MAX_LISTED else ""
         add_notice(
             f"{source}: {len(rare)} of {len(counts)} labels have fewer than {MIN_TEXTS_PER_LABEL} records: {listed}{more}. A model can "
@@ -177,7 +177,7 @@ def summarize_balance(labels: pd.Series) -> str:
     fractions = labels.value_counts(normalize=True)
     if len(fractions) == 0:
         return "no labels"
-    first, last = (f"{fractions.index[k]} {fractions.iloc[k]:.1%}" for k in (0, -1))
+    first, last = (f"{visible(fractions.index[k])} {fractions.iloc[k]:.1%}" for k in (0, -1))
     return f"{len(fractions)} labels: from {first} to {last}"
 
 
@@ -215,7 +215,7 @@ def notice_several_labels(labels: pd.Series, source: str, hint: str) -> None:
         has_several = labels.str.contains(separator, regex=False)
         add_notice(
             f"{source}: {int(has_several.sum()):,} of {len(labels):,} labels look like several labels, such as "
-            f'"{labels[has_several].iloc[0]}"; each combination is a class of its own.',
+            f"{quote(labels[has_several].iloc[0])}; each combination is a class of its own.",
             hint=hint.format(separator=separator),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from shared.data import labels
+from shared.data import label_sets, labels
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 
@@ -95,3 +95,10 @@ def test_labels_that_look_alike_are_shown_with_escapes():
         labels.unify_labels(frames, "exact", "a.csv", "--m")
     assert r'"cafe\u0301" 1' in notices[0].message
     assert r'"ok\u200b" 1' in notices[0].message
+    assert labels.summarize_balance(pd.Series(["a", "a", "b\u200b"])).endswith(r'to "b\u200b" 33.3%')
+    assert label_sets.summarize_labels(pd.Series([("a ", "b\u200b"), ("b\u200b",)])) == r'"b\u200b" 2, "a " 1'
+    with collect_notices() as notices:
+        labels.notice_rare_labels(pd.Series(["a"] * 5 + ["b\u200b"]), "a.csv")
+        labels.notice_several_labels(pd.Series(["b\u200b,c", "b\u200b", "c", "a"]), "a.csv", "")
+    assert r'"b\u200b" 1' in notices[0].message
+    assert r'such as "b\u200b,c"' in notices[1].message
