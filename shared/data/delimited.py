@@ -50,7 +50,9 @@ class Dialect:
         return csv.QUOTE_MINIMAL if self.is_quoted else csv.QUOTE_NONE
 
 
-def read_delimited(path: Path, suffix: str, headerless: bool, preamble_lines: int = 0) -> pd.DataFrame:
+def read_delimited(
+    path: Path, suffix: str, headerless: bool, preamble_lines: int = 0, repeats_names: bool = False
+) -> pd.DataFrame:
     """Reads all fields of a text table as strings.
 
     Args:
@@ -59,6 +61,7 @@ def read_delimited(path: Path, suffix: str, headerless: bool, preamble_lines: in
         headerless: True if the file has no header; the columns are then named "0", "1" and so on. A first line that looks like a
             header is left out with a notice.
         preamble_lines: number of lines before the header (see `shared.data.preambles`).
+        repeats_names: True if names may occur more than once, as in a header of several lines; otherwise a notice names them.
 
     Returns:
         Table of strings; fields that a short record lacks are NaN.
@@ -68,7 +71,7 @@ def read_delimited(path: Path, suffix: str, headerless: bool, preamble_lines: in
         DataError: the file is not text, or its encoding cannot be decided.
     """
     dialect = find_dialect(path, suffix, preamble_lines)
-    if not headerless:
+    if not headerless and not repeats_names:
         _notice_duplicate_names(path, next(read_records(path, dialect), (0, []))[1])
     frame = _read(path, dialect, headerless)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index

@@ -1,4 +1,4 @@
-"""Spreadsheets as tables of strings: one sheet, its first row that is not empty as the header."""
+"""Spreadsheets as tables of strings: one sheet, with its first row that is not empty and no title as the header."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from shared.data.header_rows import MAX_ROWS, count_rows_before_header
 from shared.data.notices import add_notice
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -34,7 +35,8 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
         cells = pd.read_excel(path, sheet_name=None, header=None, engine="calamine", dtype=object, na_filter=False)
     except CalamineError as error:
         raise ValueError(str(error)) from error
-    sheets = {name: _to_table(frame, headerless) for name, frame in cells.items()}
+    titles: dict[str, str] = {}
+    sheets = {name: _to_table(frame, headerless, str(name), titles) for name, frame in cells.items()}
     used = {name: frame for name, frame in sheets.items() if len(frame)}
     if not used:
         return pd.DataFrame()
@@ -45,10 +47,13 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
             f'{path}: read the sheet "{chosen}" of {len(used)} ({", ".join(used)}).',
             hint="If this is wrong, save the right sheet as a file of its own.",
         )
+    if chosen in titles:
+        add_notice(f'{path}: skipped rows before the header, from "{titles[chosen][:60]}".')
     return used[chosen]
 
 
-def _to_table(cells: pd.DataFrame, headerless: bool) -> pd.DataFrame:
+def _to_table(cells: pd.DataFrame, headerless: bool, name: str, titles: dict[str, str]) -> pd.DataFrame:
+    """Returns the table of a sheet; if there are rows above its header, `titles` gets the first one under the name of the sheet."""
     text = cells.map(_to_text)
     text = text.loc[(text != "").any(axis=1), (text != "").any(axis=0)]
     if text.empty:
@@ -56,8 +61,11 @@ def _to_table(cells: pd.DataFrame, headerless: bool) -> pd.DataFrame:
     if headerless:
         text.columns = [str(k) for k in range(text.shape[1])]
         return text.reset_index(drop=True)
-    text.columns = text.iloc[0].tolist()
-    return text.iloc[1:].reset_index(drop=True)
+    count = count_rows_before_header(text.head(MAX_ROWS + 2).to_numpy().tolist(), text.shape[1])
+    if count:
+        titles[name] = " ".join(cell for cell in text.iloc[0] if cell)
+    text.columns = text.iloc[count].tolist()
+    return text.iloc[count + 1 :].reset_index(drop=True)
 
 
 def _to_text(cell: Any) -> str:

@@ -21,7 +21,8 @@ JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
 """Suffixes of tables."""
 PARQUET = b"PAR1"
-HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+HTML = re.compile(rb"\s*(<meta\b[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+html|html|table)\b", re.IGNORECASE | re.DOTALL)
+MAX_LISTED_NAMES = 40  # columns in an error message
 MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
@@ -96,18 +97,25 @@ def require_columns(
         DataError: a column is missing; the message lists the available columns and names the option.
     """
     names = list(available)
+    listed = [_visible(str(name)) for name in names[:MAX_LISTED_NAMES]]
+    if len(names) > MAX_LISTED_NAMES:
+        listed.append(f"… and {len(names) - MAX_LISTED_NAMES} more")
     missing = [column for column in columns if column not in names]
     if missing:
         option = (options or {}).get(missing[0])
         fix = f"with {option}" if option else "on the command line"
         raise DataError(
-            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(_visible, map(str, names)))}. Name the right one {fix}.'
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(listed)}. Name the right one {fix}.'
             + _header_hint(names, option)
         )
 
 
 def read_all(
-    source: str, headerless: bool = False, columns: Sequence[str] = (), preamble_lines: int = 0
+    source: str,
+    headerless: bool = False,
+    columns: Sequence[str] = (),
+    preamble_lines: int = 0,
+    repeats_names: bool = False,
 ) -> pd.DataFrame:
     """Reads all columns of a table (see `read_table`).
 
@@ -116,6 +124,7 @@ def read_all(
         headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
         columns: names of the columns that are needed; they choose among the sheets of a spreadsheet.
         preamble_lines: number of lines before the header of a text table (see `shared.data.preambles`).
+        repeats_names: True if columns of a text table may have equal names, to which pandas adds ".1" and so on, without a notice.
 
     Raises:
         DataError: the file is missing, a folder, empty, or not in the format of its suffix.
@@ -123,7 +132,7 @@ def read_all(
     path = Path(source).expanduser()
     suffix = require_table(path)
     with read_errors(path, suffix):
-        frame = _read(path, suffix, headerless, columns, preamble_lines)
+        frame = _read(path, suffix, headerless, columns, preamble_lines, repeats_names)
     if frame.empty:
         raise no_records_error(path)
     return frame
@@ -158,7 +167,10 @@ def require_table(path: Path) -> str:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
     if HTML.match(files.read_start(path)):
-        raise DataError(f"{path}: is an HTML page, not a table. Download the file itself, not the page that shows it.")
+        raise DataError(
+            f"{path}: is an HTML page, not a table, whatever its name is. Download the file itself, or open the page in a spreadsheet "
+            "program and save it as .csv."
+        )
     suffix = _content_format(path) or files.file_format(path)
     if suffix not in FORMATS:
         raise DataError(
@@ -179,7 +191,9 @@ def _content_format(path: Path) -> str:
     return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in delimited.DEFAULT_SEPARATORS else ""
 
 
-def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int = 0) -> pd.DataFrame:
+def _read(
+    path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int, repeats_names: bool
+) -> pd.DataFrame:
     if suffix == ".parquet":
         frame = pd.read_parquet(path)
         return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
@@ -187,7 +201,7 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
         return spreadsheets.read_spreadsheet(path, headerless, columns)
     if suffix in JSON_SUFFIXES:
         return read_json(path)
-    return delimited.read_delimited(path, suffix, headerless, preamble_lines)
+    return delimited.read_delimited(path, suffix, headerless, preamble_lines, repeats_names)
 
 
 def _visible(name: str) -> str:

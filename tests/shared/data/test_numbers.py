@@ -31,6 +31,13 @@ def parse(texts, decimal_mark=None):
         (["USD 5.5", "5.5USD", "US$ 7", "R$ 8", "Rs. 500", "kr 7", "$1.2M"], [5.5, 5.5, 7, 8, 500, 7, 1.2e6]),
         (["-", "--", "N/A", "#N/A", ".", "—", ""], [np.nan] * 7),
         (["0,123", "5"], [0.123, 5]),
+        (["1.234", "987", "12"], [1234, 987, 12]),
+        (["1,234", "987"], [1234, 987]),
+        (["-1.234", "(987)"], [-1234, -987]),
+        (["1.234", "98.7"], [1.234, 98.7]),
+        (["1.234", "12"], [1.234, 12]),
+        (["1.234", "987", "2.5"], [1.234, 987, 2.5]),
+        (["#N/A N/A", "#DIV/0!", "(null)", "5"], [np.nan, np.nan, np.nan, 5]),
         (["1e5", "1.5e-05"], [1e5, 1.5e-5]),
     ],
 )
@@ -55,7 +62,10 @@ def test_several_currencies_in_one_column_are_noticed():
     with collect_notices() as notices:
         parse(["€5", "$6", "€7"])
         parse(["€5", "6 €"])
+        parse(["5 USD", "6 EUR", "7 EUR"])
     assert [str(notice) for notice in notices] == [
         'a.csv: column "amount" has several currencies: € (2 rows), $ (1 rows). The amounts are not converted. Convert them to one '
-        "currency."
+        "currency.",
+        'a.csv: column "amount" has several currencies: EUR (2 rows), USD (1 rows). The amounts are not converted. Convert them to one '
+        "currency.",
     ]

@@ -417,3 +417,12 @@ def test_the_first_of_two_columns_with_one_name_is_used_with_a_notice(tmp_path):
     with collect_notices() as notices:
         assert tables.read_table(str(tmp_path / "r.csv"), COLUMNS)["text"].tolist() == ["a"]
     assert 'several columns have the name "text"' in notices[0].message
+
+
+def test_a_title_above_the_header_of_a_sheet_is_skipped_with_a_notice(tmp_path):
+    rows = [["Export of May", ""], ["text", "label"], ["fine", 1], ["bad", 0]]
+    three = [[*row, note] for row, note in zip(rows, ["", "note", "x", "y"], strict=True)]
+    with collect_notices() as notices:
+        frame = tables.read_all(write_workbook(tmp_path / "a.xlsx", {"A": three}))
+    assert frame.to_dict("list") == {"text": ["fine", "bad"], "label": ["1", "0"], "note": ["x", "y"]}
+    assert "skipped rows before the header" in str(notices[0])
