@@ -62,7 +62,9 @@ def parse_numbers(values: pd.Series, source: str, allow_empty: bool, decimal_mar
     is_bool = pd.api.types.is_bool_dtype(values)
     if decimal_mark != "," and not is_bool:  # a short cut for plain numbers, several times as fast
         plain = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        if np.isfinite(plain).all() and (pd.api.types.is_numeric_dtype(values) or not shows_thousands(clean_cells(values))):
+        if np.isfinite(plain).all() and (
+            pd.api.types.is_numeric_dtype(values) or not shows_thousands(clean_cells(values))
+        ):
             return plain
     if pd.api.types.is_numeric_dtype(values) and not is_bool:
         text, numbers = values, pd.Series(values.to_numpy(np.float64, na_value=np.nan), index=values.index)

@@ -95,7 +95,8 @@ def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
     if (rows["close"] <= 0).any():
         return find_invalid_close(rows[rows["close"] <= 0])
     if len(rows) < min_days:
-        return f"{len(rows)} days are too few; {min_days} are needed, or shorter --forecast.horizons"
+        days = "1 day is" if len(rows) == 1 else f"{len(rows)} days are"
+        return f"{days} too few; {min_days} are needed, or shorter --forecast.horizons"
     if rows["close"].nunique() == 1:
         return f"the close is {rows['close'].iloc[0]:g} on every day, so there is nothing to forecast"
     return None

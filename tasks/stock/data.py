@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
+from shared.data.notices import add_notice
 from shared.data.sources import Origin, Splits, load_source, sha256_records
 from shared.data.tfds import read_tfds
 from shared.errors import DataError
 from tasks.stock import prices, sample, yahoo
 from tasks.stock.calibration import notice_few_periods
-from tasks.stock.config import ColumnsConfig, StockConfig
+from tasks.stock.config import ColumnsConfig, StockConfig, StockSplitConfig
 
 
 def load(config: StockConfig) -> Splits:
@@ -54,14 +55,40 @@ def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic,
     days = days[days <= until]
     if not len(days):
         raise DataError(f"{config.data}: there is no day up to --split.test-until {split.test_until}.")
-    test = _as_day(split.test_from, days) if split.test_from else days[-max(1, round(len(days) * split.test_fraction))]
+    fitted = _fit_lengths(len(days), config)
+    length = fitted[1] if fitted else max(1, round(len(days) * split.test_fraction))
+    test = _as_day(split.test_from, days) if split.test_from else days[-length]
     earlier = days[days < test]
     if split.validation_from:
         validation = _as_day(split.validation_from, days)
     else:
-        count = max(1, round(len(earlier) * split.validation_fraction))
+        count = fitted[0] if fitted else max(1, round(len(earlier) * split.validation_fraction))
         validation = earlier[-count] if len(earlier) >= count else test
     return validation, test, until
+
+
+def _fit_lengths(days: int, config: StockConfig) -> tuple[int, int] | None:
+    """Returns how many days the validation and the test split need for the longest horizon, with a notice, if the default fractions give
+    fewer; None if they are long enough, if the user chose a split, or if too few days remain for training."""
+    needed = max(config.forecast.horizons)
+    is_default = config.split == dataclasses.replace(StockSplitConfig(), test_until=config.split.test_until)
+    validation = round((days - round(days * config.split.test_fraction)) * config.split.validation_fraction)
+    if not is_default or validation >= needed or days < _min_days(config):
+        return None
+    test = max(needed, round(days * config.split.test_fraction))
+    if days - test - needed < needed + config.features.min_history:
+        test = needed
+    add_notice(
+        f"{config.data}: {days} days are few for the default fractions. The split is fitted to them: {days - test - needed} training, "
+        f"{needed} validation and {test} test days.",
+        hint="Use more days, or choose the split with --split.validation-from and --split.test-from.",
+    )
+    return needed, test
+
+
+def _min_days(config: StockConfig) -> int:
+    """Returns the number of days with which each split has an outcome of the longest horizon."""
+    return 3 * max(config.forecast.horizons) + config.features.min_history
 
 
 def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
@@ -115,8 +142,8 @@ def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> 
         needed = max(config.forecast.horizons) + (config.features.min_history if name == "train" else 0)
         if count < needed:
             raise DataError(
-                f"{config.data}: the {name} split has {count} days; {needed} are needed. Use more days, or change "
-                "--split.training-from, --split.validation-from and --split.test-from, or use shorter --forecast.horizons."
+                f"{config.data}: the {name} split has {count} days; {needed} are needed. Use at least {_min_days(config)} days, or "
+                "change --split.training-from, --split.validation-from and --split.test-from, or use shorter --forecast.horizons."
             )
     description = (
         f"by the day that is forecast: training from {_format_day(start)}, validation from {_format_day(validation)}, test from "

@@ -21,10 +21,17 @@ from shared.export.signatures import make_signature
 from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, trained_config
 from tasks.stock import prices
+from tasks.stock.bars import ROW
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
 from tasks.stock.config import FIELDS, ColumnsConfig, PredictOptions, StockConfig
-from tasks.stock.forecast_table import add_notice_of_short_history, forecast_rows, in_unit_of_file, make_inputs
+from tasks.stock.forecast_table import (
+    add_notice_of_short_history,
+    clear_still_rows,
+    forecast_rows,
+    in_unit_of_file,
+    make_inputs,
+)
 from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
@@ -185,6 +192,7 @@ def read_inputs(
         DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
     frame, config = prices.read_rows(config, source, _trained_columns(metadata))
+    frame = frame if ROW in frame else frame.assign(**{ROW: np.arange(1, len(frame) + 1)})
     converted = convert_rows(frame, lambda rows: prices.convert_inputs(rows, config, source), options.skips_errors)
     if converted[0] is not None and converted[0].empty:
         raise DataError(f"{source}: no row has a close above 0. Give at least one price.")
@@ -225,7 +233,8 @@ def predict(
 
     Returns:
         `price_quantiles` `(rows, horizons, quantiles)`, in the unit of the close in the file; `expected_volatility` and `up_probability`
-        `(rows, horizons)`; NaN for rows with fewer than `min_history` days up to them.
+        `(rows, horizons)`; NaN for rows with fewer than `min_history` days up to them, and where the close did not change on so many
+        days.
     """
     config = cast("StockConfig", trained_config(metadata))
     panel = build_panel(records.assign(is_scored_row=True), config)
@@ -233,6 +242,7 @@ def predict(
     predictions = predict_rows(panel, rows, _request_days(config), predictor)
     del predictions["state"]
     add_notice_of_short_history(records, rows, config.features.min_history)
+    clear_still_rows(predictions, records, rows, config.features.min_history)
     return {**predictions, "price_quantiles": in_unit_of_file(predictions["price_quantiles"], records, rows)}
 
 
