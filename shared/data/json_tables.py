@@ -15,7 +15,7 @@ def read_json(path: Path) -> pd.DataFrame:
     """Reads a JSON file with records.
 
     Accepted are lines of objects, an array of objects, an object whose values are columns (arrays or objects by row), an object with
-    one array of objects, and pandas' orientation "split".
+    one array of objects or one object of objects, whose names become the column "index", and pandas' orientation "split".
 
     Raises:
         ValueError: the file is not JSON, or has another structure; the message names the row.
@@ -105,7 +105,11 @@ def _from_object(value: dict[str, Any]) -> pd.DataFrame:
     nested = [array for array in arrays if array and all(isinstance(record, dict) for record in array)]
     if len(nested) == 1 and len(arrays) == 1:
         return _from_array(nested[0])
-    if value and all(isinstance(column, dict) for column in value.values()):  # pandas' orientation "columns"
+    objects = [entry for entry in value.values() if isinstance(entry, dict)]
+    named = [entry for entry in objects if entry and all(isinstance(record, dict) for record in entry.values())]
+    if len(named) == 1:
+        return pd.DataFrame([{"index": name, **record} for name, record in named[0].items()])
+    if value and len(objects) == len(value) and len({len(column) for column in objects}) == 1:  # orientation "columns"
         return pd.DataFrame({name: list(column.values()) for name, column in value.items()})
     lengths = {name: len(column) for name, column in value.items() if isinstance(column, list)}
     if len(lengths) == len(value) and len(set(lengths.values())) == 1:

@@ -25,7 +25,12 @@ from tasks.fraud.split import is_compromised
 from tasks.fraud.stored import StoredTransactions, build_inputs, predict_in_order
 from tasks.fraud.submodels import CARD_OUTPUTS, get_submodels, mix_logits
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, TransactionIndex, build_transaction_index
-from tasks.fraud.transactions import convert_transactions, read_transactions, with_model_names
+from tasks.fraud.transactions import (
+    convert_transactions,
+    notice_short_history,
+    read_transactions,
+    with_model_names,
+)
 
 CARDS_PER_CALL = 64  # when a table is scored
 EXAMPLES = tuple(
@@ -255,6 +260,7 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     if config.columns.card is not None:
         since = day.min() if first_training_day is None else first_training_day
         is_scored &= ~is_compromised(frame, day, since, delay)
+    notice_short_history(frame, is_scored, config, source)
     if frame["fraud"][is_scored].nunique() < 2:
         raise DataError(
             f"{source}: there is only one class among the {is_scored.sum():,} scored rows. The evaluation needs fraud and genuine "
