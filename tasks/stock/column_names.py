@@ -15,7 +15,7 @@ from shared.data.notices import add_notice
 from shared.data.tables import require_columns
 from shared.errors import DataError
 from tasks.stock.config import ColumnsConfig
-from tasks.stock.well_known_names import ALIASES, PREFIXES
+from tasks.stock.well_known_names import ALIASES, DATES, PREFIXES, TIMES_OF_DAY
 
 DATE_AND_TIME = "date and time of day"  # name of the column that joins them
 
@@ -60,8 +60,8 @@ def resolve(frame: pd.DataFrame, columns: ColumnsConfig, trained: ColumnsConfig 
 
 def join_date_and_time(frame: pd.DataFrame, columns: ColumnsConfig) -> pd.DataFrame:
     """Returns a table with one column `DATE_AND_TIME` if the file has a column of dates, and one of times of day that nobody named."""
-    keys = {_key(name): name for name in frame.columns}
-    date, time = keys.get("date"), keys.get("time")
+    date = next((name for name in frame.columns if _key(name) in DATES), None)
+    time = next((name for name in frame.columns if _key(name) in TIMES_OF_DAY), None)
     if date is None or time is None or (columns.time in (date, time) and columns.time != ColumnsConfig().time):
         return frame
     if not are_times_of_day(frame[time]):

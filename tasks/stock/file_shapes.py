@@ -33,6 +33,8 @@ KLINES = (
 )
 """Columns of klines of Binance, whose files have no header."""
 MAX_FOOTER_ROWS = 10
+EVENT = re.compile(r"\b(?:dividend|split)s?\b", re.IGNORECASE)
+MAX_EVENT_CELLS = 3  # of a dividend or split: date, ticker and text
 
 
 def read_flat(source: str, headerless: bool) -> pd.DataFrame:
@@ -68,7 +70,7 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
     if repeated:
         name = re.sub(r"\.\d+$", "", repeated[0])
         add_notice(f'{source}: several columns have the name "{name}"; the first one is used.')
-    return _clear_repeated_headers(frame, source)
+    return _clear_events(_clear_repeated_headers(frame, source), source)
 
 
 def drop_footer(frame: pd.DataFrame, time: str, close: str, source: str) -> pd.DataFrame:
@@ -192,6 +194,25 @@ def _are_between(values: pd.Series, limits: pd.DataFrame) -> bool:
     numbers, limits = pd.to_numeric(values, errors="coerce"), limits.apply(pd.to_numeric, errors="coerce")
     is_between = (numbers <= limits.max(axis=1)) & (numbers >= limits.min(axis=1))
     return bool((is_between | (numbers == 0)).all() and is_between.any())
+
+
+def _clear_events(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Empties the records of dividends and splits, which have a text such as "0.24 Dividend" instead of prices, with a notice."""
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    names = [name for name in texts if frame[name].astype(str).str.contains(EVENT).any()]
+    if not names:
+        return frame
+    cells = frame.apply(clean_cells)
+    has_event = cells[names].apply(lambda column: column.str.contains(EVENT)).any(axis=1)
+    is_event = (has_event & (cells.ne("").sum(axis=1) <= MAX_EVENT_CELLS)).to_numpy()
+    if is_event.any():
+        rows = np.flatnonzero(is_event) + 1
+        add_notice(
+            f"{source}: dropped {len(rows)} of {len(frame)} rows, because they are dividends or splits without prices.",
+            rows=rows,
+        )
+        frame = frame.mask(pd.Series(is_event, frame.index), "")
+    return frame
 
 
 def _clear_repeated_headers(frame: pd.DataFrame, source: str) -> pd.DataFrame:

@@ -162,7 +162,7 @@ def _names_of_tickers(
         names = frame[column].fillna("").astype(str).to_numpy(object)
     if records is not None:
         names[records[POSITION]] = records["ticker"]
-    return np.array([name if name.strip() else "" for name in names], object)
+    return np.array([name.strip() for name in names], object)
 
 
 def _errors_by_ticker(errors: Mapping[int, str], names: np.ndarray, numbers: Mapping[str, int]) -> dict[int, str]:

@@ -72,6 +72,7 @@ def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFra
     """
     result = _convert_rows(frame, config, source)
     result = cleaning.drop_unusable_tickers(result, config, source)[["ticker", "day", *FIELDS]]
+    cleaning.add_notice_of_similar_tickers(result, source)
     bars.add_notice_of_interval(result, source)
     adjustment.add_notices_of_jumps(result, source)
     return result
@@ -212,7 +213,8 @@ def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -
     result["ticker"] = single_ticker(source)
     if ticker:
         result["ticker"] = parse_identifiers(frame[ticker], source, allow_empty=True)
-        raise_where_empty((result["ticker"].str.strip() == "") & ~is_empty, frame[ticker], source)
+        result["ticker"] = result["ticker"].str.strip()
+        raise_where_empty((result["ticker"] == "") & ~is_empty, frame[ticker], source)
     for name in FIELDS:
         result[name] = numbers[name]
     result[FILE_CLOSE] = result["close"]

@@ -203,6 +203,36 @@ def test_the_first_of_several_volumes_is_used(read, bars):
     assert '"Volume BTC" is the volume' in notices
 
 
+def test_dividends_and_splits_between_the_prices_are_dropped_with_a_notice(read, bars):
+    lines = bars.to_csv(index=False).splitlines()
+    lines[10:10] = ["2022-01-13,0.24 Dividend,,,,", '2022-01-13,"2:1 Stock Split",,,,']
+    frame, _, notices = read("\n".join(lines) + "\n")
+    assert_equal(frame, bars)
+    assert "dropped 2 of 42 rows, because they are dividends or splits without prices. First rows: 10, 11." in notices
+    frame, _, _ = read(bars.assign(Event=["dividend", *[""] * (COUNT - 1)]).to_csv(index=False))
+    assert_equal(frame, bars)
+
+
+@pytest.mark.parametrize("names", [("<DTYYYYMMDD>", "<TIME>"), ("Datum", "Uhrzeit"), ("Fecha", "Hora")])
+def test_names_of_date_and_time_of_day_are_recognized(names, read, bars):
+    frame = bars.rename(columns={"Date": names[0]})
+    frame.insert(1, names[1], "09:30")
+    assert_equal(read(frame.to_csv(index=False))[0], bars)
+
+
+def test_tickers_are_read_without_spaces_and_similar_ones_are_noticed(read, bars):
+    both = pd.concat([bars.assign(Ticker="ABC"), bars.assign(Ticker="abc")])
+    both.iloc[::2, -1] += " "
+    frame, _, notices = read(both.to_csv(index=False))
+    assert frame["ticker"].value_counts().to_dict() == {"ABC": COUNT, "abc": COUNT}
+    assert "2 tickers differ only by upper and lower case: ABC, abc." in notices
+
+
+def test_a_high_below_the_low_is_noticed(read, bars):
+    swapped = bars.rename(columns={"High": "Low", "Low": "High"})
+    assert f'column "High" is below column "Low" in {COUNT} of {COUNT} rows' in read(swapped.to_csv(index=False))[2]
+
+
 @pytest.mark.parametrize("value", ["", 0])
 def test_an_adjusted_close_without_any_price_is_not_used(value, read, bars):
     frame, _, notices = read(bars.assign(**{"Adj Close": value}).to_csv(index=False))
