@@ -218,7 +218,8 @@ def _clear_events(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 def _clear_repeated_headers(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Empties the records that repeat the header, as in files that were joined, with a notice."""
     names = np.array(frame.columns, object)
-    is_header = (frame.astype(object).to_numpy() == names).all(axis=1)
+    is_header = (frame.iloc[:, 0].astype(object) == names[0]).to_numpy(bool).copy()
+    is_header[is_header] = (frame[is_header].astype(object).to_numpy() == names).all(axis=1)
     if is_header.any() and len(names) > 1:
         rows = np.flatnonzero(is_header) + 1
         add_notice(f"{source}: dropped {len(rows)} of {len(frame)} rows, because they repeat the header.", rows=rows)
