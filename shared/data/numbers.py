@@ -57,6 +57,7 @@ GROUP_SPACE = re.compile(r"(?<=\d)[\s\u00a0\u202f\u2009\u2007'’`´](?=\d{3}(?!
 WITH_POINT = re.compile(r"[+-]?(?=[\d.])(\d+|[1-9]\d{0,2}(,\d{2,3})*,\d{3})?(\.\d*)?([eE][+-]?\d+)?")
 WITH_COMMA = re.compile(r"[+-]?(?=[\d,])(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?")
 EVIDENCE_ROWS = 1000
+MIN_GROUPED = 10  # numbers such as 1.234 in a column that show that the point separates thousands
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
 WHOLE_BELOW_1000 = re.compile(r"[+-]?\d{1,3}")
 HUNDREDS = re.compile(r"[+-]?[1-9]\d\d")
@@ -102,12 +103,17 @@ def to_plain_text(values: pd.Series, decimal_mark: str | None) -> tuple[pd.Serie
 
 
 def shows_thousands(text: pd.Series) -> bool:
-    """Returns True if all numbers of a column are like 987 or like 1.234, and both occur: the separator then separates thousands."""
+    """Returns True if all numbers of a column are like 987 or like 1.234, and both occur: the separator then separates thousands.
+
+    Points need `MIN_GROUPED` different numbers, because few decimal numbers may have three digits after the point by chance.
+    """
     for cells in (text.head(EVIDENCE_ROWS), text):
         is_grouped = cells.str.fullmatch(AMBIGUOUS)
         if not (is_grouped | cells.str.fullmatch(WHOLE_BELOW_1000)).all():
             return False
-    return bool(is_grouped.any() and cells.str.fullmatch(HUNDREDS).any())
+    grouped = cells[is_grouped]
+    is_enough = grouped.nunique() >= MIN_GROUPED or not grouped.str.contains(".", regex=False).any()
+    return bool(len(grouped) and is_enough and cells.str.fullmatch(HUNDREDS).any())
 
 
 def count_currencies(values: pd.Series) -> dict[str, int]:
