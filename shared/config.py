@@ -45,9 +45,11 @@ class Section:
 
     Attributes:
         SECTION: name of the section, as in `--training.epochs`; "" for options of the top level.
+        EVALUATION_FIELDS: fields of the section `split` that choose what `evaluate` scores of a file.
     """
 
     SECTION: ClassVar[str] = ""
+    EVALUATION_FIELDS: ClassVar[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True)

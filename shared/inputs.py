@@ -40,7 +40,7 @@ def read_independent_inputs(
     texts = read_plain_texts(Path(source).expanduser()) if has_lines is None else None
     if texts is not None or has_lines or (has_lines is None and not is_table(source, column)):
         lines = read_line_chunks(source, INPUT_COLUMN)
-        for chunk in lines if texts is None else split_frame(pd.DataFrame({INPUT_COLUMN: texts}, dtype=object)):
+        for chunk in lines if texts is None else split_frame(texts.rename(columns={"text": INPUT_COLUMN})):
             yield Inputs(chunk.frame, chunk.frame[INPUT_COLUMN].tolist(), progress=chunk.progress)
         return
     for chunk in read_chunks(source, [column], {column: option}, options.skips_errors):

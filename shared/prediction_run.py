@@ -59,7 +59,7 @@ def predict(
 
     Args:
         task: the task.
-        inputs: from `Task.read_inputs` or `Task.parse_inputs`.
+        inputs: from `Readers.read_inputs` or `Readers.parse_inputs`.
         metadata: metadata of the model.
         predictor: calls `serving_default`.
         options: the task's options of `predict`.

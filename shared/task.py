@@ -1,8 +1,8 @@
 """The contract of a task: a few functions and frozen records, collected in one `Task`.
 
 The suite finds tasks by listing the folder `tasks/`. Each task has `config.py` with `SUMMARY`, `INPUT`, `OUTPUT`, `EXAMPLE_DATA`,
-`DATA_HELP` and `PRESETS`, which imports nothing heavy, `data.py` with `load`, and `train.py` with `TASK`. The module is long because the
-whole contract stands in one place.
+`DATA_HELP` and `PRESETS`, which imports nothing heavy, `data.py` with `load`, `inputs.py` with `READERS`, and `train.py` with `TASK`.
+Only `train.py` imports TensorFlow. The module is long because the whole contract stands in one place.
 """
 
 from __future__ import annotations
@@ -159,6 +159,25 @@ def text_inputs(config: Any, lines: Sequence[str], metadata: Mapping[str, Any], 
 
 
 @dataclass(frozen=True)
+class Readers:
+    """Functions that read what the commands for an exported model need. They do not import TensorFlow, so that a mistake in a file is
+    reported immediately; `READERS` in the task's `inputs.py` holds them."""
+
+    read_inputs: Callable[[Any, str, dict[str, Any], Any], Iterable[Inputs]]
+    """Reads the inputs of `predict` from a file, with the columns of the configuration, the metadata of the model and the task's
+    `PredictOptions`. Independent records come in chunks, so that memory does not grow with the file; records that depend on each
+    other come in one piece."""
+    read_records: Callable[[Any, str, dict[str, Any]], Any]
+    """Reads a file of labelled records, with the columns of the configuration, into the form of the test split."""
+    parse_inputs: Callable[[Any, Sequence[str], dict[str, Any], Any], Inputs] = text_inputs
+    """Converts lines that the user typed to the inputs of `predict`, with the same arguments as `read_inputs`."""
+    read_newer: Callable[[Any, dict[str, Any]], Any] | None = None
+    """Reads the records for `Task.recalibrate` from the source of a configuration. None for a task without it."""
+    read_state: Callable[[Any, dict[str, Any], StateOptions], Any] | None = None
+    """Reads the records for `StateCommands` from the file of a configuration. None for a task without states."""
+
+
+@dataclass(frozen=True)
 class PredictionCommand:
     """A command that predicts by another signature than `serving_default`, such as `lstm-suite generate`.
 
@@ -179,7 +198,7 @@ class PredictionCommand:
 class StateCommands:
     """Functions that keep the states of a model up to date in a state store (`lstm-suite state`).
 
-    `update` and `label` take a configuration whose `data` is the file, the metadata of the model, its predictor, the store and the
+    `update` and `label` take the records from `Readers.read_state`, the metadata of the model, its predictor, the store and the
     `shared.state.store.StateOptions`, and return what changed, JSON-ready values by description.
     """
 
@@ -200,18 +219,12 @@ class Task:
     """Trains on the training and validation splits; logs and checkpoints go to the folder."""
     export_spec: Callable[[Any, dict[str, Any]], ExportSpec]
     """Builds the signatures from the Keras model and its metadata."""
-    read_inputs: Callable[[Any, str, dict[str, Any], Any], Iterable[Inputs]]
-    """Reads the inputs of `predict` from a file, with the columns of the configuration, the metadata of the model and the task's
-    `PredictOptions`. Independent records come in chunks, so that memory does not grow with the file; records that depend on each
-    other come in one piece."""
     predict: Callable[[Any, dict[str, Any], Predictor, Any], Predictions]
     """Computes the predictions of an exported model for `Inputs.records`, with the task's `PredictOptions`: outputs by name, one value
     or row per predicted row."""
     prediction_table: Callable[[Inputs, Predictions, dict[str, Any], Any], pd.DataFrame]
     """Returns the predictions as the columns that the user sees, from inputs, predictions, metadata and `PredictOptions`: one row per
     predicted row, one value per column, names and order that depend only on the model and the options."""
-    read_records: Callable[[Any, str, dict[str, Any]], Any]
-    """Reads a file of labelled records, with the columns of the configuration, into the form of the test split."""
     predict_labelled: Callable[[Any, dict[str, Any], Predictor], Predictions]
     """Computes the predictions that `score` takes for labelled records, such as the test split, by `evaluation_signature`."""
     score: Callable[[Any, Predictions, dict[str, Any]], list[Score]]
@@ -230,8 +243,6 @@ class Task:
     refit: Callable[[Any, Splits, TrainedModel, Path], TrainedModel | None] | None = None
     """Trains the model for the export on all splits, after the evaluation of the model from `train`, which is passed with a new folder
     for logs and checkpoints. It may return None, like a task without the function: the evaluated model is then exported."""
-    parse_inputs: Callable[[Any, Sequence[str], dict[str, Any], Any], Inputs] = text_inputs
-    """Converts lines that the user typed to the inputs of `predict`, with the same arguments as `read_inputs`."""
     explain: Callable[[Inputs, Any, dict[str, Any], Any], pd.DataFrame] | None = None
     """Returns further columns that explain the predictions, one row per predicted row, from inputs, Keras model, metadata and
     `PredictOptions`. It is called if `PredictOptions.needs_explanation` is True."""
@@ -246,8 +257,7 @@ class Task:
     """Builds a stream from the exported signatures and the metadata, which proves that `step` equals the whole sequence. None if no
     model of the task has `step`."""
     recalibrate: Callable[[Any, Any, dict[str, Any]], tuple[Any, dict[str, Any], dict[str, Any]]] | None = None
-    """Calibrates a model on newer data: takes a configuration whose `data` are newer than the training data, the Keras model and its
-    metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
+    """Calibrates a model on newer data: takes the records from `Readers.read_newer`, the Keras model and its metadata; returns the new model, the new metadata, and a description of what changed. None if the task has no calibration that
     needs updates."""
     state: StateCommands | None = None
     """Commands for the states between the calls of `step`. None if the task has no `state.py`."""
@@ -378,6 +388,15 @@ def load_splits(name: str, config: TaskConfig) -> Splits:
         splits = _import_module(name, "data").load(config)
     origin = dataclasses.replace(splits.origin, name=config.data_name or splits.origin.name)
     return dataclasses.replace(splits, origin=origin, notices=tuple(notices))
+
+
+def load_readers(name: str) -> Readers:
+    """Returns the functions that read the files of a task for an exported model, without importing TensorFlow.
+
+    Raises:
+        SuiteError: there is no such task.
+    """
+    return _import_module(name, "inputs").READERS
 
 
 def load_task(name: str) -> Task:

@@ -35,6 +35,7 @@ from shared.task import (
     Task,
     TrainedModel,
     load_predict_options,
+    load_readers,
     load_splits,
     require_recalibration,
     trained_config,
@@ -124,20 +125,18 @@ def refit_model(
     return exported
 
 
-def evaluate(task: Task, config: TaskConfig, version: Path, source: str) -> list[Score]:
-    """Scores an exported version on a file of labelled records, through its SavedModel.
+def evaluate(task: Task, records: Any, version: Path) -> list[Score]:
+    """Scores an exported version on labelled records, through its SavedModel.
 
     Args:
         task: the task.
-        config: the configuration of the version (see `shared.task.trained_config`), with the columns of the file.
+        records: from `Readers.read_records`.
         version: folder of the version.
-        source: path of the file.
 
     Raises:
-        SuiteError: the file cannot be used, or has a label that the model does not know.
+        SuiteError: the version cannot be used.
     """
     metadata = load_metadata(version)
-    records = task.read_records(config, source, metadata)
     predictor = load_predictor(version, task.evaluation_signature)
     return task.score(records, task.predict_labelled(records, metadata, predictor), metadata)
 
@@ -155,7 +154,7 @@ def predict(
     Args:
         task: the task.
         version: folder of the version.
-        inputs: from `Task.read_inputs` or `Task.parse_inputs`.
+        inputs: from `Readers.read_inputs` or `Readers.parse_inputs`.
         options: options of the command.
         on_progress: as in `shared.prediction_run.predict`.
         command: a further command of the task; None for `predict`.
@@ -174,7 +173,7 @@ def predict(
 def predict_lines(task: Task, version: Path, lines: Sequence[str]) -> prediction_run.PredictedRows:
     """Returns the predictions of an exported version for lines with the columns of its training."""
     metadata, options = load_metadata(version), load_predict_options(task.name)()
-    inputs = task.parse_inputs(trained_config(metadata), lines, metadata, options)
+    inputs = load_readers(task.name).parse_inputs(trained_config(metadata), lines, metadata, options)
     (predicted,) = predict(task, version, [inputs], options)
     return predicted
 
@@ -195,14 +194,15 @@ def re_export(task: Task, source: Path, folder: Path) -> Path:
     return publishing.publish(task.export_spec(model, metadata), folder, partial(_copy_report, source.parent))
 
 
-def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, dict[str, Any]]:
+def recalibrate(task: Task, records: Any, source: str, version: Path) -> tuple[Path, dict[str, Any]]:
     """Publishes a copy of an exported version whose calibration uses newer data; the weights stay unchanged.
 
     The report is copied from the training run, with a note.
 
     Args:
         task: the task.
-        config: configuration of the version (see `shared.task.trained_config`) whose `data` are newer than the training data.
+        records: records that are newer than the training data, from `Readers.read_newer`.
+        source: where they come from, for the report.
         version: folder of the version to calibrate.
 
     Returns:
@@ -214,9 +214,9 @@ def recalibrate(task: Task, config: TaskConfig, version: Path) -> tuple[Path, di
     require_recalibration(task.name)
     assert task.recalibrate is not None
     model, metadata, changes = task.recalibrate(
-        config, keras_file.load(version / "model.keras"), load_metadata(version)
+        records, keras_file.load(version / "model.keras"), load_metadata(version)
     )
-    line = f"Recalibrated on {config.data} ({'; '.join(f'{k}: {v}' for k, v in changes.items())})."
+    line = f"Recalibrated on {source} ({'; '.join(f'{k}: {v}' for k, v in changes.items())})."
 
     def add_report(staging: Path) -> None:
         _copy_report(version, staging)
@@ -248,14 +248,14 @@ def load_predictor(version: Path, name: str = "serving_default", batch_size: int
 
 
 def update_state(
-    task: Task, action: str, config: TaskConfig, version: Path, store: StateStore, options: StateOptions
+    task: Task, action: str, records: Any, version: Path, store: StateStore, options: StateOptions
 ) -> dict[str, Any]:
     """Runs a state command of a task (see `shared.task.StateCommands`) with the model of a version.
 
     Args:
         task: a task with state commands.
         action: `update` or `label`.
-        config: the configuration of the version, with the file and its columns.
+        records: from `Readers.read_state`.
         version: folder of the version.
         store: the state store.
         options: options of the command.
@@ -268,7 +268,7 @@ def update_state(
     """
     assert task.state is not None
     function = task.state.update if action == "update" else task.state.label
-    return dict(function(config, load_metadata(version), load_predictor(version, "step"), store, options))
+    return dict(function(records, load_metadata(version), load_predictor(version, "step"), store, options))
 
 
 def _zero_request(signature: Any) -> dict[str, np.ndarray]:

@@ -21,8 +21,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from shared import task
-from shared.cli.parse_errors import one_line
-from shared.config import SECTIONS, PredictOptions, TaskConfig
+from shared.cli.parse_errors import one_line, require_no_training_option
+from shared.config import SECTIONS, PredictOptions, Section, TaskConfig
 from shared.errors import SuiteError
 
 TRAINING_ONLY = {"data_name", "validation_data", "test_data", "output", "resume", *SECTIONS} - {"columns"}
@@ -123,7 +123,10 @@ def parse_options(
         accepted -= TRAINING_ONLY if command == "recalibrate" else TRAINING_ONLY | default.DOWNLOAD_FIELDS
     if not has_data:
         accepted = set()
-    kind = _options_type(type(default), default, command_options, accepted, data_help, predict_options)
+    split_fields = _split_fields(default) if command == "evaluate" else frozenset()
+    if model_config is not None:
+        require_no_training_option(command, _option_types(type(default)), words, accepted, split_fields)
+    kind = _options_type(type(default), default, command_options, accepted, split_fields, data_help, predict_options)
     parsed = _run_tyro(kind, words, f"lstm-suite {command} {task_name}", usage, summary, task_name)
     values = {f.name: getattr(parsed, f.name) for f in dataclasses.fields(default)}
     chosen = {name: getattr(parsed, name) for name in command_options}
@@ -189,6 +192,7 @@ def _options_type(
     default: TaskConfig,
     command_options: Mapping[str, CommandOption],
     accepted: Set[str],
+    split_fields: Set[str],
     data_help: str,
     predict_options: type[PredictOptions] | None,
 ) -> type:
@@ -198,7 +202,10 @@ def _options_type(
     for f in dataclasses.fields(config_type):
         value = getattr(default, f.name)
         hint = hints[f.name]
-        if f.name not in accepted:
+        if f.name == "split" and split_fields:
+            value = _partial_section(value, split_fields)
+            hint = type(value)
+        elif f.name not in accepted:
             hint = Annotated[hint, tyro.conf.Suppress, tyro.conf.Fixed]
         elif f.name == "data":
             hint = Annotated[hint, tyro.conf.arg(help=data_help)]
@@ -208,6 +215,22 @@ def _options_type(
         fields.append((name, hint, dataclasses.field(default=option.default)))
     bases = (config_type,) if predict_options is None else (predict_options, config_type)
     return dataclasses.make_dataclass(config_type.__name__, fields, bases=bases, frozen=True)
+
+
+def _split_fields(config: TaskConfig) -> Set[str]:
+    """Returns the fields of the section `split` that choose what `evaluate` scores."""
+    return getattr(config, "split", Section()).EVALUATION_FIELDS
+
+
+def _partial_section(section: Section, accepted: Set[str]) -> Section:
+    """Returns a section, as an instance of a subclass of which only some fields are options."""
+    kind = type(section)
+    hints = typing.get_type_hints(kind)
+    fields: list[tuple[str, Any, Any]] = []
+    for f in dataclasses.fields(section):  # type: ignore[arg-type]  # every section is a dataclass
+        hint = hints[f.name] if f.name in accepted else Annotated[hints[f.name], tyro.conf.Suppress, tyro.conf.Fixed]
+        fields.append((f.name, hint, dataclasses.field(default=getattr(section, f.name))))
+    return dataclasses.make_dataclass(kind.__name__, fields, bases=(kind,), frozen=True)()
 
 
 def _run_tyro(kind: type, words: Sequence[str], program: str, usage: str, description: str, task_name: str) -> Any:

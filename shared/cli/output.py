@@ -54,7 +54,8 @@ def print_scores(task: Task, scores: Sequence[Score], title: str) -> None:
         metric = task.metric(score.metric)
         has_interval = math.isfinite(score.low) and math.isfinite(score.high)
         interval = f"{metric.format(score.low)} to {metric.format(score.high)}" if has_interval else ""
-        rows.append([metric.heading, metric.format(score.value), interval])
+        value = metric.format(score.value) if math.isfinite(score.value) else "not defined"
+        rows.append([metric.heading, value, interval])
     print_table(["metric", "value", "95 % interval"], rows, title=title)
 
 

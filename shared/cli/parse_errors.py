@@ -1,9 +1,12 @@
-"""Turns the message of the option parser, a box of many lines, into one line."""
+"""Turns the message of the option parser, a box of many lines, into one line; and refuses options that belong to another command."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
+
+from shared.config import SECTIONS
+from shared.errors import SuiteError
 
 MAX_SUGGESTIONS = 3
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
@@ -37,6 +40,35 @@ def one_line(message: str, words: Sequence[str]) -> str:
         hint = f" Did you mean {' or '.join(options)}?" if options else ""
         return f"{kind} {match[1].split(', ')[0]}.{hint}"
     return f"{error.rstrip('.')}."
+
+
+def require_no_training_option(
+    command: str, known: Iterable[str], words: Sequence[str], accepted: Set[str], split_fields: Set[str]
+) -> None:
+    """Raises a `SuiteError` for an option of `train` that a command for an exported model does not take, which says why.
+
+    Args:
+        command: name of the command.
+        known: all options of the task.
+        words: words that the user typed.
+        accepted: fields of the configuration that the command takes.
+        split_fields: fields of the section `split` that it takes.
+    """
+    for word in words:
+        name = word.partition("=")[0].replace("_", "-")
+        section, _, field = name.removeprefix("--").replace("-", "_").partition(".")
+        if name not in known or section in accepted or (section == "split" and field in split_fields):
+            continue
+        if section == "split" and command == "evaluate":
+            options = " and ".join(f"--split.{one}".replace("_", "-") for one in sorted(split_fields))
+            raise SuiteError(
+                f"evaluate: {name} divides data for training, and evaluate divides nothing: it scores the records of --data that did not "
+                f"train the model. {options + ' choose other days.' if options else 'Put the records to score into a file.'}"
+            )
+        if section in ("split", *SECTIONS):
+            raise SuiteError(
+                f"{command}: unknown option {name}. It belongs to train; {command} uses the model as it was trained."
+            )
 
 
 def _expected(option: str, details: Sequence[str]) -> str:

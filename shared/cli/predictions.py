@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from shared.cli.output import print_json
-from shared.cli.terminal import print_error, print_line, print_marked_words, print_table, printable
+from shared.cli.terminal import escape_controls, print_error, print_line, print_marked_words, print_table
 from shared.data import word_contributions
 from shared.data.table_writers import json_rows, open_table_writer
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
@@ -76,7 +76,7 @@ def print_texts(predicted: Iterable[PredictedRows], column: str) -> None:
     """Prints the texts of one column of the predictions, with an empty line after each."""
     for chunk in predicted:
         for text in chunk.predictions[column]:
-            print_line(f"{printable(text)}\n")
+            print_line(f"{escape_controls(text)}\n")
 
 
 def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 from shared.cli.loading import load_task_modules
 from shared.cli.output import print_json
-from shared.cli.task_commands import find_chosen_version, parse_for_version, task_folder
+from shared.cli.task_commands import find_chosen_version, parse_for_version, require_input_file, task_folder
 from shared.cli.terminal import print_line
 from shared.errors import SuiteError
+from shared.export.versions import load_metadata
 
 ACTIONS = {
     "update": "add the records of a file to the states; the same records again change nothing",
@@ -64,18 +65,20 @@ def _parse_action(name: str, action: str, words: Sequence[str]) -> Callable[[], 
 
     def run() -> None:
         version = find_chosen_version(name, chosen)
-        from shared.data import sources
-
-        if not sources.is_path(config.data):
-            raise SuiteError(f"state {action}: --data must be a file. Received: {config.data}")
-        loaded = load_task_modules(name)
-        from shared import workflow
+        require_input_file(f"state {action}", config.data)
+        from shared import task
         from shared.state import open_store
         from shared.state.store import StateOptions
 
         state_options = StateOptions(chosen["on_error"] == "skip", chosen.get("rebuild", False))
-        store = open_store(place, create=True)
-        changes = workflow.update_state(loaded, action, config, version, store, state_options)
+        readers = task.load_readers(name)
+        assert readers.read_state is not None
+        records = readers.read_state(config, load_metadata(version), state_options)
+        loaded = load_task_modules(name)
+        from shared import workflow
+
+        store = open_store(place, name, create=True)
+        changes = workflow.update_state(loaded, action, records, version, store, state_options)
         store.close()
         _print_values(place, changes, chosen["json"])
 
@@ -83,11 +86,12 @@ def _parse_action(name: str, action: str, words: Sequence[str]) -> Callable[[], 
 
 
 def _show(name: str, place: str, as_json: bool) -> None:
-    loaded = load_task_modules(name)
     from shared.state import open_store
 
+    store = open_store(place, name, read_only=True)
+    loaded = load_task_modules(name)
     assert loaded.state is not None
-    _print_values(place, loaded.state.show(open_store(place, read_only=True)), as_json)
+    _print_values(place, loaded.state.show(store), as_json)
 
 
 def _print_values(place: str, values: Mapping[str, Any], as_json: bool) -> None:

@@ -18,6 +18,7 @@ FILE_DESCRIPTIONS = {
     "__init__.py": "marks the folder as a package",
     "config.py": "options and presets; each field is an option",
     "data.py": "reading of records from any source into three splits",
+    "inputs.py": "reads files for an exported model, without TensorFlow",
     "sample.py": "the embedded sample",
     "model.py": "the model, made of stock Keras layers",
     "evaluate.py": "metrics and baselines",

@@ -6,6 +6,7 @@ Each `parse_…` function takes the name of the task and the remaining words, an
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -95,11 +96,14 @@ def parse_evaluate(name: str, words: Sequence[str]) -> Callable[[], None]:
 
     def run() -> None:
         version = find_chosen_version(name, chosen)
-        _require_input_file("evaluate", config.data)
-        loaded = load_task_modules(name)
+        require_input_file("evaluate", config.data)
+        from shared import task
+
+        records = task.load_readers(name).read_records(config, config.data, load_metadata(version))
+        loaded = load_task_modules(name)  # after the file, so that a mistake in it is reported immediately
         from shared import workflow
 
-        scores = workflow.evaluate(loaded, config, version, config.data)
+        scores = workflow.evaluate(loaded, records, version)
         if chosen["json"]:
             print_json({s.metric: {"value": s.value, "low": s.low, "high": s.high} for s in scores})
             return
@@ -124,17 +128,19 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
         version = find_chosen_version(name, chosen)
         arguments = lines if lines or config.data else _lines_of_stdin()
         if config.data:
-            _require_input_file(command, config.data)
-        loaded = load_task_modules(name)
-        from shared import workflow
+            require_input_file(command, config.data)
         from shared.cli import predictions
 
-        metadata = load_metadata(version)
+        readers, metadata = task.load_readers(name), load_metadata(version)
         if config.data:
-            inputs = iter(loaded.read_inputs(config, config.data, metadata, chosen["options"]))
+            inputs = iter(readers.read_inputs(config, config.data, metadata, chosen["options"]))
         else:
-            inputs = iter([loaded.parse_inputs(config, arguments, metadata, chosen["options"])])
+            inputs = iter([readers.parse_inputs(config, arguments, metadata, chosen["options"])])
         inputs, after_output = predictions.postpone_hooks(inputs)
+        inputs = itertools.chain(list(itertools.islice(inputs, 1)), inputs)  # reads a chunk before TensorFlow loads
+        loaded = load_task_modules(name)
+        from shared import workflow
+
         with predictions.show_progress() as on_progress:
             other = loaded.commands.get(command)
             predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress, other)
@@ -151,7 +157,7 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
     return run
 
 
-def _require_input_file(command: str, data: str) -> None:
+def require_input_file(command: str, data: str) -> None:
     """Checks the file of `--data` before TensorFlow loads: it exists and, unless it is a folder, is not empty."""
     from shared.data import sources
 
@@ -187,10 +193,13 @@ def parse_recalibrate(name: str, words: Sequence[str]) -> Callable[[], None]:
 
     def run() -> None:
         version = find_chosen_version(name, chosen)
+        readers = task.load_readers(name)
+        assert readers.read_newer is not None
+        records = readers.read_newer(config, load_metadata(version))
         loaded = load_task_modules(name)
         from shared import workflow
 
-        new_version, changes = workflow.recalibrate(loaded, config, version)
+        new_version, changes = workflow.recalibrate(loaded, records, config.data, version)
         if chosen["json"]:
             print_json({"version": str(new_version), "data": config.data, **changes})
             return

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from shared.json_values import printable
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Characters that control a terminal, except tab and line feed."""
 
 if TYPE_CHECKING:
     from shared.data.word_contributions import Words
@@ -25,6 +29,11 @@ def print_error(line: str) -> None:
     sys.stderr.write(printable(line) + "\n")
 
 
+def escape_controls(text: str) -> str:
+    """Returns text for a terminal: control characters of the user's texts are escaped, and bytes that were not UTF-8 replaced."""
+    return CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), printable(text))
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str | None = None) -> None:
     """Prints a table, as wide as the terminal, or 120 characters wide if the output is not a terminal."""
     from rich.console import Console
@@ -32,11 +41,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: st
     from rich.text import Text
 
     console = Console() if sys.stdout.isatty() else Console(width=120)
-    table = Table(title=title, title_justify="left")
+    table = Table(title=None if title is None else Text(title), title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(Text(escape_controls(column)), overflow="fold")  # a string would be read as markup
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(escape_controls(cell)) for cell in row))
     console.print(table)
 
 

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import pandas as pd
 
-from shared.data import delimited, encodings, files, json_tables, tables
+from shared.data import delimited, dialects, encodings, files, json_tables, tables
 from shared.errors import DataError, RowError
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ class Chunk:
     progress: float | None
     """Fraction of the file that was read up to the end of these rows; None if it is unknown."""
     errors: Mapping[int, str] = field(default_factory=dict)
-    """What is wrong with the rows that are no record of the table, by position in `frame`; their cells are empty."""
+    """What is wrong with the rows that are no record of the table, by position in `frame`; cells that could not be read are empty."""
 
 
 Record = tuple[Any, str | None]
@@ -66,11 +66,11 @@ def read_chunks(
             chunks = _read_parquet(path)
         elif suffix in tables.JSON_SUFFIXES and json_tables.has_lines(path):
             chunks = _read_json_lines(path, skips_errors)
-        elif suffix not in delimited.DEFAULT_SEPARATORS:
+        elif suffix not in dialects.DEFAULT_SEPARATORS:
             headerless = all(column.isdigit() for column in columns)
             chunks = split_frame(tables.read_all(str(path), headerless, columns))
         else:
-            chunks = _read_delimited(path, suffix, all(column.isdigit() for column in columns), skips_errors)
+            chunks = _read_delimited(path, suffix, columns, skips_errors)
         count = 0
         for chunk in chunks:
             if not count:
@@ -161,16 +161,16 @@ def _read_parquet(path: Path) -> Iterator[Chunk]:
             first_row += len(frame)
 
 
-def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: bool) -> Iterator[Chunk]:
-    dialect = delimited.find_dialect(path, suffix)
+def _read_delimited(path: Path, suffix: str, columns: Sequence[str], skips_errors: bool) -> Iterator[Chunk]:
+    headerless = all(column.isdigit() for column in columns)
+    dialect = dialects.find_dialect(path, suffix, columns=() if headerless else columns)
     with files.open_text(path) as file:
-        reader = csv.reader(file, delimiter=dialect.separator, quoting=dialect.quoting)
-        lines = itertools.islice(reader, dialect.skipped_lines, None)
+        lines = itertools.islice(dialect.reader(file), dialect.skipped_lines, None)
         records: Iterator[list[str]] = (record for record in lines if record)  # without empty lines
         first = next(records, [])
         if any("\x00" in name for name in first):
             raise ValueError("binary content")
-        names = list(map(str, range(len(first)))) if headerless else _distinct_names(first)
+        names = list(map(str, range(len(first)))) if headerless else dialects.distinct_names(first)
         if headerless and _is_header(first, path, dialect):
             first = next(records, [])
         if headerless:
@@ -179,9 +179,9 @@ def _read_delimited(path: Path, suffix: str, headerless: bool, skips_errors: boo
         yield from _make_chunks(fitted, names, lambda: _fraction_read(file, path), skips_errors)
 
 
-def _is_header(first: list[str], path: Path, dialect: delimited.Dialect) -> bool:
+def _is_header(first: list[str], path: Path, dialect: dialects.Dialect) -> bool:
     """Returns True if the first record of a table that is read by position looks like a header (see `delimited.has_header`)."""
-    sample = itertools.islice(delimited.read_records(path, dialect), 1, delimited.SAMPLE_RECORDS)
+    sample = itertools.islice(dialects.read_records(path, dialect), 1, dialects.SAMPLE_RECORDS)
     rows = [[*record[: len(first)], *[""] * (len(first) - len(record))] for _, record in sample]
     return delimited.has_header(pd.DataFrame([first, *rows]))
 
@@ -225,11 +225,11 @@ def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def _fit_record(record: list[str], count: int) -> Record:
-    """Returns the fields of a record of a text table, as many as the header has; fields that it lacks are None."""
+    """Returns the fields of a record of a text table, as many as the header has; fields that it lacks are None, others are left out."""
     if any(record[count:]):
-        return [
-            None
-        ] * count, f"{len(record)} fields, but the header has {count}; put a field with a separator in quotes"
+        return record[
+            :count
+        ], f"{len(record)} fields, but the header has {count}; put a field with a separator in quotes"
     return [*record[:count], *[None] * (count - len(record))], None
 
 
@@ -248,19 +248,6 @@ def _json_records(lines: Iterable[str]) -> Iterator[tuple[dict[str, Any], str | 
             yield {}, "it contains half a character, a lone surrogate such as \\ud83d"
         else:
             yield (record, None) if isinstance(record, dict) else ({}, "it is not an object such as {...}")
-
-
-def _distinct_names(header: Sequence[str]) -> list[str]:
-    """Returns the names of a header; a name that occurs again gets a number, as in pandas."""
-    names: list[str] = []
-    for k, name in enumerate(header):
-        name = name or f"Unnamed: {k}"
-        new, number = name, 0
-        while new in names:
-            number += 1
-            new = f"{name}.{number}"
-        names.append(new)
-    return names
 
 
 def _fraction_read(file: Any, path: Path) -> float | None:

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from shared.data.labels import match_key
+from shared.data.notices import add_notice
 from shared.data.sources import Splits
+from shared.data.visible import quote, visible
 from shared.errors import DataError
 
-MANY_CLASSES = 50  # above this number, there must be at least five training records per class
+MANY_CLASSES = 50  # above this number, there must be at least two training records per class on average
+FEW_CLASSES = 10  # above this number, not every training record may have another label
+MAX_LISTED = 20  # classes in an error message
 
 
 def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
@@ -31,7 +36,7 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         raise DataError(
             f"{source}: the training split has {len(classes)} class ({', '.join(classes)}). Give data with at least two."
         )
-    if len(classes) > max(MANY_CLASSES, len(splits.train) // 5):
+    if len(classes) > max(MANY_CLASSES, len(splits.train) // 2) or FEW_CLASSES < len(classes) == len(splits.train):
         raise DataError(
             f"{source}: {len(classes)} different labels in {len(splits.train)} records are too many. Check that "
             f"{label_option} names the column with the label."
@@ -40,10 +45,16 @@ def list_classes(splits: Splits, source: str, label_option: str) -> list[str]:
         unknown = sorted(set(getattr(splits, name)["label"]) - set(classes))
         if unknown:
             raise DataError(
-                f'{source}: label "{unknown[0]}" of the {name} split does not occur in the training split, which has '
-                f"{', '.join(classes)}. Drop its rows or change their label."
+                f"{source}: label {quote(unknown[0])} of the {name} split does not occur in the training split, which has "
+                f"{list_names(classes)}. Drop its rows or change their label."
             )
     return classes
+
+
+def list_names(classes: Sequence[str]) -> str:
+    """Returns the names of classes for a message, at most `MAX_LISTED`."""
+    listed = ", ".join(map(visible, classes[:MAX_LISTED]))
+    return listed + (f" and {len(classes) - MAX_LISTED:,} more" if len(classes) > MAX_LISTED else "")
 
 
 def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
@@ -52,13 +63,14 @@ def class_ids(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
     return np.array([index[label] for label in labels], np.int64)
 
 
-def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str) -> None:
-    """Checks the labels of a user's file.
+def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str, matching_option: str = "") -> None:
+    """Checks the labels of a user's file; a notice names classes without a record.
 
     Args:
         labels: strings `(examples,)`.
         classes: classes of the model.
         source: file, for the message.
+        matching_option: command-line option that lets labels of another spelling match, for the message.
 
     Raises:
         DataError: a label is not one of the classes; the message names the first such row.
@@ -66,9 +78,18 @@ def require_known_labels(labels: pd.Series, classes: Sequence[str], source: str)
     unknown = ~labels.isin(classes)
     if unknown.any():
         row = int(np.argmax(unknown))
+        label = labels.iloc[row]
+        is_spelling = match_key(label, "caseless") in {match_key(name, "caseless") for name in classes}
+        spelling = f"Let it match with {matching_option} caseless, drop" if matching_option and is_spelling else "Drop"
         raise DataError(
-            f'{source}, row {row + 1}: label "{labels.iloc[row]}" is not a class of the model ({", ".join(classes)}). '
-            "Drop the row or change its label."
+            f"{source}, row {row + 1}: label {quote(label)} is not a class of the model ({list_names(classes)}). {spelling} the row or "
+            "change its label."
+        )
+    missing = sorted(set(classes) - set(labels))
+    if missing:
+        add_notice(
+            f"{source}: no record has {'the label' if len(missing) == 1 else 'one of the labels'} {list_names(missing)}.",
+            hint="Metrics over all classes, such as macro F1 and ROC AUC, say little, or are not defined.",
         )
 
 

@@ -1,12 +1,15 @@
-"""Encodings of text files: UTF-8 and UTF-16 by their bytes, code pages of Windows by the statistics of the text."""
+"""Encodings of text files: UTF-8 and UTF-16 by their bytes, code pages by the letters and the statistics of the text."""
 
 from __future__ import annotations
 
 import codecs
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from shared.data.latin_code_pages import choose_code_page
 
 UTF8 = "utf-8-sig"
 """Encoding of UTF-8 with or without a byte order mark."""
@@ -17,20 +20,20 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-LATIN_CODE_PAGES = ("cp1252", "cp1250", "iso8859_2", "cp1254", "cp1257")
-"""Code pages of scripts with Latin letters, most common first."""
 OTHER_CODE_PAGES = ("cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp874")
 """Code pages of other scripts with one byte per character."""
 MULTIBYTE_CODE_PAGES = ("gb18030", "big5", "cp932", "euc_jp", "cp949")
 SAMPLE_SIZE = 200_000  # bytes
 MIN_ZEROS = 4  # zero bytes of UTF-16 text
+MIN_PLAUSIBLE = 0.98  # fraction of the characters of UTF-16 text that are letters, digits, punctuation or whitespace
 MIN_BYTES = 30  # bytes that are not ASCII, below which a script without Latin letters is not recognized
 MAX_CHAOS_DIFFERENCE = 0.03
 MAX_COHERENCE_DIFFERENCE = 0.1
 WORD = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 NON_ASCII_RUN = re.compile(rb"[\x80-\xff]+")
 MIN_RUN = 3  # letters outside ASCII in a row, as they are rare in a Latin script
-CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
+CONTROL = re.compile(rb"[\x00-\x08\x0e-\x19\x1c-\x1f]")
+MAX_CONTROLS = 0.001  # control characters of a text as a fraction of its bytes
 UTF8_CHARACTER = re.compile(rb"[\xc3-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
@@ -60,19 +63,28 @@ def unicode_encoding(start: bytes) -> str | None:
         if start.startswith(mark):
             return encoding
     even, odd = start[0::2].count(0), start[1::2].count(0)
-    half = len(start) // 2
-    if odd > max(MIN_ZEROS, 0.3 * half) and even < 0.02 * half:
-        return "utf-16-le"
-    if even > max(MIN_ZEROS, 0.3 * half) and odd < 0.02 * half:
-        return "utf-16-be"
-    return None
+    zeros, others, encoding = (odd, even, "utf-16-le") if odd > even else (even, odd, "utf-16-be")
+    is_candidate = zeros >= MIN_ZEROS and others < 0.1 * zeros
+    return encoding if is_candidate and _is_text(start, encoding) else None
+
+
+def _is_text(start: bytes, encoding: str) -> bool:
+    """Returns True if the beginning of a file is text in an encoding, and not binary content."""
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(start)
+    except UnicodeDecodeError:
+        return False
+    plausible = sum(character in "\t\n\r" or unicodedata.category(character)[0] in "LMNPSZ" for character in text)
+    return plausible >= MIN_PLAUSIBLE * len(text)
 
 
 def is_utf8(chunks: Iterable[bytes]) -> bool:
-    """Returns True if consecutive parts of a file are UTF-8 together."""
+    """Returns True if consecutive parts of a file are UTF-8 text together, without zero bytes."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         for chunk in chunks:
+            if b"\x00" in chunk:
+                return False
             decoder.decode(chunk)
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
@@ -80,32 +92,39 @@ def is_utf8(chunks: Iterable[bytes]) -> bool:
     return True
 
 
+def is_mostly_utf8(content: bytes) -> bool:
+    """Returns True if most bytes above 127 are characters of UTF-8, so that the others are errors."""
+    high = sum(map(len, NON_ASCII_RUN.findall(content)))
+    return 2 * sum(map(len, UTF8_CHARACTER.findall(content))) > high
+
+
 def detect_code_page(content: bytes) -> CodePage | None:
     """Detects the code page of a text that is not UTF-8.
 
-    Single letters outside ASCII belong to a Latin script, whole words of them to another one. Among the code pages of the script,
-    charset-normalizer compares how plausible the characters and their frequencies are.
+    Single letters outside ASCII belong to a Latin script, whole words of them to another one. In a Latin script, the letters of
+    languages decide (see `shared.data.latin_code_pages`); otherwise charset-normalizer compares how plausible the characters and their
+    frequencies are.
 
     Args:
         content: bytes of the text.
 
     Returns:
-        The code page; None if the bytes are no text, or UTF-8 with single wrong bytes.
+        The code page; None if the bytes are no text, UTF-8 with single wrong bytes, or text in an unknown code page.
     """
     from charset_normalizer import from_bytes
 
-    if CONTROL.search(content):
+    if b"\x00" in content or len(CONTROL.findall(content)) > MAX_CONTROLS * len(content):
         return None
     sample = _sample(content)
     words = WORD.findall(sample)
     runs = [len(run) for run in NON_ASCII_RUN.findall(sample)]
     high = sum(runs)
-    if not high or 2 * sum(map(len, UTF8_CHARACTER.findall(sample))) > high:
+    if not high or is_mostly_utf8(sample):
         return None
     is_latin = sum(run for run in runs if run >= MIN_RUN) < 0.5 * high
     if is_latin:
-        latin = from_bytes(sample, cp_isolation=list(LATIN_CODE_PAGES))
-        return _choose_latin({name: match for match in latin for name in match.could_be_from_charset}, words)
+        name = choose_code_page(words)
+        return CodePage(name, {name: _example(words, name)}) if name is not None else None
     only_words = b" ".join(words)  # Latin words in the same lines would mislead
     matches = [
         *from_bytes(only_words, cp_isolation=list(OTHER_CODE_PAGES)),
@@ -124,18 +143,6 @@ def _sample(content: bytes) -> bytes:
         if size > SAMPLE_SIZE:
             break
     return b"\n".join(lines)
-
-
-def _choose_latin(candidates: dict[str, Any], words: Sequence[bytes]) -> CodePage | None:
-    """Returns the most common code page, unless the text is clearly more plausible in another one."""
-    names = [name for name in LATIN_CODE_PAGES if name in candidates]
-    if not names:
-        return None
-    best = min(names, key=lambda name: candidates[name].chaos - candidates[name].coherence / 2)
-    for name in names:
-        if _is_close(candidates[name], candidates[best]):
-            return CodePage(name, {name: _example(words, name)})
-    return CodePage(best, {best: _example(words, best)})
 
 
 def _choose_other(matches: Sequence[Any], words: Sequence[bytes], high: int) -> CodePage | None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from shared.data import archives, encodings
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
 from shared.errors import DataError
 
 COMPRESSIONS: dict[bytes, Callable[..., BinaryIO]] = {  # by the first bytes of a file
@@ -28,6 +28,7 @@ COMPRESSIONS: dict[bytes, Callable[..., BinaryIO]] = {  # by the first bytes of 
 }
 COMPRESSION_SUFFIXES = (".gz", ".xz", ".bz2", ".zip")
 READ_ERRORS = (OSError, EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile)  # decompression included
+TAR_MAGIC_POSITION = 257  # of "ustar" in a tar archive
 START_SIZE = 4096  # bytes of a file that show its format
 CHUNK_SIZE = 1 << 20  # bytes
 
@@ -159,7 +160,7 @@ def read_texts(paths: Sequence[Path], folder: Path) -> list[str]:
     if others:
         first = paths[detected.index("")]
         code_page, example = _decide_code_page(first, b"\n".join(others))
-        _add_encoding_notice(folder, code_page, example, f"{len(others)} files are")
+        _add_encoding_notice(folder, code_page, example, count_noun(len(others), "file is", "files are"))
     texts = []
     for path, content, encoding in zip(paths, contents, detected, strict=True):
         try:
@@ -167,13 +168,13 @@ def read_texts(paths: Sequence[Path], folder: Path) -> list[str]:
         except UnicodeError as error:
             raise encoding_error(path, error) from error
         if "\x00" in text:
-            raise _binary_error(path)
+            raise _binary_error(path, content)
         texts.append(text.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff"))
     return texts
 
 
 def read_first_line(path: Path) -> str:
-    """Returns the first line of a file (see `split_lines`); "" for an empty file.
+    """Returns the first line of a file that is not empty (see `split_lines`); "" if there is none.
 
     Raises:
         DataError: the file is missing or damaged.
@@ -184,7 +185,7 @@ def read_first_line(path: Path) -> str:
             start = file.read(CHUNK_SIZE)
     except READ_ERRORS as error:
         raise _read_error(path, error) from error
-    return split_lines(start)[0]
+    return next((line for line in split_lines(start) if line.strip()), "")
 
 
 def read_lines(path: Path) -> list[str]:
@@ -212,11 +213,16 @@ def split_lines(content: bytes) -> list[str]:
 
 
 def encoding_error(path: Path, error: UnicodeError) -> DataError:
-    """Returns the error that names the first line of a file that its encoding cannot decode."""
-    return DataError(
-        f"{path}, line {_first_line_not_utf8(path)}: not UTF-8 text ({error}). If it is a text file, convert it, for "
-        "example with: iconv -f latin1 -t utf-8."
-    )
+    """Returns the error that names the first line of a file that is not UTF-8, and how to correct it."""
+    with open_file(path) as file:
+        content = file.read()
+    lines = content.split(b"\n")
+    wrong = next((number for number, line in enumerate(lines, 1) if not encodings.is_utf8([line])), 1)
+    if encodings.is_mostly_utf8(content):
+        fix = "The rest of the file is UTF-8. Correct the line, or drop wrong bytes, for example with: iconv -c -f utf-8 -t utf-8"
+    else:
+        fix = "If it is a text file, convert it, for example with: iconv -f latin1 -t utf-8"
+    return DataError(f"{path}, line {wrong}: not UTF-8 text ({error}). {fix}.")
 
 
 @lru_cache(maxsize=64)
@@ -227,8 +233,6 @@ def _detect_encoding(path: Path, modified: int, size: int) -> tuple[str, str]:
         encoding = encodings.unicode_encoding(start)
         if encoding is not None and encoding != encodings.UTF8:
             return encoding, ""
-        if b"\x00" in start:
-            raise _binary_error(path)
         if encodings.is_utf8(_chunks(start, file)):
             return encodings.UTF8, ""
     with open_file(path) as file:
@@ -239,7 +243,7 @@ def _decide_code_page(path: Path, content: bytes) -> tuple[str, str]:
     code_page = encodings.detect_code_page(content)
     if code_page is None:
         if b"\x00" in content:
-            raise _binary_error(path)
+            raise _binary_error(path, content)
         try:
             content.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -265,6 +269,7 @@ def _add_encoding_notice(path: Path, encoding: str, example: str, subject: str =
 
 
 def _chunks(start: bytes, file: BinaryIO) -> Iterator[bytes]:
+    """Yields the parts of a file, of which the first one was read."""
     yield start
     while chunk := file.read(CHUNK_SIZE):
         yield chunk
@@ -283,18 +288,11 @@ def _read_error(path: Path, error: BaseException) -> DataError:
     return DataError(f"{path}: cannot be read ({error}). Check that it is complete and has the format of its suffix.")
 
 
-def _binary_error(path: Path) -> DataError:
+def _binary_error(path: Path, content: bytes) -> DataError:
+    if content[TAR_MAGIC_POSITION:].startswith(b"ustar"):
+        return DataError(f"{path}: is a tar archive. Unpack it, and give one file or a folder.")
+    line = content[: content.index(b"\x00")].count(b"\n") + 1
     return DataError(
-        f"{path}: not a text file, it contains zero bytes (binary content). Give a text file, or rename it if it has another "
-        "format."
+        f"{path}, line {line}: not a text file, it contains zero bytes (binary content). Give a text file, rename it if it has another "
+        "format, or remove the bytes, for example with: tr -d '\\000' < FILE > NEW_FILE."
     )
-
-
-def _first_line_not_utf8(path: Path) -> int:
-    with open_file(path) as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError:
-                return number
-    return 1

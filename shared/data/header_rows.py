@@ -35,6 +35,11 @@ def count_rows_before_header(
     return 0 if width < 2 or count == MAX_ROWS else count
 
 
+def find_columns(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> int | None:
+    """Returns the position of the first of `MAX_ROWS` rows that has all columns; None if there is none, or no column is needed."""
+    return next((k for k, row in enumerate(rows[:MAX_ROWS]) if columns and set(columns) <= set(row)), None)
+
+
 def _find_full_header(rows: Sequence[Sequence[str]], width: int) -> int:
     """Returns the position of the first row whose fields all are names, above a row with a number or a date; 0 if there is none."""
     for position, (row, following) in enumerate(pairwise(rows[: MAX_ROWS + 1])):

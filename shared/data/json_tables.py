@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -10,12 +12,20 @@ import pandas as pd
 
 from shared.data import files
 
+SPACE = re.compile(r"[\s,]*")
+LONE_SURROGATE = "the file contains half a character, a lone surrogate such as \\ud83d"
 
-def read_json(path: Path) -> pd.DataFrame:
+
+def read_json(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Reads a JSON file with records.
 
-    Accepted are lines of objects, an array of objects, an object whose values are columns (arrays or objects by row), an object with
-    one array of objects or one object of objects, whose names become the column "index", and pandas' orientation "split".
+    Accepted are objects one after the other, an array of objects, an object of columns (arrays or objects by row) or of rows, an object
+    with one array of objects at any depth or one object of objects, whose names become the column "index", and pandas' orientation
+    "split".
+
+    Args:
+        path: file, compressed or not.
+        columns: names of the columns that are needed, which distinguish an object of columns from one of rows.
 
     Raises:
         ValueError: the file is not JSON, or has another structure; the message names the row.
@@ -27,11 +37,9 @@ def read_json(path: Path) -> pd.DataFrame:
         return _from_array(_parse(text))
     lines = [line for line in text.split("\n") if line.strip()]
     if len(lines) > 1 and not _is_object(lines[0]):
-        return _from_object(_parse(text))
+        return _from_values(_parse_values(text), columns)
     records = [_parse_line(line.strip(), row) for row, line in enumerate(lines, 1)]
-    if len(records) == 1 and any(isinstance(value, (list, dict)) for value in records[0].values()):
-        return _from_object(records[0])
-    return pd.DataFrame(records)
+    return _from_values(records, columns)
 
 
 def has_lines(path: Path) -> bool:
@@ -65,8 +73,30 @@ def _parse(text: str) -> Any:
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}, character {error.colno}: {error.msg}") from error
     if "\\u" in text and _has_lone_surrogate(value):
-        raise ValueError("the file contains half a character, a lone surrogate such as \\ud83d")
+        raise ValueError(LONE_SURROGATE)
     return value
+
+
+def _parse_values(text: str) -> list[Any]:
+    """Returns the JSON values that follow each other in a text, such as objects of several lines."""
+    decoder, values, position = json.JSONDecoder(), [], 0
+    while (position := SPACE.match(text, position).end()) < len(text):  # type: ignore[union-attr]
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"line {error.lineno}, character {error.colno}: {error.msg}") from error
+        values.append(value)
+    if "\\u" in text and _has_lone_surrogate(values):
+        raise ValueError(LONE_SURROGATE)
+    return values
+
+
+def _from_values(values: list[Any], columns: Sequence[str]) -> pd.DataFrame:
+    """Returns records as a table; a single object with nested values may contain the records."""
+    records = [_require_object(value, row) for row, value in enumerate(values, 1)]
+    if len(records) == 1 and any(isinstance(value, (list, dict)) for value in records[0].values()):
+        return _from_object(records[0], columns)
+    return pd.DataFrame(records)
 
 
 def _is_object(line: str) -> bool:
@@ -98,25 +128,39 @@ def _require_object(record: Any, row: int) -> dict[str, Any]:
     return record
 
 
-def _from_object(value: dict[str, Any]) -> pd.DataFrame:
+def _from_object(value: dict[str, Any], columns: Sequence[str]) -> pd.DataFrame:
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):  # pandas' orientation "split"
         return pd.DataFrame(value["data"], columns=[str(column) for column in value["columns"]])
-    arrays = [entry for entry in value.values() if isinstance(entry, list)]
-    nested = [array for array in arrays if array and all(isinstance(record, dict) for record in array)]
-    if len(nested) == 1 and len(arrays) == 1:
-        return _from_array(nested[0])
+    nested = dict(_arrays_of_objects(value))
+    if len(nested) == 1:
+        return _from_array(next(iter(nested.values())))
+    if len(nested) > 1:
+        listed = ", ".join(f"{name} ({len(array)})" for name, array in nested.items())
+        raise ValueError(f"the file has several arrays of records: {listed}; write each to a file of its own")
     objects = [entry for entry in value.values() if isinstance(entry, dict)]
     named = [entry for entry in objects if entry and all(isinstance(record, dict) for record in entry.values())]
     if len(named) == 1:
         return pd.DataFrame([{"index": name, **record} for name, record in named[0].items()])
-    if value and len(objects) == len(value) and len({len(column) for column in objects}) == 1:  # orientation "columns"
-        return pd.DataFrame({name: list(column.values()) for name, column in value.items()})
+    if value and len(objects) == len(value):
+        if columns and all(set(columns) <= set(entry) for entry in objects):  # pandas' orientation "index"
+            return _from_array(objects)
+        if len({len(column) for column in objects}) == 1:  # orientation "columns"
+            return pd.DataFrame({name: list(column.values()) for name, column in value.items()})
     lengths = {name: len(column) for name, column in value.items() if isinstance(column, list)}
     if len(lengths) == len(value) and len(set(lengths.values())) == 1:
         return pd.DataFrame(value)
     raise ValueError(
         "an object of columns needs arrays of one length; give an array of objects, or one object per line"
     )
+
+
+def _arrays_of_objects(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, list[Any]]]:
+    """Yields the arrays of objects in an object and in its objects, with their names such as data.train."""
+    for name, entry in value.items():
+        if isinstance(entry, dict):
+            yield from _arrays_of_objects(entry, f"{prefix}{name}.")
+        elif isinstance(entry, list) and entry and all(isinstance(record, dict) for record in entry):
+            yield f"{prefix}{name}", entry
 
 
 def _has_lone_surrogate(record: Any) -> bool:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import pandas as pd
 
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
+from shared.data.visible import quote
+from shared.errors import DataError
 
 LabelMatching = Literal["exact", "trimmed", "caseless"]
 MAX_LISTED = 100
 MAX_EXAMPLES = 3
+MANY_TIMES = 5  # as many labels as texts show that the columns are exchanged
+MAX_LABELS_OF_TEXT = 5
 MAX_EXAMPLE_LENGTH = 50  # characters
 MIN_TEXTS_PER_LABEL = 5  # below it, a label is rare
 WHOLE_NUMBER = re.compile(r"[+-]?\d+\.0+|[+-]?\d+")
@@ -63,7 +67,8 @@ def unify_labels(
     if alike:
         remaining = [group for group in alike if len({names[label] for label in group}) > 1]
         listed = "; ".join(
-            ", ".join(f'"{label}" {counts[label]:,}' for label in group) for group in (remaining or alike)[:MAX_LISTED]
+            ", ".join(f"{quote(label)} {counts[label]:,}" for label in group)
+            for group in (remaining or alike)[:MAX_LISTED]
         )
         if remaining:
             add_notice(
@@ -89,6 +94,26 @@ def canonical_labels(counts: pd.Series, matching: LabelMatching) -> dict[str, st
     return names
 
 
+def require_texts(frame: pd.DataFrame, source: str, text_option: str, label_option: str) -> None:
+    """Checks that the columns of the texts and labels are not exchanged.
+
+    Args:
+        frame: columns `text` and `label`, strings.
+        source: file or data set, for the message.
+        text_option: command-line option of the column with the text, for the message.
+        label_option: command-line option of the column with the label, for the message.
+
+    Raises:
+        DataError: there are few different texts, and nearly every record has another label.
+    """
+    texts, labels = frame["text"].nunique(), frame["label"].nunique()
+    if texts * MANY_TIMES < labels and labels * 2 > len(frame):
+        raise DataError(
+            f"{source}: {len(frame):,} records have {count_noun(texts, 'different text')} and {labels:,} different labels. Exchange "
+            f"{text_option} and {label_option}, or name other columns."
+        )
+
+
 def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
     """Adds notices on texts that occur several times: with one label, and with different labels.
 
@@ -103,16 +128,17 @@ def notice_duplicates(frame: pd.DataFrame, source: str) -> None:
     contradictory = labels[labels.map(len) > 1]
     if len(contradictory):
         examples = "; ".join(
-            f'"{_shorten(text)}" ({", ".join(sorted(values))})'
-            for text, values in contradictory.iloc[:MAX_EXAMPLES].items()
+            f'"{_shorten(text)}" ({_list_labels(values)})' for text, values in contradictory.iloc[:MAX_EXAMPLES].items()
         )
         add_notice(
-            f"{source}: {len(contradictory):,} texts have different labels: {examples}.",
+            f"{source}: {count_noun(len(contradictory), 'text has', 'texts have')} different labels: {examples}.",
             hint="Correct the labels; no model can learn both.",
         )
     duplicates = int(frame.duplicated(["text", "label"]).sum())
     if duplicates:
-        add_notice(f"{source}: {duplicates:,} records repeat a text with its label; all copies are in the same split.")
+        add_notice(
+            f"{source}: {count_noun(duplicates, 'record repeats', 'records repeat')} a text with its label; all copies are in the same split."
+        )
 
 
 def notice_rare_labels(labels: pd.Series, source: str) -> None:
@@ -193,6 +219,13 @@ def _groups(counts: pd.Series, matching: LabelMatching) -> list[Sequence[str]]:
     for label in counts.index:
         groups.setdefault(match_key(label, matching), []).append(label)
     return list(groups.values())
+
+
+def _list_labels(labels: Iterable[str]) -> str:
+    """Returns the labels of a text, at most `MAX_LABELS_OF_TEXT`."""
+    names = sorted(labels)
+    more = f" and {len(names) - MAX_LABELS_OF_TEXT} more" if len(names) > MAX_LABELS_OF_TEXT else ""
+    return ", ".join(map(_shorten, names[:MAX_LABELS_OF_TEXT])) + more
 
 
 def _shorten(text: str) -> str:

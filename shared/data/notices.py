@@ -52,6 +52,11 @@ def add_notice(message: str, rows: Iterable[int] = (), hint: str = "") -> None:
         collector.add(notice)
 
 
+def count_noun(count: int, noun: str, plural: str = "") -> str:
+    """Returns a count with its noun, such as "1 file" or "1,200 files"; the plural ends in "s" unless it is given."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 @dataclass(frozen=True)
 class _Collector:
     show: Callable[[Notice], None] | None

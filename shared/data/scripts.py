@@ -21,7 +21,7 @@ def count_scripts(texts: Iterable[str]) -> Counter[str]:
     for text in texts:
         characters = Counter(text)
         for character, count in characters.items():
-            script = _script(character)
+            script = script_of(character)
             if script:
                 counts[script] += count
                 letters += count
@@ -45,7 +45,7 @@ def _percent(fraction: float) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _script(character: str) -> str:
+def script_of(character: str) -> str:
     """Returns the script of a letter; "" for any other character."""
     if not unicodedata.category(character).startswith("L"):
         return ""

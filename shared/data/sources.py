@@ -230,4 +230,9 @@ def sha256(*paths: str) -> str:
 
 def sha256_records(frame: pd.DataFrame) -> str:
     """Returns the SHA-256 of the records of a table in hexadecimal."""
-    return hashlib.sha256(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()).hexdigest()
+    return hashlib.sha256(hash_records(frame)).hexdigest()
+
+
+def hash_records(frame: pd.DataFrame) -> bytes:
+    """Returns a hash of each record of a table, one after the other; those of two tables together are those of both in one."""
+    return pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes()

@@ -1,4 +1,4 @@
-"""Spreadsheets as tables of strings: one sheet, with its first row that is not empty and no title as the header."""
+"""Spreadsheets as tables of strings: one sheet, with the header that `shared.data.header_rows` finds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from shared.data.header_rows import MAX_ROWS, count_rows_before_header
+from shared.data.dialects import distinct_names, notice_duplicate_names
+from shared.data.header_rows import MAX_ROWS, count_rows_before_header, find_columns
 from shared.data.notices import add_notice
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -35,9 +36,8 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
         cells = pd.read_excel(path, sheet_name=None, header=None, engine="calamine", dtype=object, na_filter=False)
     except CalamineError as error:
         raise ValueError(str(error)) from error
-    titles: dict[str, str] = {}
-    sheets = {name: _to_table(frame, headerless, str(name), titles) for name, frame in cells.items()}
-    used = {name: frame for name, frame in sheets.items() if len(frame)}
+    sheets = {name: _to_table(frame, headerless, columns) for name, frame in cells.items()}
+    used = {name: frame for name, (frame, _) in sheets.items() if len(frame)}
     if not used:
         return pd.DataFrame()
     matching = [name for name, frame in used.items() if set(columns) <= set(frame.columns)]
@@ -47,25 +47,27 @@ def read_spreadsheet(path: Path, headerless: bool, columns: Sequence[str] = ()) 
             f'{path}: read the sheet "{chosen}" of {len(used)} ({", ".join(used)}).',
             hint="If this is wrong, save the right sheet as a file of its own.",
         )
-    if chosen in titles:
-        add_notice(f'{path}: skipped rows before the header, from "{titles[chosen][:60]}".')
-    return used[chosen]
+    skipped = sheets[chosen][1]
+    if skipped:
+        add_notice(f'{path}: skipped rows before the header, from "{skipped[:60]}".')
+    notice_duplicate_names(path, list(used[chosen].columns))
+    return used[chosen].set_axis(distinct_names(used[chosen].columns), axis=1)
 
 
-def _to_table(cells: pd.DataFrame, headerless: bool, name: str, titles: dict[str, str]) -> pd.DataFrame:
-    """Returns the table of a sheet; if there are rows above its header, `titles` gets the first one under the name of the sheet."""
+def _to_table(cells: pd.DataFrame, headerless: bool, columns: Sequence[str]) -> tuple[pd.DataFrame, str]:
+    """Returns the table of a sheet, and the first text before its header, "" if there is none."""
     text = cells.map(_to_text)
     text = text.loc[(text != "").any(axis=1), (text != "").any(axis=0)]
     if text.empty:
-        return pd.DataFrame()
+        return pd.DataFrame(), ""
     if headerless:
-        text.columns = [str(k) for k in range(text.shape[1])]
-        return text.reset_index(drop=True)
-    count = count_rows_before_header(text.head(MAX_ROWS + 2).to_numpy().tolist(), text.shape[1])
-    if count:
-        titles[name] = " ".join(cell for cell in text.iloc[0] if cell)
-    text.columns = text.iloc[count].tolist()
-    return text.iloc[count + 1 :].reset_index(drop=True)
+        return text.reset_index(drop=True).set_axis(list(map(str, range(text.shape[1]))), axis=1), ""
+    start = text.head(MAX_ROWS + 2).to_numpy().tolist()
+    header = find_columns(start, columns)
+    if header is None:
+        header = count_rows_before_header(start, text.shape[1])
+    table = text.iloc[header + 1 :].set_axis(text.iloc[header].tolist(), axis=1)
+    return table.reset_index(drop=True), " ".join(filter(None, text.iloc[0])) if header else ""
 
 
 def _to_text(cell: Any) -> str:

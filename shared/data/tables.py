@@ -13,15 +13,23 @@ from pathlib import Path
 
 import pandas as pd
 
-from shared.data import archives, delimited, files, spreadsheets
+from shared.data import archives, delimited, dialects, files, spreadsheets
 from shared.data.json_tables import read_json
+from shared.data.notices import add_notice, count_noun
+from shared.data.visible import visible
 from shared.errors import DataError
 
 JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
-FORMATS = (*delimited.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
+FORMATS = (*dialects.DEFAULT_SEPARATORS, *JSON_SUFFIXES, ".parquet", *spreadsheets.SUFFIXES)
 """Suffixes of tables."""
 PARQUET = b"PAR1"
+TEXT_SUFFIXES = ("", ".data", ".dat", ".tab", ".psv", ".text", ".log", ".asc")
+"""Suffixes of files that are text tables if their content is text."""
+ARCHIVE_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".rar", ".7z")
+JSON_START = re.compile(r'\s*(\{\s*("|$)|\[\s*(\{|$))')
+"""First line of a JSON file."""
 HTML = re.compile(rb"\s*(<meta\b[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+html|html|table)\b", re.IGNORECASE | re.DOTALL)
+FILE_NAME = re.compile(r".+\.\w{2,4}")
 MAX_LISTED_NAMES = 40  # columns in an error message
 MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
@@ -30,19 +38,19 @@ OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 def is_table(source: str, column: str) -> bool:
     """Returns True if a file is a table, False if its lines are the inputs of `predict`.
 
-    Every format of a table except .txt always is one. A .txt file is a table if its first line names the column, or has tabs.
+    Every format of a table except .txt always is one. A .txt file, or one without a suffix, is a table if its first line names the column, or has tabs.
 
     Raises:
         DataError: the file is missing or damaged.
     """
     path = Path(source).expanduser()
-    suffix = files.file_format(path)
     if path.is_dir():
         return False
+    suffix = (_content_format(path) if path.is_file() else "") or files.file_format(path)
     if suffix != ".txt":
-        return suffix in FORMATS or (path.is_file() and _content_format(path) != "")
+        return suffix in FORMATS
     header = files.read_first_line(path)
-    return "\t" in header or any(column in header.split(separator) for separator in delimited.SEPARATORS)
+    return "\t" in header or any(column in header.split(separator) for separator in dialects.SEPARATORS)
 
 
 def read_table(
@@ -97,7 +105,7 @@ def require_columns(
         DataError: a column is missing; the message lists the available columns and names the option.
     """
     names = list(available)
-    listed = [_visible(str(name)) for name in names[:MAX_LISTED_NAMES]]
+    listed = [visible(str(name)) for name in names[:MAX_LISTED_NAMES]]
     if len(names) > MAX_LISTED_NAMES:
         listed.append(f"… and {len(names) - MAX_LISTED_NAMES} more")
     missing = [column for column in columns if column not in names]
@@ -114,7 +122,7 @@ def read_all(
     source: str,
     headerless: bool = False,
     columns: Sequence[str] = (),
-    preamble_lines: int = 0,
+    skips_titles: bool = False,
     repeats_names: bool = False,
 ) -> pd.DataFrame:
     """Reads all columns of a table (see `read_table`).
@@ -122,8 +130,9 @@ def read_all(
     Args:
         source: path of a file.
         headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
-        columns: names of the columns that are needed; they choose among the sheets of a spreadsheet.
-        preamble_lines: number of lines before the header of a text table (see `shared.data.preambles`).
+        columns: names of the columns that are needed; they show the header, and choose among the sheets of a spreadsheet.
+        skips_titles: True to recognize titles before the header of a text table without the names of columns (see
+            `shared.data.preambles`).
         repeats_names: True if columns of a text table may have equal names, to which pandas adds ".1" and so on, without a notice.
 
     Raises:
@@ -132,10 +141,21 @@ def read_all(
     path = Path(source).expanduser()
     suffix = require_table(path)
     with read_errors(path, suffix):
-        frame = _read(path, suffix, headerless, columns, preamble_lines, repeats_names)
+        frame = _read(path, suffix, headerless, columns, skips_titles, repeats_names)
+    frame = _without_empty_end(frame, path) if suffix in dialects.DEFAULT_SEPARATORS else frame
     if frame.empty:
         raise no_records_error(path)
     return frame
+
+
+def _without_empty_end(frame: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Returns a table without the empty records at its end, which a notice counts; spreadsheet programs write them."""
+    count = 0
+    while count < len(frame) and not "".join(map(str, frame.iloc[-1 - count].fillna(""))).strip():
+        count += 1
+    if count:
+        add_notice(f"{path}: {count_noun(count, 'empty record')} at the end left out.")
+    return frame.iloc[: len(frame) - count]
 
 
 @contextmanager
@@ -172,6 +192,8 @@ def require_table(path: Path) -> str:
             "program and save it as .csv."
         )
     suffix = _content_format(path) or files.file_format(path)
+    if suffix in ARCHIVE_SUFFIXES:
+        raise DataError(f"{path}: is an archive ({suffix}). Unpack it, and give a file or the folder of the classes.")
     if suffix not in FORMATS:
         raise DataError(
             f"{path}: unknown file format. Give a file whose name ends in {_join(FORMATS)}; text formats may be "
@@ -181,18 +203,25 @@ def require_table(path: Path) -> str:
 
 
 def _content_format(path: Path) -> str:
-    """Returns the format of a binary table, which its content shows whatever its name is; "" for any other file."""
+    """Returns the format that the content of a file shows whatever its name is; "" if the name decides.
+
+    Parquet, spreadsheets and JSON are recognized by their first bytes. A text file whose suffix says nothing is a text table.
+    """
     start = files.read_start(path)
     if start.startswith(PARQUET):
         return ".parquet"
-    suffix = files.file_format(path) if start.startswith(OLD_OFFICE) or archives.is_office_file(path) else ""
-    if suffix in spreadsheets.SUFFIXES:
-        return suffix
-    return (".xls" if start.startswith(OLD_OFFICE) else ".xlsx") if suffix in delimited.DEFAULT_SEPARATORS else ""
+    suffix = files.file_format(path)
+    is_text_name = suffix in dialects.DEFAULT_SEPARATORS or suffix in TEXT_SUFFIXES
+    if start.startswith(OLD_OFFICE) or archives.is_office_file(path):
+        usual = ".xls" if start.startswith(OLD_OFFICE) else ".xlsx"
+        return suffix if suffix in spreadsheets.SUFFIXES else usual if is_text_name else ""
+    if is_text_name and JSON_START.match(files.read_first_line(path)):
+        return ".json"
+    return ".txt" if suffix in TEXT_SUFFIXES and start else ""
 
 
 def _read(
-    path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int, repeats_names: bool
+    path: Path, suffix: str, headerless: bool, columns: Sequence[str], skips_titles: bool, repeats_names: bool
 ) -> pd.DataFrame:
     if suffix == ".parquet":
         frame = pd.read_parquet(path)
@@ -200,19 +229,17 @@ def _read(
     if suffix in spreadsheets.SUFFIXES:
         return spreadsheets.read_spreadsheet(path, headerless, columns)
     if suffix in JSON_SUFFIXES:
-        return read_json(path)
-    return delimited.read_delimited(path, suffix, headerless, preamble_lines, repeats_names)
-
-
-def _visible(name: str) -> str:
-    """Returns a column name, in quotes if it begins or ends with whitespace, or has characters that cannot be seen."""
-    return name if name == name.strip() and name.isprintable() and name else repr(name).replace("'", '"')
+        return read_json(path, columns)
+    return delimited.read_delimited(path, suffix, headerless, columns, skips_titles, repeats_names)
 
 
 def _header_hint(names: Sequence[str], option: str | None) -> str:
     """Returns the advice on files without a header, if the columns of a table look like a record."""
     if option is None or not any(
-        len(name) > delimited.MAX_NAME_LENGTH or name.count(" ") > MAX_SPACES or delimited.NUMBER.fullmatch(name)
+        len(name) > delimited.MAX_NAME_LENGTH
+        or FILE_NAME.fullmatch(name)
+        or name.count(" ") > MAX_SPACES
+        or delimited.NUMBER.fullmatch(name)
         for name in map(str, names)
     ):
         return ""

@@ -12,12 +12,13 @@ from shared.state.store import StateStore
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 
 
-def open_store(place: str, create: bool = False, read_only: bool = False) -> StateStore:
+def open_store(place: str, task: str, create: bool = False, read_only: bool = False) -> StateStore:
     """Opens a state store.
 
     Args:
         place: path of an SQLite file, or URL of a Redis server: redis://HOST:PORT/DATABASE#PREFIX, rediss:// (TLS) or unix://. The
             prefix begins the names of the keys and is "lstm-suite" if omitted.
+        task: name of the task, for the message that a store does not exist.
         create: create the store if it does not exist.
         read_only: the store cannot be changed.
 
@@ -27,7 +28,7 @@ def open_store(place: str, create: bool = False, read_only: bool = False) -> Sta
     if place.startswith(REDIS_SCHEMES):
         from shared.state.redis import RedisStore
 
-        return RedisStore(place, create)
+        return RedisStore(place, task, create)
     if "://" in place:
         scheme = place.partition("://")[0]
         raise SuiteError(
@@ -35,4 +36,4 @@ def open_store(place: str, create: bool = False, read_only: bool = False) -> Sta
         )
     from shared.state.sqlite import SqliteStore
 
-    return SqliteStore(place, create, read_only)
+    return SqliteStore(place, task, create, read_only)

@@ -37,13 +37,14 @@ class RedisStore:
 
     Args:
         url: address (see `shared.state.open_store`).
+        task: name of the task, for messages.
         create: accept a store without content.
 
     Raises:
         SuiteError: the URL is malformed, the server cannot be reached, or there is no such store.
     """
 
-    def __init__(self, url: str, create: bool = False) -> None:
+    def __init__(self, url: str, task: str, create: bool = False) -> None:
         address, _, prefix = url.partition("#")
         self._prefix = f"{{{prefix or PREFIX}}}"
         self.place = public_place(url)
@@ -52,7 +53,7 @@ class RedisStore:
             self._client = redis.Redis.from_url(address, socket_timeout=TIMEOUT)
             self._client.ping()
         if not self.metadata() and not create:
-            raise missing_store_error(self.place)
+            raise missing_store_error(self.place, task)
 
     def metadata(self) -> dict[str, Any]:
         """Returns the metadata of the last commit."""

@@ -33,6 +33,7 @@ class SqliteStore:
 
     Args:
         path: path of the file.
+        task: name of the task, for messages.
         create: create the file if it does not exist.
         read_only: the file cannot be changed.
 
@@ -40,12 +41,12 @@ class SqliteStore:
         SuiteError: the file does not exist, cannot be opened, or is not a state store.
     """
 
-    def __init__(self, path: str, create: bool = False, read_only: bool = False) -> None:
+    def __init__(self, path: str, task: str, create: bool = False, read_only: bool = False) -> None:
         self._path = Path(path).expanduser()
         self._revision = 0
         if not self._path.is_file() and not (create and not self._path.exists()):
             problem = f"{self._path}: is a folder. --store must be the path of a file."
-            raise SuiteError(problem) if self._path.is_dir() else missing_store_error(self.place)
+            raise SuiteError(problem) if self._path.is_dir() else missing_store_error(self.place, task)
         mode = "ro" if read_only else "rwc"
         with self._errors():
             self._connection = sqlite3.connect(

@@ -85,10 +85,10 @@ def concurrent_change_error(place: str) -> SuiteError:
     )
 
 
-def missing_store_error(place: str) -> SuiteError:
-    """Returns the error for a store that does not exist."""
+def missing_store_error(place: str, task: str) -> SuiteError:
+    """Returns the error for a store of a task that does not exist."""
     return SuiteError(
-        f"{place}: no state store. Create it from earlier records with `lstm-suite state TASK update --data FILE --store {place}`."
+        f"{place}: no state store. Create it from earlier records with `lstm-suite state {task} update --data FILE --store {place}`."
     )
 
 

@@ -122,6 +122,29 @@ def parse_labels(
     return labels
 
 
+def label_names(values: pd.Series) -> set[str]:
+    """Returns the distinct labels of a column as `parse_labels` compares them."""
+    return {_normalize_label(value) for value in values.dropna().unique()}
+
+
+def require_one_meaning(names: set[str], column: str, source: str) -> None:
+    """Checks the labels of a file that is read in parts, because `parse_labels` takes -1 for genuine only in a part without 0.
+
+    Args:
+        names: labels of all parts so far, from `label_names`.
+        column: name of the column.
+        source: file, for the message.
+
+    Raises:
+        DataError: there are both 0 and -1.
+    """
+    if {"0", NEGATIVE} <= names:
+        raise DataError(
+            f'{source}: column "{column}" has both 0 and -1. Name the label of fraud with {POSITIVE_OPTION}, and labels that mean '
+            f"unknown with {UNLABELLED_OPTION}."
+        )
+
+
 def check_labels(labels: np.ndarray, values: pd.Series, source: str, positive: Sequence[str]) -> None:
     """Checks the labels of a whole file from `parse_labels`, and notices which rows have none and which class is larger.
 

@@ -56,7 +56,7 @@ class ColumnsConfig(Section):
     time: tuple[str, ...] = (DefaultStr("TX_DATETIME"),)
     """Column with the time, date, or number of seconds; or several columns, such as date and time, or year, month, day and time."""
     time_format: str | None = None
-    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
+    """Format of the times or dates, such as %d/%m/%Y %H:%M; by default, the whole column shows it."""
     time_unit: TimeUnit | None = None
     """Unit of times that are numbers; they count from 0, the start of day 0. By default, numbers count from 1970, and their size shows
     the unit."""
@@ -124,6 +124,8 @@ class FraudSplitConfig(Section):
     """How the data are divided into training, validation and test split. The splits are consecutive days (Fraud Detection
     Handbook, 2022, chapter 5), by default the last ones."""
 
+    EVALUATION_FIELDS: ClassVar[frozenset[str]] = frozenset({"test_from", "test_days"})
+
     SECTION: ClassVar[str] = "split"
 
     training_from: date | int | None = None
@@ -134,9 +136,16 @@ class FraudSplitConfig(Section):
     """Days until the label of a transaction is known; no label is used before."""
     test_days: float = DefaultInt(7)
     """Days of the test split, after the training days and the label delay; the validation split has the same length."""
+    test_from: date | int | None = None
+    """First day of the test split, instead of that of the training split; a number such as 33 where times count from day 0."""
 
     def __post_init__(self) -> None:
         require_positive(self, "training_days", "label_delay_days", "test_days")
+        if self.training_from is not None and self.test_from is not None:
+            raise ValueError(
+                f"Give {option(self, 'training_from')} or {option(self, 'test_from')}; the other one follows from the lengths. "
+                f"Received: {self.training_from} and {self.test_from}"
+            )
         for name in ("training_days", "label_delay_days", "test_days"):
             hours = getattr(self, name) * 24
             if abs(hours - round(hours)) > 0.01:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from tasks.fraud.file_shapes import drop_footer, read_flat
 from tasks.fraud.fit_split import fit_split, require_both_classes
 from tasks.fraud.known_files import as_options, column_names, find_known_file, recognize_columns
 from tasks.fraud.split import describe_split, find_bounds, split_spans
-from tasks.fraud.times import DAY, RELATIVE_LIMIT, find_relative_unit, parse_times
+from tasks.fraud.times import DAY, RELATIVE_LIMIT, find_relative_unit, find_time_format, parse_times
 from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
 OPENML = "openml:"
@@ -66,6 +66,7 @@ def load(config: FraudConfig) -> Splits:
     if len(columns.time) == 1 and columns.time_unit is None:
         unit: Any = find_relative_unit(raw[columns.time[0]], config.data, columns.time_format)
         columns = dataclasses.replace(columns, time_unit=unit)
+    columns = dataclasses.replace(columns, time_format=find_time_format(raw, columns, config.data))
     config = dataclasses.replace(config, columns=columns)
     frame = _convert_labelled(raw, config, config.data)
     if "terminal" in frame and (frame["terminal"] == "").all():
@@ -77,16 +78,22 @@ def load(config: FraudConfig) -> Splits:
     return _split(frame.sort_values("time", kind="stable", ignore_index=True), config, origin)
 
 
-def read(config: FraudConfig, source: str) -> pd.DataFrame:
+def read(config: FraudConfig, source: str, trained: Mapping[str, Any] | None = None) -> pd.DataFrame:
     """Reads one labelled file into the columns that `load` describes, in the order of the file.
 
     Times without a time zone are UTC. Identifiers are compared as text, so that 12 in one file equals "12" in another. Rows of one
     card in the same second keep the order of the file. Negative amounts are refunds.
 
+    Args:
+        config: settings.
+        source: path of the file.
+        trained: columns that a model remembers, in its metadata; their format of the time is used if it fits.
+
     Raises:
         DataError: as in `load`.
     """
-    return _convert_labelled(without_footer(read_file(config, source), config, source), config, source)
+    raw = without_footer(read_file(config, source), config, source)
+    return _convert_labelled(raw, config, source, trained)
 
 
 def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
@@ -121,10 +128,18 @@ def without_footer(raw: pd.DataFrame, config: FraudConfig, source: str, is_label
     return drop_footer(raw, _require_columns(raw, config.columns, source, is_labelled), source)
 
 
-def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: bool = True) -> pd.DataFrame:
+def convert(
+    frame: pd.DataFrame,
+    config: FraudConfig,
+    source: str,
+    is_labelled: bool = True,
+    trained: Mapping[str, Any] | None = None,
+    decimal_mark: str | None = None,
+) -> pd.DataFrame:
     """Converts the user's columns to the names and types that `load` describes; a label that is empty or unknown is -1.
 
-    With `is_labelled` False, the whole column of the label may be missing.
+    With `is_labelled` False, the whole column of the label may be missing. `trained` is as in `read`; `decimal_mark` as in
+    `shared.data.columns.parse_numbers`.
 
     Raises:
         DataError: a value is missing or has the wrong type.
@@ -134,10 +149,12 @@ def convert(frame: pd.DataFrame, config: FraudConfig, source: str, is_labelled: 
     result["card"] = SINGLE_CARD if columns.card is None else parse_keys(frame, columns.card, source)
     if columns.terminal is not None:
         result["terminal"] = parse_keys(frame, columns.terminal, source, allow_empty=True)
-    result["time"] = parse_times(frame, columns.time, source, columns.time_format, columns.time_unit)
-    result["amount"] = parse_numbers(frame[columns.amount], source, allow_empty=False).astype(np.float32)
+    remembered = None if trained is None else trained.get("time_format")
+    time_format = None if columns.time_format == remembered else columns.time_format  # the user named another one
+    result["time"] = parse_times(frame, columns.time, source, time_format, columns.time_unit, remembered)
+    result["amount"] = parse_numbers(frame[columns.amount], source, False, decimal_mark).astype(np.float32)
     for name, field in zip(columns.numeric, columns.numeric_fields, strict=True):
-        result[field] = parse_numbers(frame[name], source, allow_empty=True).astype(np.float32)
+        result[field] = parse_numbers(frame[name], source, True, decimal_mark).astype(np.float32)
     for name, field in zip(columns.categorical, columns.categorical_fields, strict=True):
         result[field] = parse_categories(frame[name], source)
     if is_labelled or columns.label in frame:
@@ -162,9 +179,11 @@ def column_options(config: FraudConfig) -> dict[str, str]:
     return options
 
 
-def _convert_labelled(raw: pd.DataFrame, config: FraudConfig, source: str) -> pd.DataFrame:
+def _convert_labelled(
+    raw: pd.DataFrame, config: FraudConfig, source: str, trained: Mapping[str, Any] | None = None
+) -> pd.DataFrame:
     """Converts a whole labelled table, and checks what only a whole table shows."""
-    frame, columns = convert(raw, config, source), config.columns
+    frame, columns = convert(raw, config, source, trained=trained), config.columns
     check_labels(frame["fraud"].to_numpy(), raw[columns.label], source, columns.positive_label)
     if columns.terminal is not None:
         is_empty = (frame["terminal"] == "").to_numpy()
@@ -243,6 +262,8 @@ def _split(frame: pd.DataFrame, config: FraudConfig, origin: Origin) -> Splits:
     display: dict[str, Any] = {
         "time": lambda s: (s / DAY).rename("time, days") if is_relative else pd.to_datetime(s, unit="s"),
         "fraud": lambda labels: (labels == 1).astype("boolean").mask(labels < 0),
+        "is_training_row": lambda mask: mask.rename("used for training"),
+        "is_scored_row": lambda mask: mask.rename("used for scores"),
     }
     return Splits(
         **tables_by_name,

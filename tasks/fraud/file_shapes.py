@@ -9,7 +9,6 @@ import pandas as pd
 
 from shared.data.notices import add_notice
 from shared.data.numbers import clean_cells
-from shared.data.preambles import count_preamble_lines
 from shared.data.tables import read_all
 
 MAX_FOOTER_ROWS = 10
@@ -25,13 +24,13 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read.
     """
-    return read_all(source, headerless, preamble_lines=0 if headerless else count_preamble_lines(source))
+    return read_all(source, headerless, skips_titles=not headerless)
 
 
 def drop_footer(frame: pd.DataFrame, names: Sequence[str], source: str) -> pd.DataFrame:
     """Returns a table without the rows at its end that are no transactions, such as a total, with a notice that quotes them.
 
-    A row at the end is no transaction if it has less than half of the columns that a transaction needs.
+    A row at the end is no transaction if it has at most half of the columns that a transaction needs, and lacks two of them.
 
     Args:
         frame: table of the file.
@@ -40,7 +39,7 @@ def drop_footer(frame: pd.DataFrame, names: Sequence[str], source: str) -> pd.Da
     """
     tail = frame.tail(MAX_FOOTER_ROWS)
     filled = sum(clean_cells(tail[name]).ne("").to_numpy().astype(int) for name in names)
-    is_footer = 2 * filled < len(names)
+    is_footer = (2 * filled <= len(names)) & (filled < len(names) - 1)
     count = int(np.argmin(np.append(is_footer[::-1], False)))
     if count in (0, len(frame)):
         return frame

@@ -43,7 +43,7 @@ def fit_split(split: FraudSplitConfig, bounds: Bounds, source: str) -> FraudSpli
             hint=f"To choose other lengths: {as_options(fitted)}",
         )
         return fitted
-    proposals = (split, dataclasses.replace(split, training_from=None))
+    proposals = (split, dataclasses.replace(split, training_from=None, test_from=None))
     proposal = next((one for base in proposals for one in _shorter(base, LENGTHS, bounds) if _fits(one, bounds)), None)
     fix = f"These fit: {as_options(proposal)}." if proposal is not None else "Use more days."
     raise DataError(
@@ -93,7 +93,7 @@ def propose_split(
     day = frame["time"].to_numpy() // DAY - first_day
     inside = (fraud == 1) & (day <= last_day - first_day)
     cumulative = np.concatenate([[0], np.cumsum(np.bincount(day[inside], minlength=last_day - first_day + 1))])
-    base = dataclasses.replace(split, training_from=None)
+    base = dataclasses.replace(split, training_from=None, test_from=None)
     checked = 0
     for lengths in (base, *_shorter(base, LENGTHS, bounds)):
         if not is_whole_days(lengths):
@@ -160,7 +160,7 @@ def _fits(split: FraudSplitConfig, bounds: Bounds) -> bool:
     spans = split_spans(split, bounds)
     if spans["train"].training_start // unit < bounds.first // unit:
         return False
-    if split.training_from is None:
+    if split.training_from is None and split.test_from is None:
         return True
     return spans["test"].scored_start < bounds.end
 
@@ -203,7 +203,7 @@ def _describe_days(days: np.ndarray) -> str:
 
 def as_options(split: FraudSplitConfig) -> str:
     """Returns a split as it is typed on the command line."""
-    names = ("training_from", *LENGTHS)
+    names = ("training_from", "test_from", *LENGTHS)
     values = {name: getattr(split, name) for name in names}
     return " ".join(
         f"{option(split, name)} {f'{value:.4g}' if name in LENGTHS else value}"

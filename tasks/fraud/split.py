@@ -51,6 +51,8 @@ def training_start(split: FraudSplitConfig, bounds: Bounds) -> int:
     """Returns the first second of training."""
     if split.training_from is not None:
         return day_number(split.training_from) * DAY
+    if split.test_from is not None:
+        return day_number(split.test_from) * DAY - sum(length_seconds(split, name) for name in LENGTHS[:2])
     unit = DAY if is_whole_days(split) else HOUR
     end = -(-bounds.end // unit) * unit
     return end - sum(length_seconds(split, name) for name in LENGTHS)
@@ -126,9 +128,9 @@ def find_empty_class(marked: dict[str, tuple[np.ndarray, np.ndarray]], fraud: np
 def describe_split(split: FraudSplitConfig, has_cards: bool) -> str:
     """Returns the split in words, for the report."""
     start = "test on the last days"
-    if split.training_from is not None:
-        is_number = isinstance(split.training_from, int)
-        start = f"training from {'day ' if is_number else ''}{split.training_from}"
+    for name, day in (("training", split.training_from), ("test", split.test_from)):
+        if day is not None:
+            start = f"{name} from {'day ' if isinstance(day, int) else ''}{day}"
     text = (
         f"{start}: {split.training_days:.4g} training days, {split.label_delay_days:.4g} days of label delay, "
         f"{split.test_days:.4g} test days"

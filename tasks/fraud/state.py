@@ -1,6 +1,6 @@
 """The commands `lstm-suite state fraud`: they keep the states of cards and terminals in a state store.
 
-A batch of transactions is one commit, which also says how far the file was read. A command that was killed continues where it ended, and
+The transactions wait on disk, so the memory does not grow with the file. A batch of transactions is one commit, which also says how far the file was read. A command that was killed continues where it ended, and
 the same transactions a second time change nothing.
 """
 
@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from shared.data.notices import add_notice
 from shared.errors import DataError, SuiteError
+from shared.progress import report_progress
 from shared.state.store import Changes, StateOptions, StateStore, require_model
 from shared.streams import VersionPredictor
-from tasks.fraud.config import FraudConfig
+from tasks.fraud import stream
+from tasks.fraud.spool import POSITION, TransactionSpool
 from tasks.fraud.states import (
     CARDS,
     TERMINALS,
@@ -27,17 +30,15 @@ from tasks.fraud.states import (
     read_terminals,
     transaction_ids,
 )
-from tasks.fraud.stored_files import add_file, find_late, late_error, records_digest
-from tasks.fraud.stream import score_in_batches
+from tasks.fraud.stored_files import add_file, find_late, late_error
 from tasks.fraud.times import RELATIVE_LIMIT
 from tasks.fraud.transaction_index import SECONDS_PER_DAY, UNKNOWN_LABEL
-from tasks.fraud.transactions import Transactions, read_transactions
 
 MAX_SHOWN_FILES = 5
 
 
 def update(
-    config: FraudConfig,
+    transactions: TransactionSpool,
     metadata: dict[str, Any],
     predictor: VersionPredictor,
     store: StateStore,
@@ -56,24 +57,23 @@ def update(
     known = {} if options.is_rebuild else earlier
     require_model(store, known, predictor.digest)
     model = StepModel(predictor.predictors, metadata)
-    transactions = read_transactions(config, config.data, metadata, options.skips_errors)
-    if transactions.records is None:
-        raise DataError(f"{config.data}: none of the {len(transactions.rows):,} transactions can be used.")
-    digest = records_digest(transactions.records)
+    digest = transactions.digest
     done = known.get("files", {}).get(digest, {}).get("done", 0)
-    order = np.argsort(transactions.records["time"].to_numpy(), kind="stable")[done:]
-    if not len(order):
-        add_notice(f"{config.data}: the store already has these transactions, so nothing changed.")
+    if done >= transactions.count:
+        add_notice(f"{transactions.source}: the store already has these transactions, so nothing changed.")
         return {"transactions added": 0, **show(store)}
+    is_late = np.zeros(transactions.count - done, bool)
     if not options.is_rebuild:
-        order = order[~_is_late(transactions, order, store, options.skips_errors)]
+        is_late = _find_late(transactions, done, store, options.skips_errors)
     known = known | {"task": metadata["task"], "model": predictor.digest}
-    _commit_batches(transactions, order, (digest, done), model, store, known, options.is_rebuild)
-    return {"transactions added": len(order), **show(store)}
+    if options.is_rebuild:
+        store.commit(Changes(known, is_reset=True))
+    _commit_batches(transactions, done, is_late, model, store, known)
+    return {"transactions added": int((~is_late).sum()), **show(store)}
 
 
 def label(
-    config: FraudConfig,
+    transactions: TransactionSpool,
     metadata: dict[str, Any],
     predictor: VersionPredictor,
     store: StateStore,
@@ -91,16 +91,14 @@ def label(
     require_model(store, known, predictor.digest)
     if not metadata["terminal"]:
         raise SuiteError("state: this model reads no terminals, so labels do not change its scores.")
-    transactions = read_transactions(config, config.data, metadata, options.skips_errors)
-    frame = transactions.records
-    if frame is None or (frame["fraud"] == UNKNOWN_LABEL).all():
-        raise DataError(
-            f'{config.data}: no transaction has a label in the column "{config.columns.label}". Name the column with --columns.label.'
-        )
+    frame = transactions.read_all()
+    if (frame["fraud"] == UNKNOWN_LABEL).all():
+        raise DataError(f"{transactions.source}: no transaction has a label. Name the column with --columns.label.")
     unlabelled = int((frame["fraud"] == UNKNOWN_LABEL).sum())
     if unlabelled:
-        add_notice(f"{config.data}: {unlabelled:,} of {len(frame):,} transactions have no label and were left out.")
-    frame = frame.iloc[np.argsort(frame["time"].to_numpy(), kind="stable")]
+        add_notice(
+            f"{transactions.source}: {unlabelled:,} of {len(frame):,} transactions have no label and were left out."
+        )
     labels = labels_by_terminal(frame.assign(id=transaction_ids(frame)))
     histories = read_terminals(store, list(labels))
     delay, count = StepModel(predictor.predictors, metadata).delay, metadata["terminal_history_length"]
@@ -132,51 +130,65 @@ def _time_text(time: int) -> str:
     return str(np.datetime64(time, "s")).replace("T", " ")
 
 
-def _is_late(transactions: Transactions, order: np.ndarray, store: StateStore, skips_errors: bool) -> np.ndarray:
-    is_late = find_late(transactions, order, store)
-    if is_late.any():
-        error = late_error(transactions, order[is_late], store.place)
-        if not skips_errors:
-            raise error
+def _find_late(transactions: TransactionSpool, done: int, store: StateStore, skips_errors: bool) -> np.ndarray:
+    """Returns True for the transactions from `done` on that are earlier than the newest one of their card in the store, bool.
+
+    Raises:
+        RowError: there is one, and errors are not skipped.
+    """
+    masks, positions = [], []
+    for frame in transactions.batches(done, stream.ROWS_PER_BATCH):
+        mask = find_late(frame, store)
+        late = frame[POSITION].to_numpy()[mask]
+        if len(late) and not skips_errors:
+            raise late_error(frame[mask], late, transactions.source, store.place)
+        masks.append(mask)
+        positions.append(late)
+    rows = np.sort(np.concatenate(positions))
+    if len(rows):
         add_notice(
-            f"{transactions.source}: {is_late.sum():,} transactions are earlier than the newest one of their card in the store and were "
-            "left out.",
-            error.positions + 1,
+            f"{transactions.source}: {len(rows):,} transactions are earlier than the newest one of their card in the store and were left "
+            "out.",
+            rows + 1,
         )
-    return is_late
+    return np.concatenate(masks)
 
 
 def _commit_batches(
-    transactions: Transactions,
-    order: np.ndarray,
-    file: tuple[str, int],
+    transactions: TransactionSpool,
+    done: int,
+    is_late: np.ndarray,
     model: StepModel,
     store: StateStore,
     known: dict[str, Any],
-    is_reset: bool,
 ) -> None:
-    """Commits the states after each batch of the records `order`; `file` is the digest and the number of records that are done."""
-    assert transactions.records is not None
-    (digest, done), rows = file, len(transactions.records)
-    frame = transactions.records.iloc[order]
-    if is_reset or not len(
-        order
-    ):  # a commit without a batch: deletes the content, or says that only late transactions remained
-        files = add_file(known, digest, transactions.source, rows, done if len(order) else rows)
-        known = known | {"files": files}
-        store.commit(Changes(known, is_reset=is_reset))
-    sorted_position = np.empty(rows, np.int64)
-    sorted_position[np.argsort(transactions.records["time"].to_numpy(), kind="stable")] = np.arange(rows)
-    end = 0
-    for scores, values in score_in_batches(model, store, frame):
-        end += len(scores["alert"])
-        done = rows if end == len(order) else int(sorted_position[order[end - 1]]) + 1
+    """Commits the states after each batch of the transactions from `done` on that are not late."""
+    start, count = done, transactions.count
+    same_time: pd.DataFrame | None = (
+        None  # transactions of earlier batches at the newest time, which number equal transactions
+    )
+    for frame in transactions.batches(start, stream.ROWS_PER_BATCH):
+        rows = frame[~is_late[done - start : done - start + len(frame)]]
+        done += len(frame)
+        values: dict[str, dict[str, bytes]] = {}
+        if len(rows):
+            if model.has_terminals:
+                rows, same_time = _with_ids(rows, same_time)
+            _, values = stream.score_batch(model, store, rows)
         known = known | {
-            "files": add_file(known, digest, transactions.source, rows, done),
-            "newest_time": max(known.get("newest_time", 0), int(frame["time"].iloc[end - 1])),
-            "transactions": known.get("transactions", 0) + len(scores["alert"]),
+            "files": add_file(known, transactions.digest, transactions.source, count, done),
+            "newest_time": max([known.get("newest_time", 0), *rows["time"].tail(1).tolist()]),
+            "transactions": known.get("transactions", 0) + len(rows),
         }
         store.commit(Changes(known, values))
+        report_progress(done / count)
+
+
+def _with_ids(rows: pd.DataFrame, same_time: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Returns a batch with the column `id` (see `transaction_ids`), and all transactions at its newest time, also of earlier batches."""
+    joined = rows if same_time is None else pd.concat([same_time, rows], ignore_index=True)
+    ids = transaction_ids(joined)[len(joined) - len(rows) :]
+    return rows.assign(id=ids), joined[joined["time"] == joined["time"].iloc[-1]]
 
 
 def _count_labels(histories: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]) -> dict[str, Any]:

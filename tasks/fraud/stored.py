@@ -83,18 +83,19 @@ class StoredTransactions:
         """
         assert options.store is not None
         assert transactions.records is not None
-        store = open_store(options.store, read_only=not options.update)
+        store = open_store(options.store, "fraud", read_only=not options.update)
         if not store.metadata():
-            raise missing_store_error(store.place)
+            raise missing_store_error(store.place, "fraud")
         require_new(store, store.metadata(), transactions.records, transactions.source)
         if not any(store.read(CARDS, transactions.records["card"].unique().tolist())):
             add_notice(
                 f"{transactions.source}: the state store {store.place} knows none of the cards.",
                 hint="Check that all files write the cards in the same way.",
             )
-        is_late = find_late(transactions, np.arange(len(transactions.records)), store)
+        is_late = find_late(transactions.records, store)
         if is_late.any():
-            error = late_error(transactions, np.flatnonzero(is_late), store.place)
+            late, positions = transactions.records[is_late], transactions.positions[is_late]
+            error = late_error(late, positions, transactions.source, store.place)
             if not options.skips_errors:
                 raise error
             transactions = replace(

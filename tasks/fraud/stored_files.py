@@ -12,7 +12,6 @@ from shared.data.sources import sha256_records
 from shared.errors import DataError, RowError
 from shared.state.store import StateStore
 from tasks.fraud.states import read_card_times
-from tasks.fraud.transactions import Transactions
 
 MAX_FILES = 1_000
 """Number of files, the newest ones, that a store remembers."""
@@ -36,30 +35,23 @@ def require_new(store: StateStore, metadata: Mapping[str, Any], frame: pd.DataFr
         )
 
 
-def find_late(transactions: Transactions, order: np.ndarray, store: StateStore) -> np.ndarray:
-    """Returns True for transactions that are earlier than the newest one of their card in a store, bool `(len(order),)`.
-
-    Args:
-        transactions: the transactions of a file.
-        order: their positions in the records.
-        store: the store.
-    """
-    assert transactions.records is not None
-    ids, cards = pd.factorize(transactions.records["card"].iloc[order])
+def find_late(records: pd.DataFrame, store: StateStore) -> np.ndarray:
+    """Returns True for transactions that are earlier than the newest one of their card in a store, bool `(rows,)`."""
+    ids, cards = pd.factorize(records["card"])
     newest = read_card_times(store, cards.tolist())
-    return transactions.records["time"].to_numpy()[order] < newest[ids]
+    return records["time"].to_numpy() < newest[ids]
 
 
-def late_error(transactions: Transactions, late: np.ndarray, place: str) -> RowError:
+def late_error(late: pd.DataFrame, positions: np.ndarray, source: str, place: str) -> RowError:
     """Returns the error for transactions that are earlier than the newest one of their card in a store.
 
     Args:
-        transactions: the transactions of a file.
-        late: their positions in the records.
+        late: the transactions.
+        positions: their positions in the file.
+        source: the file.
         place: the store.
     """
-    assert transactions.records is not None
-    cards = dict(zip(transactions.positions[late].tolist(), transactions.records["card"].iloc[late], strict=True))
+    cards = dict(zip(positions.tolist(), late["card"], strict=True))
 
     def describe(position: int) -> str:
         return (
@@ -68,7 +60,7 @@ def late_error(transactions: Transactions, late: np.ndarray, place: str) -> RowE
             "`lstm-suite state fraud update --rebuild`."
         )
 
-    return RowError(transactions.source, np.sort(transactions.positions[late]), describe)
+    return RowError(source, np.sort(positions), describe)
 
 
 def add_file(known: Mapping[str, Any], digest: str, name: str, rows: int, done: int) -> dict[str, Any]:

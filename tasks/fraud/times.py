@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
 from typing import get_args
 
 import numpy as np
 import pandas as pd
 
+from shared.data import dates
 from shared.data.columns import raise_where, raise_where_empty
 from shared.data.notices import add_notice
+from shared.data.time_numbers import are_compact_dates
 from shared.errors import DataError
 from tasks.fraud.cells import EMPTY_TEXTS
-from tasks.fraud.config import TimeUnit
+from tasks.fraud.config import ColumnsConfig, TimeUnit
 
-TIME_ZONE = re.compile(r":\d{2}(?:\.\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)$")
 UNIT_SECONDS = {
-    "nanoseconds": 1e-9,
     "microseconds": 1e-6,
     "milliseconds": 1e-3,
     "seconds": 1.0,
@@ -26,22 +25,23 @@ UNIT_SECONDS = {
     "hours": 3_600.0,
     "days": 86_400.0,
 }
-SINCE_1970 = {"seconds": 1e8, "milliseconds": 1e11, "microseconds": 1e14, "nanoseconds": 1e17}
-"""Smallest number since 1970 that is read in each unit: 1e8 seconds, 1e11 milliseconds and so on are in March 1973."""
+SINCE_1970 = 1e8
+"""Smallest number that counts from 1970: seconds, in March 1973."""
+SAMPLE_ROWS = 100
 MAX_NUMBER = 1e20
 RELATIVE_LIMIT = 100_000_000
 """Seconds, a little over three years; times below count from day 0 and not from 1970."""
 DAY = 86_400
-COMPACT_DATES = {  # pattern of numbers that are dates: their format
-    r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])": "%Y%m%d",
-    r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d": "%Y%m%d%H%M",
-    r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d[0-5]\d": "%Y%m%d%H%M%S",
-}
-OPTION = "--columns.time-unit"
+OPTION, FORMAT_OPTION = "--columns.time-unit", "--columns.time-format"
 
 
 def parse_times(
-    frame: pd.DataFrame, names: Sequence[str], source: str, time_format: str | None, unit: str | None
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    source: str,
+    time_format: str | None,
+    unit: str | None,
+    likely_format: str | None = None,
 ) -> np.ndarray:
     """Returns the times in one or several columns as seconds, int64 `(rows,)` (see `parse_seconds`).
 
@@ -50,41 +50,51 @@ def parse_times(
     Raises:
         DataError: a time is empty or has another format, or several columns have a unit.
     """
-    if len(names) == 1:
-        return parse_seconds(frame[names[0]], source, time_format, unit)
-    if unit is not None:
+    if len(names) > 1 and unit is not None:
         raise DataError(f"{OPTION} {unit} needs one column with numbers. Received: --columns.time {' '.join(names)}")
-    return parse_seconds(_join(frame, names, source), source, time_format)
+    return parse_seconds(join_columns(frame, names, source), source, time_format, unit, likely_format)
 
 
-def parse_seconds(values: pd.Series, source: str, time_format: str | None, unit: str | None = None) -> np.ndarray:
-    """Returns seconds, int64 `(rows,)`, from dates, from text in a format or in ISO 8601, or from numbers.
+def parse_seconds(
+    values: pd.Series, source: str, time_format: str | None, unit: str | None = None, likely_format: str | None = None
+) -> np.ndarray:
+    """Returns seconds, int64 `(rows,)`, from dates, from numbers, or from text (see `shared.data.dates`).
 
     Dates and numbers without a unit become seconds since 1970 (UTC); numbers in a unit become seconds since the start of day 0.
 
     Raises:
         DataError: a time is empty or has another format.
     """
-    if pd.api.types.is_datetime64_any_dtype(values) and unit is None:
-        raise_where_empty(values.isna(), values, source)
-        utc = values.dt.tz_convert("UTC").dt.tz_localize(None) if values.dt.tz is not None else values
-        return utc.to_numpy("datetime64[s]").astype(np.int64)
     if pd.api.types.is_timedelta64_dtype(values):
         raise_where_empty(values.isna(), values, source)
         return values.to_numpy("timedelta64[s]").astype(np.int64)
     if not len(values):
         return np.zeros(0, np.int64)
-    numbers = _as_numbers(values)
-    if numbers is None or time_format is not None or unit is not None:
+    if unit is None and time_format is None:
+        _require_clear_unit(values, source)
+    if unit is not None:
         text = _as_text(values)
         raise_where_empty(text.str.lower().isin(EMPTY_TEXTS), values, source)
-        if unit is not None:
-            return _in_unit(text, values, source, unit)
-        return _parse_dates(text, values, source, time_format)
-    if (compact := _compact_format(values)) is not None:
-        add_notice(f'{source}: the numbers in column "{values.name}" are read as dates in the format {compact}.')
-        return _parse_dates(_as_text(values).str.removesuffix(".0"), values, source, compact)
-    return _since_1970(numbers, values, source)
+        return _in_unit(text, values, source, unit)
+    times = dates.parse_times(
+        values,
+        source,
+        time_format,
+        option=FORMAT_OPTION,
+        likely_format=likely_format,
+        empty_texts=EMPTY_TEXTS,
+        allow_mixed_zones=False,
+    )
+    return times.instant.to_numpy("datetime64[s]").astype(np.int64)
+
+
+def find_time_format(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> str | None:
+    """Returns the format of the dates in the columns of the time: the one that the user named, or that the cells show; else None."""
+    if columns.time_format is not None or columns.time_unit is not None:
+        return columns.time_format
+    values = join_columns(frame, columns.time, source)
+    is_number = _as_numbers(values) is not None or pd.api.types.is_timedelta64_dtype(values)
+    return None if is_number else dates.find_time_format(values, source, FORMAT_OPTION)
 
 
 def find_relative_unit(values: pd.Series, source: str, time_format: str | None) -> str | None:
@@ -96,8 +106,8 @@ def find_relative_unit(values: pd.Series, source: str, time_format: str | None) 
         DataError: the numbers cover less than a day as seconds, so that their unit is not clear.
     """
     numbers = None if time_format is not None else _as_numbers(values)
-    is_small = numbers is not None and len(numbers) and np.abs(numbers).max() < SINCE_1970["seconds"]
-    if numbers is None or not is_small or _compact_format(values) is not None:
+    is_small = numbers is not None and len(numbers) and np.abs(numbers).max() < SINCE_1970
+    if numbers is None or not is_small or are_compact_dates(values):
         return None
     if numbers.max() - numbers.min() < DAY:
         raise _unclear_unit(values, source, numbers.min(), numbers.max())
@@ -123,21 +133,11 @@ def _unclear_unit(values: pd.Series, source: str, low: float, high: float) -> Da
     )
 
 
-def _since_1970(numbers: np.ndarray, values: pd.Series, source: str) -> np.ndarray:
-    """Converts numbers since 1970, whose size shows their unit."""
-    sizes = np.abs(numbers)
-    raise_where(sizes > MAX_NUMBER, values, source, "too large for a time since 1970")
-    middle = float(np.median(sizes))
-    if middle < SINCE_1970["seconds"]:
+def _require_clear_unit(values: pd.Series, source: str) -> None:
+    """Raises a `DataError` for a column of numbers that are too small to count from 1970."""
+    numbers = _as_numbers(values)
+    if numbers is not None and np.median(np.abs(numbers)) < SINCE_1970 and not are_compact_dates(values):
         raise _unclear_unit(values, source, numbers.min(), numbers.max())
-    limits = np.array([*SINCE_1970.values(), np.inf])
-    position = int(np.searchsorted(limits, middle, side="right")) - 1
-    unit = list(SINCE_1970)[position]
-    is_other = (sizes < limits[position]) | (sizes >= limits[position + 1])
-    problem = f"another size than the other rows, which are {unit} since 1970. Correct the time or drop the row"
-    raise_where(is_other, values, source, problem)
-    add_notice(f'{source}: the numbers in column "{values.name}" are read as {unit} since 1970 (UTC).')
-    return np.floor(numbers * UNIT_SECONDS[unit]).astype(np.int64)
 
 
 def _in_unit(text: pd.Series, values: pd.Series, source: str, unit: str) -> np.ndarray:
@@ -151,27 +151,11 @@ def _in_unit(text: pd.Series, values: pd.Series, source: str, unit: str) -> np.n
     return np.floor(seconds + 1e-6).astype(np.int64)
 
 
-def _parse_dates(text: pd.Series, values: pd.Series, source: str, time_format: str | None) -> np.ndarray:
-    if time_format is None:
-        text = text.str.replace(r"\s*(?:UTC|GMT)$", "Z", regex=True)
-        has_zone = text.str.contains(TIME_ZONE)
-        if has_zone.any() and not has_zone.all():
-            problem = "no time zone, but other rows have one. Give all times a time zone, or none"
-            raise_where(~has_zone, values, source, problem)
-    parsed = pd.to_datetime(text, errors="coerce", utc=True, format=time_format or "ISO8601")
-    expected = (
-        f"expected a time in the format {time_format}"
-        if time_format
-        else "expected a time such as 2018-07-25 13:45:00, or seconds since 1970"
-    )
-    hint = 'Name the format of your times, for example --columns.time-format "%d/%m/%Y %H:%M"'
-    raise_where(parsed.isna(), values, source, f"{expected}. {hint}")
-    return parsed.dt.tz_localize(None).to_numpy("datetime64[s]").astype(np.int64)
-
-
 def _as_numbers(values: pd.Series) -> np.ndarray | None:
     """Returns finite numbers, or None if a value is none."""
     if pd.api.types.is_bool_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return None
+    if pd.to_numeric(values.iloc[:SAMPLE_ROWS], errors="coerce").isna().any():  # fast where the cells are text
         return None
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
     return numbers if np.isfinite(numbers).all() else None
@@ -181,17 +165,11 @@ def _as_text(values: pd.Series) -> pd.Series:
     return values.astype(object).where(values.notna(), "").astype(str).str.strip()
 
 
-def _compact_format(values: pd.Series) -> str | None:
-    """Returns the format of numbers such as 20180725 that all are dates, or None."""
-    unique = pd.Series(pd.unique(values.astype(object))).astype(str).str.strip().str.removesuffix(".0")
-    for pattern, time_format in COMPACT_DATES.items():
-        if len(unique) and unique.iloc[:1].str.fullmatch(pattern).all() and unique.str.fullmatch(pattern).all():
-            return time_format
-    return None
-
-
-def _join(frame: pd.DataFrame, names: Sequence[str], source: str) -> pd.Series:
-    """Returns several columns as one column of text: a date and a time in ISO 8601, or the texts with a space between them."""
+def join_columns(frame: pd.DataFrame, names: Sequence[str], source: str) -> pd.Series:
+    """Returns one column as it is, and several as one column of text: a date and a time in ISO 8601, or the texts with a space between
+    them."""
+    if len(names) == 1:
+        return frame[names[0]]
     parts = []
     for name in names:
         values = frame[name]

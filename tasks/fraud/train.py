@@ -21,7 +21,7 @@ from shared.training import loop
 from shared.training.checkpoints import History
 from tasks.fraud import model, serving, state
 from tasks.fraud.batches import Components, WindowBatches
-from tasks.fraud.config import FraudConfig
+from tasks.fraud.config import FraudConfig, FraudSplitConfig
 from tasks.fraud.evaluate import (
     METRICS,
     component_logits,
@@ -30,6 +30,7 @@ from tasks.fraud.evaluate import (
     plan_evaluation,
     score,
 )
+from tasks.fraud.split import is_whole_days
 from tasks.fraud.transaction_index import build_transaction_index
 from tasks.fraud.trees import build_tree_model, choose_tree_count, fit_trees
 
@@ -67,7 +68,7 @@ def train_model(config: FraudConfig, splits: Splits, folder: Path) -> TrainedMod
         "calibration": (weights[0], offset),
         "threshold": threshold,
         "terminal_history_length": config.features.terminal_history_length,
-        **training_days(splits.validation),
+        **training_days(splits.validation, config.split),
         **exported.metadata,
     }
     return TrainedModel(
@@ -134,11 +135,13 @@ def compute_metadata(config: FraudConfig, frame: pd.DataFrame) -> dict[str, Any]
     }
 
 
-def training_days(frame: pd.DataFrame) -> dict[str, str]:
-    """Returns the first and the last day of the training rows of a table: `trained_from` and `trained_until`, as YYYY-MM-DD."""
+def training_days(frame: pd.DataFrame, split: FraudSplitConfig) -> dict[str, str]:
+    """Returns the first and the last day of the training rows of a table: `trained_from` and `trained_until`, as YYYY-MM-DD; for a split
+    by hours their hours, as YYYY-MM-DDTHH."""
     seconds = frame["time"].to_numpy()[frame["is_training_row"].to_numpy()]
+    unit = "D" if is_whole_days(split) else "h"
     first, last = (
-        str(np.datetime64(int(time), "s").astype("datetime64[D]")) for time in (seconds.min(), seconds.max())
+        str(np.datetime64(int(time), "s").astype(f"datetime64[{unit}]")) for time in (seconds.min(), seconds.max())
     )
     return {"trained_from": first, "trained_until": last}
 
@@ -237,12 +240,9 @@ TASK = Task(
     name="fraud",
     train=train_model,
     export_spec=serving.export_spec,
-    read_inputs=serving.read_inputs,
-    parse_inputs=serving.parse_inputs,
     predict=serving.predict,
     prediction_table=serving.prediction_table,
     predict_labelled=serving.predict_labelled,
-    read_records=serving.read_records,
     score=score,
     plan_evaluation=plan_evaluation,
     metrics=METRICS,

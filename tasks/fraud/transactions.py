@@ -58,7 +58,8 @@ def convert_transactions(
     """Converts rows with the names of the user (see `read_transactions`)."""
 
     def convert(frame: pd.DataFrame) -> pd.DataFrame:
-        return with_model_names(data.convert(frame, config, source, is_labelled=False), config, metadata)
+        converted = data.convert(frame, config, source, is_labelled=False, trained=metadata["columns"])
+        return with_model_names(converted, config, metadata)
 
     records, positions, errors = convert_rows(rows, convert, skips_errors)
     return Transactions(source, rows, records, positions, errors)

@@ -49,6 +49,8 @@ class TextConfig(Section):
     """Unit that is a token; with "character", options for words apply to characters."""
     pretokenized: bool = False
     """Split the text only at whitespace, as benchmark files expect; otherwise punctuation marks are words of their own."""
+    join_lines: bool = False
+    """Join the lines of a hard-wrapped text, such as a book of Project Gutenberg, to paragraphs; the other commands then read files so."""
     vocabulary_size: int = 50_000
     """Maximum number of tokens in the vocabulary; the rarest tokens of the training split are left out first."""
     min_count: int = 2

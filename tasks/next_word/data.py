@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,20 @@ import pandas as pd
 
 from shared.config import option
 from shared.data import files
-from shared.data.notices import add_notice
+from shared.data.labelled_texts import list_text_files
+from shared.data.notices import add_notice, count_noun
 from shared.data.scripts import summarize_scripts
 from shared.data.sources import Origin, Splits, load_source, sha256_records, split_files
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
-from shared.data.tables import read_table
+from shared.data.tables import FORMATS, read_table
 from shared.data.tfds import read_tfds, require_training_split
 from shared.errors import DataError, RowError
 from tasks.next_word import sample
-from tasks.next_word.config import ColumnsConfig, NextWordConfig
+from tasks.next_word.config import NextWordConfig
+from tasks.next_word.wrapped_lines import is_wrapped, join_wrapped
 
 TEXT_FORMATS = (".txt", ".text", ".md", ".tokens")
+TABLE_FORMATS = frozenset(FORMATS) - frozenset(TEXT_FORMATS)
 MIN_CHARACTERS = 100  # per split
 FEW_CHARACTERS = 150  # per split; a larger fraction is held out to have them
 MAX_FITTED_FRACTION = 0.25
@@ -31,6 +35,7 @@ MIN_DOCUMENTS = 3  # fewer are divided as one text
 MAX_LINE_FRACTION = 0.05  # of the text; longer lines are cut where they are divided
 MIN_PIECE = 80  # characters
 PIECES = 50  # of a text in one line
+MAX_WRAPPED_LINES = 5_000  # that show whether a text is hard-wrapped
 UNSPACED_ENDS = ("。", "！", "？")
 SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*")
 
@@ -62,11 +67,11 @@ def load(config: NextWordConfig) -> Splits:
     return Splits(**frames, origin=origin, details={"scripts": lambda frame: summarize_scripts(frame["text"])})
 
 
-def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]:
-    """Reads a text file, a folder of text files, or a table.
+def read_texts(config: NextWordConfig, source: str) -> tuple[pd.DataFrame, bool]:
+    """Reads a text file, a folder of text files, or a table; `--text.join-lines` joins hard-wrapped lines.
 
     Args:
-        columns: column of the text in a table.
+        config: column of the text in a table, and whether lines are joined.
         source: path.
 
     Returns:
@@ -78,18 +83,20 @@ def read_texts(columns: ColumnsConfig, source: str) -> tuple[pd.DataFrame, bool]
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        paths = sorted(p for p in path.rglob("*") if p.is_file() and is_text(p.name) and not p.name.startswith("."))
-        if not paths:
-            raise DataError(
-                f"{path}: the folder contains no text file. Give a folder with files whose names end in "
-                f"{', '.join(TEXT_FORMATS)}."
-            )
-        return pd.DataFrame({"text": _read_documents(paths, path)}), True
+        return read_folder(config, path)[["text"]], True
     if is_text(source):
-        return pd.DataFrame({"text": _read_lines(path)}), False
-    column = columns.text
-    frame = read_table(source, [column], options={column: option(columns, "text")})
-    return pd.DataFrame({"text": require_texts(frame[column], source)}), True
+        lines = _read_lines(path)
+        return pd.DataFrame({"text": join_wrapped(lines) if config.text.join_lines else lines}), False
+    column = config.columns.text
+    frame = read_table(source, [column], options={column: option(config.columns, "text")})
+    return pd.DataFrame({"text": join_lines(config, require_texts(frame[column], source))}), True
+
+
+def join_lines(config: NextWordConfig, documents: Iterable[str]) -> list[str]:
+    """Returns documents; with `--text.join-lines`, each paragraph of their hard-wrapped lines is one line."""
+    if not config.text.join_lines:
+        return list(documents)
+    return ["\n".join(join_wrapped(document.splitlines())) for document in documents]
 
 
 def require_texts(values: pd.Series, source: str) -> pd.Series:
@@ -106,9 +113,9 @@ def require_texts(values: pd.Series, source: str) -> pd.Series:
 
 
 def is_text(source: str) -> bool:
-    """Returns True if a source is a text file or a folder, False if it is a table."""
+    """Returns True if a source is a folder or a text file, whose suffix may say nothing, and False if it is a table."""
     path = Path(source).expanduser()
-    return path.is_dir() or files.file_format(path) in TEXT_FORMATS
+    return path.is_dir() or files.file_format(path) not in TABLE_FORMATS
 
 
 def _read_lines(path: Path) -> list[str]:
@@ -118,17 +125,30 @@ def _read_lines(path: Path) -> list[str]:
     return lines
 
 
-def _read_documents(paths: list[Path], folder: Path) -> list[str]:
-    """Returns the texts of files, without empty files, which a notice names."""
+def read_folder(config: NextWordConfig, folder: Path) -> pd.DataFrame:
+    """Reads the text files of a folder into the columns `file` and `text`, without empty files, which a notice names.
+
+    Raises:
+        DataError: there is no text file with text, or a file is not text.
+    """
+    paths = list_text_files(folder, TEXT_FORMATS)
+    if not paths:
+        raise DataError(
+            f"{folder}: the folder contains no text file. Give a folder with files whose names end in "
+            f"{', '.join(TEXT_FORMATS)}."
+        )
     texts = [text.strip("\n") for text in files.read_texts(paths, folder)]
-    empty = [path.name for path, text in zip(paths, texts, strict=True) if not text.strip()]
+    names = [str(path.relative_to(folder)) for path in paths]
+    empty = [name for name, text in zip(names, texts, strict=True) if not text.strip()]
     if len(empty) == len(texts):
         raise DataError(f"{folder}: all text files are empty. Give files with text.")
     if empty:
         add_notice(
-            f"{folder}: {len(empty)} empty files were left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
+            f"{folder}: {count_noun(len(empty), 'empty file')} left out: {', '.join(empty[:3])}{' …' * (len(empty) > 3)}."
         )
-    return [text for text in texts if text.strip()]
+    frame = pd.DataFrame({"file": names, "text": texts}, dtype=object)
+    frame = frame[frame["text"].str.strip() != ""].reset_index(drop=True)
+    return frame.assign(text=pd.Series(join_lines(config, frame["text"]), dtype=object))
 
 
 def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
@@ -138,8 +158,9 @@ def _read_sample() -> tuple[dict[str, pd.DataFrame], Origin]:
 
 def _read_files(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
     paths = split_files(config)
-    tables = {name: read_texts(config.columns, path) for name, path in paths.items()}
+    tables = {name: read_texts(config, path) for name, path in paths.items()}
     frames = {name: frame for name, (frame, _) in tables.items()}
+    _notice_wrapped_lines(config, frames["train"]["text"])
     documents = len(frames["train"])
     has_documents = tables["train"][1] and documents >= MIN_DOCUMENTS
     if tables["train"][1] and not has_documents:
@@ -161,10 +182,22 @@ def _read_tfds(config: NextWordConfig) -> tuple[dict[str, pd.DataFrame], Origin]
     require_training_split(config.data, tables, tables)
     frames = {name: table for name, table in tables.items() if name in SPLITS}
     has_documents = len(frames["train"]) > 1
+    frames = {name: table.assign(text=join_lines(config, table["text"])) for name, table in frames.items()}
+    _notice_wrapped_lines(config, frames["train"]["text"])
     if not has_documents:
         frames = {name: pd.DataFrame({"text": table["text"].iloc[0].splitlines()}) for name, table in frames.items()}
     frames, description = _divide(config, frames, has_documents)
     return frames, Origin.of_tfds(info, digest="", split_description=description)
+
+
+def _notice_wrapped_lines(config: NextWordConfig, texts: Iterable[str]) -> None:
+    """Proposes `--text.join-lines` for a text whose lines look hard-wrapped."""
+    lines = [line for text in itertools.islice(texts, MAX_WRAPPED_LINES) for line in text.split("\n")]
+    if not config.text.join_lines and is_wrapped(lines[:MAX_WRAPPED_LINES]):
+        add_notice(
+            f"{config.data}: most lines end because the next word does not fit; the model learns these line ends.",
+            hint=f"Join the lines to paragraphs with {option(config.text, 'join_lines')}.",
+        )
 
 
 def _divide(
@@ -201,7 +234,7 @@ def _cut_long_lines(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         for piece in (_cut_line(line, size) if cut else [line])
     ]
     add_notice(
-        f"{source}: {int(is_long.sum())} lines with more than {MAX_LINE_FRACTION:.0%} of the text were cut into shorter lines, at the "
+        f"{source}: {count_noun(int(is_long.sum()), 'line')} with more than {MAX_LINE_FRACTION:.0%} of the text cut into shorter lines, at the "
         "ends of sentences where possible, so that the text can be divided."
     )
     return pd.DataFrame({"text": lines})

@@ -54,7 +54,7 @@ def text_table(
     inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: GenerateOptions
 ) -> pd.DataFrame:
     """Returns the column `text`, the prompt with its continuation."""
-    return pd.DataFrame({"text": predictions["text"]})
+    return pd.DataFrame({"text": predictions["text"]}, dtype=object)  # surrogate escapes stay as they are
 
 
 def _join(prompt: str, separator: str, continuation: str) -> str:

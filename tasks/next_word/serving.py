@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,12 +10,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import PredictOptions, option
+from shared.config import PredictOptions
 from shared.export.signatures import make_signature
-from shared.inputs import read_independent_inputs
-from shared.task import ExportSpec, Inputs, Predictions, Predictor, text_inputs
-from tasks.next_word import completion, data, tokenization
-from tasks.next_word.config import NextWordConfig, TextConfig
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
+from tasks.next_word import completion, text_scores, tokenization
+from tasks.next_word.config import TextConfig
 from tasks.next_word.generation import MAX_LENGTH, MAX_PENALTY, MAX_TEMPERATURE, generate_token_ids
 from tasks.next_word.model import Submodels, get_submodels
 
@@ -219,16 +216,6 @@ def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Te
     return tf.reshape(tf.transpose(values, (1, 0, 2)), (batch_size, chunks * CHUNK_SIZE))[:, :time]
 
 
-def read_records(config: NextWordConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads a text file, a folder of text files, or the texts of a table into the column `text`.
-
-    Raises:
-        DataError: the file cannot be used.
-    """
-    frame, _ = data.read_texts(config.columns, source)
-    return frame
-
-
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
     """Returns the probability of each word of all texts, as one text, by the signature `score`.
 
@@ -245,6 +232,7 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
     """
     text = TextConfig(**metadata["text"])
     stream = tokenization.encode_stream(records["text"].tolist(), metadata["vocabulary"], text)[1:]
+    text_scores.notice_unknown(float(np.mean(stream == tokenization.UNKNOWN_ID)), text.unit)
     unknown = tokenization.SPECIAL_TOKENS["character"][0]  # no vocabulary contains it
     tokens = np.array(["", unknown, "\n", *metadata["vocabulary"][1:]], object)  # as they are written in a text
     separator = "" if text.unit == "character" else " "
@@ -257,22 +245,6 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
         for row, start, piece in zip(outputs["log_probability"], batch, pieces, strict=True):
             rows.append(row[min(start, CONTEXT_LENGTH) : len(piece)])
     return {"probability": np.exp(np.concatenate(rows).astype(np.float64))}
-
-
-def read_inputs(
-    config: NextWordConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads the inputs of `predict`: the lines of a text file, the files of a folder, or the text column of a table.
-
-    Raises:
-        DataError: the file cannot be used.
-    """
-    column, convert = config.columns.text, partial(data.require_texts, source=source)
-    if not Path(source).expanduser().is_dir():
-        has_lines = data.is_text(source)
-        return read_independent_inputs(source, column, option(config.columns, "text"), convert, options, has_lines)
-    frame, _ = data.read_texts(config.columns, source)
-    return iter([text_inputs(config, frame["text"].tolist(), metadata, options)])
 
 
 def predict(

@@ -56,6 +56,15 @@ def score_texts(
     }
 
 
+def notice_unknown(rate: float, unit: str) -> None:
+    """Adds a notice if a perplexity says little, because the rate of unknown words is above `MAX_UNKNOWN_RATE`."""
+    if rate > MAX_UNKNOWN_RATE:
+        add_notice(
+            f"{rate:.0%} of the {unit}s are unknown to the model, so the perplexity says little.",
+            hint="Train on texts of this kind.",
+        )
+
+
 def score_table(
     inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
 ) -> pd.DataFrame:

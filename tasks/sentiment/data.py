@@ -124,6 +124,7 @@ def _check_labels(config: SentimentConfig, frames: dict[str, pd.DataFrame]) -> d
         add_notice(
             f"{config.data}: {int(is_empty.sum())} texts are empty.", hint="Drop their rows if they say nothing."
         )
+    labels.require_texts(everything, config.data, option(config.columns, "text"), option(config.columns, "label"))
     labels.notice_duplicates(everything, config.data)
     labels.notice_several_labels(everything["label"], config.data, SEVERAL_LABELS_HINT)
     if everything["label"].nunique() <= len(everything) // MIN_TEXTS:  # otherwise the column is no label

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,14 +10,11 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import PredictOptions, option
-from shared.data.classes import classification_outputs, classification_table, require_known_labels
+from shared.config import PredictOptions
+from shared.data.classes import classification_outputs, classification_table
 from shared.export.signatures import make_signature
-from shared.inputs import read_independent_inputs
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from shared.text.separation import separate_words
-from tasks.sentiment import data
-from tasks.sentiment.config import SentimentConfig
 
 EXAMPLES = (  # sentences of the sample, so that its model can classify them; both have the same words
     "At first, to tell you the truth, this film seemed dull to us. In the end, after some thought about it, this film "
@@ -41,31 +37,6 @@ def export_spec(classifier: keras.Model, metadata: dict[str, Any]) -> ExportSpec
 
     request = {"text": np.array([*EXAMPLES, "", "A long walk. " * 300], object)}  # texts of different lengths
     return ExportSpec(classifier, {"serving_default": make_signature(classify, request)}, metadata)
-
-
-def read_records(config: SentimentConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads the labelled texts of a file into the columns `text` and `label`.
-
-    Raises:
-        DataError: the file cannot be used, or has a label that the model does not know.
-    """
-    frame = data.read_records(config, source)
-    frame["label"] = data.match_labels(config, frame["label"], metadata["labels"])
-    require_known_labels(frame["label"], metadata["labels"], source)
-    return frame
-
-
-def read_inputs(
-    config: SentimentConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads the texts of a file for `predict`, the text column of a table or the lines of any other file; labels are not needed.
-
-    Raises:
-        DataError: the file cannot be used.
-    """
-    columns = config.columns
-    convert = partial(data.to_strings, source=source)
-    return read_independent_inputs(source, columns.text, option(columns, "text"), convert, options)
 
 
 def predict(texts: pd.Series, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions) -> Predictions:

@@ -6,10 +6,13 @@ import hashlib
 import io
 import os
 import tempfile
+import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -151,6 +154,21 @@ class Folder:
         """Returns whether there is a recording with this name."""
         return name in self.archive.NameToInfo if self.archive is not None else (self.path / name).is_file()
 
+    def find(self, name: str) -> str:
+        """Returns the name of the recording that a manifest means; the same name if there is none.
+
+        A manifest may write accents separately, backslashes between folders, or no suffix.
+        """
+        return name if self.contains(name) else self._names_by_key.get(_name_key(name), name)
+
+    @cached_property
+    def _names_by_key(self) -> dict[str, str]:
+        """Names of the recordings by `_name_key`, with the suffix and without it where that is unique."""
+        names = self.names()
+        stems = Counter(name.removesuffix(Path(name).suffix) for name in names)
+        unique = {stem: name for name in names if stems[stem := name.removesuffix(Path(name).suffix)] == 1}
+        return {_name_key(key): name for key, name in [*unique.items(), *zip(names, names, strict=True)]}
+
     def require(self, name: str, place: str) -> None:
         """Raises a `DataError` if there is no recording with this name."""
         if not self.contains(name):
@@ -158,6 +176,10 @@ class Folder:
             raise DataError(
                 f"{place}: there is no recording {name} in {folder}. Check the name, or give the folder with --recordings."
             )
+
+
+def _name_key(name: str) -> str:
+    return unicodedata.normalize("NFC", name).replace("\\", "/").removeprefix("./")
 
 
 def _open_archive(path: Path) -> zipfile.ZipFile:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from shared.config import option
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, count_noun
 from shared.data.sources import Origin, Splits, load_source, read_split_files, sha256_records
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.decoding.ctc_symbols import count_min_steps
@@ -93,7 +93,27 @@ def _without_duplicates(frames: dict[str, pd.DataFrame], config: SpeechConfig) -
             raise DataError(
                 f"{config.data}: all recordings of the {title} split also occur in the splits that are held out. Give other recordings."
             )
+    _notice_copies(pd.concat([frames[name].assign(digest=digests[name]) for name in SPLITS]), config)
     return result
+
+
+def _notice_copies(frame: pd.DataFrame, config: SpeechConfig) -> None:
+    """Adds notices on recordings with the same samples: with one text, and with different texts.
+
+    Args:
+        frame: columns `name`, `text` and `digest` of all splits.
+        config: source of the recordings, for the message.
+    """
+    groups = frame[frame.duplicated("digest", keep=False)].groupby("digest", sort=False)
+    texts = groups["text"].unique()
+    for count, problem, hint, chosen in (
+        ((texts.str.len() > 1).sum(), "different texts", "Correct the texts.", texts[texts.str.len() > 1]),
+        ((texts.str.len() == 1).sum(), "the same text", "", texts[texts.str.len() == 1]),
+    ):
+        if count:
+            listed = "; ".join(", ".join(groups["name"].get_group(digest)[:2]) for digest in chosen.index[:MAX_LISTED])
+            noun = count_noun(int(count), "recording occurs", "recordings occur")
+            add_notice(f"{config.data}: {noun} several times with {problem}: {listed}.", hint=hint)
 
 
 def _recording_digests(frame: pd.DataFrame) -> Iterator[str]:

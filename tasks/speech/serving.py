@@ -13,12 +13,10 @@ import tensorflow as tf
 
 from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
-from shared.errors import DataError
 from shared.export.signatures import make_signature
-from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
-from tasks.speech import audio, user_files
+from shared.task import ExportSpec, Inputs, Predictions, Predictor
+from tasks.speech import audio
 from tasks.speech.batches import pad_rows
-from tasks.speech.config import SpeechConfig
 from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
 
@@ -27,8 +25,6 @@ BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
 MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
 """Samples per request, padding included; a longer recording is a request of its own."""
-RECORDINGS_PER_CHUNK = 256
-"""Recordings of a file that are in memory at once."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
 
 
@@ -176,52 +172,6 @@ def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
             start = end
 
 
-def read_inputs(
-    config: SpeechConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads recordings for `predict`; texts are not needed (see `tasks.speech.user_files.list_recordings`).
-
-    Raises:
-        DataError: the source or a recording cannot be used.
-    """
-    rows, paths = user_files.list_recordings(config, source, options.skips_errors)
-    for start in range(0, len(paths), RECORDINGS_PER_CHUNK):
-        end = min(start + RECORDINGS_PER_CHUNK, len(paths))
-        chunk = rows.iloc[start:end].reset_index(drop=True)
-        yield _read_recordings(chunk, paths[start:end], source, options, start, end / len(paths))
-
-
-def parse_inputs(
-    config: SpeechConfig, lines: Sequence[str], metadata: dict[str, Any], options: PredictOptions
-) -> Inputs:
-    """Reads the recordings with these paths.
-
-    Raises:
-        DataError: a recording is missing or cannot be read.
-    """
-    return _read_recordings(line_table(lines), lines, "input", options)
-
-
-def _read_recordings(
-    rows: pd.DataFrame,
-    paths: Sequence[str],
-    source: str,
-    options: PredictOptions,
-    first_row: int = 0,
-    progress: float = 1.0,
-) -> Inputs:
-    recordings, positions, errors = [], [], dict[int, str]()
-    for k, path in enumerate(paths):
-        try:
-            recordings.append(audio.read_path(path))
-            positions.append(k)
-        except DataError as error:
-            if not options.skips_errors:
-                raise DataError(f"{source}, row {first_row + k + 1}: {error}") from error
-            errors[k] = str(error)
-    return Inputs(rows, recordings, np.array(positions, np.int64), errors, progress)
-
-
 def predict(
     recordings: Sequence[np.ndarray], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
 ) -> Predictions:
@@ -269,12 +219,3 @@ def _as_outputs(results: Sequence[Mapping[str, Any]]) -> Predictions:
     for name, column in outputs.items():
         column[:] = [result[name] for result in results]
     return outputs
-
-
-def read_records(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads a manifest, or a folder or .zip file of recordings with texts, into the form of the test split.
-
-    Raises:
-        DataError: the source cannot be used.
-    """
-    return user_files.read(config, source)

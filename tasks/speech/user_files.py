@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ def read(config: SpeechConfig, source: str) -> pd.DataFrame:
     else:
         frame = _read_manifest(config.columns, source)
         folder = audio.Folder(_recordings_of(path, config))
+        frame["name"] = [folder.find(name) for name in frame["name"]]
         places = [f"{path}, row {row}" for row in range(1, len(frame) + 1)]
     for name, text, place in zip(frame["name"], frame["text"], places, strict=True):
         folder.require(name, place)
@@ -72,10 +74,10 @@ def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = Fals
         return line_table(paths), paths
     columns = config.columns
     table = read_table(source, [columns.file], options={columns.file: option(columns, "file")}, all_columns=True)
-    names = parse_identifiers(table[columns.file], source)
     folder = _recordings_of(path, config)
+    recordings = audio.Folder(folder)
+    names = [recordings.find(name) for name in parse_identifiers(table[columns.file], source)]
     if not skips_errors:
-        recordings = audio.Folder(folder)
         for row, name in enumerate(names, 1):
             recordings.require(name, f"{path}, row {row}")
     return table, [str(folder / name) for name in names]
@@ -99,8 +101,8 @@ def is_folder_or_archive(source: str) -> bool:
 
 
 def normalize_spaces(text: Any) -> str:
-    """Returns a text with one space between two words, and none at its ends."""
-    return " ".join(str(text).split())
+    """Returns a text in Unicode form NFC with one space between two words, and none at its ends."""
+    return " ".join(unicodedata.normalize("NFC", str(text)).split())
 
 
 def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:

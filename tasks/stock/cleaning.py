@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from shared.config import is_default
 from shared.data.notices import add_notice
 from shared.errors import DataError
 from tasks.stock.bars import FILE_CLOSE, ROW
@@ -57,13 +58,14 @@ def drop_future(frame: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
-    """Drops the tickers that cannot be used, each with a notice."""
-    min_days = config.features.min_history + max(config.forecast.horizons)
-    problems: dict[str, str] = {}
-    for ticker, rows in frame.groupby("ticker", sort=False):
-        problem = _find_problem(rows, min_days)
-        if problem:
-            problems[str(ticker)] = problem
+    """Drops the tickers that cannot be used, each with a notice.
+
+    If all of them have too few days for the default horizons, those with enough days for the shortest horizon stay.
+    """
+    horizons, min_history = config.forecast.horizons, config.features.min_history
+    problems = _find_problems(frame, min_history + max(horizons))
+    if len(problems) == frame["ticker"].nunique() and is_default(horizons):
+        problems = _find_problems(frame, min_history + min(horizons))
     if len(problems) == frame["ticker"].nunique():
         ticker, problem = next(iter(problems.items()), ("all rows", "no row has a close"))
         raise DataError(f"{source}: no ticker can be used. {ticker}: {problem}.")
@@ -80,6 +82,11 @@ def add_notice_of_similar_tickers(frame: pd.DataFrame, source: str) -> None:
             f"{source}: {len(similar)} tickers differ only by upper and lower case: {listed}. They are read as different tickers.",
             hint="If they are the same, write them in one way.",
         )
+
+
+def _find_problems(frame: pd.DataFrame, min_days: int) -> dict[str, str]:
+    problems = {str(ticker): _find_problem(rows, min_days) for ticker, rows in frame.groupby("ticker", sort=False)}
+    return {ticker: problem for ticker, problem in problems.items() if problem is not None}
 
 
 def drop_tickers(frame: pd.DataFrame, problems: Mapping[str, str], source: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 from shared import config as shared_config
 from shared.config import (
+    DefaultInt,
     LSTMConfig,
     Section,
     SplitConfig,
@@ -46,7 +47,7 @@ class ColumnsConfig(Section):
     time: str | None = "Date"
     """Column with the time or date; `None` if the rows are in time order without one."""
     time_format: str | None = None
-    """Format of the times or dates, such as %d/%m/%Y %H:%M, where they are not in ISO 8601."""
+    """Format of the times or dates, such as %d/%m/%Y %H:%M; by default, the whole column shows it."""
     open: str = "Open"
     """Column with the first price of the day."""
     high: str = "High"
@@ -72,6 +73,8 @@ class ColumnsConfig(Section):
 class StockSplitConfig(SplitConfig):
     """How the data are divided into training, validation and test split. A row belongs to the split of the day that
     it forecasts; a given first day replaces the fraction."""
+
+    EVALUATION_FIELDS: ClassVar[frozenset[str]] = frozenset({"test_from", "test_until"})
 
     training_from: date | None = None
     """First day of the training split, such as 2018-07-25."""
@@ -120,7 +123,7 @@ class ForecastConfig(Section):
 
     SECTION: ClassVar[str] = "forecast"
 
-    horizons: tuple[int, ...] = (1, 5, 20)
+    horizons: tuple[int, ...] = (DefaultInt(1), DefaultInt(5), DefaultInt(20))
     """Trading days ahead, increasing."""
     quantiles: tuple[float, ...] = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
     """Levels of the exported quantiles, increasing, in (0, 1)."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
-from shared.config import option
+from shared.config import is_default, option
 from shared.data.notices import add_notice
 from shared.data.sources import Origin, Splits, load_source, sha256_records
 from shared.data.tfds import read_tfds
 from shared.errors import DataError
 from tasks.stock import prices, sample, yahoo
 from tasks.stock.calibration import notice_few_periods
-from tasks.stock.config import ColumnsConfig, StockConfig, StockSplitConfig
+from tasks.stock.config import ColumnsConfig, StockConfig
 
 
 def load(config: StockConfig) -> Splits:
@@ -24,12 +25,13 @@ def load(config: StockConfig) -> Splits:
         Splits whose tables hold all rows from the start of the data to the last day of the split, because a forecast reads earlier days,
         sorted by ticker and day. Columns: `ticker`, `day`, `open`, `high`, `low`, `close`, `volume` and `is_scored_row`, True on the
         days that are forecast. A forecast whose horizon ends after its split does not count: no price of the validation split is an
-        outcome in training.
+        outcome in training. `config` holds the columns that were read, and default horizons that were shortened to fit few days.
 
     Raises:
         DataError: a file cannot be used (see `tasks.stock.prices.read`), or a split has too few days.
     """
     frame, origin, config = read_all(config)
+    config = _fit_horizons(frame, config)
     notice_few_periods(config.data, frame["day"].to_numpy(), config.forecast.horizons)
     return _split_by_days(frame, config, origin)
 
@@ -51,44 +53,20 @@ def split_boundaries(days: np.ndarray, config: StockConfig) -> tuple[np.generic,
             f"{config.data}: the data have no dates, so --split cannot name a day. Use --split.test-fraction and "
             "--split.validation-fraction."
         )
-    until = _as_day(split.test_until, days) if split.test_until else days[-1]
+    until: Any = _as_day(split.test_until, days) if split.test_until else days[-1]
+    if split.test_until and has_dates:
+        until = until + np.timedelta64(1, "D") - np.timedelta64(1, "s")  # bars of this day belong to it
     days = days[days <= until]
     if not len(days):
         raise DataError(f"{config.data}: there is no day up to --split.test-until {split.test_until}.")
-    fitted = _fit_lengths(len(days), config)
-    length = fitted[1] if fitted else max(1, round(len(days) * split.test_fraction))
-    test = _as_day(split.test_from, days) if split.test_from else days[-length]
+    test = _as_day(split.test_from, days) if split.test_from else days[-max(1, round(len(days) * split.test_fraction))]
     earlier = days[days < test]
     if split.validation_from:
         validation = _as_day(split.validation_from, days)
     else:
-        count = fitted[0] if fitted else max(1, round(len(earlier) * split.validation_fraction))
+        count = max(1, round(len(earlier) * split.validation_fraction))
         validation = earlier[-count] if len(earlier) >= count else test
     return validation, test, until
-
-
-def _fit_lengths(days: int, config: StockConfig) -> tuple[int, int] | None:
-    """Returns how many days the validation and the test split need for the longest horizon, with a notice, if the default fractions give
-    fewer; None if they are long enough, if the user chose a split, or if too few days remain for training."""
-    needed = max(config.forecast.horizons)
-    is_default = config.split == dataclasses.replace(StockSplitConfig(), test_until=config.split.test_until)
-    validation = round((days - round(days * config.split.test_fraction)) * config.split.validation_fraction)
-    if not is_default or validation >= needed or days < _min_days(config):
-        return None
-    test = max(needed, round(days * config.split.test_fraction))
-    if days - test - needed < needed + config.features.min_history:
-        test = needed
-    add_notice(
-        f"{config.data}: {days} days are few for the default fractions. The split is fitted to them: {days - test - needed} training, "
-        f"{needed} validation and {test} test days.",
-        hint="Use more days, or choose the split with --split.validation-from and --split.test-from.",
-    )
-    return needed, test
-
-
-def _min_days(config: StockConfig) -> int:
-    """Returns the number of days with which each split has an outcome of the longest horizon."""
-    return 3 * max(config.forecast.horizons) + config.features.min_history
 
 
 def read_all(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
@@ -128,29 +106,67 @@ def _read_tfds(config: StockConfig) -> tuple[pd.DataFrame, Origin, StockConfig]:
     return frame, Origin.of_tfds(info, sha256_records(frame)), config
 
 
-def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
+def _fit_horizons(frame: pd.DataFrame, config: StockConfig) -> StockConfig:
+    """Returns the configuration without the default horizons that are too long for the data, which a notice names."""
+    horizons = config.forecast.horizons
+    if not is_default(horizons):
+        return config
     days = np.unique(frame["day"].to_numpy())
-    validation, test, until = split_boundaries(days, config)
-    start = _as_day(config.split.training_from, days) if config.split.training_from else days[0]
-    spans = {"train": (start, validation), "validation": (validation, test), "test": (test, None)}
-    splits, sizes = {}, {}
-    for name, (begin, end) in spans.items():
-        table = frame[frame["day"] < end] if end is not None else frame[frame["day"] <= until]
-        splits[name] = table.assign(is_scored_row=table["day"] >= begin).reset_index(drop=True)
-        sizes[name] = int(splits[name]["is_scored_row"].sum())
-        count = len(np.unique(table["day"].to_numpy()[table["day"] >= begin]))
+    for count in range(len(horizons), 0, -1):
+        fitted = dataclasses.replace(config, forecast=dataclasses.replace(config.forecast, horizons=horizons[:count]))
+        if _find_short_split(days, fitted) is None:
+            break
+    else:
+        return config
+    if count < len(horizons):
+        left_out = " and ".join(map(str, horizons[count:]))
+        add_notice(
+            f"{config.data}: {len(days)} days are too few for forecasts of {left_out} days, which are left out. Scores and intervals from so "
+            "few days are largely chance.",
+            hint="Use more days, or name shorter --forecast.horizons.",
+        )
+    return fitted
+
+
+def _find_short_split(days: np.ndarray, config: StockConfig) -> tuple[str, int, int] | None:
+    """Returns the name of a split with too few days, their number and the number that it needs; None if there is none."""
+    for name, (begin, end) in _spans(days, config).items():
+        count = int(((days >= begin) & (days < end)).sum())
         needed = max(config.forecast.horizons) + (config.features.min_history if name == "train" else 0)
         if count < needed:
-            raise DataError(
-                f"{config.data}: the {name} split has {count} days; {needed} are needed. Use at least {_min_days(config)} days, or "
-                "change --split.training-from, --split.validation-from and --split.test-from, or use shorter --forecast.horizons."
-            )
+            return name, count, needed
+    return None
+
+
+def _spans(days: np.ndarray, config: StockConfig) -> dict[str, tuple[Any, Any]]:
+    """Returns the first day of each split and the day after its last one."""
+    validation, test, until = cast("tuple[Any, Any, Any]", split_boundaries(days, config))
+    start = _as_day(config.split.training_from, days) if config.split.training_from else days[0]
+    return {"train": (start, validation), "validation": (validation, test), "test": (test, until + 1)}
+
+
+def _split_by_days(frame: pd.DataFrame, config: StockConfig, origin: Origin) -> Splits:
+    days = np.unique(frame["day"].to_numpy())
+    short = _find_short_split(days, config)
+    if short is not None:
+        name, count, needed = short
+        raise DataError(
+            f"{config.data}: the {name} split has {count} days; {needed} are needed. Use more days, or change "
+            "--split.training-from, --split.validation-from and --split.test-from, or use shorter --forecast.horizons."
+        )
+    spans = _spans(days, config)
+    splits, sizes = {}, {}
+    for name, (begin, end) in spans.items():
+        table = frame[frame["day"] < end]
+        splits[name] = table.assign(is_scored_row=table["day"] >= begin).reset_index(drop=True)
+        sizes[name] = int(splits[name]["is_scored_row"].sum())
+    (start, validation), (_, test), (_, until) = spans.values()
     description = (
         f"by the day that is forecast: training from {_format_day(start)}, validation from {_format_day(validation)}, test from "
-        f"{_format_day(test)} to {_format_day(until)}; no forecast extends beyond the end of its split"
+        f"{_format_day(test)} to {_format_day(until - 1)}; no forecast extends beyond the end of its split"
     )
     origin = dataclasses.replace(origin, split_description=description)
-    return Splits(**splits, origin=origin, sizes=sizes, config=config)
+    return Splits(**splits, origin=origin, sizes=sizes, config=config, display={"is_scored_row": None})
 
 
 def _as_day(value: object, days: np.ndarray) -> np.generic:

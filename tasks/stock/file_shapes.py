@@ -13,7 +13,6 @@ import pandas as pd
 from shared.data.dates import are_times, are_times_of_day
 from shared.data.notices import add_notice
 from shared.data.numbers import clean_cells
-from shared.data.preambles import count_preamble_lines
 from shared.data.tables import read_all
 from shared.errors import DataError
 
@@ -47,14 +46,13 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read.
     """
-    skipped = 0 if headerless else count_preamble_lines(source)
-    frame = read_all(source, headerless, preamble_lines=skipped, repeats_names=True)
+    frame = read_all(source, headerless, skips_titles=not headerless, repeats_names=True)
     if isinstance(frame.columns, pd.MultiIndex):
         return _flatten_levels(_name_index(frame))
     frame = _name_index(frame)
     frame.columns = frame.columns.map(str)
     if not headerless and all(_is_value(name) for name in frame.columns):
-        frame = _name_columns(read_all(source, True, preamble_lines=skipped), source)
+        frame = _name_columns(read_all(source, headerless=True, skips_titles=True), source)
     levels = _find_header_rows(frame)
     if levels:
         names = [re.sub(r"\.\d+$", "", name) if _is_repeated(name, frame.columns) else name for name in frame.columns]

@@ -177,7 +177,7 @@ def _resolve_time_format(
     remembered = trained.time_format if trained is not None else None
     if columns.time_format not in (None, remembered):
         return columns.time_format
-    return find_time_format(frame[columns.time], source, remembered)
+    return find_time_format(frame[columns.time], source, option(columns, "time_format"), remembered)
 
 
 def _from_wide(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -> pd.DataFrame:

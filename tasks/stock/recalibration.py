@@ -13,10 +13,11 @@ from typing import Any
 
 import keras
 import numpy as np
+import pandas as pd
 from scipy.stats import norm
 
 from shared.errors import DataError
-from tasks.stock import data, serving
+from tasks.stock import serving
 from tasks.stock.batches import Panel, WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import MIN_INDEPENDENT, conformal_z_scores, count_independent, interpolate_z_scores
 from tasks.stock.config import StockConfig
@@ -130,7 +131,7 @@ def trading_days(outcomes: Outcomes) -> np.ndarray:
 
 
 def recalibrate(
-    config: StockConfig, model: keras.Model, metadata: dict[str, Any]
+    prices: tuple[pd.DataFrame, StockConfig], model: keras.Model, metadata: dict[str, Any]
 ) -> tuple[keras.Model, dict[str, Any], dict[str, Any]]:
     """Returns a trained model with a calibration on newer prices, its metadata, and a description of the change.
 
@@ -138,17 +139,16 @@ def recalibrate(
     its outcome is from the last `CALIBRATION_DAYS` trading days. Where few outcomes count, the calibration of the training prevails.
 
     Args:
-        config: configuration of the model (see `shared.task.trained_config`) whose `data` are prices up to today.
+        prices: table of prices up to today, and the configuration that read it, from `tasks.stock.inputs.read_newer`.
         model: from `tasks.stock.model.build_full_model`.
         metadata: metadata of the model.
 
     Raises:
-        DataError: the prices cannot be used, are not newer than the calibration of the model, or have too few outcomes.
+        DataError: too few outcomes count.
     """
-    frame, _, config = data.read_all(config)
+    frame, config = prices
     panel = build_panel(frame.assign(is_scored_row=True), config)
     calendar = np.unique(panel.day)
-    _require_newer(calendar[-1], metadata, config)
     submodels = get_submodels(model)
     parameters = predict_parameters(build_parameter_model(submodels), WindowBatches(panel, config.features))
     outcomes = compute_outcomes(panel, parameters, config.forecast.horizons)
@@ -185,16 +185,6 @@ def recalibrate(
         "calibrated_until": last_day,
     }
     return build_full_model(submodels, exported), new_metadata, changes
-
-
-def _require_newer(last: np.generic, metadata: dict[str, Any], config: StockConfig) -> None:
-    """Raises a `DataError` if the prices end before those of the last calibration; rows without dates are not checked."""
-    until = metadata.get("calibrated_until")
-    if until is not None and isinstance(last, np.datetime64) and str(last)[:10] < until:
-        raise DataError(
-            f"{config.data}: the prices end on {str(last)[:10]}, but the model was calibrated on prices until {until}. Use newer "
-            "prices."
-        )
 
 
 def _select_outcomes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -12,26 +12,14 @@ import pandas as pd
 import tensorflow as tf
 from scipy.stats import norm
 
-from shared.data.chunks import convert_rows
-from shared.data.columns import parse_json_lines, raise_where_empty
-from shared.data.notices import add_notice
 from shared.data.pipelines import gather_padded, padded_indices
-from shared.errors import DataError
 from shared.export.signatures import make_signature
 from shared.progress import report_progress
-from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, trained_config
-from tasks.stock import prices
-from tasks.stock.bars import ROW
+from shared.task import ExportSpec, Predictions, Predictor, trained_config
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
-from tasks.stock.config import FIELDS, ColumnsConfig, PredictOptions, StockConfig
-from tasks.stock.forecast_table import (
-    add_notice_of_short_history,
-    clear_still_rows,
-    forecast_rows,
-    in_unit_of_file,
-    make_inputs,
-)
+from tasks.stock.config import FIELDS, PredictOptions, StockConfig
+from tasks.stock.forecast_table import add_notice_of_short_history, clear_still_rows, forecast_rows, in_unit_of_file
 from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
@@ -161,65 +149,6 @@ def predict_rows(panel: Panel, rows: np.ndarray, days: int, predictor: Predictor
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def read_records(config: StockConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads a file of prices into the form of the test split; each day is forecast from the days before it.
-
-    Days up to the last calibration are history and are not scored, unless the file has no later day, or no dates.
-
-    Raises:
-        DataError: the file cannot be used.
-    """
-    frame, _ = prices.read(config, source, _trained_columns(metadata))
-    until, day = metadata.get("calibrated_until"), frame["day"].to_numpy()
-    is_scored = np.ones(len(frame), bool)
-    if until is not None and np.issubdtype(day.dtype, np.datetime64):
-        is_later = day >= np.datetime64(until, "D") + 1
-        if not is_later.any():
-            message = f"{source}: the model was trained or calibrated on all days, so the scores are too good."
-            add_notice(message, hint=f"Use days after {until}, or train with --training.no-refit.")
-        is_scored = is_later if is_later.any() else is_scored
-    return frame.assign(is_scored_row=is_scored)
-
-
-def read_inputs(
-    config: StockConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads the days of a file for `predict`; they are read together, so that the rows of one ticker are its history.
-
-    A row that training would drop gets no forecast, and several bars of a day get one.
-
-    Raises:
-        DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
-    """
-    frame, config = prices.read_rows(config, source, _trained_columns(metadata))
-    frame = frame if ROW in frame else frame.assign(**{ROW: np.arange(1, len(frame) + 1)})
-    converted = convert_rows(frame, lambda rows: prices.convert_inputs(rows, config, source), options.skips_errors)
-    if converted[0] is not None and converted[0].empty:
-        raise DataError(f"{source}: no row has a close above 0. Give at least one price.")
-    yield make_inputs(frame, frame, converted, config.columns, source, options)
-
-
-def parse_inputs(
-    config: StockConfig, lines: Sequence[str], metadata: dict[str, Any], options: PredictOptions
-) -> Inputs:
-    """Converts lines, each a JSON object with the columns of one ticker and day, like the rows of a file (see `read_inputs`).
-
-    Raises:
-        DataError: a line is not a JSON object, lacks a column, or has an invalid value; the close is required.
-    """
-    columns = config.columns
-
-    def convert(frame: pd.DataFrame) -> pd.DataFrame:
-        records = prices.convert_all(frame, config, "input")
-        is_empty = records.set_index(prices.POSITION)["close"].sort_index().isna()
-        raise_where_empty(is_empty, frame[columns.close], "input")
-        return records
-
-    frame = parse_json_lines(lines, list(prices.required_columns(columns)))
-    converted = convert_rows(frame, convert, options.skips_errors)
-    return make_inputs(line_table(lines), frame, converted, columns, "input", options)
-
-
 def predict(
     records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
 ) -> Predictions:
@@ -266,10 +195,6 @@ def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor:
         predictions[name] = np.full((len(records), *values.shape[1:]), np.nan, values.dtype)
         predictions[name][rows] = values
     return predictions
-
-
-def _trained_columns(metadata: dict[str, Any]) -> ColumnsConfig:
-    return cast("StockConfig", trained_config(metadata)).columns
 
 
 def _request_days(config: StockConfig) -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from shared import workflow
 from shared.export.versions import load_metadata
-from shared.task import EXPORTED, trained_config
+from shared.task import EXPORTED, load_readers, trained_config
 from tests.contract.labelled_files import write_test_split
 
 EXTRA_METRICS = {
@@ -39,7 +39,8 @@ def test_the_file_of_the_test_split_has_the_scores_of_the_training_report(traine
     name = trained.task.name
     source = write_test_split(trained, tmp_path)
     config = trained_config(load_metadata(trained.version))
-    scores = {s.metric: s for s in workflow.evaluate(trained.task, config, trained.version, source)}
+    records = load_readers(name).read_records(config, source, load_metadata(trained.version))
+    scores = {s.metric: s for s in workflow.evaluate(trained.task, records, trained.version)}
     expected = {s.metric: s for s in trained.run.evaluation.scores if s.model == EXPORTED}
     assert {s.model for s in scores.values()} == {EXPORTED}
     assert {m for m in expected if not re.fullmatch(EXTRA_METRICS.get(name, ""), m)} == set(scores)

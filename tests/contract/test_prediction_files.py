@@ -11,7 +11,7 @@ import pytest
 from shared import workflow
 from shared.cli import main
 from shared.export.versions import load_metadata
-from shared.task import load_predict_options, trained_config
+from shared.task import load_predict_options, load_readers, trained_config
 from tests.contract.labelled_files import ROW_COLUMNS, write_test_split
 
 
@@ -31,7 +31,7 @@ def source(trained, tmp_path):
 def test_all_formats_have_the_predictions_of_the_library(trained, source, tmp_path):
     name, metadata = trained.task.name, load_metadata(trained.version)
     options = load_predict_options(name)()
-    inputs = trained.task.read_inputs(trained_config(metadata), source, metadata, options)
+    inputs = load_readers(name).read_inputs(trained_config(metadata), source, metadata, options)
     chunks = list(workflow.predict(trained.task, trained.version, inputs, options))
     expected = pd.concat([chunk.table for chunk in chunks], ignore_index=True)
     input_columns = ROW_COLUMNS.get(name) or list(pd.read_parquet(source).columns)

@@ -18,7 +18,14 @@ from benchmarks import results
 from shared import workflow
 from shared.evaluation.metric import best_baseline
 from shared.export import cpp_runtime, publishing
-from shared.task import has_recalibration, list_task_names, load_predict_options, trained_config
+from shared.task import (
+    has_recalibration,
+    has_state,
+    list_task_names,
+    load_predict_options,
+    load_readers,
+    trained_config,
+)
 from tests.contract.conftest import assert_close, build_export_spec, call_signature
 from tests.contract.labelled_files import ROW_COLUMNS
 
@@ -199,7 +206,7 @@ def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
     predicted = workflow.predict_lines(task, trained.version, inputs)
     signature = signatures["serving_default"][0]
     metadata = trained.run.trained_model.metadata
-    parsed = task.parse_inputs(trained_config(metadata), inputs, metadata, options)
+    parsed = load_readers(task.name).parse_inputs(trained_config(metadata), inputs, metadata, options)
     outputs = task.predict(parsed.records, metadata, lambda request: call_signature(signature, request), options)
     expected = task.prediction_table(parsed, outputs, metadata, options)
     assert predicted.rows.equals(parsed.rows)
@@ -208,4 +215,7 @@ def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
 
 
 def test_a_task_recalibrates_if_it_has_the_module(trained):
+    readers = load_readers(trained.task.name)
     assert has_recalibration(trained.task.name) == (trained.task.recalibrate is not None)
+    assert has_recalibration(trained.task.name) == (readers.read_newer is not None)
+    assert has_state(trained.task.name) == (trained.task.state is not None) == (readers.read_state is not None)

@@ -35,7 +35,7 @@ def make_task(**plan):
         return Description("`y` is twice `x`.", notes={"models": list(predictions), "scores": len(scores)})
 
     evaluation_plan = EvaluationPlan(**{"describe": describe, **plan})
-    functions = dict.fromkeys(("train", "export_spec", "read_inputs", "read_records", "prediction_table"))
+    functions = dict.fromkeys(("train", "export_spec", "prediction_table"))
     texts = {"primary_metric": "error", "example_inputs": (), "limitations": ""}
     return Task(
         name="double",

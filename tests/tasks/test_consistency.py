@@ -18,7 +18,17 @@ from shared import task
 from tests.test_readme_commands import ROOT
 from tests.user_files import USER_FILES
 
-FILES = {"__init__.py", "config.py", "data.py", "sample.py", "model.py", "train.py", "serving.py", "evaluate.py"}
+FILES = {
+    "__init__.py",
+    "config.py",
+    "data.py",
+    "inputs.py",
+    "sample.py",
+    "model.py",
+    "train.py",
+    "serving.py",
+    "evaluate.py",
+}
 FILES |= {"README.md", "results.json", "picture.png"}
 README_SECTIONS = [
     *("What it does", "Quick start", "Your own data", "Results", "How it works", "Serving", "Limits"),
@@ -27,6 +37,7 @@ DIFFERENT_MEANINGS = {
     "columns.time": "None is possible in the stock task, whose files may have no dates; the fraud task also reads seconds",
     "columns.label": "the fraud task has two fixed classes, whose names are 0 and 1",
     "split.training_from": "the fraud task also reads times that count from day 0",
+    "split.test_from": "the fraud task also reads times that count from day 0, and its training days end before it",
 }
 """Options that have the same name but another type or help text in some tasks, with the reason."""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import date
 
 import pytest
 
 from shared import task
 from shared.cli import options
-from shared.config import PredictOptions
+from shared.config import PredictOptions, is_default
 from shared.errors import SuiteError
 
 OWN = options.VERSION_OPTIONS
@@ -90,3 +91,35 @@ def test_every_option_of_every_task_is_known_to_the_separation():
         types = options._option_types(type(task.load_presets(name)["default"]))
         assert {"--data", "--columns.text" if name == "sentiment" else "--data", "--training.seed"} <= set(types)
         assert not [option for option, hint in types.items() if hint is None]
+
+
+def parse_evaluate(words, name):
+    return options.parse_options(
+        "evaluate", name, words, options.VERSION_OPTIONS, model_config=task.load_presets(name)["default"]
+    )[0]
+
+
+def test_evaluate_takes_the_options_of_the_split_that_choose_days():
+    split = parse_evaluate(["--split.test-from", "2024-01-05", "--split.test-until", "2024-02-05"], "stock").split
+    assert (split.test_from, split.test_until) == (date(2024, 1, 5), date(2024, 2, 5))
+    assert parse_evaluate(["--split.test-from", "2024-01-05"], "fraud").split.test_from == date(2024, 1, 5)
+    assert parse_evaluate(["--split.test-from", "33", "--split.test-days", "2"], "fraud").split.test_from == 33
+    assert is_default(parse_evaluate(["--split.test-from", "33"], "fraud").split.test_days)
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "problem"),
+    [
+        (
+            ["--split.training-from", "2024-01-05"],
+            "stock",
+            "--split.test-from and --split.test-until choose other days",
+        ),
+        (["--split.test-fraction=0.2"], "sentiment", "Put the records to score into a file"),
+        (["--lstm.units", "3"], "stock", "unknown option --lstm.units. It belongs to train"),
+        (["--split.test-until", "2024-01-05", "--split.test-from", "2024-02-05"], "stock", "must be in this order"),
+    ],
+)
+def test_evaluate_says_why_it_does_not_take_an_option(words, name, problem):
+    with pytest.raises(SuiteError, match=problem):
+        parse_evaluate(words, name)

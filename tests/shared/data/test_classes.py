@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from shared.data.classes import class_ids, classification_outputs, list_classes, require_known_labels
+from shared.data.notices import collect_notices
 from shared.data.sources import Origin, Splits
 from shared.errors import DataError
 
@@ -54,3 +55,17 @@ def test_classification_outputs_name_the_most_probable_class():
     assert outputs["label"].numpy().tolist() == [b"good", b"bad"]
     np.testing.assert_allclose(outputs["probability"], [0.75, 0.9])
     assert outputs["probabilities"].shape == (2, 2)
+
+
+def test_labels_of_another_spelling_and_missing_classes_are_named():
+    with pytest.raises(DataError, match=r'row 1: label "Good" is not .* Let it match with --m caseless, drop the row'):
+        require_known_labels(pd.Series(["Good"]), ["good", "bad"], "a.csv", "--m")
+    with collect_notices() as notices:
+        require_known_labels(pd.Series(["good"]), ["good", "bad", "dull"], "a.csv", "--m")
+    assert notices[0].message == "a.csv: no record has one of the labels bad, dull."
+
+
+def test_a_message_lists_some_of_many_classes():
+    names = [f"class {k}" for k in range(300)]
+    with pytest.raises(DataError, match=r"class 19 and 280 more\)"):
+        require_known_labels(pd.Series(["x"]), names, "a.csv")

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from shared.data.dates import are_times_of_day, parse_times
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 
 
@@ -28,7 +29,7 @@ def parse(values, time_format=None, **options):
         (["Tue, 05 Jan 2021"], ["2021-01-05"]),
         (["20210105", "20210106"], ["2021-01-05", "2021-01-06"]),
         ([1609770600, 1609857000], ["2021-01-04 14:30", "2021-01-05 14:30"]),
-        (["1609770600000", "1609770600000000"], ["2021-01-04 14:30", "2021-01-04 14:30"]),
+        (["1609770600000", "1609770600000.0"], ["2021-01-04 14:30", "2021-01-04 14:30"]),
         (["45231", "45232"], ["2023-11-01", "2023-11-02"]),
         (["2024年1月5日"], ["2024-01-05"]),
     ],
@@ -59,10 +60,14 @@ def test_a_likely_format_decides_what_the_dates_leave_open():
 @pytest.mark.parametrize(
     ("values", "row", "problem"),
     [
-        (["2024-01-05", "2024-02-30"], 2, "expected a day such as 2016-01-29"),
+        (["2024-01-05", "2024-02-30"], 2, "expected a time such as 2016-01-29"),
         (["2024-01-05", ""], 2, "is empty"),
-        (["1609770600", "1609857000", "n/a"], 3, "expected a day"),
-        (["1", "2"], 1, "expected a day"),
+        (
+            ["1609770600", "1609857000", "n/a"],
+            3,
+            "expected a number of the same size as in the other rows, which are seconds since 1970",
+        ),
+        (["1", "2"], 1, "expected a time such as"),
     ],
 )
 def test_a_cell_that_is_no_time_raises_an_error_with_its_row(values, row, problem):
@@ -78,3 +83,35 @@ def test_times_of_day_are_no_dates():
     assert are_times_of_day(pd.Series(["09:30", "16:00:00"]))
     assert are_times_of_day(pd.Series(["093000"]))
     assert not are_times_of_day(pd.Series(["2024-01-05", "09:30"]))
+
+
+def test_the_order_of_day_and_month_is_noticed():
+    with collect_notices() as notices:
+        parse(["01.03.2025 00:10", "02.03.2025 23:59"])
+        parse(["01/03/2025 1:05 PM", "01/31/2025 12:05 AM"])
+        parse(["2025/03/01", "2025/03/02 10:00"])
+    assert [str(notice) for notice in notices] == [
+        'a.csv: the dates in column "Date" are read as %d.%m.%Y, with the day first. If the month comes first, name the format with '
+        "--time-format.",
+        'a.csv: the dates in column "Date" are read as %m/%d/%Y, with the month first.',
+    ]
+
+
+def test_days_that_follow_each_other_show_the_order_in_any_order_of_rows():
+    assert parse(["03/03/2025", "01/03/2025", "02/03/2025", "01/03/2025"]).time_format == "%d/%m/%Y"
+
+
+@pytest.mark.parametrize("cell", ["01.03.2025 25:00", "01.03.2025 10:75", "01.03.2025 10:00 tomorrow"])
+def test_a_time_of_day_that_does_not_exist_raises_an_error(cell):
+    with pytest.raises(DataError, match=r"row 2: .* expected a time"):
+        parse(["13.03.2025 10:00", cell])
+
+
+def test_a_format_may_name_the_time_zone():
+    times = parse(["31/01/2020 10:30 +0200", "01/02/2020 11:00 +02:00"], "%d/%m/%Y %H:%M %z")
+    assert times.instant.tolist() == [pd.Timestamp("2020-01-31 08:30"), pd.Timestamp("2020-02-01 09:00")]
+
+
+def test_some_texts_may_count_as_empty():
+    with pytest.raises(DataError, match='row 2: column "Date" is "NULL", which counts as empty'):
+        parse(["2024-01-05", "NULL"], empty_texts=("", "null"))

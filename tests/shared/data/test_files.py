@@ -63,3 +63,33 @@ def test_error_names_a_file_without_lines(tmp_path, name, content, message):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"{name}: {message}"):
         files.read_lines(tmp_path / name)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-be", "utf-16-le"])
+@pytest.mark.parametrize("text", ["name,note\na,плохо и грязно\nb,хорошо\n", "name,note\na,部屋が汚い\nb,最高です\n"])
+def test_utf16_without_a_byte_order_mark_is_recognized_in_any_script(encoding, text, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode(encoding))
+    assert files.read_text(path) == text
+
+
+@pytest.mark.parametrize("position", [10, 9000])
+def test_a_zero_byte_anywhere_in_a_text_file_names_its_line(position, tmp_path):
+    path = tmp_path / "a.csv"
+    content = b"good film\n" * 1000
+    path.write_bytes(content[:position] + b"\x00" + content[position:])
+    with pytest.raises(DataError, match=f"line {position // 10 + 1}: .*zero bytes.*tr -d"):
+        files.read_text(path)
+
+
+def test_a_file_that_is_mostly_utf8_is_not_converted_from_another_encoding(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("déjà\n".encode() * 9 + b"d\xe9j\xe0\n")
+    with pytest.raises(DataError, match=r"line 10: not UTF-8.*The rest of the file is UTF-8.*iconv -c"):
+        files.read_text(path)
+
+
+def test_the_end_mark_of_dos_is_no_binary_content(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("très déçu, où\n".encode("cp1252") * 3 + b"\x1a")
+    assert files.read_text(path).startswith("très déçu, où\n")

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from shared.data import labels
+from shared.data.notices import collect_notices
+from shared.errors import DataError
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,20 @@ def test_a_separator_of_labels_is_found_where_the_parts_occur_again(values, sepa
 
 def test_the_balance_names_the_most_and_the_least_frequent_label():
     assert labels.summarize_balance(pd.Series(["a"] * 7 + ["b"] * 2 + ["c"])) == "3 labels: from a 70.0% to c 10.0%"
+
+
+def test_exchanged_columns_are_named():
+    frame = pd.DataFrame({"text": ["good", "bad"] * 20, "label": [f"film {k}" for k in range(40)]})
+    with pytest.raises(
+        DataError, match=r"a.csv: 40 records have 2 different texts and 40 different labels. Exchange --t and --l"
+    ):
+        labels.require_texts(frame, "a.csv", "--t", "--l")
+    labels.require_texts(frame.set_axis(["label", "text"], axis=1), "a.csv", "--t", "--l")
+
+
+def test_labels_that_look_alike_are_shown_with_escapes():
+    frames = {"train": pd.DataFrame({"text": list("abcd"), "label": ["caf\u00e9", "cafe\u0301", "ok", "ok\u200b"]})}
+    with collect_notices() as notices:
+        labels.unify_labels(frames, "exact", "a.csv", "--m")
+    assert r'"cafe\u0301" 1' in notices[0].message
+    assert r'"ok\u200b" 1' in notices[0].message

@@ -1,6 +1,7 @@
 """`shared.data.tables`: every format gives the same table; an error names the file, the place and the fix in one line."""
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 
 from shared.data import tables
+from shared.data.chunks import read_chunks
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 
@@ -180,7 +182,7 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
             ["cannot be decided", 'cp1251 ("плохо")', "iconv"],
         ),
         ("two.zip", zip_archive("a.csv", "b.csv"), ["2 files (a.csv, b.csv)", "Unpack it"]),
-        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["cannot be read as csv", "rename it"]),
+        ("low.csv", b"PK\x03\x04\x00\x00\nab\x00\n", ["cannot be read (", "complete"]),
         (
             "wide.csv",
             b"text,label\nwell, really,1\nno, not,0\n",
@@ -188,18 +190,29 @@ def test_a_text_file_is_a_table_if_its_first_line_names_the_column_or_has_tabs(t
         ),
         ("ragged.csv", b"text,label\nfine,1\nwell, really,1\n", ["row 2, line 3: 3 fields", "double quotes"]),
         ("ragged.tsv", b"text\tlabel\nfine\t1\nwell\treally\t1\n", ["row 2, line 3: 3 fields", "a tab"]),
-        ("quote.csv", b'text,label\n"never closed,1\nfine,0\n', ["row 1", "rename it"]),
+        (
+            "quote.csv",
+            b'text,label\n"a, b",0\n"never closed,1\nfine,0\n',
+            ["row 2: a double quote begins a field and is never closed"],
+        ),
         ("text.parquet", CSV, ["cannot be read as parquet", "rename it"]),
         ("broken.jsonl", b'{"text": "a", "label": 1}\n{"text": "b",\n', ["row 2", "rename it"]),
         ("list.json", b'[{"text": "a", "label": 1}, 2]\n', ["row 2", "rename it"]),
         ("lengths.json", b'{"text": ["a"], "label": [1, 2]}\n', ["arrays of one length", "rename it"]),
         ("plain.jsonl.bz2", CSV, ["cannot be read as jsonl", "rename it"]),
-        ("cut.csv.gz", gzip.compress(CSV, mtime=0)[:-9], ["cannot be read as csv", "rename it"]),
-        ("damaged.csv.gz", damaged_gzip(), ["cannot be read as csv", "rename it"]),
+        ("cut.csv.gz", gzip.compress(CSV, mtime=0)[:-9], ["cannot be read (", "complete"]),
+        ("damaged.csv.gz", damaged_gzip(), ["cannot be read (", "complete"]),
         ("page.csv", b"\n<!DOCTYPE html>\n<html></html>", ["is an HTML page", "Download the file itself"]),
         ("reviews.docx", CSV, ["unknown file format", ".csv, .tsv"]),
         ("reviews.csv.zst", CSV, ["unknown file format", ".csv, .tsv"]),
-        ("reviews", CSV, ["unknown file format", ".csv, .tsv"]),
+        ("reviews", PNG, ["line 3: not a text file", "binary content"]),
+        ("reviews.tar.gz", CSV, ["is an archive (.tar)", "Unpack it"]),
+        ("empty.zip", zip_archive(), ["the archive contains no file"]),
+        (
+            "two.json",
+            b'{"train": [{"text": "a"}], "test": [{"text": "b"}]}',
+            ["train (1), test (1)", "a file of its own"],
+        ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -292,6 +305,9 @@ def test_quotes_enclose_the_fields_of_a_tsv_only_if_its_records_are_then_consist
         (b"good,pos\ndull,neg\n", ["pos", "neg"]),
         (b"good,5\ndull,1\n", ["5", "1"]),
         (b"text,1\ndull,0\n", ["1", "0"]),
+        (b"text,spam\ndull,spam\nfine,ham\n", ["spam", "ham"]),
+        (b"0,1\ndull,neg\nfine,pos\n", ["neg", "pos"]),
+        (b"reviewText,verdict\ndull,neg\nfine,pos\n", ["neg", "pos"]),
     ],
 )
 def test_a_header_is_not_a_record_of_a_table_that_is_read_by_position(tmp_path, content, labels):
@@ -440,3 +456,84 @@ def test_an_error_lists_a_part_of_many_columns(tmp_path):
     (tmp_path / "a.csv").write_text(",".join(f"V{k}" for k in range(400)) + "\n" + ",".join(["1"] * 400) + "\n")
     with pytest.raises(DataError, match=r"V38, V39, … and 360 more\. Name the right one"):
         tables.read_table(str(tmp_path / "a.csv"), ["label"])
+
+
+def test_escaped_quotes_belong_to_the_text(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text('text,label\n"he said \\"good, good\\" twice",pos\n"plain",neg\n')
+    frame = tables.read_table(str(path), ["text", "label"])
+    assert frame["text"].tolist() == ['he said "good, good" twice', "plain"]
+
+
+def test_two_unclosed_quotes_do_not_swallow_the_records_between_them(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text('text,label\n"good,pos\nbad,neg\nfine,pos\n"dull,neg\n')
+    with collect_notices() as notices:
+        frame = tables.read_table(str(path), ["text", "label"])
+    assert frame["label"].tolist() == ["pos", "neg", "pos", "neg"]
+    assert "line 2" in notices[0].message
+    assert "ordinary characters" in notices[0].message
+
+
+def test_a_quote_that_swallows_records_is_noticed_if_other_fields_need_quotes(tmp_path):
+    path = tmp_path / "r.csv"
+    path.write_text('text,label\n"a, b",pos\n"good,pos\nbad,neg\n"well, dull",neg\n')
+    with collect_notices() as notices, contextlib.suppress(DataError):
+        tables.read_table(str(path), ["text", "label"])
+    assert "line 3: a double quote closes a field before its end" in notices[0].message
+
+
+@pytest.mark.parametrize("preamble", ["# exported by a shop\n", "Reviews 2024,\n,\n", "Title\n\n"])
+def test_lines_before_the_header_are_skipped_with_a_notice(tmp_path, preamble):
+    path = tmp_path / "r.csv"
+    path.write_text(f'{preamble}text,label\ngood,pos\n"bad,\n too",neg\n')
+    with collect_notices() as notices:
+        frame = tables.read_table(str(path), ["text", "label"])
+        (chunk,) = read_chunks(str(path), ["text"], {})
+    assert frame["text"].tolist() == chunk.frame["text"].tolist() == ["good", "bad,\n too"]
+    assert notices[0].message.startswith(f"{path}: skipped lines before the header: {preamble.count(chr(10))}, from")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("SMSSpamCollection", b"text\tlabel\ngood\tpos\nbad\tneg\n"),
+        ("reviews.data", b"text|label\ngood|pos\nbad|neg\n"),
+        ("r.txt", b'[{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]'),
+        ("r.csv", b'{"text": "good", "label": "pos"}\n{"text": "bad", "label": "neg"}\n'),
+        ("rows.json", b'{"a": {"text": "good", "label": "pos"}, "b": {"text": "bad", "label": "neg"}}'),
+        (
+            "deep.json",
+            b'{"v": 1, "data": {"all": [{"text": "good", "label": "pos"}, {"text": "bad", "label": "neg"}]}}',
+        ),
+        ("commas.jsonl", b'{"text": "good", "label": "pos"},\n{"text": "bad", "label": "neg"},\n'),
+        ("pretty.jsonl", b'{\n "text": "good", "label": "pos"\n}\n{\n "text": "bad",\n "label": "neg"\n}\n'),
+    ],
+)
+def test_the_content_shows_the_format(tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert tables.is_table(str(path), "text")
+    frame = tables.read_table(str(path), ["text", "label"])
+    (chunk,) = read_chunks(str(path), ["text"], {})
+    assert frame.to_dict("list") == chunk.frame.to_dict("list") == {"text": ["good", "bad"], "label": ["pos", "neg"]}
+
+
+def test_an_archive_may_contain_descriptions_beside_the_data(tmp_path):
+    path = tmp_path / "data.zip"
+    path.write_bytes(zip_archive("README.md", "readme.txt", "d/reviews.csv"))
+    with collect_notices() as notices:
+        assert len(tables.read_table(str(path), COLUMNS)) == 2
+    assert "read d/reviews.csv" in notices[0].message
+
+
+def test_a_sheet_may_have_titles_above_its_header_and_columns_of_one_name(tmp_path):
+    sheet = [["Reviews 2024"], ["text", "label", "label"], ["good", "pos", "x"], ["bad", "neg", "y"]]
+    path = write_workbook(tmp_path / "a.xlsx", {"S": sheet})
+    with collect_notices() as notices:
+        frame = tables.read_table(path, COLUMNS)
+    assert frame["label"].tolist() == ["pos", "neg"]
+    assert [notice.message.partition(": ")[2] for notice in notices] == [
+        'skipped rows before the header, from "Reviews 2024".',
+        'several columns have the name "label"; the first one is used.',
+    ]

@@ -10,11 +10,13 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
+from shared.data.notices import collect_notices
 from shared.errors import DataError
 from shared.task import trained_config
 from tasks.fraud import serving
 from tasks.fraud.config import ColumnsConfig, PredictOptions
 from tasks.fraud.evaluate import score
+from tasks.fraud.inputs import READERS
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
 from tasks.fraud.transactions import with_model_names
 
@@ -99,7 +101,7 @@ def make_line(**changes) -> str:
 
 
 def predict(lines, metadata, spec):
-    inputs = serving.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
+    inputs = READERS.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
     return predict_records(inputs, metadata, spec)
 
 
@@ -134,7 +136,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     predictor = make_predictor(spec)
     renamed = frame.sample(frac=1, random_state=0).rename(columns=COLUMN_NAMES)
     renamed.to_csv(tmp_path / "a.csv", index=False)
-    records = serving.read_records(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
+    records = READERS.read_records(trained_config(metadata), str(tmp_path / "a.csv"), metadata)
     predictions = serving.predict_labelled(records, metadata, predictor)
     scores = {s.metric: s.value for s in score(records, predictions, metadata)}
     is_scored = records["is_scored_row"].to_numpy()
@@ -147,7 +149,7 @@ def test_a_labelled_file_is_scored_with_the_columns_of_the_trained_model(spec, m
     assert set(scores) == {"average_precision", "roc_auc", "card_precision_at_3", "log_loss"}
     renamed.assign(fraud=0).to_csv(tmp_path / "b.csv", index=False)
     with pytest.raises(DataError, match="only one class"):
-        serving.read_records(trained_config(metadata), str(tmp_path / "b.csv"), metadata)
+        READERS.read_records(trained_config(metadata), str(tmp_path / "b.csv"), metadata)
 
 
 @pytest.mark.usefixtures("spec")
@@ -155,12 +157,12 @@ def test_the_training_days_of_a_file_are_history_and_not_scored(metadata, frame,
     frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
     day = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[D]")
     trained = {**metadata, "trained_from": str(day), "trained_until": str(day)}
-    records = serving.read_records(trained_config(trained), str(tmp_path / "a.csv"), trained)
+    records = READERS.read_records(trained_config(trained), str(tmp_path / "a.csv"), trained)
     scored_days = records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]")
     assert len(records) == 100
     assert scored_days.min() >= day + 1 + metadata["label_delay_days"]
     later = {**trained, "trained_until": "2030-01-01"}  # the file has no later row
-    records = serving.read_records(trained_config(later), str(tmp_path / "a.csv"), later)
+    records = READERS.read_records(trained_config(later), str(tmp_path / "a.csv"), later)
     assert records["is_scored_row"].iloc[:30].any()
 
 
@@ -175,7 +177,7 @@ def test_a_file_is_predicted_like_its_rows(spec, metadata, frame, tmp_path, suff
         rows.to_json(path, orient="records", lines=True)
     else:
         rows.to_parquet(path)
-    inputs = next(serving.read_inputs(trained_config(metadata), path, metadata, OPTIONS))
+    inputs = next(READERS.read_inputs(trained_config(metadata), path, metadata, OPTIONS))
     labels = frame["fraud"] if has_labels else np.int8(UNKNOWN_LABEL)
     expected = serving.predict(frame.assign(fraud=labels), metadata, make_predictor(spec), OPTIONS)
     np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected["fraud_probability"], atol=1e-6)
@@ -187,13 +189,13 @@ def test_a_file_with_other_columns_is_read_with_the_options_of_the_user(metadata
     config = with_columns(
         metadata, card="account", time="booked", amount="sum", terminal="shop", time_format="%d.%m.%Y %H:%M"
     )
-    inputs = next(serving.read_inputs(config, str(path), metadata, OPTIONS))
+    inputs = next(READERS.read_inputs(config, str(path), metadata, OPTIONS))
     assert inputs.rows.iloc[0].to_dict() == {"account": "7", "booked": "01.03.2025 00:10", "sum": "355,40", "shop": "x"}
     expected = predict([make_line(when="2025-03-01 00:10:00", euro=355.4)], metadata, spec)
     np.testing.assert_allclose(predict_records(inputs, metadata, spec), expected, atol=1e-7)
     path.write_text(path.read_text() + "8;02.03.2025 00:10;;x\n")
     with pytest.raises(DataError, match=r'payments\.csv, row 2: column "sum" is empty'):
-        next(serving.read_inputs(config, str(path), metadata, OPTIONS))
+        next(READERS.read_inputs(config, str(path), metadata, OPTIONS))
 
 
 def test_times_keep_their_seconds_if_the_model_was_trained_with_minutes(metadata, spec, tmp_path):
@@ -203,7 +205,7 @@ def test_times_keep_their_seconds_if_the_model_was_trained_with_minutes(metadata
         "card,shop,when,euro\na,x,2025-03-01 10:00:50,90\na,x,2025-03-01 10:00:10,20\n", encoding="utf-8"
     )
     columns = {"card": "card", "time": "when", "amount": "euro", "terminal": "shop", "time_format": None}
-    inputs = next(serving.read_inputs(with_columns(metadata, **columns), str(tmp_path / "a.csv"), metadata, OPTIONS))
+    inputs = next(READERS.read_inputs(with_columns(metadata, **columns), str(tmp_path / "a.csv"), metadata, OPTIONS))
     assert (inputs.records["time"].diff().iloc[1] == -40).all()
 
 
@@ -229,7 +231,7 @@ def test_numeric_columns_with_other_names_stand_in_the_order_of_the_model(metada
 def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec, frame, tmp_path):
     frame.rename(columns=COLUMN_NAMES).drop(columns="euro").to_csv(tmp_path / "a.csv", index=False)
     with pytest.raises(DataError, match=r'no column "euro".*--columns\.amount'):
-        next(serving.read_inputs(trained_config(metadata), str(tmp_path / "a.csv"), metadata, OPTIONS))
+        next(READERS.read_inputs(trained_config(metadata), str(tmp_path / "a.csv"), metadata, OPTIONS))
 
 
 @pytest.mark.parametrize(
@@ -245,3 +247,37 @@ def test_a_file_without_a_column_raises_an_error_with_its_option(metadata, spec,
 def test_an_invalid_line_raises_an_error_with_its_number(spec, metadata, text, message):
     with pytest.raises(DataError, match=message):
         predict([make_line(), text], metadata, spec)
+
+
+@pytest.mark.usefixtures("spec")
+def test_the_options_choose_the_days_that_are_scored(metadata, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
+    day = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[D]")
+    config = trained_config({**metadata, "trained_until": str(day)})
+    metadata = {**metadata, "label_delay_days": 1_000}  # no card has a known fraud
+
+    def scored(trained=metadata, **split):
+        chosen = dataclasses.replace(config, split=dataclasses.replace(config.split, **split))
+        records = READERS.read_records(chosen, str(tmp_path / "a.csv"), trained)
+        return records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]")
+
+    times = scored(test_from=day.astype(object), test_days=3)
+    assert day <= times.min() < day + 1
+    assert times.max() < day + 3
+    with collect_notices() as notices:
+        scored({**metadata, "trained_until": str(day)}, test_from=day.astype(object))
+    assert "the scores of days before that are too good" in str(notices[-1])
+    with pytest.raises(DataError, match=r"--split\.test-days needs --split\.test-from"):
+        scored(test_days=3)
+
+
+@pytest.mark.usefixtures("spec")
+def test_a_split_by_hours_is_evaluated_by_hours(metadata, frame, tmp_path):
+    frame.rename(columns=COLUMN_NAMES).to_csv(tmp_path / "a.csv", index=False)
+    hour = np.datetime64(int(frame["time"].iloc[30]), "s").astype("datetime64[h]")
+    trained = {**metadata, "trained_from": str(hour), "trained_until": str(hour), "label_delay_days": 0.25}
+    records = READERS.read_records(trained_config(trained), str(tmp_path / "a.csv"), trained)
+    times = frame["time"].sort_values().to_numpy().astype("datetime64[s]")
+    first = records["time"][records["is_scored_row"]].to_numpy().astype("datetime64[s]").min()
+    assert hour + 7 <= first
+    assert first <= times[times >= hour + 7][3]

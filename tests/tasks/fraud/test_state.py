@@ -14,6 +14,7 @@ from shared.state.memory import MemoryStore
 from shared.state.store import StateOptions
 from tasks.fraud import serving, state, stream
 from tasks.fraud.config import ColumnsConfig, PredictOptions
+from tasks.fraud.inputs import READERS
 from tests.tasks.fraud.conftest import expected_probabilities
 
 COLUMNS = ColumnsConfig(card="card", time="time", amount="amount", label="fraud", terminal="terminal")
@@ -34,7 +35,9 @@ def run(config, metadata, predictor, split):
 
     def call(action, name, store, **options):
         task_config = dataclasses.replace(config, columns=COLUMNS, data=str(split / name))
-        return getattr(state, action)(task_config, metadata, predictor, store, StateOptions(**options))
+        state_options = StateOptions(**options)
+        records = READERS.read_state(task_config, metadata, state_options)
+        return getattr(state, action)(records, metadata, predictor, store, state_options)
 
     return call
 
@@ -45,7 +48,7 @@ def read(config, metadata, split):
 
     def call(name, options):
         task_config = dataclasses.replace(config, columns=COLUMNS)
-        (inputs,) = serving.read_inputs(task_config, str(split / name), metadata, options)
+        (inputs,) = READERS.read_inputs(task_config, str(split / name), metadata, options)
         return inputs
 
     return call
@@ -75,14 +78,14 @@ def expected(frame, builder, metadata):
 def test_a_store_gives_the_scores_of_the_whole_history(run, predict, expected, split, monkeypatch, batch):
     monkeypatch.setattr(stream, "ROWS_PER_BATCH", batch)
     place = str(split / "states.sqlite")
-    assert run("update", "past.csv", open_store(place, create=True))["transactions added"] == 70
+    assert run("update", "past.csv", open_store(place, "fraud", create=True))["transactions added"] == 70
     np.testing.assert_allclose(predict(store=place), expected, atol=1e-5)
     np.testing.assert_allclose(predict(store=place), expected, atol=1e-5)  # the store did not change
 
 
 def test_labels_that_arrive_later_give_the_same_scores(run, predict, expected, split):
     place = str(split / "states.sqlite")
-    store = open_store(place, create=True)
+    store = open_store(place, "fraud", create=True)
     run("update", "unlabelled.csv", store)
     assert np.abs(predict(store=place) - expected).max() > 1e-4
     assert run("label", "past.csv", store) == {"labels added": 70, "labels changed": 0, "labels unchanged": 0}
@@ -114,7 +117,7 @@ def test_the_same_file_again_changes_nothing_and_says_so(run, split):
 def test_a_killed_update_continues_where_it_ended(run, predict, expected, split, monkeypatch):
     monkeypatch.setattr(stream, "ROWS_PER_BATCH", 9)
     place = str(split / "states.sqlite")
-    store = open_store(place, create=True)
+    store = open_store(place, "fraud", create=True)
     commit, count = store.commit, iter(range(100))
 
     def commit_or_die(changes):
@@ -125,7 +128,7 @@ def test_a_killed_update_continues_where_it_ended(run, predict, expected, split,
     monkeypatch.setattr(store, "commit", commit_or_die)
     with pytest.raises(KeyboardInterrupt):
         run("update", "past.csv", store)
-    store = open_store(place)
+    store = open_store(place, "fraud")
     assert state.show(store)["transactions"] == 36
     assert run("update", "past.csv", store)["transactions added"] == 34
     np.testing.assert_allclose(predict(store=place), expected, atol=1e-5)
@@ -133,9 +136,9 @@ def test_a_killed_update_continues_where_it_ended(run, predict, expected, split,
 
 def test_predict_with_update_adds_the_transactions_after_scoring(run, predict, expected, split):
     place = str(split / "states.sqlite")
-    run("update", "past.csv", open_store(place, create=True))
+    run("update", "past.csv", open_store(place, "fraud", create=True))
     np.testing.assert_allclose(predict(store=place, update=True), expected, atol=1e-5)
-    assert state.show(open_store(place))["transactions"] == 100
+    assert state.show(open_store(place, "fraud"))["transactions"] == 100
     with pytest.raises(DataError, match="already has these transactions"):
         predict(store=place)
 
@@ -149,7 +152,7 @@ def test_a_history_of_several_files_gives_the_scores_of_the_whole_history(predic
 
 def test_an_earlier_transaction_of_a_card_is_an_error_with_its_row(run, predict, frame, split):
     place = str(split / "states.sqlite")
-    store = open_store(place, create=True)
+    store = open_store(place, "fraud", create=True)
     run("update", "past.csv", store)
     mixed = frame.iloc[[70, 71, 3, 72]].drop(columns="fraud")
     mixed.to_csv(split / "mixed.csv", index=False)
@@ -167,7 +170,7 @@ def test_an_earlier_transaction_of_a_card_is_an_error_with_its_row(run, predict,
 
 def test_a_store_of_another_model_is_refused_with_the_command_that_rebuilds_it(run, predict, split, predictor):
     place = str(split / "states.sqlite")
-    store = open_store(place, create=True)
+    store = open_store(place, "fraud", create=True)
     run("update", "past.csv", store)
     store.commit(state.Changes(store.metadata() | {"model": "another"}))
     for call in (
@@ -203,7 +206,7 @@ def test_a_history_that_cannot_help_says_so(read, metadata, predictor, frame, sp
 
 def test_a_store_that_cannot_help_says_so(run, read, frame, split):
     place = str(split / "states.sqlite")
-    store = open_store(place, create=True)
+    store = open_store(place, "fraud", create=True)
     with pytest.raises(SuiteError, match="no state store"):
         read("today.csv", PredictOptions(store=place))
     frame.iloc[:5].assign(card="other").to_csv(split / "others.csv", index=False)
@@ -236,6 +239,6 @@ def test_the_history_may_have_the_columns_of_the_training(config, predictor, met
     renamed = dataclasses.replace(config, columns=dataclasses.replace(COLUMNS, card=("konto",)))
     metadata = {**metadata, "task": "fraud", "columns": dataclasses.asdict(COLUMNS)}
     options = PredictOptions(history=(str(split / "past.csv"),), reasons=True)
-    (inputs,) = serving.read_inputs(renamed, str(split / "renamed.csv"), metadata, options)
+    (inputs,) = READERS.read_inputs(renamed, str(split / "renamed.csv"), metadata, options)
     predictions = serving.predict(inputs.records, metadata, predictor, options)
     np.testing.assert_allclose(predictions["fraud_probability"], expected, atol=1e-5)

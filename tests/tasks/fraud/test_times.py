@@ -45,9 +45,7 @@ def test_times_become_seconds_in_utc(values, time_format):
 def test_the_unit_of_numbers_since_1970_is_noticed(factor, unit):
     with collect_notices() as notices:
         parse_seconds(pd.Series([NOON * factor] * 2, name="when"), "x.csv", None)
-    assert [str(notice) for notice in notices] == [
-        f'x.csv: the numbers in column "when" are read as {unit} since 1970 (UTC).'
-    ]
+    assert [str(notice) for notice in notices] == [f'x.csv: column "when" is read as {unit} since 1970, in UTC.']
 
 
 @pytest.mark.parametrize(
@@ -78,7 +76,7 @@ def test_numbers_in_a_named_unit_count_from_day_0(unit, values, expected):
         ),
         (["25.07.2018"], "%Y", None, "expected a time in the format %Y"),
         (["2018-07-25 12:00Z", "2018-07-25 12:00"], None, None, "row 2: .*no time zone, but other rows have one"),
-        ([NOON, NOON, NOON * 1000], None, None, "row 3: .*another size than the other rows, which are seconds"),
+        ([NOON, NOON, NOON * 1000], None, None, "row 3: .*the same size as in the other rows, which are seconds"),
         ([NOON * 1000, NOON * 1000, 0], None, None, "row 3: .*which are milliseconds since 1970"),
         ([1, 2, 743], None, None, r"too small for seconds since 1970. Name their unit with --columns\.time-unit"),
         (["2018-07-25"], None, "days", r"row 1: .*expected a number of days.*set it to None"),
@@ -133,3 +131,26 @@ def test_an_hour_of_one_digit_is_the_same_hour():
 def test_days_of_relative_times_are_numbers():
     assert format_day(12) == "day 12"
     assert format_day(NOON // DAY) == "2018-07-25"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ["25.07.2018 12:00", "26.07.2018 12:00"],
+        ["25/07/2018 12:00:00.000", "26/07/2018 12:00:00.000"],
+        ["07/25/2018 12:00 PM", "07/26/2018 12:00 p.m."],
+        ["25/07/18 12:00", "26/07/18 12:00"],
+        ["7/25/2018 14:00 +02:00", "7/26/2018 12:00 UTC"],
+        ["25 Jul 2018 12:00", "26 Jul 2018 12:00"],
+        ["2018/07/25 12:00", "2018/07/26 12:00"],
+    ],
+)
+def test_the_column_shows_the_order_of_day_and_month(values):
+    assert parse_seconds(pd.Series(values, name="time"), "x.csv", None).tolist() == [NOON, NOON + DAY]
+
+
+def test_an_ambiguous_order_of_day_and_month_names_the_option():
+    values = pd.Series(["05/07/2018 12:00", "07/05/2018 12:00"], name="time")
+    with pytest.raises(DataError, match=r"row 1: .*the day or the month may come first.*--columns\.time-format"):
+        parse_seconds(values, "x.csv", None)
+    assert parse_seconds(values, "x.csv", None, likely_format="%m/%d/%Y")[0] == NOON - 79 * DAY

@@ -14,6 +14,7 @@ from shared.data.sources import Origin, Splits
 from tasks.next_word import serving, train
 from tasks.next_word.config import TextConfig
 from tasks.next_word.evaluate import score
+from tasks.next_word.inputs import READERS
 from tests.evaluations import evaluate
 
 LINES = ["the cat sat", "a dog ran", "the dog sat"] * 60
@@ -83,7 +84,7 @@ def test_a_file_is_scored_by_its_characters(signatures, trained_model, config, t
         return {name: value.numpy() for name, value in signatures["score"].function(**tensors).items()}
 
     metadata = trained_model.metadata
-    records = serving.read_records(config, str(path), metadata)
+    records = READERS.read_records(config, str(path), metadata)
     predictions = serving.predict_labelled(records, metadata, predictor)
     assert len(predictions["probability"]) == len(path.read_text())
     scores = {s.metric: s.value for s in score(records, predictions, metadata)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.next_word import data
-from tasks.next_word.config import ColumnsConfig, NextWordConfig
+from tasks.next_word.config import ColumnsConfig, NextWordConfig, TextConfig
 
 LINES = [f"line number {k} of a text that goes on" for k in range(200)]
 
@@ -116,7 +117,7 @@ def test_a_text_in_one_line_is_divided(config, tmp_path, text, separator):
     lines = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
     assert separator.join(lines) == text
     assert 0.05 < splits.test["text"].str.len().sum() / len(text) < 0.3
-    assert "1 lines with more than 5% of the text were cut" in notices[0].message
+    assert "1 line with more than 5% of the text cut" in notices[0].message
     if "." in text or "。" in text:
         assert all(line[-1] in ".。" for line in lines)
 
@@ -133,10 +134,10 @@ def test_empty_files_of_a_folder_are_left_out(tmp_path):
     for k in range(20):
         (tmp_path / f"{k}.txt").write_text(f"document {k} " * 30 if k else " \n")
     with collect_notices() as notices:
-        frame, has_documents = data.read_texts(ColumnsConfig(), str(tmp_path))
+        frame, has_documents = data.read_texts(NextWordConfig(), str(tmp_path))
     assert has_documents
     assert len(frame) == 19
-    assert "1 empty files were left out: 0.txt" in notices[0].message
+    assert "1 empty file left out: 0.txt" in notices[0].message
 
 
 def test_a_null_text_raises_an_error_with_its_row(tmp_path):
@@ -155,7 +156,7 @@ def test_a_missing_column_raises_an_error_with_the_option(tmp_path):
 
 def test_the_example_file_can_be_read():
     path = Path(__file__).resolve().parents[3] / "data" / "examples" / "letters.txt"
-    frame, has_documents = data.read_texts(ColumnsConfig(), str(path))
+    frame, has_documents = data.read_texts(NextWordConfig(), str(path))
     assert not has_documents
     assert frame["text"].iloc[0] == "Dear Ada,"
     assert frame["text"].iloc[-1] == "Ben"
@@ -170,3 +171,32 @@ def test_the_sample_is_prose_of_the_python_reference():
 def test_a_split_file_for_data_with_their_own_splits_raises_an_error():
     with pytest.raises(DataError, match="Remove the option"):
         data.load(NextWordConfig(data="sample", test_data="x.txt"))
+
+
+def test_hard_wrapped_lines_are_noticed_and_joined_in_files_folders_and_tables(tmp_path):
+    paragraphs = [
+        f"It was the best of times and the worst of times for number {k} in the land of wisdom. " * 4 for k in range(40)
+    ]
+    wrapped = "\n\n".join(textwrap.fill(text, 70) for text in paragraphs)
+    (tmp_path / "novel.txt").write_text(wrapped)
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_text(wrapped)
+    (tmp_path / "books.jsonl").write_text(json.dumps({"text": wrapped}) + "\n")
+    lines = [text.strip() for text in paragraphs]
+    config = NextWordConfig(data=str(tmp_path / "novel.txt"))
+    with collect_notices() as notices:
+        data.load(config)
+    assert any("--text.join-lines" in notice.hint for notice in notices)
+    joined = replace(config, text=TextConfig(join_lines=True))
+    with collect_notices() as notices:
+        splits = data.load(joined)
+    assert not any("--text.join-lines" in notice.hint for notice in notices)
+    assert [*splits.train["text"], *splits.validation["text"], *splits.test["text"]] == lines
+    for name in ("books", "books.jsonl"):
+        assert data.read_texts(joined, str(tmp_path / name))[0]["text"].tolist() == ["\n".join(lines)]
+
+
+def test_a_text_file_may_have_any_suffix(tmp_path):
+    for name in ("corpus", "corpus.en", "wiki.train.raw"):
+        (tmp_path / name).write_text("a\nb\n")
+        assert data.read_texts(NextWordConfig(), str(tmp_path / name))[0]["text"].tolist() == ["a", "b"]

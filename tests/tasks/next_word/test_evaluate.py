@@ -14,6 +14,7 @@ from shared.data.sources import Origin, Splits
 from tasks.next_word import evaluate as evaluate_module
 from tasks.next_word import serving, tokenization, train
 from tasks.next_word.evaluate import perplexity_scores, probabilities, typing_scores
+from tasks.next_word.inputs import READERS
 from tasks.next_word.model import get_submodels
 from tests.evaluations import evaluate
 
@@ -95,7 +96,7 @@ def test_a_file_has_the_perplexity_of_its_words(trained_model, splits, config, t
     def predictor(request):
         return {k: v.numpy() for k, v in signature(**{n: tf.constant(v) for n, v in request.items()}).items()}
 
-    records = serving.read_records(config, str(path), trained_model.metadata)
+    records = READERS.read_records(config, str(path), trained_model.metadata)
     predictions = serving.predict_labelled(records, trained_model.metadata, predictor)
     stream = encode_test_split(trained_model, splits, config)
     expected, _ = probabilities(get_submodels(trained_model.model), stream)

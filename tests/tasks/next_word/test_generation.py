@@ -8,7 +8,7 @@ import pytest
 from shared import workflow
 from shared.task import Inputs, line_table
 from tasks.next_word.config import GenerateOptions
-from tasks.next_word.generation import generate
+from tasks.next_word.generation import generate, text_table
 
 METADATA = {"text": {"unit": "word"}}
 
@@ -81,3 +81,8 @@ def test_an_exported_model_generates_the_same_text_for_the_same_seed(trained):
     assert first.startswith("The value")
     assert len(first.split()) > 5
     assert first != run(seed=9)
+
+
+def test_a_prompt_of_bytes_that_are_not_utf8_gets_a_table():
+    table = text_table(None, {"text": np.array(["two\udcff words"], object)}, {}, None)
+    assert table["text"].tolist() == ["two\udcff words"]

@@ -11,6 +11,7 @@ import tensorflow as tf
 from shared.config import PredictOptions
 from tasks.next_word import serving, tokenization
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
+from tasks.next_word.inputs import READERS
 from tests.tasks.next_word.conftest import VOCABULARY
 
 OPTIONS = PredictOptions()
@@ -184,7 +185,7 @@ def test_predictions_are_strings(signatures):
 def test_inputs_are_the_lines_of_a_text_file(tmp_path):
     path = tmp_path / "prompts.txt"
     path.write_text("the cat\nthe dog\n")
-    assert list(next(serving.read_inputs(NextWordConfig(), str(path), METADATA, OPTIONS)).records) == [
+    assert list(next(READERS.read_inputs(NextWordConfig(), str(path), METADATA, OPTIONS)).records) == [
         "the cat",
         "the dog",
     ]
@@ -193,7 +194,7 @@ def test_inputs_are_the_lines_of_a_text_file(tmp_path):
 def test_inputs_are_the_files_of_a_folder(tmp_path):
     (tmp_path / "a.txt").write_text("the cat\nsat\n")
     (tmp_path / "b.txt").write_text("the dog")
-    assert list(next(serving.read_inputs(NextWordConfig(), str(tmp_path), METADATA, OPTIONS)).records) == [
+    assert list(next(READERS.read_inputs(NextWordConfig(), str(tmp_path), METADATA, OPTIONS)).records) == [
         "the cat\nsat",
         "the dog",
     ]
@@ -203,7 +204,7 @@ def test_inputs_of_a_table_come_from_the_column_of_the_option(tmp_path):
     path = tmp_path / "posts.jsonl"
     path.write_text(json.dumps({"body": "of the body", "other": "of the option"}))
     config = NextWordConfig(columns=ColumnsConfig(text="other"))
-    assert list(next(serving.read_inputs(config, str(path), METADATA, OPTIONS)).records) == ["of the option"]
+    assert list(next(READERS.read_inputs(config, str(path), METADATA, OPTIONS)).records) == ["of the option"]
 
 
 def complete(signatures, texts, k=3):

@@ -11,8 +11,10 @@ from shared.config import PredictOptions
 from shared.data import labelled_texts
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.sentiment import data, serving
+from shared.inputs import read_independent_inputs
+from tasks.sentiment import data
 from tasks.sentiment.config import ColumnsConfig, SentimentConfig, SentimentSplitConfig
+from tasks.sentiment.inputs import READERS
 
 
 def make_frame(count, labels=("good", "bad"), start=0):
@@ -162,8 +164,8 @@ def test_a_folder_per_class_is_a_data_set(tmp_path, folders):
     assert len(splits.test) == (100 if "test" in folders else 20)
     assert splits.origin.name == "mails"
     messages = " ".join(notice.message for notice in notices)
-    assert "1 texts without a label were left out" in messages
-    assert "1 empty files were left out: pos/empty.txt" in messages
+    assert "1 text without a label left out" in messages
+    assert "1 empty file left out: pos/empty.txt" in messages
     assert len(labelled_texts.read_plain_texts(tmp_path / "mails")) == count + 2
 
 
@@ -178,7 +180,7 @@ def test_lines_of_fasttext_are_a_data_set(tmp_path):
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     splits = data.load(SentimentConfig(data=str(tmp_path / "a.txt")))
     assert set(splits.train["label"]) == {"pos", "neg"}
-    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")[3] == "text 3, so"
+    assert labelled_texts.read_plain_texts(tmp_path / "a.txt")["text"][3] == "text 3, so"
     (tmp_path / "b.txt").write_text("__label__a x\nno label\n")
     with pytest.raises(DataError, match=r"b\.txt, row 2: no label"):
         data.load(SentimentConfig(data=str(tmp_path / "b.txt")))
@@ -367,7 +369,7 @@ def test_the_example_file_loads():
 
 
 def read_texts(columns, source):
-    inputs = serving.read_inputs(SentimentConfig(columns=columns), source, {}, PredictOptions())
+    inputs = READERS.read_inputs(SentimentConfig(columns=columns), source, {}, PredictOptions())
     return [text for chunk in inputs for text in chunk.records]
 
 
@@ -408,3 +410,35 @@ def test_a_file_without_readable_texts_is_an_error(tmp_path, name, content, mess
         (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message):
         read_texts(ColumnsConfig(), str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "line", ["__label__{0} {1}", "{1} __label__{0}", "__label__{0}\t{1}", "__label__{0}, {1}", "\n__label__{0} {1}\n"]
+)
+def test_a_fasttext_file_has_labels_before_or_after_its_texts(tmp_path, line):
+    path = tmp_path / "train.txt"
+    path.write_text(
+        "".join(line.format(label, text) + "\n" for label, text in [("good", "a  fine film"), ("bad", "dull")])
+    )
+    frame = data.read_records(SentimentConfig(data=str(path)), str(path))
+    assert frame.to_dict("list") == {"text": ["a  fine film", "dull"], "label": ["good", "bad"]}
+
+
+def test_a_folder_in_a_folder_is_no_class(tmp_path):
+    for label in ("good", "bad"):
+        (tmp_path / "aclImdb" / label).mkdir(parents=True)
+        (tmp_path / "aclImdb" / label / "1.txt").write_text(f"a {label} film")
+    (tmp_path / "aclImdb" / "neutral").mkdir()
+    with collect_notices() as notices:
+        frame = data.read_records(SentimentConfig(data=str(tmp_path)), str(tmp_path))
+    assert frame["label"].tolist() == ["bad", "good"]
+    assert "folders without text files left out: neutral" in notices[0].message
+
+
+def test_predictions_of_a_folder_name_the_files(tmp_path):
+    for name in ("b.txt", "a.txt"):
+        (tmp_path / name).write_text(f"text of {name}")
+    (inputs,) = read_independent_inputs(
+        str(tmp_path), "text", "--columns.text", lambda column: column, PredictOptions()
+    )
+    assert inputs.rows.to_dict("list") == {"file": ["a.txt", "b.txt"], "input": ["text of a.txt", "text of b.txt"]}

@@ -10,6 +10,7 @@ from shared.task import trained_config
 from tasks.sentiment import serving
 from tasks.sentiment.config import ColumnsConfig
 from tasks.sentiment.evaluate import score
+from tasks.sentiment.inputs import READERS
 
 METADATA = {
     "task": "sentiment",
@@ -26,7 +27,7 @@ def table(tmp_path):
 
 
 def test_inputs_are_the_texts_of_a_file(table):
-    assert list(next(serving.read_inputs(trained_config(METADATA), table, METADATA, PredictOptions())).records) == [
+    assert list(next(READERS.read_inputs(trained_config(METADATA), table, METADATA, PredictOptions())).records) == [
         "fine",
         "dull",
     ]
@@ -37,7 +38,7 @@ def test_a_labelled_file_is_scored(table):
         assert request["text"].tolist() == [b"fine", b"dull"]
         return {"probabilities": np.array([[0.1, 0.9], [0.2, 0.8]])}
 
-    records = serving.read_records(trained_config(METADATA), table, METADATA)
+    records = READERS.read_records(trained_config(METADATA), table, METADATA)
     scores = {
         s.metric: s.value for s in score(records, serving.predict_labelled(records, METADATA, predictor), METADATA)
     }

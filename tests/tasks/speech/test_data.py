@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -276,3 +278,38 @@ def test_check_shows_alphabet_and_sample_rates(folder):
     splits = data.load(make_config(folder / "list.csv"))
     assert re.fullmatch(r"a \d+, b \d+, c \d+", splits.details["alphabet"](splits.train))
     assert splits.details["sample rate"](splits.train) == f"16000 Hz {len(splits.train)}"
+
+
+@pytest.mark.parametrize(
+    "write_name",
+    [
+        lambda name: unicodedata.normalize("NFD", name),
+        lambda name: name.replace("/", "\\"),
+        lambda name: f"./{name}",
+        lambda name: name.removesuffix(".wav"),
+    ],
+)
+def test_a_manifest_may_write_the_names_of_its_recordings_in_another_way(folder, write_name):
+    (folder / "clips").mkdir()
+    names = []
+    for path in sorted(folder.glob("*.wav")):
+        names.append(f"clips/ä {path.name}")
+        path.rename(folder / names[-1])
+    table = pd.DataFrame({"file": map(write_name, names), "text": [name.split()[1].split("_")[0] for name in names]})
+    table.to_csv(folder / "list.csv", index=False)
+    frame = user_files.read(make_config(folder / "list.csv"), str(folder / "list.csv"))
+    assert frame["name"].tolist() == names or write_name(names[0]).startswith("./")
+    _, paths = user_files.list_recordings(make_config(folder / "list.csv"), str(folder / "list.csv"))
+    assert all(Path(path).is_file() for path in paths)
+
+
+def test_copies_of_a_recording_and_texts_with_separate_accents_are_noticed(folder):
+    table = pd.read_csv(folder / "list.csv")
+    copies = table.iloc[:2].assign(text=[table["text"][0], "other"])
+    pd.concat([table, copies]).to_csv(folder / "list.csv", index=False)
+    with collect_notices() as notices:
+        data.load(make_config(folder / "list.csv"))
+    messages = " ".join(notice.message for notice in notices)
+    assert "1 recording occurs several times with different texts" in messages
+    assert "1 recording occurs several times with the same text" in messages
+    assert user_files.normalize_spaces("cafe\u0301  au lait") == "café au lait"

@@ -14,6 +14,7 @@ from shared.task import trained_config
 from tasks.speech import audio, serving
 from tasks.speech.batches import pad_rows
 from tasks.speech.evaluate import score
+from tasks.speech.inputs import READERS
 from tasks.speech.serving import STEP_SECONDS
 from tasks.speech.timing import SAMPLE_RATE
 from tests.shared.decoding.sequences import log_probabilities_of
@@ -126,7 +127,7 @@ def test_predictions_are_in_the_order_of_the_files(predictor, signatures, tmp_pa
         path = tmp_path / f"{text}.wav"
         soundfile.write(path, tone(text), SAMPLE_RATE, subtype="FLOAT")
         paths.append(str(path))
-    inputs = serving.parse_inputs(trained_config(METADATA), paths, METADATA, OPTIONS)
+    inputs = READERS.parse_inputs(trained_config(METADATA), paths, METADATA, OPTIONS)
     outputs = serving.predict(inputs.records, METADATA, predictor, OPTIONS)
     assert outputs["text"].tolist() == [transcribe(signatures, tone(text)) for text in texts]
     for row in range(3):
@@ -145,13 +146,13 @@ def write_manifest(folder, columns):
 
 def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
     source = write_manifest(tmp_path, ["path", "sentence"])
-    inputs = next(serving.read_inputs(trained_config(METADATA), source, METADATA, OPTIONS))
+    inputs = next(READERS.read_inputs(trained_config(METADATA), source, METADATA, OPTIONS))
     assert inputs.rows["sentence"].tolist() == ["a", "cabc"]
     for samples, text in zip(inputs.records, ("a", "cabc"), strict=True):
         np.testing.assert_allclose(samples, tone(text), atol=1e-4)
     with pytest.raises(DataError, match='no column "path"'):
         next(
-            serving.read_inputs(
+            READERS.read_inputs(
                 trained_config(METADATA), write_manifest(tmp_path, ["recording", "words"]), METADATA, OPTIONS
             )
         )
@@ -160,7 +161,7 @@ def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
 def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "CACHE", tmp_path / "cache")
     source = write_manifest(tmp_path, ["path", "sentence"])
-    records = serving.read_records(trained_config(METADATA), source, METADATA)
+    records = READERS.read_records(trained_config(METADATA), source, METADATA)
     predictions = serving.predict_labelled(records, METADATA, predictor)
     from_files = serving.predict(
         [audio.read_path(str(tmp_path / f"{text}.wav")) for text in ("a", "cabc")], METADATA, predictor, OPTIONS
@@ -172,7 +173,7 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
 
 def test_a_missing_file_is_named():
     with pytest.raises(DataError, match=r"nowhere\.wav: cannot be read as audio"):
-        serving.parse_inputs(trained_config(METADATA), ["nowhere.wav"], METADATA, OPTIONS)
+        READERS.parse_inputs(trained_config(METADATA), ["nowhere.wav"], METADATA, OPTIONS)
 
 
 @pytest.mark.parametrize("seconds", [1 / SAMPLE_RATE, 0.03, 2.0])

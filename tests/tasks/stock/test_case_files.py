@@ -10,8 +10,9 @@ import pytest
 
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.stock import prices, serving
+from tasks.stock import data, prices
 from tasks.stock.config import ColumnsConfig, ForecastConfig, PredictOptions, StockConfig
+from tasks.stock.inputs import READERS
 
 CASES = Path(__file__).resolve().parents[4] / "shared" / "cases" / "tables"
 
@@ -96,8 +97,13 @@ def test_hourly_bars_become_daily_bars_or_stay():
     frame, _, _ = read_case("hourly.csv", bars="original")
     assert len(frame) == 840
     assert str(frame["day"].iloc[0]) == "2024-01-02 09:30:00"
+    with collect_notices() as notices:
+        splits = data.load(StockConfig(data=str(CASES / "hourly.csv")))
+    assert splits.config.forecast.horizons == (1,)
+    assert "36 days are too few for forecasts of 5 and 20 days, which are left out" in " ".join(map(str, notices))
+    chosen = StockConfig(data=str(CASES / "hourly.csv"), forecast=ForecastConfig(horizons=(1, 20)))
     with pytest.raises(DataError, match=r"36 days are too few; 40 are needed"):
-        read_case("hourly.csv")
+        data.load(chosen)
 
 
 def test_a_wide_table_keeps_the_calendar_of_each_ticker():
@@ -117,5 +123,5 @@ def test_a_split_without_adjustment_is_named_with_its_day_and_ratio():
 def test_predict_reads_what_training_reads(name):
     trained, columns, _ = read_case(name, StockConfig(forecast=ForecastConfig(horizons=(1, 5))))
     metadata = {"task": "stock", "columns": dataclasses.asdict(columns)}
-    (inputs,) = serving.read_inputs(StockConfig(columns=columns), str(CASES / name), metadata, PredictOptions())
+    (inputs,) = READERS.read_inputs(StockConfig(columns=columns), str(CASES / name), metadata, PredictOptions())
     assert inputs.records[["ticker", "day", "close"]].equals(trained[["ticker", "day", "close"]])

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from shared.data.notices import collect_notices
 from shared.errors import DataError
 from tasks.stock import data
 from tasks.stock.batches import build_panel
@@ -95,27 +94,6 @@ def test_a_split_with_too_few_days_raises_an_error(config):
     split = StockSplitConfig(validation_from=date(2020, 6, 25), test_from=date(2020, 7, 1))
     with pytest.raises(DataError, match=r"the validation split has 4 days; 20 are needed"):
         data.load(replace(config, split=split))
-
-
-@pytest.mark.parametrize(
-    ("count", "lengths"), [(100, (60, 20, 20)), (150, (100, 20, 30)), (80, (40, 20, 20)), (300, (216, 24, 60))]
-)
-def test_the_default_split_is_fitted_to_few_days_with_a_notice(count, lengths, tmp_path, config):
-    close = 20 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.02, count)))
-    days = pd.bdate_range("2019-01-01", periods=count).strftime("%Y-%m-%d")
-    pd.DataFrame({"Date": days, "Close": close}).to_csv(tmp_path / "x.csv", index=False)
-    config = replace(config, data=str(tmp_path / "x.csv"), split=StockSplitConfig())
-    with collect_notices() as notices:
-        splits = data.load(config)
-    assert tuple(splits.size(name) for name in ("train", "validation", "test")) == lengths
-    assert any("The split is fitted" in str(notice) for notice in notices) == (count < 300)
-
-
-def test_fewer_days_than_the_splits_need_name_the_number_that_is_needed(tmp_path, config):
-    days = pd.bdate_range("2019-01-01", periods=79).strftime("%Y-%m-%d")
-    pd.DataFrame({"Date": days, "Close": np.arange(1.0, 80)}).to_csv(tmp_path / "x.csv", index=False)
-    with pytest.raises(DataError, match="Use at least 80 days"):
-        data.load(replace(config, data=str(tmp_path / "x.csv"), split=StockSplitConfig()))
 
 
 def test_test_until_before_the_first_day_raises_an_error(config):

@@ -15,6 +15,7 @@ from shared.errors import DataError
 from shared.task import trained_config
 from tasks.stock import forecast_plot, forecast_table, serving
 from tasks.stock.config import ColumnsConfig, PredictOptions
+from tasks.stock.inputs import READERS
 
 OPTIONS = PredictOptions()
 LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
@@ -42,10 +43,10 @@ def forecast(metadata, tmp_path):
         config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
         with collect_notices() as notices:
             if isinstance(content, list):
-                inputs = serving.parse_inputs(config, content, metadata, options)
+                inputs = READERS.parse_inputs(config, content, metadata, options)
             else:
                 (tmp_path / "quotes.csv").write_text(content, encoding="utf-8")
-                (inputs,) = serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, options)
+                (inputs,) = READERS.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, options)
             if not len(inputs.predicted_positions):
                 return inputs.rows, inputs, ""
             predictions = serving.predict(inputs.records, metadata, predict_close, options)

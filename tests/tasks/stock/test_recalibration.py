@@ -19,6 +19,7 @@ from tasks.stock import recalibration
 from tasks.stock.batches import WindowBatches, build_panel, predict_parameters
 from tasks.stock.calibration import KNOT_Z_SCORES, interpolate_z_scores
 from tasks.stock.config import FIELDS
+from tasks.stock.inputs import READERS
 from tasks.stock.model import build_parameter_model
 from tasks.stock.recalibration import (
     CALIBRATION_DAYS,
@@ -114,8 +115,8 @@ def file(market, tmp_path):
     return path
 
 
-def configure(metadata, file):
-    return dataclasses.replace(trained_config(metadata), data=str(file))
+def read(metadata, file):
+    return READERS.read_newer(dataclasses.replace(trained_config(metadata), data=str(file)), metadata)
 
 
 def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
@@ -125,7 +126,7 @@ def test_a_loaded_model_gets_a_new_calibration_and_keeps_its_weights(
     z_scores = exported_z_scores(np.asarray(metadata["z_scores"]), config.forecast.quantiles)
     builder.full_model(z_scores).save(tmp_path / "a.keras")
     old = keras.models.load_model(tmp_path / "a.keras", compile=False)
-    newer = configure(metadata, file)
+    newer = read(metadata, file)
     new, new_metadata, changes = recalibrate(newer, old, metadata)
     assert new_metadata["calibrated_until"] == changes["prices until"] == "2020-03-30"
     new.save(tmp_path / "b.keras")
@@ -201,23 +202,23 @@ def test_too_few_outcomes_raise_an_error_that_says_what_is_missing(full_model, m
     file.write_text("\n".join(line for line in market if "BBB" not in line and "CCC" not in line))
     monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 200)
     with pytest.raises(DataError, match=r"needs 200 forecasts of 1 trading days\. Received: 78\."):
-        recalibrate(configure(metadata, file), full_model, metadata)
+        recalibrate(read(metadata, file), full_model, metadata)
 
 
 def test_training_days_do_not_count(full_model, metadata, file, monkeypatch):
     """The outcomes of training days are too good."""
     monkeypatch.setattr(recalibration, "MIN_OUTCOMES", 10)
-    _, all_days, _ = recalibrate(configure(metadata, file), full_model, metadata)
-    _, later, changes = recalibrate(configure(metadata, file), full_model, {**metadata, "trained_until": "2020-03-10"})
+    _, all_days, _ = recalibrate(read(metadata, file), full_model, metadata)
+    _, later, changes = recalibrate(read(metadata, file), full_model, {**metadata, "trained_until": "2020-03-10"})
     assert later["z_scores"] != all_days["z_scores"]
     assert changes["1 trading days"].startswith(f"{3 * 19:,} outcomes")  # 11 to 29 March, three tickers
     with pytest.raises(DataError, match="after the training days, up to 2020-03-29"):
-        recalibrate(configure(metadata, file), full_model, {**metadata, "trained_until": "2020-03-29"})
+        recalibrate(read(metadata, file), full_model, {**metadata, "trained_until": "2020-03-29"})
 
 
-def test_prices_older_than_the_calibration_raise_an_error(full_model, metadata, file):
+def test_prices_older_than_the_calibration_raise_an_error(metadata, file):
     with pytest.raises(DataError, match=r"end on 2020-03-30, but the model was calibrated on prices until 2020-04-01"):
-        recalibrate(configure(metadata, file), full_model, {**metadata, "calibrated_until": "2020-04-01"})
+        read({**metadata, "calibrated_until": "2020-04-01"}, file)
 
 
 def test_few_outcomes_change_the_calibration_a_little_and_many_replace_it():

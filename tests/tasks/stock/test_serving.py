@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import date
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from tasks.stock.calibration import KNOT_Z_SCORES
 from tasks.stock.config import FIELDS, PRESETS, ColumnsConfig, PredictOptions
 from tasks.stock.evaluate import naive_errors, score
 from tasks.stock.forecasts import calibrated_forecast
+from tasks.stock.inputs import READERS
 from tasks.stock.model import build_parameter_model
 from tasks.stock.predictive import LEVELS, row_scores
 
@@ -52,7 +54,7 @@ def test_a_ticker_with_fewer_days_than_the_minimum_gets_no_forecast(signatures, 
 
 def test_rows_with_a_short_history_are_named_in_a_notice(metadata, predictor):
     with collect_notices() as notices:
-        inputs = serving.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, OPTIONS)
+        inputs = READERS.parse_inputs(trained_config(metadata), serving.EXAMPLES, metadata, OPTIONS)
         predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert np.isnan(predictions["up_probability"]).all(axis=1).tolist() == [True] * 5 + [False] * 35
     assert "No forecast for 5 of 40 rows, because the ticker has fewer than 6 days up to them: ABC." in str(notices[-1])
@@ -115,7 +117,7 @@ def predictor(signatures):
 @pytest.fixture
 def predict_lines(metadata, predictor):
     def predict(lines):
-        inputs = serving.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
+        inputs = READERS.parse_inputs(trained_config(metadata), lines, metadata, OPTIONS)
         return serving.predict(inputs.records, metadata, predictor, OPTIONS)
 
     return predict
@@ -128,7 +130,7 @@ def read_file(metadata, tmp_path):
     def read(content, **columns):
         (tmp_path / "quotes.csv").write_text(content)
         config = dataclasses.replace(trained_config(metadata), columns=ColumnsConfig(**columns))
-        return next(serving.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, OPTIONS))
+        return next(READERS.read_inputs(config, str(tmp_path / "quotes.csv"), metadata, OPTIONS))
 
     return read
 
@@ -167,7 +169,7 @@ def test_the_scores_of_a_file_equal_those_of_the_evaluation(metadata, predictor,
     names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
     market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
     metadata["naive_errors"] = naive_errors(market.assign(is_scored_row=True), config.forecast.horizons)
-    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
+    records = READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), metadata)
     scores = score(records, serving.predict_labelled(records, metadata, predictor), metadata)
     assert {s.model for s in scores} == {"exported"}
     by_metric = {s.metric: s for s in scores}
@@ -191,13 +193,13 @@ def test_the_days_before_the_calibration_are_history_and_not_scored(metadata, pr
         "calibrated_until": "2020-03-01",
         "naive_errors": naive_errors(market.assign(is_scored_row=True), config.forecast.horizons),
     }
-    records = serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
+    records = READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)
     assert records["day"][records["is_scored_row"]].min() == np.datetime64("2020-03-02")
     predictions = serving.predict_labelled(records, calibrated, predictor)
     is_predicted = np.isfinite(predictions["up_probability"]).all(axis=1)
     assert is_predicted.tolist() == build_panel(records, config).has_outcome.tolist()
     calibrated["calibrated_until"] = "2030-01-01"
-    assert serving.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)["is_scored_row"].all()
+    assert READERS.read_records(trained_config(metadata), str(tmp_path / "new.csv"), calibrated)["is_scored_row"].all()
 
 
 def test_the_settings_of_the_training_are_those_of_the_model(metadata):
@@ -267,3 +269,27 @@ def test_a_wide_file_gives_one_line_per_ticker_and_day(read_file, metadata, pred
     assert inputs.predicted_positions.tolist() == [0, 1, 2]
     predictions = serving.predict(inputs.records, metadata, predictor, OPTIONS)
     assert predictions["price_quantiles"].shape == (3, 2, 7)
+
+
+def test_the_options_choose_the_days_that_are_scored(metadata, market, tmp_path):
+    names = {"ticker": "Ticker", "day": "Date", **{name: name.capitalize() for name in FIELDS}}
+    market.rename(columns=names).to_csv(tmp_path / "new.csv", index=False)
+
+    def scored_days(calibrated_until="2020-03-01", **days):
+        config = trained_config(metadata)
+        split = dataclasses.replace(config.split, **{name: date.fromisoformat(day) for name, day in days.items()})
+        records = READERS.read_records(
+            dataclasses.replace(config, split=split),
+            str(tmp_path / "new.csv"),
+            {**metadata, "calibrated_until": calibrated_until},
+        )
+        chosen = records["day"][records["is_scored_row"]]
+        return str(chosen.min())[:10], str(chosen.max())[:10]
+
+    with collect_notices() as notices:
+        assert scored_days(test_from="2020-03-10", test_until="2020-03-20") == ("2020-03-10", "2020-03-20")
+        assert not [n for n in notices if "too good" in n.message]
+        assert scored_days(test_from="2020-02-10")[0] == "2020-02-10"
+    assert "calibrated on the days until 2020-03-01" in str(notices[-1])
+    with pytest.raises(DataError, match=r"the days are .* none is chosen by --split\.test-from 2030-01-01"):
+        scored_days(test_from="2030-01-01")

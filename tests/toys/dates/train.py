@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from shared.config import PredictOptions
 from shared.data.sources import Splits
 from shared.evaluation import plots, scoring
 from shared.evaluation.metric import Metric, Score
-from shared.inputs import read_independent_inputs
 from shared.task import (
     EXPORTED,
     Description,
@@ -28,7 +27,6 @@ from shared.task import (
     TrainedModel,
 )
 from tests.toys import translator
-from tests.toys.dates import data
 from tests.toys.dates.config import DatesConfig
 
 EXAMPLES = ("3 May 1999", "28 November 2031")
@@ -49,18 +47,6 @@ def train_model(config: DatesConfig, splits: Splits, folder: Path) -> TrainedMod
 def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Builds the signatures of the translator."""
     return translator.export_spec(model, metadata)
-
-
-def read_records(config: DatesConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
-    """Reads a table of dates and their ISO forms."""
-    return data.read_records(config, source)
-
-
-def read_inputs(
-    config: DatesConfig, source: str, metadata: dict[str, Any], options: PredictOptions
-) -> Iterator[Inputs]:
-    """Reads the dates of a table."""
-    return read_independent_inputs(source, config.columns.source, "--columns.source", list, options)
 
 
 def predict(
@@ -112,11 +98,9 @@ TASK = Task(
     name="dates",
     train=train_model,
     export_spec=export_spec,
-    read_inputs=read_inputs,
     predict=predict,
     prediction_table=prediction_table,
     predict_labelled=predict_labelled,
-    read_records=read_records,
     score=score,
     plan_evaluation=plan_evaluation,
     metrics=METRICS,
