@@ -55,7 +55,9 @@ def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -
     """Prints a table per chunk, and below it the texts with marked words, if there are any; columns that do not fit are named below."""
     names: list[str] = []
     omitted: list[str] = []
+    errors = 0
     for chunk in predicted:
+        errors += chunk.error_count
         chunk, explanations = _separate_explanations(chunk)
         names = names or _fitting_columns(chunk)
         table = chunk.table
@@ -64,6 +66,8 @@ def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -
         for words in explanations:
             print_marked_words(words)
         omitted = [name for name in table.columns if name not in names]
+    if errors and ERROR_COLUMN in omitted:
+        print_error(f"{errors:,} rows could not be read, see the column {ERROR_COLUMN} with --to FILE.csv.")
     if omitted:
         print_line(f"Columns without space: {', '.join(map(str, omitted))}. Write all columns with --to FILE.csv.")
 
@@ -130,7 +134,7 @@ def _separate_explanations(predicted: PredictedRows) -> tuple[PredictedRows, lis
 
 def _fitting_columns(predicted: PredictedRows) -> list[str]:
     """Returns the columns to print, in their order: the first column of the input, a narrow second one, such as a date, those of the
-    predictions, and then the rest of the input, as long as they fit."""
+    predictions, and then the rest of the input, as long as they fit. Errors come before the predictions, so that they fit."""
     table = predicted.table
     widths = {
         name: 3 + min(MAX_CELL, max(len(str(name)), *(len(_format_cell(value)) for value in table[name])))
@@ -139,8 +143,9 @@ def _fitting_columns(predicted: PredictedRows) -> list[str]:
     first, second, rest = (list(predicted.rows.columns[part]) for part in (slice(1), slice(1, 2), slice(2, None)))
     if any(widths[name] > 3 + NARROW for name in second):
         second, rest = [], [*second, *rest]
+    errors = [ERROR_COLUMN] if predicted.error_count and ERROR_COLUMN in predicted.predictions else []
     width, chosen = 1, set[str]()
-    for name in (*first, *second, *predicted.predictions.columns, *rest):
+    for name in dict.fromkeys((*first, *second, *errors, *predicted.predictions.columns, *rest)):
         width += widths[name]
         if chosen and width > TABLE_WIDTH:
             break
