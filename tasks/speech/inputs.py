@@ -55,7 +55,7 @@ def _read_recordings(
     recordings, positions, errors = [], [], dict[int, str]()
     for k, path in enumerate(paths):
         try:
-            recordings.append(audio.read_path(path))
+            recordings.append([audio.read_path(path)])
             positions.append(k)
         except DataError as error:
             if not options.skips_errors:
