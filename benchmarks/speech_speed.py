@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.machine import describe_machine
-from tasks.speech import audio
+from tasks.speech import folders
 from tasks.speech.timing import SAMPLE_RATE
 
 MAX_RECORDINGS = 50
@@ -40,7 +40,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     print(describe_machine("tensorflow", "keras"))
-    folder = audio.Folder(options.recordings)
+    folder = folders.Folder(options.recordings)
     recordings = [folder.read(name, name) for name in folder.names()[:MAX_RECORDINGS]]
     signatures = tf.saved_model.load(str(options.version)).signatures
     seconds = sum(map(len, recordings)) / SAMPLE_RATE

@@ -1,8 +1,8 @@
 """The frozen settings that all tasks share.
 
 The command line is generated from these dataclasses: a field is an option, its docstring is the help text. Each section of
-options is one dataclass, and every task has the same sections in the same order: the top level, `columns`, `split`, then `text`,
-`features`, `augment` or `forecast`, then `model`, `lstm`, `training`, `decoding`, `evaluation`. This module imports nothing heavy,
+options is one dataclass, and every task has the same sections in the same order: the top level, `columns`, `audio`, `split`, then
+`text`, `features`, `augment` or `forecast`, then `model`, `lstm`, `training`, `decoding`, `evaluation`. This module imports nothing heavy,
 so that help appears immediately. It is long because the sections stand beside the checks that they use.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Literal, TypeVar
 T = TypeVar("T", bound=Any)
 
 SECTIONS = (
-    *("columns", "split", "text", "features", "augment", "forecast"),
+    *("columns", "audio", "split", "text", "features", "augment", "forecast"),
     *("model", "lstm", "training", "decoding", "evaluation"),
 )
 """Names of the sections, in the order of every task."""

@@ -25,7 +25,7 @@ from shared.cli.parse_errors import one_line, require_no_training_option
 from shared.config import SECTIONS, PredictOptions, Section, TaskConfig
 from shared.errors import SuiteError
 
-TRAINING_ONLY = {"data_name", "validation_data", "test_data", "output", "resume", *SECTIONS} - {"columns"}
+TRAINING_ONLY = {"data_name", "validation_data", "test_data", "output", "resume", *SECTIONS} - {"columns", "audio"}
 """Fields of a configuration that have no meaning for an exported model."""
 
 

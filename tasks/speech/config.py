@@ -21,6 +21,7 @@ from shared.config import (
 from shared.config import (
     PredictOptions as SharedPredictOptions,
 )
+from tasks.speech.input_config import AudioConfig, TextConfig
 
 SUMMARY = "Transcribes speech and gives the time of each word, for whole recordings or live audio."
 INPUT = "audio"
@@ -227,7 +228,9 @@ class SpeechConfig(SplitFilesTaskConfig):
     """Folder or .zip file with the recordings of the manifest; without it, the .zip file with the manifest's name in the same
     folder if it exists, else the folder of the manifest."""
     columns: ColumnsConfig = field(default_factory=ColumnsConfig)
+    audio: AudioConfig = field(default_factory=AudioConfig)
     split: SpeechSplitConfig = field(default_factory=SpeechSplitConfig)
+    text: TextConfig = field(default_factory=TextConfig)
     features: FeaturesConfig = field(default_factory=FeaturesConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)

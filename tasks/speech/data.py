@@ -18,7 +18,7 @@ from shared.data.sources import Origin, Splits, load_source, read_split_files, s
 from shared.data.splits import SPLITS, Selection, hold_out, split_by_group
 from shared.decoding.ctc_symbols import count_min_steps
 from shared.errors import DataError
-from tasks.speech import audio, data_set, sample, user_files
+from tasks.speech import audio, data_set, measurements, sample, transcripts, user_files
 from tasks.speech.config import SpeechConfig
 from tasks.speech.timing import SAMPLE_RATE, count_steps
 
@@ -33,7 +33,7 @@ def load(config: SpeechConfig) -> Splits:
     Returns:
         Splits with the columns `text`, `speaker` ("" if unknown), `name`, and the place of the samples: `cache_file`, a file of
         16-bit samples at 16 kHz, with the `start` and the `length` of the recording in samples. Files of the user also give
-        `sample_rate`, in samples per second; 0 if unknown.
+        the measurements of the recordings (`tasks.speech.measurements.COLUMNS`).
 
     Raises:
         DataError: a manifest or a recording cannot be used, or there are too few.
@@ -60,9 +60,16 @@ def load(config: SpeechConfig) -> Splits:
     return Splits(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()},
         origin=dataclasses.replace(origin, sha256=digest, split_description=description),
-        details={"alphabet": _summarize_alphabet, "sample rate": _summarize_sample_rates},
+        details={
+            "hours": measurements.summarize_hours,
+            "sample rate": measurements.summarize_rates,
+            "channels": measurements.summarize_channels,
+            "clipped": measurements.summarize_clipping,
+            "silence": measurements.summarize_silence,
+            "alphabet": _summarize_alphabet,
+        },
         display={
-            "sample_rate": None,
+            **dict.fromkeys(measurements.COLUMNS),
             "cache_file": None,
             "start": None,
             "length": lambda samples: (samples / SAMPLE_RATE).rename("seconds"),
@@ -126,16 +133,8 @@ def _recording_digests(frame: pd.DataFrame) -> Iterator[str]:
 def _summarize_alphabet(frame: pd.DataFrame) -> str:
     """Returns the characters of the texts with their counts, such as "a 12, b 3"."""
     counts = Counter("".join(frame["text"]))
-    listed = [f"{'space' if character == ' ' else character} {count:,}" for character, count in sorted(counts.items())]
+    listed = [f"{transcripts.describe_character(character)} {count:,}" for character, count in sorted(counts.items())]
     return ", ".join(listed[:MAX_LISTED_CHARACTERS]) + (" …" if len(listed) > MAX_LISTED_CHARACTERS else "")
-
-
-def _summarize_sample_rates(frame: pd.DataFrame) -> str:
-    """Returns the sample rates of the files with their counts, such as "8000 Hz 12, 16000 Hz 3"."""
-    if "sample_rate" not in frame or not (frame["sample_rate"] > 0).any():
-        return "unknown"
-    counts = frame["sample_rate"].value_counts().sort_index()
-    return ", ".join(f"{rate} Hz {count:,}" if rate else f"unknown {count:,}" for rate, count in counts.items())
 
 
 def _without_unusable(

@@ -15,7 +15,8 @@ from shared.errors import DataError
 from tasks.speech import audio
 from tasks.speech.config import SpeechConfig
 from tasks.speech.timing import SAMPLE_RATE
-from tasks.speech.user_files import add_places, normalize_spaces
+from tasks.speech.transcripts import normalize_text
+from tasks.speech.user_files import add_places
 
 DEFAULT_TEXT_COLUMN = "text"
 TEXT_FEATURES = ("text_normalized", "text", "label")  # features of a TensorFlow data set that may hold the text
@@ -56,15 +57,17 @@ def load(config: SpeechConfig) -> tuple[dict[str, pd.DataFrame], Origin]:
         if split not in SPLITS:
             continue
         rows: list[dict[str, str]] = []
-        recordings = _read_recordings(builder, split, audio_feature, text_feature, rate, rows)
-        key = (builder.info.full_name, str(builder.data_dir), split, audio_feature)
+        channel = config.audio.channel
+        recordings = _read_recordings(builder, split, audio_feature, text_feature, rate, channel, rows)
+        key = (builder.info.full_name, str(builder.data_dir), split, audio_feature, channel)
         cache_file, lengths = audio.cache_recordings(key, recordings)
         if not rows:  # the recordings were already cached
             examples = enumerate(_read_examples(builder, split, audio_feature))
             rows = [_parse_example(example, features, text_feature, k) for k, example in examples]
         frame = add_places(pd.DataFrame(rows), cache_file, lengths)
         is_class_without_word = frame["text"].str.match("_.*_$")  # _silence_ and _unknown_ of speech_commands
-        frames[SPLITS[split]] = frame[~is_class_without_word]
+        texts = [normalize_text(text, config.text) for text in frame["text"]]
+        frames[SPLITS[split]] = frame.assign(text=texts)[~is_class_without_word]
     require_training_split(config.data, frames, builder.info.splits)
     return frames, Origin.of_tfds(builder.info, digest="")
 
@@ -77,13 +80,20 @@ def _read_examples(builder: Any, split: str, skipped_feature: str | None = None)
 
 
 def _read_recordings(
-    builder: Any, split: str, audio_feature: str, text_feature: str, rate: int, rows: list[dict[str, str]]
+    builder: Any,
+    split: str,
+    audio_feature: str,
+    text_feature: str,
+    rate: int,
+    channel: str,
+    rows: list[dict[str, str]],
 ) -> Iterator[np.ndarray]:
     """Yields the samples of each recording of a split, and appends its text, speaker and name to `rows`."""
     for k, example in enumerate(_read_examples(builder, split)):
         row = _parse_example(example, builder.info.features, text_feature, k)
         rows.append(row)
-        yield audio.convert_samples(np.asarray(example[audio_feature]), rate, f"{builder.info.name}, {row['name']}")
+        place = f"{builder.info.name}, {row['name']}"
+        yield audio.convert_samples(np.asarray(example[audio_feature]), rate, place, channel)
 
 
 def _parse_example(example: Mapping[str, Any], features: Any, text_feature: str, index: int) -> dict[str, str]:
@@ -96,4 +106,4 @@ def _parse_example(example: Mapping[str, Any], features: Any, text_feature: str,
     speaker = example.get("speaker_id", "")
     if "audio/filename" in example:  # spoken_digit: 7_jackson_32.wav
         speaker = name.split("_")[1] if name.count("_") >= 2 else ""
-    return {"text": normalize_spaces(text), "speaker": str(speaker), "name": name}
+    return {"text": text, "speaker": str(speaker), "name": name}

@@ -218,7 +218,7 @@ def score_texts(
         ("accuracy", np.array(is_correct, np.float64)),
     ):
         sums = np.stack([np.bincount(blocks, column) for column in rows.T], axis=1)
-        scores.append(block_bootstrap_score(model, metric, sums, lambda s: s[..., 0] / s[..., 1], 1))
+        scores.append(block_bootstrap_score(model, metric, sums, lambda s: s[..., 0] / np.maximum(s[..., 1], 1), 1))
     return scores
 
 
@@ -228,7 +228,10 @@ def word_error_rate_by_speaker(
     """Returns the word error rate of each speaker."""
     rows = count_word_errors(references, hypotheses)
     names = np.asarray(speakers)
-    return {str(name): float(rows[names == name, 0].sum() / rows[names == name, 1].sum()) for name in np.unique(names)}
+    return {
+        str(name): float(rows[names == name, 0].sum() / max(1, rows[names == name, 1].sum()))
+        for name in np.unique(names)
+    }
 
 
 def find_worst(references: Sequence[str], hypotheses: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from shared.config import PredictOptions
 from shared.errors import DataError
 from shared.task import Inputs, Readers, line_table
-from tasks.speech import audio, user_files
+from tasks.speech import folders, measurements, user_files
 from tasks.speech.config import SpeechConfig
 
 RECORDINGS_PER_CHUNK = 256
@@ -30,7 +30,8 @@ def read_inputs(
     for start in range(0, len(paths), RECORDINGS_PER_CHUNK):
         end = min(start + RECORDINGS_PER_CHUNK, len(paths))
         chunk = rows.iloc[start:end].reset_index(drop=True)
-        yield _read_recordings(chunk, paths[start:end], source, options, start, end / len(paths))
+        progress = end / len(paths)
+        yield _read_recordings(chunk, paths[start:end], source, options, config.audio.channel, start, progress)
 
 
 def parse_inputs(
@@ -41,7 +42,7 @@ def parse_inputs(
     Raises:
         DataError: a recording is missing or cannot be read.
     """
-    return _read_recordings(line_table(lines), lines, "input", options)
+    return _read_recordings(line_table(lines), lines, "input", options, config.audio.channel)
 
 
 def _read_recordings(
@@ -49,18 +50,22 @@ def _read_recordings(
     paths: Sequence[str],
     source: str,
     options: PredictOptions,
+    channel: str,
     first_row: int = 0,
     progress: float = 1.0,
 ) -> Inputs:
-    recordings, positions, errors = [], [], dict[int, str]()
+    recordings, measured, positions, errors = [], [], [], dict[int, str]()
     for k, path in enumerate(paths):
         try:
-            recordings.append([audio.read_path(path)])
+            blocks, measurement = folders.open_path(path, channel)
+            recordings.append(blocks)
+            measured.append(measurement)
             positions.append(k)
         except DataError as error:
             if not options.skips_errors:
                 raise DataError(f"{source}, row {first_row + k + 1}: {error}") from error
             errors[k] = str(error)
+    measurements.add_notices_of_losses(measured, [paths[k] for k in positions], source)
     return Inputs(rows, recordings, np.array(positions, np.int64), errors, progress)
 
 
@@ -70,7 +75,7 @@ def read_records(config: SpeechConfig, source: str, metadata: dict[str, Any]) ->
     Raises:
         DataError: the source cannot be used.
     """
-    return user_files.read(config, source)
+    return user_files.read(config, source, metadata["alphabet"])
 
 
 READERS = Readers(read_inputs, read_records, parse_inputs)

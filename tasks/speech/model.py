@@ -171,7 +171,8 @@ def ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count:
     """Returns the CTC loss of each row: the negative log-likelihood of its labels over all alignments, in nats, `(batch,)`.
 
     On TensorFlow, this uses the operation for sparse labels, which is many times faster on a CPU than the one for dense labels. Its
-    loss of a text that is too long for its steps is 0. It takes no empty text, whose only alignment is computed here.
+    loss of a text that is too long for its steps is 0. It rejects empty texts, whose loss is computed here: all steps must be
+    `BLANK_ID`.
 
     Args:
         labels: symbol ids, int32 `(batch, symbols)`, 0 for padding.
@@ -179,26 +180,19 @@ def ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count:
         log_probabilities: of the symbols, float32 `(batch, steps, symbols)`; the first one is `BLANK_ID`.
         step_count: number of valid steps, int32 `(batch,)`.
     """
-    is_empty = label_length == 0
-    is_step = ops.cumsum(ops.ones_like(log_probabilities[..., 0], dtype="int32"), axis=1) <= step_count[:, None]
-    empty_loss = -ops.sum(ops.where(is_step, log_probabilities[..., BLANK_ID], 0.0), axis=1)
-    first_label = ops.where(is_empty, ops.ones_like(label_length), labels[:, 0])
-    labels = ops.concatenate([first_label[:, None], labels[:, 1:]], axis=1)
-    losses = _nonempty_ctc_loss(labels, ops.maximum(label_length, 1), log_probabilities, step_count)
-    return ops.where(is_empty, empty_loss, losses)
-
-
-def _nonempty_ctc_loss(labels: Any, label_length: Any, log_probabilities: Any, step_count: Any) -> Any:
-    """Returns the loss of `ctc_loss` for texts with at least one symbol."""
     if keras.backend.backend() != "tensorflow":
         return ops.ctc_loss(labels, log_probabilities, label_length, step_count, mask_index=BLANK_ID)
     import tensorflow as tf
 
-    sparse = tf.sparse.from_dense(labels)
+    is_empty = tf.equal(label_length, 0)
+    first = tf.one_hot(0, tf.shape(labels)[1], dtype=labels.dtype)
+    sparse = tf.sparse.from_dense(tf.where(is_empty[:, None], first[None], labels))
     sparse = tf.SparseTensor(sparse.indices, sparse.values - 1, sparse.dense_shape)  # here BLANK_ID is last
     blank_last = tf.concat([log_probabilities[..., 1:], log_probabilities[..., :1]], axis=-1)
     time_major = tf.transpose(blank_last, [1, 0, 2])
-    return tf.compat.v1.nn.ctc_loss(sparse, time_major, step_count, ignore_longer_outputs_than_inputs=True)
+    losses = tf.compat.v1.nn.ctc_loss(sparse, time_major, step_count, ignore_longer_outputs_than_inputs=True)
+    is_step = tf.sequence_mask(step_count, tf.shape(log_probabilities)[1], log_probabilities.dtype)
+    return tf.where(is_empty, -tf.reduce_sum(log_probabilities[..., BLANK_ID] * is_step, axis=1), losses)
 
 
 def count_character_errors(labels: Any, log_probabilities: Any, step_count: Any) -> Any:

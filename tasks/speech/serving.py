@@ -14,10 +14,11 @@ import tensorflow as tf
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
-from tasks.speech import audio
+from tasks.speech import audio, wav
 from tasks.speech.batches import iterate_recordings, pad_rows
 from tasks.speech.config import PredictOptions
 from tasks.speech.decoder import load_decoder
+from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
 from tasks.speech.subtitles import format_transcript, word_objects
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
@@ -26,6 +27,8 @@ from tasks.speech.transcription import Blocks, RecordingTranscript, transcribe_a
 STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
+MAX_SAMPLE = 1.5
+"""Absolute value up to which samples count as slightly too loud; greater ones are integers that were not scaled."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
 
 
@@ -40,6 +43,9 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
     `log_probabilities` takes the same inputs, and returns `log_probabilities` float32 `(batch, steps, symbols)`, one step per 40 ms, for
     decoders with a language model, such as `tasks.speech.decoder.Decoder`.
+
+    `transcribe_wav` takes `wav` strings `(batch,)`, the bytes of 16-bit PCM .wav files of any rate and number of channels, and returns the
+    same outputs.
 
     `step`, only if the LSTM is unidirectional, transcribes a stream. It takes `samples` and `length` of the next chunk, of any size,
     usually 100 ms; `last` bool `(batch,)`, whether the recording ends with this chunk; and `state` float32 `(batch, state_size)`,
@@ -62,8 +68,10 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         return {"log_probabilities": run(samples, length)[0]}
 
     request = example_request()
+    channel = metadata.get("audio", {}).get("channel", MEAN_CHANNEL)
     signatures = {
         "serving_default": make_signature(transcribe, request),
+        "transcribe_wav": make_signature(wav.transcribe_wav(transcribe, channel), wav.example_request()),
         "log_probabilities": make_signature(compute_log_probabilities, request),
     }
     if submodels.state_size is not None:
@@ -79,8 +87,12 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
 
 def clean_samples(samples: Any) -> Any:
-    """Returns samples in [-1, 1]; NaN and infinite samples become 0."""
-    return tf.clip_by_value(tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples)), -1.0, 1.0)
+    """Returns samples in [-1, 1]; NaN and infinite samples become 0. Greater values than `MAX_SAMPLE` are an error of the request."""
+    samples = tf.where(tf.math.is_finite(samples), samples, tf.zeros_like(samples))
+    message = "samples must be in [-1, 1]; divide 16-bit samples by 32768"
+    is_valid = tf.reduce_all(tf.abs(samples) <= MAX_SAMPLE)
+    with tf.control_dependencies([tf.debugging.Assert(is_valid, [message])]):
+        return tf.clip_by_value(samples, -1.0, 1.0)
 
 
 def decode_recordings(decoder: GreedyDecoder, log_probabilities: Any, step_count: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from shared.config import as_dict
 from shared.data.sources import Splits
 from shared.decoding.ctc_symbols import build_alphabet
 from shared.task import Task, TrainedModel
@@ -63,7 +64,11 @@ def train_model(config: SpeechConfig, splits: Splits, folder: Path) -> TrainedMo
     )
     return TrainedModel(
         model=model,
-        metadata=tune_decoding(model, splits, config, alphabet),
+        metadata={
+            **tune_decoding(model, splits, config, alphabet),
+            "audio": as_dict(config.audio),
+            "text": as_dict(config.text),
+        },
         history=history,
         notes={"warm start": config.training.warm_start} if config.training.warm_start else {},
     )

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,18 +12,25 @@ import pandas as pd
 from shared.config import option
 from shared.data import files
 from shared.data.columns import parse_identifiers
+from shared.data.notices import add_notice
 from shared.data.tables import is_table, read_table
 from shared.errors import DataError
 from shared.task import line_table
-from tasks.speech import audio
+from tasks.speech import audio, measurements, transcripts
 from tasks.speech.config import ColumnsConfig, SpeechConfig
+from tasks.speech.folders import SUFFIXES, Folder, describe_unreadable
 
 ARCHIVE_SUFFIX = ".zip"
 DEFAULT_SPEAKER_COLUMN = "speaker"  # a manifest may lack this column, but not one that the user names
 
 
-def read(config: SpeechConfig, source: str) -> pd.DataFrame:
+def read(config: SpeechConfig, source: str, alphabet: str | None = None) -> pd.DataFrame:
     """Reads the recordings of a manifest, or of a folder or .zip file with texts in files or in the file names.
+
+    Args:
+        config: columns, and how recordings and texts are read.
+        source: path of the manifest, folder or .zip file.
+        alphabet: characters of the model that is evaluated; None for training.
 
     Returns:
         Table with the columns that `tasks.speech.data.load` describes.
@@ -33,22 +39,24 @@ def read(config: SpeechConfig, source: str) -> pd.DataFrame:
         DataError: a text or a recording is missing or cannot be read; the message names the row or the file.
     """
     path = Path(source).expanduser()
-    if is_folder_or_archive(source):
-        folder, frame = audio.Folder(path), _read_folder(path, config.columns)
-        places = [f"{path}, {name}" for name in frame["name"]]
+    has_rows = not is_folder_or_archive(source)
+    frame = _read_manifest(config.columns, source) if has_rows else _read_folder(path, config.columns)
+    folder = Folder(_recordings_of(path, config) if has_rows else path)
+    places = [f"{path}, row {row}" if has_rows else f"{path}, {name}" for row, name in enumerate(frame["name"], 1)]
+    names = _find_recordings(folder, frame["name"].tolist(), places, path)
+    frame = frame.assign(name=names, text=[transcripts.normalize_text(text, config.text) for text in frame["text"]])
+    texts = frame["text"].tolist()
+    if alphabet is None:
+        transcripts.add_notices(texts, names, str(path), config.text, has_rows)
     else:
-        frame = _read_manifest(config.columns, source)
-        folder = audio.Folder(_recordings_of(path, config))
-        frame["name"] = [folder.find(name) for name in frame["name"]]
-        places = [f"{path}, row {row}" for row in range(1, len(frame) + 1)]
-    for name, text, place in zip(frame["name"], frame["text"], places, strict=True):
-        folder.require(name, place)
-        if not text:
-            raise DataError(f"{place}: the text is empty. Write what the speaker says, or leave the recording out.")
-    key = [str(folder.path.resolve()), *((name, *folder.fingerprint(name)) for name in frame["name"])]
-    recordings = (folder.read(name, place) for name, place in zip(frame["name"], places, strict=True))
-    frame = add_places(frame, *audio.cache_recordings(key, recordings))
-    return frame.assign(sample_rate=[folder.sample_rate(name) for name in frame["name"]])
+        transcripts.add_notice_of_unknown_characters(texts, alphabet, str(path), has_rows)
+    places = [f"{place}: {name}" if has_rows else place for place, name in zip(places, names, strict=True)]
+    key = [str(folder.path.resolve()), config.audio.channel, *((name, *folder.fingerprint(name)) for name in names)]
+    recordings = (folder.decode(name, place, config.audio.channel) for name, place in zip(names, places, strict=True))
+    cache_file, table = audio.cache_measured(key, recordings)
+    table = table.assign(name=names)
+    measurements.add_notices(table, str(path), has_rows)
+    return add_places(frame, cache_file, table["length"].to_numpy()).assign(**table[list(measurements.COLUMNS)])
 
 
 def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = False) -> tuple[pd.DataFrame, list[str]]:
@@ -64,23 +72,21 @@ def list_recordings(config: SpeechConfig, source: str, skips_errors: bool = Fals
     path = Path(source).expanduser()
     if is_folder_or_archive(source):
         files.require_file(path)
-        paths = [str(path / name) for name in _recording_names(audio.Folder(path))]
+        paths = [str(path / name) for name in _recording_names(Folder(path))]
         return line_table(paths), paths
     if not is_table(source, config.columns.file):
         lines = [line.strip() for line in files.read_text(path).splitlines()]
         if not any(lines):
             raise DataError(f"{path}: the file has no paths. Write the path of one recording per line.")
-        paths = [line for line in lines if line]
+        paths = [_find_path(line, path.parent) for line in lines if line]
         return line_table(paths), paths
     columns = config.columns
     table = read_table(source, [columns.file], options={columns.file: option(columns, "file")}, all_columns=True)
-    folder = _recordings_of(path, config)
-    recordings = audio.Folder(folder)
-    names = [recordings.find(name) for name in parse_identifiers(table[columns.file], source)]
-    if not skips_errors:
-        for row, name in enumerate(names, 1):
-            recordings.require(name, f"{path}, row {row}")
-    return table, [str(folder / name) for name in names]
+    names = parse_identifiers(table[columns.file], source)
+    folder = Folder(_recordings_of(path, config))
+    places = [f"{path}, row {row}" for row in range(1, len(names) + 1)]
+    actual = _find_recordings(folder, list(names), places, path, skips_errors)
+    return table, [str(folder.path / name) for name in actual]
 
 
 def add_places(frame: pd.DataFrame, cache_file: Path, lengths: np.ndarray) -> pd.DataFrame:
@@ -100,9 +106,32 @@ def is_folder_or_archive(source: str) -> bool:
     return path.is_dir() or path.suffix.lower() == ARCHIVE_SUFFIX
 
 
-def normalize_spaces(text: Any) -> str:
-    """Returns a text in Unicode form NFC with one space between two words, and none at its ends."""
-    return " ".join(unicodedata.normalize("NFC", str(text)).split())
+def _find_recordings(
+    folder: Folder, names: Sequence[str], places: Sequence[str], source: Path, skips_errors: bool = False
+) -> list[str]:
+    """Returns the recordings that names in a manifest mean; a notice counts those that are not written exactly.
+
+    Raises:
+        DataError: a recording is missing, unless `skips_errors` is True; its name then stays.
+    """
+    actual = [
+        (folder.find(name) or name) if skips_errors else folder.require(name, place)
+        for name, place in zip(names, places, strict=True)
+    ]
+    changed = [k for k, name in enumerate(names) if name != actual[k]]
+    if changed:
+        example = f"{names[changed[0]]} is {actual[changed[0]]}"
+        add_notice(
+            f"{source}: {len(changed):,} of {len(names):,} names are not exactly those of the recordings, for example {example}.",
+            [k + 1 for k in changed],
+        )
+    return actual
+
+
+def _find_path(line: str, folder: Path) -> str:
+    """Returns a path of a list of paths, relative to the current folder, or else to the folder of the list."""
+    path = folder / line
+    return line if Path(line).expanduser().exists() or not path.exists() else str(path)
 
 
 def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
@@ -119,9 +148,7 @@ def _read_manifest(columns: ColumnsConfig, source: str) -> pd.DataFrame:
     has_speaker = columns.speaker in table.columns
     return pd.DataFrame(
         {
-            "text": [
-                normalize_spaces(value) for value in parse_identifiers(table[columns.text], source, allow_empty=True)
-            ],
+            "text": parse_identifiers(table[columns.text], source, allow_empty=True),
             "speaker": parse_identifiers(table[columns.speaker], source, allow_empty=True) if has_speaker else "",
             "name": parse_identifiers(table[columns.file], source),
         }
@@ -138,10 +165,14 @@ def _recordings_of(manifest: Path, config: SpeechConfig) -> Path:
     return archive if archive.is_file() else manifest.parent
 
 
-def _recording_names(folder: audio.Folder) -> list[str]:
-    names = folder.names()
+def _recording_names(folder: Folder) -> list[str]:
+    names, unreadable = folder.names(), folder.unreadable_names()
+    if not names and unreadable:
+        raise DataError(f"{folder.path}: there are no recordings that can be read. {describe_unreadable(unreadable)}")
     if not names:
-        raise DataError(f"{folder.path}: there are no recordings. Their names must end in {', '.join(audio.SUFFIXES)}.")
+        raise DataError(f"{folder.path}: there are no recordings. Their names must end in {', '.join(SUFFIXES)}.")
+    if unreadable:
+        add_notice(f"{folder.path}: recordings are left out: {describe_unreadable(unreadable)}")
     return names
 
 
@@ -149,7 +180,7 @@ def _read_folder(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
     """Returns the texts of the recordings in a folder or .zip file: from their names, from a .txt file beside each recording, or
     from the .trans.txt files of LibriSpeech."""
     files.require_file(path)
-    folder = audio.Folder(path)
+    folder = Folder(path)
     names = _recording_names(folder)
     if columns.file_pattern:
         return pd.DataFrame([_parse_name(name, columns, path) for name in names])
@@ -158,25 +189,27 @@ def _read_folder(path: Path, columns: ColumnsConfig) -> pd.DataFrame:
             f"{path}: the texts of the recordings are unknown. Give a manifest as --data, or the meaning of the file names, such "
             f"as {option(columns, 'file_pattern')} {{text}}_{{speaker}}."
         )
-    transcripts: dict[str, str] = {}
+    librispeech: dict[str, str] = {}
     for listing in path.rglob("*.trans.txt"):
         for line in files.read_text(listing).splitlines():
             name, _, words = line.partition(" ")
-            transcripts[name] = words
+            librispeech[name] = words
     rows = []
     for name in names:
         file = path / name
         text_file = file.with_suffix(".txt")
-        text = transcripts.get(file.stem) or (files.read_text(text_file) if text_file.is_file() else None)
+        text = librispeech.get(file.stem)
+        if text is None and text_file.is_file():
+            text = files.read_text(text_file)
         if text is None:
             raise DataError(
                 f"{file}: the text of the recording is unknown. Write it to {text_file.name} in the same folder, give a manifest "
                 f"as --data, or the meaning of the file names, such as {option(columns, 'file_pattern')} {{text}}_{{speaker}}."
             )
         speaker = (
-            file.parent.parent.name if file.stem in transcripts else ""
+            file.parent.parent.name if file.stem in librispeech else ""
         )  # speaker/chapter/recording in LibriSpeech
-        rows.append({"text": normalize_spaces(text), "speaker": speaker, "name": name})
+        rows.append({"text": text, "speaker": speaker, "name": name})
     return pd.DataFrame(rows)
 
 
@@ -192,4 +225,4 @@ def _parse_name(name: str, columns: ColumnsConfig, path: Path) -> dict[str, str]
             "the pattern."
         )
     values = match.groupdict()
-    return {"text": normalize_spaces(values["text"]), "speaker": values.get("speaker", ""), "name": name}
+    return {"text": values["text"], "speaker": values.get("speaker", ""), "name": name}

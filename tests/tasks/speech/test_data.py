@@ -15,8 +15,9 @@ import soundfile
 
 from shared.data.notices import collect_notices
 from shared.errors import DataError
-from tasks.speech import audio, data, user_files
+from tasks.speech import audio, data, folders, user_files
 from tasks.speech.config import ColumnsConfig, FeaturesConfig, SpeechConfig, SpeechSplitConfig
+from tasks.speech.input_config import AudioConfig, TextConfig
 from tasks.speech.timing import SAMPLE_RATE
 from tests.tasks.speech.conftest import tone
 
@@ -144,8 +145,11 @@ def test_a_zip_file_with_the_name_of_the_manifest_has_its_recordings(folder, tmp
     ("change", "parts"),
     [
         (lambda lines: [lines[0], "nowhere.wav,a,s0"], ["row 1", "no recording nowhere.wav"]),
-        (lambda lines: [*lines[:3], "notes.wav,a,s0"], ["row 3", "cannot be read as audio"]),
-        (lambda lines: [*lines[:2], lines[2].replace(",ab,", ", ,")], ["row 2", "the text is empty"]),
+        (lambda lines: [*lines[:3], "notes.wav,a,s0"], ["row 3: notes.wav: cannot be read as audio"]),
+        (
+            lambda lines: [*lines[:2], lines[2].replace(",ab,", ", ,")],
+            ["row 2", "have an empty text", "--text.max-empty"],
+        ),
         (lambda lines: ["path,words,who", *lines[1:]], ['no column "file"', "--columns.file"]),
     ],
 )
@@ -235,7 +239,8 @@ def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
     assert user_files.list_recordings(config, str(folder))[1] == sorted(paths)
     _, from_archive = user_files.list_recordings(config, str(tmp_path / "own.zip"))
     assert from_archive == sorted(str(tmp_path / "own.zip" / name) for name in names)
-    np.testing.assert_array_equal(audio.read_path(from_archive[0]), audio.read_path(sorted(paths)[0]))
+    samples = [np.concatenate(list(folders.open_path(path)[0])) for path in (from_archive[0], min(paths))]
+    np.testing.assert_array_equal(*samples)
     with_archive = dataclasses.replace(config, recordings=str(tmp_path / "own.zip"))
     assert user_files.list_recordings(with_archive, str(folder / "without_texts.tsv"))[1][0] == str(
         tmp_path / "own.zip" / names[0]
@@ -312,4 +317,89 @@ def test_copies_of_a_recording_and_texts_with_separate_accents_are_noticed(folde
     messages = " ".join(notice.message for notice in notices)
     assert "1 recording occurs several times with different texts" in messages
     assert "1 recording occurs several times with the same text" in messages
-    assert user_files.normalize_spaces("cafe\u0301  au lait") == "café au lait"
+
+
+def rewrite(folder, change):
+    """Writes the manifest with changed file names and texts, and returns its path."""
+    frame = pd.read_csv(folder / "list.csv")
+    change(frame)
+    frame.to_csv(folder / "changed.csv", index=False)
+    return folder / "changed.csv"
+
+
+def test_names_with_paths_of_windows_find_their_recordings(folder):
+    def change(frame):
+        frame["file"] = "C:\\data\\clips\\" + frame["file"].str.upper()
+
+    path = rewrite(folder, change)
+    with collect_notices() as notices:
+        frame = user_files.read(make_config(path), str(path))
+    assert frame["name"].tolist() == pd.read_csv(folder / "list.csv")["file"].tolist()
+    assert "24 of 24 names are not exactly those of the recordings" in notices[0].message
+    _, paths = user_files.list_recordings(make_config(path), str(path))
+    assert paths == [str(folder / name) for name in frame["name"]]
+
+
+def test_recordings_of_noise_may_have_an_empty_text(folder):
+    def change(frame):
+        frame.loc[[3, 20], "text"] = ""
+
+    path = rewrite(folder, change)
+    with collect_notices() as notices:
+        splits = data.load(make_config(path))
+    assert "2 of 24 recordings have an empty text" in notices[0].message
+    assert notices[0].rows == (4, 21)
+    texts = [*splits.train["text"], *splits.validation["text"], *splits.test["text"]]
+    assert texts.count("") == 2
+
+
+def test_a_text_file_may_be_empty(folder):
+    for k, path in enumerate(sorted(folder.glob("*.wav"))):
+        path.with_suffix(".txt").write_text("" if k == 5 else path.stem.split("_")[0])
+    (folder / "list.csv").unlink()
+    assert (user_files.read(make_config(folder), str(folder))["text"] == "").sum() == 1
+
+
+def test_texts_are_normalized_in_training_and_in_evaluation(folder):
+    def change(frame):
+        frame["text"] = frame["text"].str.upper() + " [noise]"
+
+    path = rewrite(folder, change)
+    config = dataclasses.replace(make_config(path), text=TextConfig(normalize=("lower", "brackets")))
+    plain = user_files.read(make_config(folder / "list.csv"), str(folder / "list.csv"))["text"].tolist()
+    assert user_files.read(config, str(path))["text"].tolist() == plain
+    with collect_notices() as notices:
+        assert user_files.read(config, str(path), "ab")["text"].tolist() == plain
+    assert "texts have characters that the model cannot write: c" in notices[0].message
+
+
+def test_another_channel_is_read_again(folder):
+    path = next(folder.glob("*.wav"))
+    soundfile.write(path, np.stack([tone("a"), -tone("a")], axis=1), SAMPLE_RATE)
+    sounds = []
+    for channel in ("mean", "0"):
+        config = dataclasses.replace(make_config(folder / "list.csv"), audio=AudioConfig(channel=channel))
+        with collect_notices() as notices:
+            frame = user_files.read(config, str(folder / "list.csv"))
+        row = frame[frame["name"] == path.name].iloc[0]
+        sounds.append(audio.get_samples(audio.open_cache(row["cache_file"]), row["start"], row["length"]))
+        assert any("cancel each other" in notice.message for notice in notices) == (channel == "mean")
+    assert np.abs(sounds[0]).max() < 1e-3
+    np.testing.assert_allclose(sounds[1], tone("a"), atol=1e-3)
+
+
+def test_recordings_that_have_to_be_converted_are_named(folder, tmp_path):
+    (folder / "call 1.m4a").write_bytes(b"")
+    with collect_notices() as notices:
+        user_files.list_recordings(make_config(folder), str(folder))
+    assert "1 .m4a files cannot be read. Convert each: ffmpeg -i 'call 1.m4a' 'call 1.flac'" in notices[0].message
+    (tmp_path / "calls").mkdir()
+    (tmp_path / "calls" / "a.webm").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no recordings that can be read. 1 \.webm files .* ffmpeg -i a\.webm a\.flac"):
+        user_files.list_recordings(make_config(tmp_path), str(tmp_path / "calls"))
+
+
+def test_the_paths_of_a_list_may_be_relative_to_it(folder):
+    (folder / "paths.txt").write_text("a_s0_0.wav\nnowhere.wav\n")
+    _, paths = user_files.list_recordings(make_config(""), str(folder / "paths.txt"))
+    assert paths == [str(folder / "a_s0_0.wav"), "nowhere.wav"]

@@ -124,6 +124,18 @@ def test_the_loss_sums_over_all_alignments_of_a_text(text):
     assert float(loss[0]) == pytest.approx(-np.log(likelihood), rel=1e-4)
 
 
+def test_the_loss_of_an_empty_text_is_that_of_silence_in_every_step():
+    rng = np.random.default_rng(0)
+    log_probabilities = ops.log_softmax(ops.convert_to_tensor(rng.normal(size=(3, 6, 5)).astype(np.float32)))
+    labels = ops.convert_to_tensor(np.array([[0, 0], [2, 1], [0, 0]], np.int32))
+    arguments = [ops.convert_to_tensor(np.array(values, np.int32)) for values in ([0, 2, 0], [6, 6, 4])]
+    losses = ops.convert_to_numpy(ctc_loss(labels, arguments[0], log_probabilities, arguments[1]))
+    silence = -ops.convert_to_numpy(log_probabilities)[..., 0]
+    assert losses[[0, 2]] == pytest.approx([silence[0].sum(), silence[2, :4].sum()], rel=1e-5)
+    alone = ctc_loss(labels[1:2], arguments[0][1:2], log_probabilities[1:2], arguments[1][1:2])
+    assert losses[1] == pytest.approx(float(alone[0]), rel=1e-5)
+
+
 def with_warp(builder, warp):
     builder.config = dataclasses.replace(
         builder.config, augment=dataclasses.replace(builder.config.augment, vocal_tract_warp=warp)

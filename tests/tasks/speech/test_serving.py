@@ -10,10 +10,11 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from shared.data.notices import collect_notices
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.errors import DataError
 from shared.task import Inputs, trained_config
-from tasks.speech import audio, serving
+from tasks.speech import audio, folders, serving
 from tasks.speech.batches import pad_rows
 from tasks.speech.config import PredictOptions
 from tasks.speech.decoder import load_decoder
@@ -104,10 +105,41 @@ def test_the_times_of_words_are_their_steps_in_seconds():
 
 
 @pytest.mark.parametrize(
-    "samples", [np.zeros(8000), np.full(8000, np.nan), np.full(8000, 1e9), np.zeros(1), np.zeros(0)]
+    "samples",
+    [np.zeros(8000), np.full(8000, np.nan), np.full(8000, np.inf), np.full(8000, 1.5), np.zeros(1), np.zeros(0)],
 )
 def test_any_samples_are_valid(signatures, samples):
     transcribe(signatures, samples.astype(np.float32))
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "step"])
+def test_integers_that_were_not_scaled_are_an_error_of_the_request(signatures, signature):
+    request = {name: value.copy() for name, value in signatures[signature].example_request.items()}
+    request["samples"][0, 5] = 1200
+    function = tf.function(signatures[signature].function)
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"samples must be in \[-1, 1\]; divide 16-bit samples by 32768"
+    ):
+        function(**{name: tf.constant(value) for name, value in request.items()})
+
+
+def test_a_model_reads_the_channel_of_its_training(tmp_path):
+    metadata = {**METADATA, "audio": {"channel": "1"}}
+    soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), tone("b")], 1), SAMPLE_RATE, subtype="FLOAT")
+    config = trained_config(metadata)
+    inputs = READERS.parse_inputs(config, [str(tmp_path / "a.wav")], metadata, OPTIONS)
+    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+    (tmp_path / "list.txt").write_text(str(tmp_path / "a.wav"))
+    inputs = next(READERS.read_inputs(config, str(tmp_path / "list.txt"), metadata, OPTIONS))
+    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+
+
+def test_channels_that_cancel_each_other_are_a_notice(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), -tone("a")], 1), SAMPLE_RATE)
+    with collect_notices() as notices:
+        READERS.parse_inputs(trained_config(METADATA), [str(tmp_path / "a.wav")], METADATA, OPTIONS)
+    assert "channels that cancel each other" in str(notices[0])
+    assert "--audio.channel 0" in str(notices[0])
 
 
 def test_a_length_greater_than_the_number_of_samples_is_reduced(signatures):
@@ -210,7 +242,7 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     records = READERS.read_records(trained_config(METADATA), source, METADATA)
     predictions = serving.predict_labelled(records, METADATA, predictor)
     from_files = serving.predict(
-        [[audio.read_path(str(tmp_path / f"{text}.wav"))] for text in ("a", "cabc")], METADATA, predictor, OPTIONS
+        [folders.open_path(str(tmp_path / f"{text}.wav"))[0] for text in ("a", "cabc")], METADATA, predictor, OPTIONS
     )
     assert predictions["text"].tolist() == from_files["text"].tolist()
     scores = score(records, predictions, METADATA)
@@ -228,7 +260,7 @@ def test_silence_and_noise_have_predictions(predictor, tmp_path, seconds, kind):
     count = max(1, int(seconds * SAMPLE_RATE))
     noise = np.random.default_rng(0).normal(0, 0.1, count)
     soundfile.write(tmp_path / "a.wav", noise if kind == "noise" else np.zeros(count), SAMPLE_RATE)
-    outputs = serving.predict([[audio.read_path(str(tmp_path / "a.wav"))]], METADATA, predictor, OPTIONS)
+    outputs = serving.predict([folders.open_path(str(tmp_path / "a.wav"))[0]], METADATA, predictor, OPTIONS)
     table = serving.prediction_table(Inputs(pd.DataFrame({"input": ["a.wav"]}), []), outputs, METADATA, OPTIONS)
     assert table["text"].tolist() == [""]  # steady noise is no speech
     assert table["confidence"][0] == 1
