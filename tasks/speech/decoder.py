@@ -38,7 +38,7 @@ class Word:
     end: float
     """End of the step of its last character, in seconds."""
     confidence: float
-    """Estimated probability that the word was said, in [0, 1]."""
+    """Estimated probability that the word was spoken, in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Decoder:
 
 
 def word_confidence(log_probability: float, calibration: tuple[float, float]) -> float:
-    """Returns the estimated probability that a word was said: the sigmoid of `slope * logit(p) + intercept`.
+    """Returns the estimated probability that a word was spoken: the sigmoid of `slope * logit(p) + intercept`.
 
     Args:
         log_probability: mean log-probability of its letters, the logarithm of p.

@@ -113,7 +113,7 @@ TASK = Task(
     example_inputs=serving.EXAMPLES,
     limitations=(
         "The model transcribes speech that sounds like its training recordings: the same language, accents, microphones and rooms. "
-        "Other voices and louder rooms raise its error rate. It also returns some text for audio without speech. Its error rate "
+        "Other voices and louder rooms raise its error rate; loud noise and several voices at once hide speech. Its error rate "
         "differs by speaker, accent and age: evaluate it on the people who will speak to it. Recordings of people are personal data."
     ),
 )

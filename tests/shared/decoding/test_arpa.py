@@ -102,7 +102,7 @@ def test_a_file_of_another_program_is_read_with_its_backoff_weights():
             TWO_WORDS.replace("-0.8 stop", "-0.8"),
             r'lm\.arpa, line 12: expected a logarithm, 1 words.*Received: "-0\.8"',
         ),
-        (TWO_WORDS.replace("-0.8 stop", "x stop"), r'lm\.arpa, line 12: "x stop" has no number'),
+        (TWO_WORDS.replace("-0.8 stop", "x stop"), r'lm\.arpa, line 12: "x stop" begins or ends'),
         (TWO_WORDS.replace("\\2-grams:", "\\two-grams:"), r"lm\.arpa, line 14: expected a heading"),
     ],
 )

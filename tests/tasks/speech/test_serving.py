@@ -128,10 +128,10 @@ def test_a_model_reads_the_channel_of_its_training(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), tone("b")], 1), SAMPLE_RATE, subtype="FLOAT")
     config = trained_config(metadata)
     inputs = READERS.parse_inputs(config, [str(tmp_path / "a.wav")], metadata, OPTIONS)
-    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+    np.testing.assert_allclose(inputs.records[0][0], tone("b"), atol=1e-6)
     (tmp_path / "list.txt").write_text(str(tmp_path / "a.wav"))
     inputs = next(READERS.read_inputs(config, str(tmp_path / "list.txt"), metadata, OPTIONS))
-    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+    np.testing.assert_allclose(inputs.records[0][0], tone("b"), atol=1e-6)
 
 
 def test_channels_that_cancel_each_other_are_a_notice(tmp_path):
