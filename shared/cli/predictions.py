@@ -16,6 +16,7 @@ from shared.cli.output import print_json
 from shared.cli.terminal import escape_controls, print_error, print_line, print_marked_words, print_table
 from shared.data import word_contributions
 from shared.data.table_writers import json_rows, open_table_writer
+from shared.errors import DataError
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
 from shared.task import Inputs
 
@@ -93,6 +94,47 @@ def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:
             errors += chunk.error_count
     skipped = f"; {errors:,} of them could not be read, see the column {ERROR_COLUMN}" if errors else ""
     print_error(f"Wrote {rows:,} rows to {path}{skipped}.")
+
+
+def write_documents(predicted: Iterable[PredictedRows], target: Path, suffix: str, column: str) -> None:
+    """Writes the document of each row to a file of its own, with the name of the input, and prints how many there are.
+
+    Args:
+        predicted: rows whose first column names the input, such as a path.
+        target: folder for the files; if it ends in `suffix`, the file of the only row.
+        suffix: suffix of the files.
+        column: column of the predictions with the documents.
+
+    Raises:
+        DataError: a file cannot be written, or there are several rows for one file.
+    """
+    is_file, count, errors = target.name.endswith(suffix), 0, 0
+    names: set[str] = set()
+    for chunk in predicted:
+        errors += chunk.error_count
+        for name, document in zip(chunk.rows.iloc[:, 0], chunk.predictions[column], strict=True):
+            if not isinstance(document, str):
+                continue
+            if is_file and count:
+                raise DataError(f"{target}: there are several inputs. Give a folder to --to.")
+            path = target if is_file else target / _free_name(Path(str(name)).stem, suffix, names)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(document, encoding="utf-8")
+            except OSError as error:
+                raise DataError(f"{path}: cannot be written ({error.strerror}).") from error
+            count += 1
+    skipped = f"; {errors:,} inputs could not be read" if errors else ""
+    print_error(f"Wrote {count:,} file{'s' * (count != 1)} to {target}{skipped}.")
+
+
+def _free_name(stem: str, suffix: str, names: set[str]) -> str:
+    """Returns a file name that no earlier input has, and adds it to `names`."""
+    name, number = f"{stem}{suffix}", 2
+    while name in names:
+        name, number = f"{stem}-{number}{suffix}", number + 1
+    names.add(name)
+    return name
 
 
 @contextlib.contextmanager
