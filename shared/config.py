@@ -218,7 +218,11 @@ class PredictOptions(Section):
     and adds the column `error`, which says what is wrong."""
 
     def __post_init__(self) -> None:
-        if self.to is not None and not self.to.name.lower().endswith(PREDICTION_FORMATS):
+        if (
+            self.document_suffix is None
+            and self.to is not None
+            and not self.to.name.lower().endswith(PREDICTION_FORMATS)
+        ):
             formats = ", ".join(PREDICTION_FORMATS)
             raise ValueError(f"{option(self, 'to')} must name a file that ends in {formats}. Received: {self.to}")
 
@@ -233,9 +237,19 @@ class PredictOptions(Section):
         return False
 
     @property
+    def document_suffix(self) -> str | None:
+        """Suffix of the files if the command writes one document per row, from the column `document_column`; None for a table."""
+        return None
+
+    @property
+    def document_column(self) -> str | None:
+        """Column of the predictions that holds the documents; None for a table."""
+        return None if self.document_suffix is None else "document"
+
+    @property
     def output_files(self) -> dict[str, Path]:
         """Files that the command writes, by option."""
-        return {} if self.to is None else {option(self, "to"): self.to}
+        return {} if self.to is None or self.document_suffix else {option(self, "to"): self.to}
 
     @property
     def skips_errors(self) -> bool:

@@ -253,6 +253,8 @@ class Task:
     plot: Callable[[Inputs, Predictions, dict[str, Any], Any], None] | None = None
     """Draws the predictions to the file that the `PredictOptions` name, with the arguments of `prediction_table`. It is called if
     `PredictOptions.needs_plot` is True, once per chunk; a task whose inputs come in one piece can have it."""
+    prediction_signature: str = "serving_default"
+    """Signature whose outputs `predict` takes."""
     evaluation_signature: str = "serving_default"
     """Signature that computes the predictions for labelled records."""
     commands: Mapping[str, PredictionCommand] = field(default_factory=dict)

@@ -160,7 +160,7 @@ def predict(
         command: a further command of the task; None for `predict`.
     """
     model = partial(keras_file.load, version / "model.keras")
-    signature = "serving_default"
+    signature = task.prediction_signature
     if command is not None:
         signature = command.signature
         task = dataclasses.replace(

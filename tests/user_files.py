@@ -62,7 +62,7 @@ def quotes(folder: Path) -> None:
         prices = [f"{close:.2f}".replace(".", ",") for close in closes]
         lines += [f"{name};{day:%d.%m.%Y};{price}" for day, price in zip(days, prices, strict=True)]
     lines.append(lines[-1])
-    (folder / "quotes.csv").write_text("\n".join(["Kuerzel;Datum;Schluss", *lines[::-1]]) + "\n")
+    (folder / "quotes.csv").write_text("\n".join(["Papier;Stichtag;Bewertung", *lines[::-1]]) + "\n")
 
 
 def clips(folder: Path) -> None:

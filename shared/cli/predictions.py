@@ -16,6 +16,7 @@ from shared.cli.output import print_json
 from shared.cli.terminal import escape_controls, print_error, print_line, print_marked_words, print_table
 from shared.data import word_contributions
 from shared.data.table_writers import json_rows, open_table_writer
+from shared.errors import DataError
 from shared.prediction_run import ERROR_COLUMN, PredictedRows
 from shared.task import Inputs
 
@@ -55,7 +56,9 @@ def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -
     """Prints a table per chunk, and below it the texts with marked words, if there are any; columns that do not fit are named below."""
     names: list[str] = []
     omitted: list[str] = []
+    errors = 0
     for chunk in predicted:
+        errors += chunk.error_count
         chunk, explanations = _separate_explanations(chunk)
         names = names or _fitting_columns(chunk)
         table = chunk.table
@@ -64,6 +67,8 @@ def print_tables(predicted: Iterable[PredictedRows], title: str | None = None) -
         for words in explanations:
             print_marked_words(words)
         omitted = [name for name in table.columns if name not in names]
+    if errors and ERROR_COLUMN in omitted:
+        print_error(f"{errors:,} rows could not be read, see the column {ERROR_COLUMN} with --to FILE.csv.")
     if omitted:
         print_line(f"Columns without space: {', '.join(map(str, omitted))}. Write all columns with --to FILE.csv.")
 
@@ -89,6 +94,47 @@ def write_file(predicted: Iterable[PredictedRows], path: Path) -> None:
             errors += chunk.error_count
     skipped = f"; {errors:,} of them could not be read, see the column {ERROR_COLUMN}" if errors else ""
     print_error(f"Wrote {rows:,} rows to {path}{skipped}.")
+
+
+def write_documents(predicted: Iterable[PredictedRows], target: Path, suffix: str, column: str) -> None:
+    """Writes the document of each row to a file of its own, with the name of the input, and prints how many there are.
+
+    Args:
+        predicted: rows whose first column names the input, such as a path.
+        target: folder for the files; if it ends in `suffix`, the file of the only row.
+        suffix: suffix of the files.
+        column: column of the predictions with the documents.
+
+    Raises:
+        DataError: a file cannot be written, or there are several rows for one file.
+    """
+    is_file, count, errors = target.name.endswith(suffix), 0, 0
+    names: set[str] = set()
+    for chunk in predicted:
+        errors += chunk.error_count
+        for name, document in zip(chunk.rows.iloc[:, 0], chunk.predictions[column], strict=True):
+            if not isinstance(document, str):
+                continue
+            if is_file and count:
+                raise DataError(f"{target}: there are several inputs. Give a folder to --to.")
+            path = target if is_file else target / _free_name(Path(str(name)).stem, suffix, names)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(document, encoding="utf-8")
+            except OSError as error:
+                raise DataError(f"{path}: cannot be written ({error.strerror}).") from error
+            count += 1
+    skipped = f"; {errors:,} inputs could not be read" if errors else ""
+    print_error(f"Wrote {count:,} file{'s' * (count != 1)} to {target}{skipped}.")
+
+
+def _free_name(stem: str, suffix: str, names: set[str]) -> str:
+    """Returns a file name that no earlier input has, and adds it to `names`."""
+    name, number = f"{stem}{suffix}", 2
+    while name in names:
+        name, number = f"{stem}-{number}{suffix}", number + 1
+    names.add(name)
+    return name
 
 
 @contextlib.contextmanager
@@ -130,7 +176,7 @@ def _separate_explanations(predicted: PredictedRows) -> tuple[PredictedRows, lis
 
 def _fitting_columns(predicted: PredictedRows) -> list[str]:
     """Returns the columns to print, in their order: the first column of the input, a narrow second one, such as a date, those of the
-    predictions, and then the rest of the input, as long as they fit."""
+    predictions, and then the rest of the input, as long as they fit. Errors come before the predictions, so that they fit."""
     table = predicted.table
     widths = {
         name: 3 + min(MAX_CELL, max(len(str(name)), *(len(_format_cell(value)) for value in table[name])))
@@ -139,8 +185,9 @@ def _fitting_columns(predicted: PredictedRows) -> list[str]:
     first, second, rest = (list(predicted.rows.columns[part]) for part in (slice(1), slice(1, 2), slice(2, None)))
     if any(widths[name] > 3 + NARROW for name in second):
         second, rest = [], [*second, *rest]
+    errors = [ERROR_COLUMN] if predicted.error_count and ERROR_COLUMN in predicted.predictions else []
     width, chosen = 1, set[str]()
-    for name in (*first, *second, *predicted.predictions.columns, *rest):
+    for name in dict.fromkeys((*first, *second, *errors, *predicted.predictions.columns, *rest)):
         width += widths[name]
         if chosen and width > TABLE_WIDTH:
             break

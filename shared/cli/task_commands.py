@@ -144,10 +144,15 @@ def parse_predict(name: str, words: Sequence[str], command: str = "predict") -> 
         with predictions.show_progress() as on_progress:
             other = loaded.commands.get(command)
             predicted = workflow.predict(loaded, version, inputs, chosen["options"], on_progress, other)
-            if path is not None:
+            suffix, column = chosen["options"].document_suffix, chosen["options"].document_column
+            if path is not None and suffix is not None:
+                predictions.write_documents(predicted, path, suffix, column)
+            elif path is not None:
                 predictions.write_file(predicted, path)
             elif chosen["json"]:
                 predictions.print_json_lines(predicted)
+            elif column is not None:
+                predictions.print_texts(predicted, column)
             elif other is not None and other.printed_column:
                 predictions.print_texts(predicted, other.printed_column)
             else:

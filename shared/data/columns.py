@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from shared.data.notices import add_notice
-from shared.data.numbers import count_currencies, to_plain_text
+from shared.data.numbers import clean_cells, count_currencies, shows_thousands, to_plain_text
 from shared.errors import DataError, RowError
 
 SCIENTIFIC = re.compile(r"\d\.\d+[eE]\+\d{2,}")  # as spreadsheets write large numbers
@@ -62,7 +62,9 @@ def parse_numbers(values: pd.Series, source: str, allow_empty: bool, decimal_mar
     is_bool = pd.api.types.is_bool_dtype(values)
     if decimal_mark != "," and not is_bool:  # a short cut for plain numbers, several times as fast
         plain = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
-        if np.isfinite(plain).all():
+        if np.isfinite(plain).all() and (
+            pd.api.types.is_numeric_dtype(values) or not shows_thousands(clean_cells(values))
+        ):
             return plain
     if pd.api.types.is_numeric_dtype(values) and not is_bool:
         text, numbers = values, pd.Series(values.to_numpy(np.float64, na_value=np.nan), index=values.index)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -16,18 +16,35 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.data.columns import raise_where, raise_where_empty
+from shared.data.month_names import have_months, parse_month_names
 from shared.data.notices import add_notice
 from shared.data.time_numbers import ParsedCells, distinct_cells, in_seconds, parse_epoch, parse_time_numbers
+from shared.data.times_of_day import CLOCK, TIME_OF_DAY, seconds_of_day
 
-ZONE = r"(?:Z|UTC|GMT|[+-]\d\d:?(?:\d\d)?)"
-UTC_OFFSET = rf"^(?P<time>.*:\d\d(?:\.\d+)?)\s*(?P<zone>{ZONE})$"  # after a time of day
+ZONE_HOURS = {"EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6, "PST": -8, "PDT": -7} | {
+    "WET": 0,
+    "WEST": 1,
+    "CET": 1,
+    "CEST": 2,
+    "MEZ": 1,
+    "MESZ": 2,
+    "EET": 2,
+    "EEST": 3,
+    "JST": 9,
+    "KST": 9,
+}
+"""Hours from UTC of time zones with a name: those of RFC 5322, of Europe, Japan and Korea."""
+ZONE = rf"(?:(?:UTC|GMT)?[+-]\d\d:?(?:\d\d)?|Z|UTC|GMT|{'|'.join(ZONE_HOURS)})"
+TIME_END = r":\d\d(?:\.\d+)?(?:\s*[AaPp]\.?[Mm]\.?)?"
+UTC_OFFSET = rf"^(?P<time>.*{TIME_END})\s*(?P<zone>{ZONE})$"  # after a time of day
 NUMERIC = r"(?P<a>\d{1,4})(?P<mark>[./-])(?P<b>\d{1,2})[./-](?P<c>\d{2,4})"
-TIME_OF_DAY = (
-    r"\s*,?\s*T?(?P<hour>\d{1,2}):?(?P<minute>\d\d)(?::?(?P<second>\d\d)(?:\.\d+)?)?\s*(?P<half>[AaPp]\.?[Mm]\.?)?"
+MONTH_OF_YEAR = r"(?P<month>0?[1-9]|1[0-2])[./-](?P<year>(?:19|20)\d\d)"
+EAST_ASIAN = (
+    r"^(?P<year>\d{4})\s*(?:[年년]|\.(?=\s|.*\.$))\s*(?P<month>\d{1,2})\s*[月월.]\s*(?P<day>\d{1,2})\s*[日일.]?"
 )
-CLOCK = re.sub(r"\(\?P<\w+>", "(?:", TIME_OF_DAY)
-MONTH = r"(?i)\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+"""A date such as 2024年1月5日, 2024년 1월 5일 or 2024. 1. 5."""
 UNCLEAR = "unclear"
+FIRST_TIME = pd.Timestamp("1000-01-01")  # an earlier one is no time, but has no year, or was not known
 SAMPLE_CELLS = 1_000  # that decide whether the cells are numbers
 
 
@@ -85,6 +102,7 @@ def parse_times(
         problem = "no time zone, but other rows have one. Give all times a time zone, or none"
         raise_where(_at_rows((~has_zone).reindex(cells.index, fill_value=False), codes, False), values, source, problem)
     parsed = _parse(known, values.name, source, option, time_format, likely_format)
+    parsed = replace(parsed, times=parsed.times.where(parsed.times >= FIRST_TIME))
     if parsed.time_format == UNCLEAR:
         problem = f"the day or the month may come first. Name the format, for example {option} %d/%m/%Y"
         raise_where(_at_rows(cells.str.match(NUMERIC), codes, False), values, source, problem)
@@ -122,7 +140,7 @@ def are_times(values: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_numeric_dtype(values):
         return values.notna()
     codes, cells = distinct_cells(values)
-    are_dates = cells.str.match(r"\d") | (cells.str.contains(MONTH) & cells.str.contains(r"\d"))
+    are_dates = cells.str.match(r"\d") | (have_months(cells) & cells.str.contains(r"\d"))
     return pd.Series(_at_rows(are_dates, codes, False), values.index)
 
 
@@ -149,12 +167,18 @@ def _extract(text: pd.Series, pattern: str) -> pd.DataFrame:
 def _split_offsets(cells: pd.Series) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Returns cells without the UTC offset after a time of day, such as "+09:00", the offset of each as timedelta64, and a mask of the
     cells that have one."""
-    if not cells.str.contains(rf":\d\d(?:\.\d+)?\s*{ZONE}$").any():  # several times as fast
+    if not cells.str.contains(rf"{TIME_END}\s*{ZONE}$").any():  # several times as fast
         nothing = pd.Series(False, cells.index)
         return cells, pd.Series(np.timedelta64(0, "s"), cells.index), nothing
     parts = _extract(cells, UTC_OFFSET)
     codes, zones = pd.factorize(parts["zone"])
-    fields = pd.Series(zones, dtype="str").str.extract(r"(?P<sign>[+-])(?P<hour>\d\d):?(?P<minute>\d\d)?").fillna("0")
+    offsets_of_names = {name: f"{hours:+03d}:00" for name, hours in ZONE_HOURS.items()}
+    fields = (
+        pd.Series(zones, dtype="str")
+        .replace(offsets_of_names)
+        .str.extract(r"(?P<sign>[+-])(?P<hour>\d\d):?(?P<minute>\d\d)?")
+        .fillna("0")
+    )
     seconds = fields["hour"].astype(int) * 3600 + fields["minute"].astype(int) * 60
     seconds = seconds.where(fields["sign"] != "-", -seconds)
     offsets = pd.Series(_at_rows(seconds, codes, 0), cells.index)
@@ -172,6 +196,7 @@ def _parse(
         return ParsedCells(_parse_with_format(text, time_format), time_format)
     if likely_format and (parsed := _parse_with_format(text, likely_format)).notna().all():
         return ParsedCells(parsed, likely_format)
+    text = _to_year_first(text)
     sample = text.iloc[:: max(1, len(text) // SAMPLE_CELLS)]
     if pd.to_numeric(sample, errors="coerce").notna().mean() > 0.5:
         return parse_time_numbers(text, pd.to_numeric(text, errors="coerce"), name, source)
@@ -188,10 +213,19 @@ def _parse(
         is_certain = pd.to_numeric(fields[["a", "b"]].stack()).max() > 12
         _add_notice_of_order(order, is_certain, name, source, option)
         return ParsedCells(_parse_with_format(text, order), None if order.startswith("%Y") else order)
-    if text.str.contains(MONTH).mean() > 0.5:
-        text = text.str.replace(r"(?i)^(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,?\s+", "", regex=True)
-        return ParsedCells(in_seconds(pd.to_datetime(text, errors="coerce", format="mixed", dayfirst=True)))
+    if have_months(text).mean() > 0.5:
+        return parse_month_names(text, name, source)
     return ParsedCells(in_seconds(pd.to_datetime(text, errors="coerce", format="ISO8601")))
+
+
+def _to_year_first(text: pd.Series) -> pd.Series:
+    """Returns cells in which a date such as 2024年1月5日 or 2024. 1. 5. is 2024-1-5, and 03/2009 is 2009-03-01."""
+    if text.iloc[:1].str.match(r"\d{4}\s*[年년.]").any():
+        text = text.str.replace(EAST_ASIAN, r"\g<year>-\g<month>-\g<day>", regex=True)
+    if len(text) and text.str.fullmatch(MONTH_OF_YEAR).all():
+        parts = _extract(text, f"^{MONTH_OF_YEAR}$")
+        text = parts["year"] + "-" + parts["month"].str.zfill(2) + "-01"
+    return text
 
 
 def _parse_with_format(text: pd.Series, time_format: str) -> pd.Series:
@@ -206,18 +240,8 @@ def _parse_with_format(text: pd.Series, time_format: str) -> pd.Series:
     days = pd.to_datetime(pd.Series(dates, dtype="str").str.strip(" ,T"), errors="coerce", format=time_format)
     day = pd.Series(_at_rows(in_seconds(days), codes, np.datetime64("NaT", "s")), text.index)
     codes, clocks = pd.factorize(parts["clock"])
-    seconds = pd.Series(_at_rows(_seconds_of_day(pd.Series(clocks, dtype="str")), codes, np.nan), text.index)
+    seconds = pd.Series(_at_rows(seconds_of_day(pd.Series(clocks, dtype="str")), codes, np.nan), text.index)
     return parsed.fillna((day + pd.to_timedelta(seconds, unit="s")).astype("datetime64[s]"))
-
-
-def _seconds_of_day(clocks: pd.Series) -> pd.Series:
-    """Returns the seconds since midnight of times such as 13:05, 1:05:30 PM or 130530, float64; NaN for a time that does not exist."""
-    parts = clocks.str.extract(f"^{TIME_OF_DAY}$")
-    hour, minute, second = (pd.to_numeric(parts[name]).fillna(0).astype(int) for name in ("hour", "minute", "second"))
-    half = parts["half"].str[0].str.lower()
-    is_valid = (hour < 24) & (minute < 60) & (second < 60)
-    hour = hour.where(half.isna(), hour % 12) + 12 * (half == "p").astype(int)
-    return (hour * 3600.0 + minute * 60 + second).where(is_valid)
 
 
 def _find_order(dates: pd.Series, fields: pd.DataFrame) -> str | None:

@@ -24,7 +24,12 @@ NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 
 
 def read_delimited(
-    path: Path, suffix: str, headerless: bool, preamble_lines: int = 0, columns: Sequence[str] = ()
+    path: Path,
+    suffix: str,
+    headerless: bool,
+    columns: Sequence[str] = (),
+    skips_titles: bool = False,
+    repeats_names: bool = False,
 ) -> pd.DataFrame:
     """Reads all fields of a text table as strings.
 
@@ -33,8 +38,9 @@ def read_delimited(
         suffix: one of `shared.data.dialects.DEFAULT_SEPARATORS`.
         headerless: True if the file has no header; the columns are then named "0", "1" and so on. A first line that looks like a
             header is left out with a notice.
-        preamble_lines: number of lines before the header (see `shared.data.preambles`).
         columns: names of the columns that are needed, which show the header.
+        skips_titles: True to recognize titles before the header without the names of columns (see `shared.data.preambles`).
+        repeats_names: True if names may occur more than once, as in a header of several lines; otherwise a notice names them.
 
     Returns:
         Table of strings; fields that a short record lacks are NaN.
@@ -43,8 +49,8 @@ def read_delimited(
         ValueError: a record has more fields than the header, or a quote is never closed.
         DataError: the file is not text, or its encoding cannot be decided.
     """
-    dialect = find_dialect(path, suffix, preamble_lines, () if headerless else columns)
-    if not headerless:
+    dialect = find_dialect(path, suffix, () if headerless else columns, skips_titles)
+    if not headerless and not repeats_names:
         notice_duplicate_names(path, next(read_records(path, dialect), (0, []))[1])
     frame = _read(path, dialect, headerless)
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would use the first field as the index

@@ -14,14 +14,11 @@ from typing import Any, Literal, TextIO
 
 from shared.data import files
 from shared.data.notices import add_notice
+from shared.data.preambles import MAX_LINES, SEPARATOR_HINT, SEPARATORS, count_preamble_lines
 
 DEFAULT_SEPARATORS = {".csv": ",", ".tsv": "\t", ".txt": "\t"}
 """Usual separator of the fields by suffix."""
-SEPARATORS = ",;\t|"
 SAMPLE_RECORDS = 200
-MAX_PREAMBLE_LINES = 30
-SEPARATOR_HINT = re.compile(r"sep=([,;|\t])\s*")
-"""First line of a file for Excel that names the separator."""
 
 csv.field_size_limit(sys.maxsize)  # a text may be longer than 128 KiB
 
@@ -47,41 +44,29 @@ class Dialect:
         return csv.reader(file, delimiter=self.separator, quoting=self.quoting, escapechar=self.escape, strict=strict)
 
 
-def find_dialect(path: Path, suffix: str, preamble_lines: int = 0, columns: Sequence[str] = ()) -> Dialect:
+def find_dialect(path: Path, suffix: str, columns: Sequence[str] = (), skips_titles: bool = False) -> Dialect:
     """Returns the separator and the quoting that give the records of a file the number of fields of its header.
 
     The usual separator of the suffix comes first. In files that tabs usually separate, double quotes are ordinary characters unless
-    only quoted fields give consistent records, or contain doubled quotes. If the first line does not have the columns, but a later one
-    does, that line is the header, and a notice names the lines before it.
+    only quoted fields give consistent records, or contain doubled quotes. A notice names the lines before the header.
 
     Args:
         path: file, compressed or not.
         suffix: one of `DEFAULT_SEPARATORS`.
-        preamble_lines: number of lines before the header.
         columns: names of the columns that are needed; empty if the file has no header.
+        skips_titles: True to recognize titles before the header without the columns (see `shared.data.preambles`).
     """
     with files.open_text(path) as file:
-        lines = [line.rstrip("\r\n") for line in itertools.islice(file, MAX_PREAMBLE_LINES)]
-    skipped = preamble_lines or _count_lines_before(lines, columns)
-    if skipped > preamble_lines:
-        first = next((line.strip() for line in lines[:skipped] if line.strip()), "")
-        add_notice(f'{path}: skipped lines before the header: {skipped}, from "{first[:60]}".')
+        lines = [line.rstrip("\r\n") for line in itertools.islice(file, MAX_LINES)]
+    skipped = count_preamble_lines(lines, columns, skips_titles)
+    titles = [line.strip() for line in lines[:skipped] if line.strip() and not SEPARATOR_HINT.fullmatch(line)]
+    if titles:
+        add_notice(f'{path}: skipped lines before the header: {skipped}, from "{titles[0][:60]}".')
     hint = SEPARATOR_HINT.fullmatch(lines[0]) if lines else None
     if hint is not None:
         return Dialect(hint[1], True, max(1, skipped))
     separator = _find_separator(path, DEFAULT_SEPARATORS[suffix], skipped)
     return _find_quotes(path, Dialect(separator, suffix == ".csv" and separator != "\t", skipped))
-
-
-def _count_lines_before(lines: Sequence[str], columns: Sequence[str]) -> int:
-    """Returns the number of lines before the first one that has all columns; 0 if it is the first one, or if there is none."""
-    for count, line in enumerate(lines):
-        has_columns = columns and any(
-            set(columns) <= set(next(csv.reader([line], delimiter=separator), [])) for separator in SEPARATORS
-        )
-        if has_columns:
-            return count if any(map(str.strip, lines[:count])) and not SEPARATOR_HINT.fullmatch(lines[0]) else 0
-    return 0
 
 
 def notice_duplicate_names(path: Path, header: Sequence[str]) -> None:

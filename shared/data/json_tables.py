@@ -20,7 +20,8 @@ def read_json(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     """Reads a JSON file with records.
 
     Accepted are objects one after the other, an array of objects, an object of columns (arrays or objects by row) or of rows, an object
-    with one array of objects at any depth, and pandas' orientation "split".
+    with one array of objects at any depth or one object of objects, whose names become the column "index", and pandas' orientation
+    "split".
 
     Args:
         path: file, compressed or not.
@@ -136,10 +137,15 @@ def _from_object(value: dict[str, Any], columns: Sequence[str]) -> pd.DataFrame:
     if len(nested) > 1:
         listed = ", ".join(f"{name} ({len(array)})" for name, array in nested.items())
         raise ValueError(f"the file has several arrays of records: {listed}; write each to a file of its own")
-    if value and all(isinstance(entry, dict) for entry in value.values()):
-        if columns and all(set(columns) <= set(entry) for entry in value.values()):  # pandas' orientation "index"
-            return _from_array(list(value.values()))
-        return pd.DataFrame({name: list(column.values()) for name, column in value.items()})  # orientation "columns"
+    objects = [entry for entry in value.values() if isinstance(entry, dict)]
+    named = [entry for entry in objects if entry and all(isinstance(record, dict) for record in entry.values())]
+    if len(named) == 1:
+        return pd.DataFrame([{"index": name, **record} for name, record in named[0].items()])
+    if value and len(objects) == len(value):
+        if columns and all(set(columns) <= set(entry) for entry in objects):  # pandas' orientation "index"
+            return _from_array(objects)
+        if len({len(column) for column in objects}) == 1:  # orientation "columns"
+            return pd.DataFrame({name: list(column.values()) for name, column in value.items()})
     lengths = {name: len(column) for name, column in value.items() if isinstance(column, list)}
     if len(lengths) == len(value) and len(set(lengths.values())) == 1:
         return pd.DataFrame(value)

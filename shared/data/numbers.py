@@ -1,7 +1,8 @@
 """Numbers as people and spreadsheets write them: thousands separators, decimal commas, currencies, 1.25M, (12.50), 5 %.
 
 `to_plain_text` turns a column into Python's notation. A single separator before three digits, as in 1,234, means what the other numbers of the
-column show, or else the other columns of the file (`find_decimal_mark`).
+column show, or else the other columns of the file (`find_decimal_mark`). It separates thousands in a column that also has numbers such as 987,
+because decimals would have the same number of digits in all cells.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-MISSING_NUMBERS = tuple("null nan na n/a n.a. #n/a <na> none nil - -- --- – — − .".split())
+MISSING_NUMBERS = (
+    *"null (null) nan na n/a n.a. n.v. k.a. #n/a #nv <na> none nil - -- --- – — − . .. … \\n".split(),
+    *"#value! #wert! #ref! #div/0! #num! #name? #null!".split(),
+    "#n/a n/a",
+)
 """Texts that stand for a missing number, like an empty cell; upper and lower case are equal."""
 CURRENCIES = "$€£¥₹₽₩₺₫₪₴₦₱฿₿¢₡₲₵₸₼₾"
 CURRENCY_CODES = (
@@ -24,13 +29,20 @@ MAGNITUDES = {
     "m": 1e6,
     "mn": 1e6,
     "mio": 1e6,
+    "mi": 1e6,
     "mln": 1e6,
     "b": 1e9,
     "bn": 1e9,
+    "bi": 1e9,
     "mrd": 1e9,
     "bln": 1e9,
     "t": 1e12,
     "tn": 1e12,
+    "万": 1e4,
+    "만": 1e4,
+    "亿": 1e8,
+    "億": 1e8,
+    "억": 1e8,
     "%": 0.01,
 }
 """Factor by the suffix of a number, in lower case without a final point."""
@@ -45,7 +57,10 @@ GROUP_SPACE = re.compile(r"(?<=\d)[\s\u00a0\u202f\u2009\u2007'’`´](?=\d{3}(?!
 WITH_POINT = re.compile(r"[+-]?(?=[\d.])(\d+|[1-9]\d{0,2}(,\d{2,3})*,\d{3})?(\.\d*)?([eE][+-]?\d+)?")
 WITH_COMMA = re.compile(r"[+-]?(?=[\d,])(\d+|[1-9]\d{0,2}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?")
 EVIDENCE_ROWS = 1000
+MIN_GROUPED = 10  # numbers such as 1.234 in a column that show that the point separates thousands
 AMBIGUOUS = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+WHOLE_BELOW_1000 = re.compile(r"[+-]?\d{1,3}")
+HUNDREDS = re.compile(r"[+-]?[1-9]\d\d")
 
 
 def clean_cells(values: pd.Series) -> pd.Series:
@@ -79,7 +94,7 @@ def to_plain_text(values: pd.Series, decimal_mark: str | None) -> tuple[pd.Serie
     """
     text = clean_cells(values)
     numbers = pd.to_numeric(text, errors="coerce")
-    if decimal_mark != "," and (numbers.notna() | (text == "")).all():
+    if decimal_mark != "," and (numbers.notna() | (text == "")).all() and not shows_thousands(text[text != ""]):
         return text, pd.Series(1.0, text.index), pd.Series(False, text.index)
     codes, unique = pd.factorize(text)
     cells, factor = _strip_signs(pd.Series(unique, dtype=object))
@@ -87,11 +102,26 @@ def to_plain_text(values: pd.Series, decimal_mark: str | None) -> tuple[pd.Serie
     return tuple(pd.Series(part.to_numpy()[codes], text.index) for part in (cells, factor, is_ambiguous))
 
 
+def shows_thousands(text: pd.Series) -> bool:
+    """Returns True if all numbers of a column are like 987 or like 1.234, and both occur: the separator then separates thousands.
+
+    Points need `MIN_GROUPED` different numbers, because few decimal numbers may have three digits after the point by chance.
+    """
+    for cells in (text.head(EVIDENCE_ROWS), text):
+        is_grouped = cells.str.fullmatch(AMBIGUOUS)
+        if not (is_grouped | cells.str.fullmatch(WHOLE_BELOW_1000)).all():
+            return False
+    grouped = cells[is_grouped]
+    is_enough = grouped.nunique() >= MIN_GROUPED or not grouped.str.contains(".", regex=False).any()
+    return bool(len(grouped) and is_enough and cells.str.fullmatch(HUNDREDS).any())
+
+
 def count_currencies(values: pd.Series) -> dict[str, int]:
-    """Returns the number of cells with each currency sign, the most frequent first."""
+    """Returns the number of cells with each currency sign or code, the most frequent first."""
     if pd.api.types.is_numeric_dtype(values):
         return {}
-    return values.astype(str).str.extract(f"([{CURRENCIES}])", expand=False).value_counts().to_dict()
+    pattern = rf"([{CURRENCIES}]|(?<![A-Za-z])(?:{'|'.join(CURRENCY_CODES)})(?![A-Za-z]))"
+    return values.astype(str).str.extract(pattern, expand=False).value_counts().to_dict()
 
 
 def _without_separators(text: pd.Series, decimal_mark: str | None) -> tuple[pd.Series, pd.Series]:
@@ -120,8 +150,11 @@ def _strip_signs(text: pd.Series) -> tuple[pd.Series, pd.Series]:
 
 
 def _marks(text: pd.Series) -> set[str]:
-    """Returns the decimal marks that numbers show without doubt: "." for 1.5, 1,234.50 and 1,234,567; "," for the opposite."""
+    """Returns the decimal marks that numbers show without doubt: "." for 1.5, 1,234.50 and 1,234,567, or for 1,234 next to 987; "," for
+    the opposite."""
     marks: set[str] = set()
+    if shows_thousands(text):
+        return {"," if mark == "." else "." for mark in {".", ","} & set("".join(text))}
     cells = text[~text.str.fullmatch(AMBIGUOUS)]
     only_point = cells.str.fullmatch(WITH_POINT)
     only_comma = cells.str.fullmatch(WITH_COMMA)

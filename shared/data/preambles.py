@@ -3,53 +3,48 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
-from pathlib import Path
+from collections.abc import Sequence
 
-from shared.data import files
-from shared.data.dialects import DEFAULT_SEPARATORS
-from shared.data.notices import add_notice
-from shared.data.tables import require_table
-from shared.errors import DataError
+from shared.data.header_rows import MAX_ROWS, count_rows_before_header, find_columns
 
-MAX_LINES = 30  # lines of a preamble at most
-BODY_LINES = 30  # further lines that show how many fields a record has
+MAX_LINES = MAX_ROWS + 30
+"""Lines that are looked at: those before a header, and records that show how many fields they have."""
 SEPARATORS = ",;\t|"
-SEPARATOR_LINE = re.compile(r"^\s*\"?sep=.\"?\s*$", re.IGNORECASE)
+SEPARATOR_HINT = re.compile(r"\s*\"?sep=([,;|\t])\"?\s*", re.IGNORECASE)
+"""Line of a file for Excel that names the separator."""
 
 
-def count_preamble_lines(source: str) -> int:
-    """Returns the number of lines before the header of a text table, 0 for other files, and adds a notice that quotes the first one.
+def count_preamble_lines(lines: Sequence[str], columns: Sequence[str] = (), skips_titles: bool = False) -> int:
+    """Returns the number of lines before the header of a text table.
 
-    A line belongs to the preamble if it has fewer fields than the records, or fields that are empty but for one, or is a comment.
+    The first line that has all columns is the header. If there is none, the lines before the header are those that
+    `count_rows_before_header` describes, comments and lines such as sep=;.
+
+    Args:
+        lines: first `MAX_LINES` lines of a file.
+        columns: names of the columns that are needed; may be empty.
+        skips_titles: False to look for the columns only.
     """
-    path = Path(source).expanduser()
-    if not path.is_file() or require_table(path) not in DEFAULT_SEPARATORS:
-        return 0
-    lines = _first_lines(path)
+    for separator in SEPARATORS:
+        header = find_columns([_fields(line, separator) for line in lines[:MAX_ROWS]], columns)
+        if header is not None:
+            return header
+    return _count_titles(lines) if skips_titles and lines else 0
+
+
+def _count_titles(lines: Sequence[str]) -> int:
     width, separator = _find_width(lines)
-    count = 0
-    while count < min(len(lines) - 1, MAX_LINES) and _is_preamble(lines[count], separator, width):
-        count += 1
-    if width < 2 or count in (0, MAX_LINES):
-        return 0
-    written = [line.strip() for line in lines[:count] if line.strip()]
-    if written:
-        add_notice(f'{source}: skipped lines before the header: {count}, from "{written[0][:60]}".')
-    return count
+    rows = [_fields(line, separator) for line in lines]
+
+    def is_remark(position: int) -> bool:
+        is_comment = lines[position].lstrip().startswith("#") and len(rows[position]) < width
+        return is_comment or bool(SEPARATOR_HINT.fullmatch(lines[position]))
+
+    return count_rows_before_header(rows, width, is_remark)
 
 
-def _first_lines(path: Path) -> list[str]:
-    try:
-        with files.open_text(path) as file:
-            content = [file.readline() for _ in range(MAX_LINES + BODY_LINES)]
-    except (DataError, UnicodeError, *files.READ_ERRORS):  # `read_all` reports it
-        return []
-    return [line.rstrip("\r\n") for line in content if line]
-
-
-def _find_width(lines: list[str]) -> tuple[int, str]:
+def _find_width(lines: Sequence[str]) -> tuple[int, str]:
     """Returns the number of fields of the records, from the last of the lines, and their separator."""
     body = [line for line in lines[len(lines) // 2 :] if line.strip()]
     counts = {}
@@ -62,12 +57,5 @@ def _find_width(lines: list[str]) -> tuple[int, str]:
     return counts[separator][1], separator
 
 
-def _is_preamble(line: str, separator: str, width: int) -> bool:
-    fields = _fields(line, separator)
-    filled = sum(bool(field.strip()) for field in fields)
-    is_comment = line.lstrip().startswith("#") and len(fields) < width
-    return is_comment or bool(SEPARATOR_LINE.match(line)) or len(fields) < width or (filled <= 1 and width > 2)
-
-
 def _fields(line: str, separator: str) -> list[str]:
-    return next(csv.reader(io.StringIO(line), delimiter=separator), [])
+    return next(csv.reader([line], delimiter=separator), [])

@@ -1,4 +1,4 @@
-"""Spreadsheets as tables of strings: one sheet, with the first row that has the columns, or else that is not empty, as the header."""
+"""Spreadsheets as tables of strings: one sheet, with the header that `shared.data.header_rows` finds."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from shared.data.dialects import distinct_names, notice_duplicate_names
+from shared.data.header_rows import MAX_ROWS, count_rows_before_header, find_columns
 from shared.data.notices import add_notice
 
-MAX_HEADER_ROWS = 30
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
 
@@ -62,11 +62,12 @@ def _to_table(cells: pd.DataFrame, headerless: bool, columns: Sequence[str]) -> 
         return pd.DataFrame(), ""
     if headerless:
         return text.reset_index(drop=True).set_axis(list(map(str, range(text.shape[1]))), axis=1), ""
-    start = text.iloc[:MAX_HEADER_ROWS]
-    has_columns = [bool(columns) and set(columns) <= set(row) for row in start.itertuples(index=False)]
-    header = has_columns.index(True) if any(has_columns) else 0
+    start = text.head(MAX_ROWS + 2).to_numpy().tolist()
+    header = find_columns(start, columns)
+    if header is None:
+        header = count_rows_before_header(start, text.shape[1])
     table = text.iloc[header + 1 :].set_axis(text.iloc[header].tolist(), axis=1)
-    return table.reset_index(drop=True), next(filter(None, text.iloc[0])) if header else ""
+    return table.reset_index(drop=True), " ".join(filter(None, text.iloc[0])) if header else ""
 
 
 def _to_text(cell: Any) -> str:

@@ -28,8 +28,9 @@ TEXT_SUFFIXES = ("", ".data", ".dat", ".tab", ".psv", ".text", ".log", ".asc")
 ARCHIVE_SUFFIXES = (".tar", ".tgz", ".tbz2", ".txz", ".rar", ".7z")
 JSON_START = re.compile(r'\s*(\{\s*("|$)|\[\s*(\{|$))')
 """First line of a JSON file."""
-HTML = re.compile(rb"\s*<(!doctype\s+html|html)\b", re.IGNORECASE)
+HTML = re.compile(rb"\s*(<meta\b[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+html|html|table)\b", re.IGNORECASE | re.DOTALL)
 FILE_NAME = re.compile(r".+\.\w{2,4}")
+MAX_LISTED_NAMES = 40  # columns in an error message
 MAX_SPACES = 2  # in the name of a column
 OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 
@@ -104,26 +105,35 @@ def require_columns(
         DataError: a column is missing; the message lists the available columns and names the option.
     """
     names = list(available)
+    listed = [visible(str(name)) for name in names[:MAX_LISTED_NAMES]]
+    if len(names) > MAX_LISTED_NAMES:
+        listed.append(f"… and {len(names) - MAX_LISTED_NAMES} more")
     missing = [column for column in columns if column not in names]
     if missing:
         option = (options or {}).get(missing[0])
         fix = f"with {option}" if option else "on the command line"
         raise DataError(
-            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(map(visible, map(str, names)))}. Name the right one {fix}.'
+            f'{source}: no {kind} "{missing[0]}". The {kind}s are {_join(listed)}. Name the right one {fix}.'
             + _header_hint(names, option)
         )
 
 
 def read_all(
-    source: str, headerless: bool = False, columns: Sequence[str] = (), preamble_lines: int = 0
+    source: str,
+    headerless: bool = False,
+    columns: Sequence[str] = (),
+    skips_titles: bool = False,
+    repeats_names: bool = False,
 ) -> pd.DataFrame:
     """Reads all columns of a table (see `read_table`).
 
     Args:
         source: path of a file.
         headerless: True if a text table has no header; its columns are then named "0", "1" and so on.
-        columns: names of the columns that are needed; they choose among the sheets of a spreadsheet.
-        preamble_lines: number of lines before the header of a text table (see `shared.data.preambles`).
+        columns: names of the columns that are needed; they show the header, and choose among the sheets of a spreadsheet.
+        skips_titles: True to recognize titles before the header of a text table without the names of columns (see
+            `shared.data.preambles`).
+        repeats_names: True if columns of a text table may have equal names, to which pandas adds ".1" and so on, without a notice.
 
     Raises:
         DataError: the file is missing, a folder, empty, or not in the format of its suffix.
@@ -131,7 +141,7 @@ def read_all(
     path = Path(source).expanduser()
     suffix = require_table(path)
     with read_errors(path, suffix):
-        frame = _read(path, suffix, headerless, columns, preamble_lines)
+        frame = _read(path, suffix, headerless, columns, skips_titles, repeats_names)
     frame = _without_empty_end(frame, path) if suffix in dialects.DEFAULT_SEPARATORS else frame
     if frame.empty:
         raise no_records_error(path)
@@ -177,7 +187,10 @@ def require_table(path: Path) -> str:
     if path.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty. It needs a header line and at least one record.")
     if HTML.match(files.read_start(path)):
-        raise DataError(f"{path}: is an HTML page, not a table. Download the file itself, not the page that shows it.")
+        raise DataError(
+            f"{path}: is an HTML page, not a table, whatever its name is. Download the file itself, or open the page in a spreadsheet "
+            "program and save it as .csv."
+        )
     suffix = _content_format(path) or files.file_format(path)
     if suffix in ARCHIVE_SUFFIXES:
         raise DataError(f"{path}: is an archive ({suffix}). Unpack it, and give a file or the folder of the classes.")
@@ -207,7 +220,9 @@ def _content_format(path: Path) -> str:
     return ".txt" if suffix in TEXT_SUFFIXES and start else ""
 
 
-def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], preamble_lines: int = 0) -> pd.DataFrame:
+def _read(
+    path: Path, suffix: str, headerless: bool, columns: Sequence[str], skips_titles: bool, repeats_names: bool
+) -> pd.DataFrame:
     if suffix == ".parquet":
         frame = pd.read_parquet(path)
         return frame if isinstance(frame.index, pd.RangeIndex) else frame.reset_index()
@@ -215,7 +230,7 @@ def _read(path: Path, suffix: str, headerless: bool, columns: Sequence[str], pre
         return spreadsheets.read_spreadsheet(path, headerless, columns)
     if suffix in JSON_SUFFIXES:
         return read_json(path, columns)
-    return delimited.read_delimited(path, suffix, headerless, preamble_lines, columns)
+    return delimited.read_delimited(path, suffix, headerless, columns, skips_titles, repeats_names)
 
 
 def _header_hint(names: Sequence[str], option: str | None) -> str:

@@ -100,10 +100,7 @@ def distinct_cells(values: pd.Series) -> tuple[np.ndarray, pd.Series]:
     cells = pd.Series(unique)
     if pd.api.types.is_float_dtype(cells) and (cells % 1 == 0).all():
         cells = cells.astype("Int64")
-    text = cells.astype(object).astype(str).astype("str").str.strip()
-    if text.str.contains("[年月日]").any():
-        text = text.str.replace(r"[年月](?=\d)", "-", regex=True).str.removesuffix("日")
-    return codes, text
+    return codes, cells.astype(object).astype(str).astype("str").str.strip()
 
 
 def in_seconds(values: pd.Series) -> pd.Series:

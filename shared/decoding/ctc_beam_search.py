@@ -33,6 +33,8 @@ class _Prefix:
     """Log-probability of the alignments that end in the last character."""
     last_symbol: int = BLANK_ID
     language_model_score: float = 0.0
+    letters_score: float = 0.0
+    """Addition while the letters begin a hot word."""
 
     @property
     def symbol_score(self) -> float:
@@ -40,37 +42,65 @@ class _Prefix:
 
     @property
     def score(self) -> float:
-        return self.symbol_score + self.language_model_score
+        return self.symbol_score + self.language_model_score + self.letters_score
 
 
 _Beam = dict[tuple[tuple[str, ...], str, int], _Prefix]
 
 
+class BeamSearch:
+    """The search over one sequence, which may arrive in chunks of any size.
+
+    Args:
+        alphabet: characters of the model; the character at index k has the symbol id k + 1.
+        beam_width: maximum number of prefixes that remain after each step, at least 1.
+        fusion: the language model; without it, the score is the log-probability of the text.
+    """
+
+    def __init__(self, alphabet: str, beam_width: int, fusion: Fusion = NO_FUSION) -> None:
+        self.alphabet, self.beam_width, self.fusion = alphabet, beam_width, fusion
+        self.prefixes = [_Prefix(log_blank=0.0)]
+
+    def advance(self, log_probabilities: np.ndarray) -> None:
+        """Searches the next steps.
+
+        Args:
+            log_probabilities: natural logarithms of the probabilities of the symbols, float `(steps, symbols)`; the first one is
+                `BLANK_ID`.
+        """
+        for step in log_probabilities:
+            symbol_ids = [int(k) for k in np.flatnonzero(step > MIN_LOG_PROBABILITY) if k != BLANK_ID]
+            beam: _Beam = {}
+            for prefix in self.prefixes:
+                symbol_score = prefix.symbol_score
+                _keep_prefix(prefix, symbol_score, step, beam)
+                for symbol_id in symbol_ids:
+                    before = prefix.log_blank if symbol_id == prefix.last_symbol else symbol_score
+                    character, log_probability = self.alphabet[symbol_id - 1], before + float(step[symbol_id])
+                    _extend_prefix(prefix, symbol_id, character, log_probability, self.fusion, beam)
+            ordered = sorted(beam.values(), key=lambda prefix: prefix.score, reverse=True)
+            self.prefixes = ordered[: self.beam_width]
+
+    def text(self) -> str:
+        """Returns the text with the best score as a complete text, without spaces at its ends."""
+        best = max(self.prefixes, key=lambda prefix: _final_score(prefix, self.fusion))
+        last_word = [best.letters] if best.letters and self.fusion.allows_word(best.letters) else []
+        return SPACE.join([*best.words, *last_word])
+
+
 def beam_search(log_probabilities: np.ndarray, alphabet: str, beam_width: int, fusion: Fusion = NO_FUSION) -> str:
-    """Returns the text with the best score among the prefixes that the beam search keeps, without spaces at its ends.
+    """Returns the best text of a complete sequence (see `BeamSearch`).
 
     Args:
         log_probabilities: natural logarithms of the probabilities of the symbols, float `(steps, symbols)`; the first one is
             `BLANK_ID`.
         alphabet: characters of the model; the character at index k has the symbol id k + 1.
         beam_width: maximum number of prefixes that remain after each step, at least 1.
-        fusion: the language model; without it, the score is the log-probability of the text.
+        fusion: the language model.
     """
-    prefixes = [_Prefix(log_blank=0.0)]
-    for step in log_probabilities:
-        symbol_ids = [int(k) for k in np.flatnonzero(step > MIN_LOG_PROBABILITY) if k != BLANK_ID]
-        beam: _Beam = {}
-        for prefix in prefixes:
-            symbol_score = prefix.symbol_score
-            _keep_prefix(prefix, symbol_score, step, beam)
-            for symbol_id in symbol_ids:
-                before = prefix.log_blank if symbol_id == prefix.last_symbol else symbol_score
-                character, log_probability = alphabet[symbol_id - 1], before + float(step[symbol_id])
-                _extend_prefix(prefix, symbol_id, character, log_probability, fusion, beam)
-        prefixes = sorted(beam.values(), key=lambda prefix: prefix.score, reverse=True)[:beam_width]
-    best = max(prefixes, key=lambda prefix: _final_score(prefix, fusion))
-    last_word = [best.letters] if best.letters and fusion.allows_word(best.letters) else []
-    return SPACE.join([*best.words, *last_word])
+    search = BeamSearch(alphabet, beam_width, fusion)
+    search.advance(log_probabilities)
+    return search.text()
 
 
 def beam_search_all(
@@ -109,6 +139,7 @@ def _get_prefix(beam: _Beam, words: tuple[str, ...], letters: str, last_symbol: 
 def _keep_prefix(prefix: _Prefix, symbol_score: float, step: np.ndarray, beam: _Beam) -> None:
     """Adds the alignments that write nothing new at a step: `BLANK_ID`, or the last symbol repeated."""
     same = _get_prefix(beam, prefix.words, prefix.letters, prefix.last_symbol, prefix.language_model_score)
+    same.letters_score = prefix.letters_score
     same.log_blank = float(np.logaddexp(same.log_blank, symbol_score + step[BLANK_ID]))
     if prefix.last_symbol != BLANK_ID:
         repeated = prefix.log_character + step[prefix.last_symbol]
@@ -130,12 +161,13 @@ def _extend_prefix(
         if not fusion.allows_prefix(letters):
             return
     new = _get_prefix(beam, words, letters, symbol_id, score)
+    new.letters_score = fusion.score_letters(letters)
     new.log_character = float(np.logaddexp(new.log_character, log_probability))
 
 
 def _final_score(prefix: _Prefix, fusion: Fusion) -> float:
     """Returns the score of a prefix as a complete text."""
-    words, score = prefix.words, prefix.score
+    words, score = prefix.words, prefix.score - prefix.letters_score
     if prefix.letters:
         if not fusion.allows_word(prefix.letters):
             return 2 * LOG_ZERO + score

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from shared.decoding.ctc_symbols import BLANK_ID, SPACE, decode_path
 
+MIN_PROBABILITY = 1e-6
 NO_TEXT, AFTER_CHARACTER, AFTER_SPACE = 0, 1, 2
 """What a text ends with: nothing yet, a character, or a space that is not written yet."""
 
@@ -36,12 +37,18 @@ class GreedyDecoder:
 
     Args:
         alphabet: characters of the model; the character at index k has the symbol id k + 1.
+        calibration: slope a and intercept b of the confidence of a word, sigmoid(a logit(p) + b), where p is the geometric mean of the
+            probabilities of its characters. (1, 0) is p itself.
+        min_confidence: texts with a lower confidence are not written.
     """
 
     STATE_SIZE = 2
     """Size of the state of `decode_chunk`: the last symbol, and what the text ends with."""
 
-    def __init__(self, alphabet: str) -> None:
+    def __init__(
+        self, alphabet: str, calibration: tuple[float, float] = (1.0, 0.0), min_confidence: float = 0.0
+    ) -> None:
+        self.calibration, self.min_confidence = calibration, min_confidence
         self.characters = tf.constant(["", *alphabet])
         self.space_id = alphabet.find(SPACE) + 1 or -1  # -1 if the alphabet has no space
 
@@ -54,26 +61,57 @@ class GreedyDecoder:
             step_count: number of valid steps, int32 `(batch,)`.
 
         Returns:
-            `text` string `(batch,)`; `confidence` float32 `(batch,)` in (0, 1], the geometric mean of the probabilities of the most
-            probable symbols, 1 without steps; and `words` string, `start_step` and `end_step` int32, each `(batch, words)`, with ""
-            and 0 after the last word. Steps are counted from 0. `start_step` writes the first character of a word, and `end_step`
-            is the step after the one that writes its last character; repetitions of that character do not count.
+            `text` string `(batch,)`; and `words` string, `word_confidence` float32 in [0, 1], `start_step` and `end_step` int32, each
+            `(batch, words)`, with "" and 0 after the last word. Steps are counted from 0. `start_step` writes the first character of a
+            word, and `end_step` is the step after the one that writes its last character; repetitions of that character do not count.
+            `confidence` float32 `(batch,)` in [0, 1] is the geometric mean of the confidences of the words; without words, that of the
+            probabilities of `BLANK_ID`, 1 without steps.
         """
         symbols, is_written = self._select_symbols(log_probabilities, step_count, tf.zeros_like(step_count))
-        best = tf.reduce_max(log_probabilities, axis=-1)
-        mask = tf.sequence_mask(step_count, tf.shape(best)[1], tf.float32)
-        steps = tf.maximum(tf.reduce_sum(mask, axis=1), 1.0)
-        confidence = tf.exp(tf.reduce_sum(best * mask, axis=1) / steps)
         text, _ = self._write_text(symbols, is_written, tf.zeros_like(step_count))
         start_step, end_step = self._word_steps(symbols, is_written)
         max_words = (tf.shape(symbols)[1] + 1) // 2  # depends only on the steps, not on the other texts of the batch
-        return {
-            "text": text,
-            "confidence": confidence,
+        best = tf.reduce_max(log_probabilities, axis=-1)
+        word_confidence = _pad_ragged(self._word_confidence(symbols, is_written, best), 0.0, max_words)
+        word_count = start_step.row_lengths()
+        is_word = tf.sequence_mask(word_count, max_words, tf.float32)
+        log_confidence = tf.math.log(tf.maximum(word_confidence, MIN_PROBABILITY)) * is_word
+        confidence = tf.exp(tf.reduce_sum(log_confidence, axis=1) / tf.maximum(tf.cast(word_count, tf.float32), 1.0))
+        is_step = tf.sequence_mask(step_count, tf.shape(best)[1], tf.float32)
+        silence = tf.reduce_sum(log_probabilities[..., BLANK_ID] * is_step, axis=1)
+        silence = tf.exp(silence / tf.maximum(tf.reduce_sum(is_step, axis=1), 1.0))
+        has_text = (word_count > 0) & (confidence >= self.min_confidence)
+        outputs = {
             "words": _pad_ragged(tf.strings.split(text, SPACE), "", max_words),
+            "word_confidence": word_confidence,
             "start_step": _pad_ragged(start_step, 0, max_words),
             "end_step": _pad_ragged(end_step, 0, max_words),
         }
+        return {
+            "text": tf.where(has_text, text, ""),
+            "confidence": tf.where(has_text, confidence, silence),
+            **{name: tf.where(has_text[:, None], value, tf.zeros_like(value)) for name, value in outputs.items()},
+        }
+
+    def _word_confidence(self, symbols: Any, is_written: Any, best: Any) -> tf.RaggedTensor:
+        """Returns the confidence of each word, ragged float32 `(batch, words)`.
+
+        Args:
+            symbols: symbol ids `(batch, steps)`.
+            is_written: mask of the symbols that are written, `(batch, steps)`.
+            best: log-probability of each of these symbols, float32 `(batch, steps)`.
+        """
+        written, is_first, is_last = self._word_limits(symbols, is_written)
+        is_character = tf.cast(written != self.space_id, tf.float32)
+        scores = tf.ragged.boolean_mask(best, is_written).to_tensor(0.0) * is_character
+        sums, counts = (
+            tf.ragged.boolean_mask(tf.cumsum(values, axis=1), is_last)
+            - tf.ragged.boolean_mask(tf.cumsum(values, axis=1, exclusive=True), is_first)
+            for values in (scores, is_character)
+        )
+        slope, intercept = self.calibration
+        probability = tf.clip_by_value(tf.exp(sums / counts), MIN_PROBABILITY, 1.0 - MIN_PROBABILITY)
+        return tf.sigmoid(slope * (tf.math.log(probability) - tf.math.log(1.0 - probability)) + intercept)
 
     def decode_chunk(self, log_probabilities: Any, step_count: Any, state: Any) -> tuple[Any, Any]:
         """Returns the text that the next steps of a sequence add, and the next state.
@@ -141,14 +179,20 @@ class GreedyDecoder:
         Both are ragged int32 `(batch, words)`.
         """
         all_steps = tf.broadcast_to(tf.range(tf.shape(is_written)[1])[None], tf.shape(is_written))
-        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
+        _, is_first, is_last = self._word_limits(symbols, is_written)
         steps = tf.ragged.boolean_mask(all_steps, is_written).to_tensor(0)
+        start_step, last_step = (tf.ragged.boolean_mask(steps, mask) for mask in (is_first, is_last))
+        return start_step, last_step + 1
+
+    def _word_limits(self, symbols: Any, is_written: Any) -> tuple[Any, Any, Any]:
+        """Returns the written symbols, int32 `(batch, written)`, padded with the space, and masks of the first and the last character of
+        each word."""
+        written = tf.ragged.boolean_mask(symbols, is_written).to_tensor(self.space_id)
         space = tf.fill([tf.shape(written)[0], 1], self.space_id)
         is_character = written != self.space_id
         is_first = is_character & (tf.concat([space, written[:, :-1]], axis=1) == self.space_id)
         is_last = is_character & (tf.concat([written[:, 1:], space], axis=1) == self.space_id)
-        start_step, last_step = (tf.ragged.boolean_mask(steps, mask) for mask in (is_first, is_last))
-        return start_step, last_step + 1
+        return written, is_first, is_last
 
 
 def _pad_ragged(ragged: Any, value: Any, width: Any) -> Any:

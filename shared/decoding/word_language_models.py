@@ -1,58 +1,22 @@
-"""Language models of words for the beam search: n-grams of the training texts, or an exported LSTM."""
+"""An exported LSTM as the language model of words for the beam search (see also `shared.decoding.arpa`)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from shared.decoding.arpa import LETTER_PENALTY
 from shared.decoding.language_model_fusion import LanguageModelScore
 from shared.errors import DataError
-from shared.text.kneser_ney import KneserNey
 from shared.text.vocabulary import UNKNOWN_ID as EXPORTED_UNKNOWN_ID
 
-END_ID, UNKNOWN_ID, FIRST_WORD_ID = 1, 2, 3
-"""Token ids of the n-gram model; 0 does not occur."""
-MIN_PROBABILITY = 1e-8
-LETTER_PENALTY = float(np.log(10.0))
-"""Subtracted from the log-probability of an unknown word for each of its letters, so that long unknown words are improbable."""
 EXPORTED_FIRST_ID = EXPORTED_UNKNOWN_ID + 1
 LINE_END, SPECIAL_TOKENS = "<eos>", {"<eos>", "<unk>"}  # in the vocabulary of an exported model
-MAX_CACHED_NGRAMS = 200_000
 MAX_CACHED_DISTRIBUTIONS = 2000
-
-
-def build_ngram_model(texts: Sequence[str], order: int) -> tuple[LanguageModelScore, frozenset[str]]:
-    """Returns the score function of an n-gram model of some texts, and its vocabulary.
-
-    All words outside the vocabulary share the probability of the unknown word, divided by ten for each letter.
-
-    Args:
-        texts: texts with whitespace between the words.
-        order: maximum number of words in an n-gram, at least 1.
-    """
-    words = sorted({word for text in texts for word in text.split()})
-    token_ids = {word: k for k, word in enumerate(words, FIRST_WORD_ID)}
-    stream = [END_ID]
-    for text in texts:
-        stream += [*(token_ids[word] for word in text.split()), END_ID]
-    model = KneserNey(np.array(stream), len(words) + FIRST_WORD_ID, END_ID, order)
-
-    @lru_cache(maxsize=MAX_CACHED_NGRAMS)
-    def log_probability(context: tuple[int, ...], token_id: int) -> float:
-        probabilities = model.probabilities(np.array([*context, token_id]))
-        return float(np.log(max(probabilities[-1], MIN_PROBABILITY)))
-
-    def score(previous_words: tuple[str, ...], word: str) -> float:
-        context = (END_ID, *(token_ids.get(w, UNKNOWN_ID) for w in previous_words))[-max(1, order - 1) :]
-        token_id = END_ID if not word else token_ids.get(word, UNKNOWN_ID)
-        return log_probability(context, token_id) - (LETTER_PENALTY * len(word) if token_id == UNKNOWN_ID else 0.0)
-
-    return score, frozenset(words)
 
 
 def load_exported_model(version: Path, task: str) -> tuple[LanguageModelScore, frozenset[str]]:

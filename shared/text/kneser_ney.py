@@ -97,6 +97,31 @@ class KneserNey:
                     self._add_discounted(context, row, n)
             yield rows
 
+    def ngrams(self) -> Iterator[tuple[tuple[int, ...], float, float | None]]:
+        """Yields the n-grams of the training stream, shortest first, and the token ids that training lacks.
+
+        Yields:
+            Token ids; the probability of the last one after the others; and the weight of the shorter n-grams after this n-gram as a
+            context, None for the longest n-grams. An n-gram whose first token is `end_id` begins a line.
+        """
+        uniform = 1.0 / (self.vocabulary_size - 1)
+        shorter = {(): uniform}
+        tokens: list[tuple[int, ...]] = [()]
+        for n, level in enumerate(self.orders, 1):
+            contexts, last = np.divmod(level.keys, self.vocabulary_size)
+            ngrams = [(*tokens[context], int(token)) for context, token in zip(contexts, last, strict=True)]
+            backoffs = self.orders[n].backoff if n < self.order else None
+            current = {}
+            for k, ngram in enumerate(ngrams):
+                rest = shorter[()] if n == 1 else shorter[ngram[1:]]
+                current[ngram] = float(level.discounted[k] + level.backoff[contexts[k]] * rest)
+                yield ngram, current[ngram], None if backoffs is None else float(backoffs[k])
+            if n == 1:
+                unseen = set(range(self.vocabulary_size)) - {ngram[0] for ngram in ngrams} - {self.excluded_id}
+                for token in sorted(unseen):
+                    yield (token,), float(level.backoff[0] * uniform), None
+            shorter, tokens = current, ngrams
+
     def _add_discounted(self, context: int, row: np.ndarray, n: int) -> np.ndarray:
         """Adds the discounted probabilities of the n-grams of a context to a row `(vocabulary_size,)`, in place."""
         level = self.orders[n - 1]

@@ -15,8 +15,16 @@ from tasks.fraud.transaction_index import UNKNOWN_LABEL
 
 EMPTY_TEXTS = ("", "null", "nan", "nat", "na", "n/a", "none", "<na>")
 """Texts that count as an empty cell; upper and lower case are equal."""
-FRAUD_LABELS = ("1", "true", "t", "yes", "y", "fraud", "fraudulent")
-GENUINE_LABELS = ("0", "false", "f", "no", "n", "genuine", "legit", "legitimate", "normal", "non-fraud", "not fraud")
+FRAUD_LABELS = (
+    *("1", "true", "t", "yes", "y", "fraud", "fraudulent", "illicit"),
+    *("ja", "oui", "si", "sí", "sim", "wahr", "vrai", "verdadero", "fraude"),
+)
+GENUINE_LABELS = (
+    *("0", "false", "f", "no", "n", "genuine", "legit", "legitimate", "normal", "licit", "nonfraud", "non fraud"),
+    *("not fraud", "no fraud", "non fraudulent", "not fraudulent", "nein", "non", "não", "falsch", "faux", "falso"),
+)
+UNKNOWN_LABELS = ("unknown", "unlabelled", "unlabeled", "pending", "undetermined", "undecided", "?")
+"""Texts that mean that a label is not known, unless the user names them as labels of fraud."""
 NEGATIVE = "-1"
 """Genuine where the other label is 1; where there is a 0 too, it may stand for an unknown label."""
 SEPARATOR = " | "
@@ -25,6 +33,7 @@ EXACT_INTEGERS = {"float16": 2**11, "float32": 2**24}
 """Largest number up to which a floating-point type holds all integers; 2**53 for float64."""
 LOST_DIGITS = re.compile(r"\d(?:[.,]\d+)?[Ee]\+\d+|\d{17,}\.0")
 """Identifiers such as 4.53202E+15 and 45320151128303661.0 in a text table."""
+WORD_MARK = re.compile(r"(?<=\w)[-_]\s*(?=\w)")  # within "non-fraud" and "not_fraud", not in "-1"
 MAX_LISTED_LABELS = 8
 POSITIVE_OPTION, UNLABELLED_OPTION = "--columns.positive-label", "--columns.unlabelled"
 
@@ -32,24 +41,35 @@ POSITIVE_OPTION, UNLABELLED_OPTION = "--columns.positive-label", "--columns.unla
 def parse_keys(frame: pd.DataFrame, names: Sequence[str], source: str, allow_empty: bool = False) -> np.ndarray:
     """Returns the identifiers of cards or terminals as text, object `(rows,)`; those of several columns are joined.
 
-    Quotes, spaces and ".0" around an identifier are removed, and said so. With `allow_empty`, an identifier of which a part is empty
-    is "".
+    Quotes, spaces and ".0" around an identifier are removed, and said so. An empty part of an identifier of several columns counts as a
+    value of its own, with a notice. With `allow_empty`, an identifier of which a part is empty is "".
 
     Raises:
         DataError: an identifier is empty, or its column cannot hold all its digits.
     """
-    parts = []
+    parts: list[np.ndarray] = []
     for name in names:
         values = frame[name]
         _require_all_digits(values, source)
         part = parse_categories(values, source)
         is_empty = pd.Series(part).str.casefold().isin(EMPTY_TEXTS).to_numpy()
-        if not allow_empty:
+        if not allow_empty and len(names) == 1:
             raise_where_empty(is_empty, values, source)
         parts.append(np.where(is_empty, "", part))
     if len(parts) == 1:
         return parts[0].astype(object)
-    is_empty = np.logical_or.reduce([part == "" for part in parts])
+    are_empty = np.array([part == "" for part in parts])
+    is_empty = are_empty.any(axis=0)
+    if not allow_empty:
+        raise_where_empty(are_empty.all(axis=0), frame[names[0]], source)
+        if is_empty.any():
+            listed = ", ".join(name for name, empty in zip(names, are_empty, strict=True) if empty.any())
+            add_notice(
+                f"{source}: {is_empty.sum():,} rows have an empty part of the identifier {' '.join(names)} ({listed}). It counts as a "
+                "value of its own.",
+                np.flatnonzero(is_empty) + 1,
+            )
+        is_empty = np.zeros(len(frame), bool)
     joined = pd.Series(parts[0]).str.replace("|", "||", regex=False)
     for part in parts[1:]:
         joined = joined + SEPARATOR + pd.Series(part).str.replace("|", "||", regex=False)
@@ -88,8 +108,8 @@ def parse_labels(
     """
     codes, unique = pd.factorize(values.astype(object).where(values.notna(), ""))
     names = [_normalize_label(value) for value in unique]
-    unknown = {*EMPTY_TEXTS, *map(_normalize_label, unlabelled)}
     fraud = {*map(_normalize_label, positive)} or {*FRAUD_LABELS}
+    unknown = {*EMPTY_TEXTS, *UNKNOWN_LABELS} - fraud | {*map(_normalize_label, unlabelled)}
     genuine = {*names} - fraud if positive else {*GENUINE_LABELS}
     if not positive and "0" not in names:
         genuine.add(NEGATIVE)
@@ -144,9 +164,16 @@ def check_labels(labels: np.ndarray, values: pd.Series, source: str, positive: S
         )
     if is_unknown.any():
         add_notice(
-            f'{source}: {is_unknown.sum():,} of {len(labels):,} rows have no label in column "{values.name}". They are history of '
+            f'{source}: {is_unknown.sum():,} of {len(labels):,} rows have no label in column "{values.name}"{_quote(values[is_unknown])}. They are history of '
             "their cards, and are neither trained nor scored.",
             np.flatnonzero(is_unknown) + 1,
+        )
+    others = values[labels == 0].astype(str).value_counts()
+    if positive and len(others) > 1:
+        listed = ", ".join(f'"{value}" {count:,}' for value, count in others.head(MAX_LISTED_LABELS).items())
+        add_notice(
+            f'{source}: column "{values.name}" has several labels that count as genuine: {listed}.',
+            hint=f"Name labels that mean fraud with {POSITIVE_OPTION}, and those that mean unknown with {UNLABELLED_OPTION}.",
         )
     known = labels[~is_unknown]
     if known.mean() > 0.5:
@@ -154,6 +181,12 @@ def check_labels(labels: np.ndarray, values: pd.Series, source: str, positive: S
             f'{source}: {known.mean():.1%} of the labels in column "{values.name}" are fraud ({counts}).',
             hint=f"If the other label is fraud, name it with {POSITIVE_OPTION}.",
         )
+
+
+def _quote(values: pd.Series) -> str:
+    """Returns the values that mean an unknown label, in parentheses; "" if all cells are empty."""
+    names = [name for name in _count(values) if _normalize_label(name) not in EMPTY_TEXTS]
+    return f" ({', '.join(names)})" if names else ""
 
 
 def _count(values: pd.Series) -> dict[str, int]:
@@ -165,7 +198,7 @@ def _count(values: pd.Series) -> dict[str, int]:
 
 
 def _normalize_label(value: object) -> str:
-    return _clean(str(value)).casefold()
+    return WORD_MARK.sub(" ", _clean(str(value)).casefold())
 
 
 def _clean(text: str) -> str:

@@ -19,6 +19,7 @@ from shared.errors import DataError
 from tasks.fraud import checks, sample
 from tasks.fraud.cells import check_labels, parse_categories, parse_keys, parse_labels
 from tasks.fraud.config import ColumnsConfig, FraudConfig
+from tasks.fraud.file_shapes import drop_footer, read_flat
 from tasks.fraud.fit_split import fit_split, require_both_classes
 from tasks.fraud.known_files import as_options, column_names, find_known_file, recognize_columns
 from tasks.fraud.split import describe_split, find_bounds, split_spans
@@ -55,12 +56,13 @@ def load(config: FraudConfig) -> Splits:
     raw, describe_origin = load_source(
         config,
         sample=lambda: (sample.generate(sample.SAMPLE, SAMPLE_SEED), _sample_origin),
-        files=lambda: (_read_file(config, config.data), lambda frame: Origin.of_files([config.data])),
+        files=lambda: (read_file(config, config.data), lambda frame: Origin.of_files([config.data])),
         tfds=lambda: _read_tfds(config),
         named={OPENML: lambda name: (_download_openml(name), _openml_origin(name, config.data))},
     )
     columns = recognize_columns(config.columns, list(raw.columns), config.data)
-    _require_columns(raw, columns, config.data, is_labelled=True)
+    config = dataclasses.replace(config, columns=columns)
+    raw = without_footer(raw, config, config.data)
     if len(columns.time) == 1 and columns.time_unit is None:
         unit: Any = find_relative_unit(raw[columns.time[0]], config.data, columns.time_format)
         columns = dataclasses.replace(columns, time_unit=unit)
@@ -90,8 +92,7 @@ def read(config: FraudConfig, source: str, trained: Mapping[str, Any] | None = N
     Raises:
         DataError: as in `load`.
     """
-    raw = _read_file(config, source)
-    _require_columns(raw, config.columns, source, is_labelled=True)
+    raw = without_footer(read_file(config, source), config, source)
     return _convert_labelled(raw, config, source, trained)
 
 
@@ -101,9 +102,30 @@ def read_unlabelled(config: FraudConfig, source: str) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read, or a column is missing.
     """
-    raw = _read_file(config, source)
-    _require_columns(raw, config.columns, source, is_labelled=False)
-    return raw
+    return without_footer(read_file(config, source), config, source, is_labelled=False)
+
+
+def read_file(config: FraudConfig, source: str) -> pd.DataFrame:
+    """Reads all columns of one file as they are, without the lines above its header.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    return read_flat(source, headerless=all(name.isdigit() for name in required_columns(config)))
+
+
+def has_columns(raw: pd.DataFrame, config: FraudConfig) -> bool:
+    """Returns True if a table has all columns that the configuration names; the label may be missing."""
+    return set(column_names(config.columns)) - {config.columns.label} <= set(raw.columns)
+
+
+def without_footer(raw: pd.DataFrame, config: FraudConfig, source: str, is_labelled: bool = True) -> pd.DataFrame:
+    """Returns a table without the rows at its end that are no transactions (see `drop_footer`).
+
+    Raises:
+        DataError: a column is missing; with `is_labelled` False, the label may be.
+    """
+    return drop_footer(raw, _require_columns(raw, config.columns, source, is_labelled), source)
 
 
 def convert(
@@ -165,17 +187,16 @@ def _convert_labelled(
     check_labels(frame["fraud"].to_numpy(), raw[columns.label], source, columns.positive_label)
     if columns.terminal is not None:
         is_empty = (frame["terminal"] == "").to_numpy()
-        if is_empty.any():
+        if is_empty.all():
+            name = " ".join(columns.terminal)
+            add_notice(f"{source}: no row has a terminal ({name}), so the model reads none.")
+        elif is_empty.any():
             add_notice(
                 f"{source}: {is_empty.sum():,} of {len(frame):,} rows have no terminal ({' '.join(columns.terminal)}). Their "
                 "terminal history is empty, and they are part of no terminal history.",
                 np.flatnonzero(is_empty) + 1,
             )
     return frame
-
-
-def _read_file(config: FraudConfig, source: str) -> pd.DataFrame:
-    return tables.read_all(source, headerless=all(name.isdigit() for name in required_columns(config)))
 
 
 def _require_columns(raw: pd.DataFrame, columns: ColumnsConfig, source: str, is_labelled: bool) -> list[str]:

@@ -65,11 +65,17 @@ def require_both_classes(
     problem = find_empty_class(marked, fraud)
     if not problem:
         return marked
+    for label, name, other in ((1, "fraud", "genuine"), (0, "genuine", "fraud")):
+        if not (fraud == label).any():
+            raise DataError(
+                f"{source}: no transaction is labelled as {name}; {(fraud >= 0).sum():,} are {other}. Training and evaluation need both. "
+                "If fraud has another label, name it with --columns.positive-label."
+            )
     days = np.unique(frame["time"].to_numpy()[fraud == 1] // DAY)
     if has_cards and not find_empty_class(mark_rows(frame, split, bounds, has_cards=False), fraud):
         problem += ", because transactions of cards with a known fraud are excluded"
-    where = f" Days with fraud: {_describe_days(days)}." if len(days) else " No transaction is fraud."
-    proposal = propose_split(frame, split, bounds, has_cards) if len(days) else None
+    where = f" Days with fraud: {_describe_days(days)}."
+    proposal = propose_split(frame, split, bounds, has_cards)
     fix = (
         f"Use {as_options(proposal)}."
         if proposal is not None

@@ -21,7 +21,7 @@ from tasks.fraud.spool import TransactionSpool, read_spool
 from tasks.fraud.stored import build_inputs
 from tasks.fraud.times import format_day
 from tasks.fraud.transaction_index import UNKNOWN_LABEL
-from tasks.fraud.transactions import convert_transactions, read_transactions, with_model_names
+from tasks.fraud.transactions import convert_transactions, notice_short_history, read_transactions, with_model_names
 
 
 def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:
@@ -48,6 +48,7 @@ def read_records(config: FraudConfig, source: str, metadata: dict[str, Any]) -> 
     if config.columns.card is not None:
         since = time.min() if first is None else _unit_number(first)
         is_scored &= ~is_compromised(frame, time, since, delay)
+    notice_short_history(frame, is_scored, config, source)
     if frame["fraud"][is_scored].nunique() < 2:
         raise DataError(
             f"{source}: there is only one class among the {is_scored.sum():,} scored rows. The evaluation needs fraud and genuine "

@@ -69,6 +69,18 @@ KNOWN_FILES = (
         ),
     ),
     KnownFile(
+        "IEEE-CIS (train_transaction.csv)",
+        ColumnsConfig(
+            card=("card1", "addr1"),
+            time=("TransactionDT",),
+            time_unit="seconds",
+            amount="TransactionAmt",
+            label="isFraud",
+            terminal=None,
+            categorical=("ProductCD", "card4", "card6"),
+        ),
+    ),
+    KnownFile(
         "Sparkov (fraudTrain.csv)",
         ColumnsConfig(
             card=("cc_num",),

@@ -97,7 +97,7 @@ def read_spool(config: FraudConfig, metadata: Mapping[str, Any], skips_errors: b
         records = data.convert(frame, config, source, is_labelled=False, trained=trained, decimal_mark=mark)
         return with_model_names(records, config, metadata)
 
-    for chunk in _read_chunks(config, skips_errors):
+    for chunk in _without_footer(_read_chunks(config, skips_errors), config):
         if label in chunk.frame and not config.columns.positive_label:
             labels |= label_names(chunk.frame[label]) - label_names(pd.Series(config.columns.unlabelled, dtype=object))
             require_one_meaning(labels, label, source)
@@ -123,13 +123,33 @@ def _read_chunks(config: FraudConfig, skips_errors: bool) -> Iterator[Chunk]:
     return read_chunks(config.data, names, data.column_options(config), skips_errors)
 
 
+def _without_footer(chunks: Iterator[Chunk], config: FraudConfig) -> Iterator[Chunk]:
+    """Yields chunks without the rows at the end of the file that are no transactions (see `tasks.fraud.file_shapes`)."""
+    ends: list[Chunk] = []  # the last two chunks, because a footer may begin in the first of them
+    for chunk in chunks:
+        if len(ends) == 2:
+            yield ends.pop(0)
+        ends.append(chunk)
+    rows = pd.concat([chunk.frame for chunk in ends], ignore_index=True)
+    count = len(data.without_footer(rows, config, config.data, is_labelled=False))
+    for chunk in ends:
+        if count:
+            yield _first_rows(chunk, count)
+        count = max(0, count - len(chunk.frame))
+
+
+def _first_rows(chunk: Chunk, count: int) -> Chunk:
+    errors = {row: problem for row, problem in chunk.errors.items() if row < count}
+    return replace(chunk, frame=chunk.frame.iloc[:count], errors=errors)
+
+
 def _file_format(config: FraudConfig, trained: Mapping[str, Any]) -> str | None:
     """Returns the format of the dates that the user named, or that the whole file shows; None where the dates need none."""
     columns, remembered = config.columns, trained.get("time_format")
     if columns.time_unit is not None or columns.time_format != remembered:
         return columns.time_format
     formats: set[str] = set()
-    for chunk in _read_chunks(config, skips_errors=True):
+    for chunk in _without_footer(_read_chunks(config, skips_errors=True), config):
         values = join_columns(chunk.frame, columns.time, config.data)
         if not dates.have_order(values):
             return None

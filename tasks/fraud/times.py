@@ -32,6 +32,7 @@ MAX_NUMBER = 1e20
 RELATIVE_LIMIT = 100_000_000
 """Seconds, a little over three years; times below count from day 0 and not from 1970."""
 DAY = 86_400
+MIDNIGHT = r"[ T]0?0:00(?::00(?:\.0+)?)?$"
 OPTION, FORMAT_OPTION = "--columns.time-unit", "--columns.time-format"
 
 
@@ -177,6 +178,8 @@ def join_columns(frame: pd.DataFrame, names: Sequence[str], source: str) -> pd.S
         raise_where_empty(text.str.lower().isin(EMPTY_TEXTS), values, source)
         parts.append(text)
     label = " ".join(names)
+    if parts[0].str.contains(MIDNIGHT).all():  # of a date that was written as a time
+        parts[0] = parts[0].str.replace(MIDNIGHT, "", regex=True)
     if len(parts) >= 3 and all(part.str.fullmatch(r"\d{1,4}").all() for part in parts[:3]):
         date = parts[0].str.zfill(4) + "-" + parts[1].str.zfill(2) + "-" + parts[2].str.zfill(2)
         parts = [date, *parts[3:]]

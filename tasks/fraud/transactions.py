@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -13,10 +13,12 @@ from shared.config import option
 from shared.data.chunks import convert_rows
 from shared.data.notices import add_notice
 from shared.errors import DataError
+from shared.task import trained_config
 from tasks.fraud import data
 from tasks.fraud.config import FraudConfig, field_name
 from tasks.fraud.transaction_index import SECONDS_PER_DAY, UNKNOWN_LABEL
 
+MAX_FIRST = 0.2  # fraction of the scored rows that may be the first of their card in an evaluation without a notice
 HISTORY_HINT = (
     "Give the earlier transactions with --history FILE, or keep a state store with `lstm-suite state fraud update` and name it with "
     "--store."
@@ -90,15 +92,49 @@ def join_history(
     Raises:
         DataError: a file of the history cannot be used.
     """
-    tables = []
+    tables: list[pd.DataFrame] = []
     for path in history:
-        earlier = read_transactions(config, path, metadata).records
-        assert earlier is not None
+        earlier = _read_history(config, path, metadata)
+        earlier = _without_repeated(earlier, records, path, f"are also in {source}, and score themselves there")
+        for other, table in zip(history, tables, strict=False):
+            earlier = _without_repeated(earlier, table, path, f"are also in {other}")
         tables.append(earlier)
     earlier = pd.concat(tables, ignore_index=True)
     _notice_useless_history(earlier, records, history, source, metadata)
     joined = pd.concat([earlier, records], ignore_index=True)
     return joined.assign(is_scored_row=np.arange(len(joined)) >= len(earlier))
+
+
+def _read_history(config: FraudConfig, path: str, metadata: Mapping[str, Any]) -> pd.DataFrame:
+    """Reads a file of the history, whose columns have the names of the file to score or those of the training."""
+    rows = data.read_file(config, path)
+    if not data.has_columns(rows, config):
+        trained = cast("FraudConfig", trained_config(metadata))
+        config = trained if data.has_columns(rows, trained) else config
+    records = convert_transactions(
+        data.without_footer(rows, config, path, is_labelled=False), config, path, metadata
+    ).records
+    assert records is not None
+    return records
+
+
+def _without_repeated(frame: pd.DataFrame, others: pd.DataFrame, path: str, where: str) -> pd.DataFrame:
+    """Returns a history without the transactions that are also in another table, with a notice; they would count twice.
+
+    Args:
+        frame: transactions of a file.
+        others: transactions of another file; labels do not matter.
+        path: the file, for the notice.
+        where: clause that says where the other transactions are.
+    """
+    names = [name for name in frame.columns if name != "fraud" and name in others]
+    keys = pd.util.hash_pandas_object(frame[names], index=False)
+    is_repeated = keys.isin(pd.util.hash_pandas_object(others[names], index=False)).to_numpy()
+    if is_repeated.any():
+        add_notice(
+            f"{path}: {is_repeated.sum():,} of {len(frame):,} transactions {where}. They are left out of the history."
+        )
+    return frame[~is_repeated].reset_index(drop=True)
 
 
 def notice_missing_history(records: pd.DataFrame, source: str) -> None:
@@ -110,6 +146,24 @@ def notice_missing_history(records: pd.DataFrame, source: str) -> None:
         "history, and the rank correlation of the two was 0.52.",
         hint=HISTORY_HINT,
     )
+
+
+def notice_short_history(frame: pd.DataFrame, is_scored: np.ndarray, config: FraudConfig, source: str) -> None:
+    """Adds a notice if many of the scored rows of an evaluation are the first of their card in the file.
+
+    Args:
+        frame: converted table in time order.
+        is_scored: True for the rows that are scored, bool `(rows,)`.
+        config: settings.
+        source: the file.
+    """
+    is_first = is_scored & ~frame["card"].duplicated().to_numpy()
+    if config.columns.card is not None and is_first.sum() > MAX_FIRST * is_scored.sum():
+        add_notice(
+            f"{source}: {is_first.sum():,} of {is_scored.sum():,} scored transactions are the first of their card in the file. The model "
+            "scores them without their past, so the results are worse than in use.",
+            hint="Put the earlier transactions into the file, too.",
+        )
 
 
 def _notice_useless_history(

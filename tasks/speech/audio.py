@@ -77,6 +77,28 @@ def decode(
     return Recording(samples, meters[0].measure(samples))
 
 
+def decode_short(
+    content: bytes | Path, place: str, channel: str = MEAN_CHANNEL, name: str = "", max_seconds: float = math.inf
+) -> Recording | None:
+    """Decodes a whole recording, and returns it as `decode` does if it is short; None if it is longer than `max_seconds`.
+
+    Memory does not grow with the length of a longer recording.
+    """
+    meters: list[Meter] = []
+    blocks: list[np.ndarray] = []
+    count = 0
+    for block in _decode_blocks(content, place, channel, name, meters):
+        count += len(block)
+        if count > max_seconds * SAMPLE_RATE:
+            blocks.clear()
+        else:
+            blocks.append(block)
+    if count > max_seconds * SAMPLE_RATE:
+        return None
+    samples = np.concatenate(blocks)
+    return Recording(samples, meters[0].measure(samples))
+
+
 def read_blocks(
     content: bytes | Path, seconds: float, place: str = "", channel: str = MEAN_CHANNEL, name: str = ""
 ) -> Iterator[np.ndarray]:

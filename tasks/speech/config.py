@@ -18,6 +18,9 @@ from shared.config import (
     require_fraction,
     require_positive,
 )
+from shared.config import (
+    PredictOptions as SharedPredictOptions,
+)
 from tasks.speech.input_config import AudioConfig, TextConfig
 
 SUMMARY = "Transcribes speech and gives the time of each word, for whole recordings or live audio."
@@ -121,6 +124,14 @@ class AugmentConfig(Section):
     """Fraction of the recordings to which noise is added, in [0, 1)."""
     min_snr: float = 15.0
     """Minimum signal-to-noise ratio of the added noise, in decibels; the maximum is 30 decibels higher."""
+    silence_rate: float = 0.4
+    """Fraction of the recordings that are placed in longer silence or quiet noise, in [0, 1)."""
+    max_silence: float = 1.0
+    """Maximum length of this silence before and after the recording, in seconds."""
+    reverberation_rate: float = 0.2
+    """Fraction of the recordings that sound as in a room, in [0, 1)."""
+    noise_only_rate: float = 0.08
+    """Fraction of the recordings that are replaced by silence, noise, hum or babble with an empty text, in [0, 1)."""
     vocal_tract_warp: float = 0.1
     """Maximum relative change of the frequency axis, as by a longer or shorter vocal tract, in [0, 1) (Jaitly & Hinton, 2013)."""
     equalizer: float = 0.0
@@ -135,11 +146,21 @@ class AugmentConfig(Section):
     """Maximum width of a frequency mask, in mel bands."""
 
     def __post_init__(self) -> None:
-        require_fraction(self, "speed", "noise_rate", "vocal_tract_warp")
+        require_fraction(
+            self, "speed", "noise_rate", "silence_rate", "reverberation_rate", "noise_only_rate", "vocal_tract_warp"
+        )
         require_at_least(
             self,
             0,
-            *("volume_range", "equalizer", "time_masks", "time_mask_width", "frequency_masks", "frequency_mask_width"),
+            *(
+                "volume_range",
+                "max_silence",
+                "equalizer",
+                "time_masks",
+                "time_mask_width",
+                "frequency_masks",
+                "frequency_mask_width",
+            ),
         )
 
 
@@ -172,12 +193,13 @@ class SpeechTrainingConfig(TrainingConfig):
 
 @dataclass(frozen=True)
 class DecodingConfig(Section):
-    """The beam search with a language model, which the report evaluates. The exported model decodes greedily, without it."""
+    """The beam search with a language model, which `predict`, `evaluate` and the report use. `serving_default` decodes without it."""
 
     SECTION: ClassVar[str] = "decoding"
 
     language_model: str | None = None
-    """Folder of an exported version of the next_word task; without it, n-grams of the training transcripts are used."""
+    """File in the ARPA format, or folder of an exported version of the next_word task; without it, n-grams of the training
+    transcripts are used and exported with the model."""
     language_model_order: int = 3
     """Maximum number of words in an n-gram, at least 1."""
     beam_width: int = 32
@@ -227,6 +249,26 @@ class SpeechConfig(SplitFilesTaskConfig):
             )
 
 
+@dataclass(frozen=True)
+class PredictOptions(SharedPredictOptions):
+    """Options of `predict`, at the top level."""
+
+    format: Literal["table", "txt", "srt", "vtt", "json"] = "table"
+    """`table` gives a row per recording; the others give a document per recording: the text, subtitles, or JSON with the time and
+    confidence of each word. `--to` then names a folder, or the file of a single recording."""
+    language_model: bool = True
+    """Decode with the language model that training chose; without it, decoding is greedy."""
+    hot_words: tuple[str, ...] = ()
+    """Words that are expected, such as names; they may be words that the language model does not know."""
+    hot_word_weight: float = 5.0
+    """Addition to the score of each of these words, in nats; with more, they are written more often."""
+
+    @property
+    def document_suffix(self) -> str | None:
+        """Suffix of the documents; None for a table."""
+        return None if self.format == "table" else f".{self.format}"
+
+
 _TRAINING = SpeechTrainingConfig(
     epochs=100, batch_size=16, learning_rate=2e-3, weight_decay=1e-3, gradient_clip=5.0, patience=100, ema_decay=0.998
 )
@@ -236,12 +278,18 @@ PRESETS = {
         data="sample",
         features=FeaturesConfig(mel_bands=40),
         augment=AugmentConfig(  # weaker than the defaults, because the sample is small and the training short
-            speed=0.1, noise_rate=0.3, vocal_tract_warp=0.0, frequency_mask_width=10
+            speed=0.1,
+            noise_rate=0.3,
+            vocal_tract_warp=0.0,
+            frequency_mask_width=10,
+            silence_rate=0.25,
+            max_silence=0.6,
+            reverberation_rate=0.0,
         ),
         model=ModelConfig(filters=8, input_dropout=0.1, output_dropout=0.3),
         lstm=BidirectionalLSTMConfig(units=(64,), bidirectional=True),
         training=SpeechTrainingConfig(
-            epochs=40, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=40
+            epochs=60, batch_size=16, learning_rate=3e-3, weight_decay=1e-3, gradient_clip=5.0, patience=60
         ),
         decoding=DecodingConfig(
             beam_width=8, language_model_weights=(0.5, 1.0), word_bonuses=(0.0, 1.5), vocabulary="open"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ import pandas as pd
 import tensorflow as tf
 
 from shared.data.sources import Splits
-from shared.decoding.ctc_beam_search import beam_search_all, select_fusion
-from shared.decoding.language_model_fusion import Fusion, LanguageModelScore, list_candidates
-from shared.decoding.word_language_models import build_ngram_model, load_exported_model
 from shared.evaluation.classification import ACCURACY
 from shared.evaluation.metric import Metric, Score
 from shared.evaluation.scoring import MIN_BLOCKS, block_bootstrap_score
 from shared.task import EXPORTED, Description, EvaluationPlan, Predictions, TrainedModel
 from tasks.speech import dtw_nearest_neighbor, plots
-from tasks.speech.batches import RecordingBatches
+from tasks.speech.batches import iterate_recordings, pad_rows
 from tasks.speech.config import SpeechConfig
+from tasks.speech.decoder import load_decoder
 from tasks.speech.timing import SAMPLE_RATE, count_steps
+from tasks.speech.transcription import SIGNATURE, transcribe_all
+
+Runner = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 METRICS = (
     Metric("word_error_rate", "word error rate", unit="%", higher_is_better=False, decimals=2),
@@ -32,7 +33,6 @@ METRICS = (
 )
 BATCH_SIZE = 16
 MAX_WORST_RECORDINGS = 10  # in the report
-MAX_TUNING_RECORDINGS = 200  # of the validation split, for the settings of the language model
 MAX_CONFUSION_TEXTS = 30  # with more distinct texts, there is no confusion matrix
 
 
@@ -48,60 +48,63 @@ def score(records: pd.DataFrame, predictions: Predictions, metadata: Mapping[str
 
 
 def plan_evaluation(trained_model: TrainedModel, splits: Splits, config: SpeechConfig) -> EvaluationPlan:
-    """Plans the evaluation: the beam search of the model with a language model, and the DTW baseline.
+    """Plans the evaluation: the model without its language model, and the DTW baseline.
 
     Args:
         trained_model: from `tasks.speech.train.train_model`.
         splits: from `tasks.speech.data.load`.
         config: options of the run.
     """
-    model, alphabet = trained_model.model, str(trained_model.metadata["alphabet"])
+    model, metadata = trained_model.model, trained_model.metadata
 
-    @cache
-    def fusion() -> Fusion:
-        return tune_fusion(model, splits, config, alphabet)
-
-    def predict_with_language_model() -> Predictions:
-        log_probabilities = compute_log_probabilities(model, splits.test)
-        return _as_predictions(beam_search_all(log_probabilities, alphabet, config.decoding.beam_width, fusion()))
+    def predict_greedily() -> Predictions:
+        predictor = partial(_predict_log_probabilities, build_runner(model))
+        recordings = ([samples] for samples in iterate_recordings(splits.test))
+        transcripts = transcribe_all(predictor, recordings, load_decoder(metadata, uses_language_model=False))
+        return _as_predictions([transcript.text for transcript in transcripts])
 
     def predict_baseline() -> Predictions:
         return _as_predictions(dtw_nearest_neighbor.predict_texts(splits.train, splits.test))
 
     def describe_all(predictions: Mapping[str, Predictions], scores: Sequence[Score]) -> Description:
-        drawings = _plots(model, splits.test, predictions[EXPORTED]["text"], alphabet, config)
-        return describe(splits.test, predictions[EXPORTED]["text"], fusion(), drawings)
+        drawings = _plots(model, splits.test, predictions[EXPORTED]["text"], str(metadata["alphabet"]), config)
+        return describe(splits.test, predictions[EXPORTED]["text"], metadata["language_model"], drawings)
 
     return EvaluationPlan(
         describe=describe_all,
-        components={"language_model": predict_with_language_model},
+        components={"greedy": predict_greedily},
         baselines={"dtw_nearest_neighbor": predict_baseline},
     )
 
 
 def describe(
-    test: pd.DataFrame, hypotheses: Sequence[str], fusion: Fusion, drawings: Mapping[str, Callable[[Path], None]]
+    test: pd.DataFrame,
+    hypotheses: Sequence[str],
+    language_model: Mapping[str, Any],
+    drawings: Mapping[str, Callable[[Path], None]],
 ) -> Description:
     """Describes the outputs, the language model, and the errors of the exported model.
 
     Args:
         test: the test split.
         hypotheses: transcripts of the exported model, `(recordings,)`.
-        fusion: the language model of the component `language_model`.
+        language_model: settings of the language model, from the metadata.
         drawings: plots by file name.
     """
     references = test["text"].tolist()
     return Description(
         output_description=(
-            "`text` is the transcript, `words` are its words with their `start` and `end` in seconds; `confidence` is the geometric "
-            "mean of the probabilities of the most probable symbols."
+            "`text` is the transcript, `words` are its words with their `start` and `end` in seconds, and `word_confidence` estimates the "
+            "probability that each of them was said. `confidence` is the geometric mean of these; without words, the probability that "
+            "nothing was said. The scores of `exported` are those of `lstm-suite predict` with the language model; `greedy` is what "
+            "`serving_default` returns."
         ),
         notes={
             "seconds of audio in the test split": float(test["length"].sum() / SAMPLE_RATE),
             "language model": {
-                "weight": fusion.weight,
-                "word bonus": fusion.bonus,
-                "closed vocabulary": fusion.vocabulary is not None,
+                "weight": language_model["weight"],
+                "word bonus": language_model["word_bonus"],
+                "closed vocabulary": language_model["is_closed"],
             },
             "word error rate by speaker": word_error_rate_by_speaker(references, hypotheses, test["speaker"].tolist()),
             "recordings with the most errors": find_worst(references, hypotheses, test["name"].tolist()),
@@ -129,61 +132,37 @@ def _plots(
     return drawings
 
 
-def compute_log_probabilities(model: keras.Model, frame: pd.DataFrame) -> list[np.ndarray]:
-    """Returns the log-probabilities of the symbols for each recording of a split, float32 `(steps, symbols)`."""
-    batches = RecordingBatches(frame, "", BATCH_SIZE)
-    order = np.argsort(batches.lengths, kind="stable")
-    results: list[np.ndarray] = [np.zeros(0)] * len(frame)
+def _predict_log_probabilities(run: Runner, request: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns the output of the signature `log_probabilities`, before it is exported."""
+    return {SIGNATURE: run(request["samples"], request["length"])}
 
-    @tf.function(
-        input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)]
-    )  # one graph for all lengths
+
+def build_runner(model: keras.Model) -> Runner:
+    """Returns a function from `samples` and `length` to the log-probabilities `(batch, steps, symbols)` of a model, with one graph for
+    all lengths."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None]), tf.TensorSpec([None], tf.int32)])
     def run(samples: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
         return model({"samples": samples, "length": length})
 
+    return lambda samples, length: run(tf.constant(samples), tf.constant(length)).numpy()
+
+
+def compute_log_probabilities(model: keras.Model, recordings: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Returns the log-probabilities of the symbols for each recording, float32 `(steps, symbols)`.
+
+    Args:
+        model: from the `full_model` of a `tasks.speech.model.SubmodelBuilder`.
+        recordings: samples of each recording, float32 `(samples,)`.
+    """
+    run, order = build_runner(model), np.argsort([len(samples) for samples in recordings], kind="stable")
+    results: list[np.ndarray] = [np.zeros(0)] * len(recordings)
     for start in range(0, len(order), BATCH_SIZE):
         rows = order[start : start + BATCH_SIZE]
-        samples, length, _, _ = batches.batch(rows)
-        log_probabilities = run(tf.constant(samples), tf.constant(length)).numpy()
-        for row, recording, steps in zip(rows, log_probabilities, count_steps(length), strict=True):
-            results[row] = np.asarray(recording[:steps])
+        samples, length = pad_rows([recordings[row] for row in rows], np.float32)
+        for row, values, steps in zip(rows, run(samples, length), count_steps(length), strict=True):
+            results[row] = values[:steps]
     return results
-
-
-def tune_fusion(model: keras.Model, splits: Splits, config: SpeechConfig, alphabet: str) -> Fusion:
-    """Returns the language model with the weight, word bonus and vocabulary that give the fewest word errors on the validation
-    split."""
-    decoding = config.decoding
-    if decoding.language_model:
-        score, known_words = load_language_model(decoding.language_model)
-    else:
-        score, known_words = build_ngram_model(splits.train["text"].tolist(), decoding.language_model_order)
-    vocabularies: dict[str, list[frozenset[str] | None]] = {
-        "open": [None],
-        "closed": [known_words],
-        "auto": [None, known_words],
-    }
-    candidates = list_candidates(
-        score, vocabularies[decoding.vocabulary], decoding.language_model_weights, decoding.word_bonuses
-    )
-    recordings = splits.validation.sample(min(MAX_TUNING_RECORDINGS, len(splits.validation)), random_state=0)
-    references = recordings["text"].tolist()
-    return select_fusion(
-        candidates,
-        compute_log_probabilities(model, recordings),
-        alphabet,
-        decoding.beam_width,
-        lambda texts: float(count_word_errors(references, texts)[:, 0].sum()),
-    )
-
-
-def load_language_model(folder: str) -> tuple[LanguageModelScore, frozenset[str]]:
-    """Returns the score function and the vocabulary of the exported version that `--decoding.language-model` names.
-
-    Raises:
-        DataError: the folder is not an exported next-word model, or the model predicts characters.
-    """
-    return load_exported_model(Path(folder).expanduser(), task="next_word")
 
 
 def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
@@ -193,6 +172,9 @@ def count_word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> n
 
     rows = []
     for reference, hypothesis in zip(references, hypotheses, strict=True):
+        if not reference:
+            rows.append((len(hypothesis.split()), 0))
+            continue
         measures = jiwer.process_words(reference, hypothesis)
         errors = measures.substitutions + measures.deletions + measures.insertions
         rows.append((errors, len(reference.split())))
@@ -205,6 +187,9 @@ def count_character_errors(references: Sequence[str], hypotheses: Sequence[str])
 
     rows = []
     for reference, hypothesis in zip(references, hypotheses, strict=True):
+        if not reference:
+            rows.append((len(hypothesis), 0))
+            continue
         measures = jiwer.process_characters(reference, hypothesis)
         rows.append((measures.substitutions + measures.deletions + measures.insertions, len(reference)))
     return np.array(rows, np.float64)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 import unicodedata
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +25,9 @@ SUFFIXES = (
     *(".w64", ".rf64", ".wave"),
 )
 URL = re.compile(r"(https?|s3|gs|ftp|az|hf)://", re.IGNORECASE)
+MAX_KEPT_SECONDS = 300.0
+"""Duration of a recording up to which `open_path` keeps its samples in memory."""
+BLOCK_SECONDS = 30.0
 QUOTES = "\"'“”‘’«»"
 
 
@@ -78,15 +82,22 @@ class Folder:
         self, name: str, place: str, channel: str = MEAN_CHANNEL, max_seconds: float = audio.MAX_SECONDS
     ) -> Recording:
         """Decodes a recording (see `tasks.speech.audio.decode`)."""
-        content: bytes | Path = self.path / name
-        if self.archive is not None:
-            try:
-                content = self.archive.read(name)
-            except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-                raise DataError(
-                    f"{place}: {name} cannot be read from {self.path} ({error}). Create the .zip file again."
-                ) from error
-        return audio.decode(content, place, channel, name, max_seconds)
+        return audio.decode(self.content(name, place), place, channel, name, max_seconds)
+
+    def content(self, name: str, place: str) -> bytes | Path:
+        """Returns the path of a recording, or its bytes if it is in a .zip file.
+
+        Raises:
+            DataError: it cannot be read from the .zip file.
+        """
+        if self.archive is None:
+            return self.path / name
+        try:
+            return self.archive.read(name)
+        except (OSError, zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
+            raise DataError(
+                f"{place}: {name} cannot be read from {self.path} ({error}). Create the .zip file again."
+            ) from error
 
     def read(self, name: str, place: str) -> np.ndarray:
         """Returns the samples of a recording (see `tasks.speech.audio.read`)."""
@@ -135,8 +146,11 @@ class Folder:
         )
 
 
-def read_path(text: str, channel: str = MEAN_CHANNEL) -> Recording:
-    """Decodes a recording of any length (see `tasks.speech.audio.decode`).
+def open_path(text: str, channel: str = MEAN_CHANNEL) -> tuple[Iterable[np.ndarray], Mapping[str, float]]:
+    """Returns the blocks of a recording of any length (see `tasks.speech.transcription`), and what was measured.
+
+    The whole file is decoded once, so that a mistake in it is reported here. A recording longer than `MAX_KEPT_SECONDS` is decoded again
+    whenever its blocks are read; nothing is measured.
 
     Args:
         text: path of the file; the recordings in a .zip file have paths such as calls.zip/a.wav.
@@ -145,14 +159,37 @@ def read_path(text: str, channel: str = MEAN_CHANNEL) -> Recording:
     Raises:
         DataError: the recording is missing or cannot be used.
     """
+    content, name = _open_content(text)
+    recording = audio.decode_short(content, text, channel, name, MAX_KEPT_SECONDS)
+    if recording is None:
+        return LongRecording(content, text, channel, name), {}
+    return [recording.samples], recording.measurements
+
+
+@dataclass(frozen=True)
+class LongRecording:
+    """A recording whose blocks are decoded while they are read."""
+
+    content: bytes | Path
+    place: str
+    channel: str
+    name: str
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Yields the samples in blocks, float32 `(samples,)` in [-1, 1] at 16 kHz."""
+        return audio.read_blocks(self.content, BLOCK_SECONDS, self.place, self.channel, self.name)
+
+
+def _open_content(text: str) -> tuple[bytes | Path, str]:
+    """Returns the path of a recording, or its bytes if it is in a .zip file, and its name."""
     path = Path(text).expanduser()
     archive = next((parent for parent in path.parents if parent.suffix.lower() == ".zip" and parent.is_file()), None)
     if archive is None:
-        return audio.decode(path, text, channel)
+        return path, path.name
     folder, name = Folder(archive), path.relative_to(archive).as_posix()
     if not folder.contains(name):
         raise DataError(f"{text}: there is no recording {name} in {archive}. Check the name.")
-    return folder.decode(name, text, channel, math.inf)
+    return folder.content(name, text), name
 
 
 def describe_unreadable(names: list[str]) -> str:

@@ -54,17 +54,19 @@ def _read_recordings(
     first_row: int = 0,
     progress: float = 1.0,
 ) -> Inputs:
-    recordings, positions, errors = [], [], dict[int, str]()
+    recordings, measured, positions, errors = [], [], [], dict[int, str]()
     for k, path in enumerate(paths):
         try:
-            recordings.append(folders.read_path(path, channel))
+            blocks, measurement = folders.open_path(path, channel)
+            recordings.append(blocks)
+            measured.append(measurement)
             positions.append(k)
         except DataError as error:
             if not options.skips_errors:
                 raise DataError(f"{source}, row {first_row + k + 1}: {error}") from error
             errors[k] = str(error)
-    measurements.add_notices_of_losses([r.measurements for r in recordings], [paths[k] for k in positions], source)
-    return Inputs(rows, [r.samples for r in recordings], np.array(positions, np.int64), errors, progress)
+    measurements.add_notices_of_losses(measured, [paths[k] for k in positions], source)
+    return Inputs(rows, recordings, np.array(positions, np.int64), errors, progress)
 
 
 def read_records(config: SpeechConfig, source: str, metadata: dict[str, Any]) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """The acoustic model: from samples to the log-probabilities of the output symbols, one step every 40 ms.
 
-    samples ─ log-mel, 100 per second ─ normalization ─ two convolutions, 25 per second ─ LSTM stack ─ symbol probabilities
+    samples ─ log-mel, 100 per second ─ normalization over speech ─ two convolutions, 25 per second ─ LSTM stack ─ symbol probabilities
 
 Everything before the stack is a function of a window of the samples: step k reads `STEP_WINDOW` samples from `k * STEP_LENGTH` on.
 So a stream needs only the samples that its next steps read, and the LSTM states. The symbols are those of connectionist temporal
@@ -20,13 +20,24 @@ from keras import ops
 from shared.decoding.ctc_symbols import BLANK_ID
 from shared.layers.lstm import LSTMStack
 from tasks.speech.config import SpeechConfig
-from tasks.speech.features import log_mel, mel_layer, normalize_rms
+from tasks.speech.features import (
+    SILENCE,
+    is_valid_frame,
+    log_mel,
+    mel_layer,
+    normalize_rms,
+    speech_statistics,
+    standardize,
+    training_statistics,
+)
 from tasks.speech.timing import FINAL_STEPS, FRAME_LENGTH, HOP_LENGTH, STEP_LENGTH, count_steps
+from tasks.speech.voice_activity import find_loud, find_speech, frame_energy
 
 KERNEL_SIZE, STRIDE = 3, 2  # of both convolutions, in time and frequency
 WINDOW_FRAMES = KERNEL_SIZE + STRIDE * (KERNEL_SIZE - 1)  # frames that one step reads
 STEP_WINDOW = (WINDOW_FRAMES - 1) * HOP_LENGTH + FRAME_LENGTH  # samples that one step reads, 92 ms
-MIN_DEVIATION = 1e-3  # of a band, so that a constant band does not cause a division by 0
+STEPS_PER_SYMBOL = 4
+"""Steps of a recording with an empty text that count as one symbol in the loss."""
 LOSS_WEIGHT = 1e-3
 """Weight of the loss beside the error rate in the metric that selects the best epoch."""
 
@@ -37,7 +48,8 @@ class Submodels:
 
     feature_extractor: keras.Model
     """Model from `samples` float32 `(batch, samples)` and `length` int32 `(batch,)`, the number of valid samples, to normalized
-    features `(batch, frames, mel_bands)`, 0 after the end of a recording."""
+    features `(batch, frames, mel_bands)`. Without speech, and after the end of a recording, they are `SILENCE`; with statistics of the
+    training split they are those of the sound, and 0 after the end."""
     acoustic_model: keras.Model
     """Model from `features`, `step_count` int32 `(batch,)`, the number of valid steps, and, if the stack is unidirectional, `state`
     `(batch, state_size)`, to `log_probabilities` of the symbols `(batch, steps, symbols)` and the `state` after the last valid
@@ -81,27 +93,26 @@ class SubmodelBuilder:
     def _build_feature_extractor(self, statistics: np.ndarray | None) -> keras.Model:
         config, inputs = self.config.features, _inputs()
         position = ops.cumsum(ops.ones_like(inputs["samples"], dtype="int32"), axis=1)  # counted from 1
-        is_valid = position <= inputs["length"][:, None]
-        samples = ops.where(is_valid, inputs["samples"], ops.zeros_like(inputs["samples"]))
-        if config.normalization == "rms":
-            samples = normalize_rms(samples, inputs["length"])
+        samples = ops.where(position <= inputs["length"][:, None], inputs["samples"], 0.0)
         padding = STEP_WINDOW - 1 + FINAL_STEPS * STEP_LENGTH  # a step may start at the last sample
         samples = ops.pad(samples, [[0, 0], [0, padding]])
+        if config.normalization == "training":
+            frames = log_mel(samples, mel_layer(config))
+            is_valid = is_valid_frame(frames, inputs["length"])
+            features = standardize(frames, *training_statistics(config, statistics))
+            return keras.Model(inputs, ops.where(is_valid[..., None], features, 0.0), name="feature_extractor")
+        energy = frame_energy(samples)
+        is_valid = is_valid_frame(energy, inputs["length"])
+        is_loud = find_loud(energy, is_valid)
+        is_speech = find_speech(energy, is_valid)
+        if config.normalization == "rms":
+            samples = normalize_rms(samples, is_loud)
         frames = log_mel(samples, mel_layer(config))
-        frame = ops.cumsum(ops.ones_like(frames[..., 0], dtype="int32"), axis=1) - 1
-        mask = ops.cast(frame * HOP_LENGTH < inputs["length"][:, None], "float32")[..., None]
-        if config.normalization != "utterance":
-            if statistics is None:
-                raise ValueError(
-                    f"Normalization {config.normalization} needs the statistics of the training split. Received: None"
-                )
-            mean, deviation = (ops.convert_to_tensor(row.astype(np.float32)) for row in statistics)
+        if config.normalization == "rms":
+            mean, deviation = training_statistics(config, statistics)
         else:
-            count = ops.maximum(ops.sum(mask, axis=1, keepdims=True), 1.0)
-            mean = ops.sum(frames * mask, axis=1, keepdims=True) / count
-            variance = ops.sum(ops.square(frames - mean) * mask, axis=1, keepdims=True) / count
-            deviation = ops.sqrt(variance)
-        features = (frames - mean) / ops.maximum(deviation, MIN_DEVIATION) * mask
+            mean, deviation = speech_statistics(frames, is_loud)
+        features = ops.where(is_speech[..., None], standardize(frames, mean, deviation), SILENCE)
         return keras.Model(inputs, features, name="feature_extractor")
 
     def _build_acoustic_model(self) -> keras.Model:
@@ -231,7 +242,8 @@ class Trainer(keras.Model):
         self.seed_generator = keras.random.SeedGenerator(builder.config.training.seed)
 
     def call(self, batch: dict[str, Any], training: bool = False) -> Any:
-        """Returns the negative log-likelihood of each text divided by its number of symbols, in nats, float32 `(batch,)`.
+        """Returns the negative log-likelihood of each text divided by its number of symbols, in nats, float32 `(batch,)`; for an empty
+        text, by its steps / `STEPS_PER_SYMBOL`.
 
         Args:
             batch: `samples`, `length`, `labels` int32 `(batch, symbols)`, 0 for padding, and `label_length`.
@@ -246,7 +258,9 @@ class Trainer(keras.Model):
             inputs["state"] = ops.zeros((ops.shape(features)[0], self.submodels.state_size))
         log_probabilities = self.acoustic_model(inputs, training=training)["log_probabilities"]
         losses = ctc_loss(batch["labels"], batch["label_length"], log_probabilities, step_count)
-        symbols = ops.cast(ops.maximum(batch["label_length"], 1), "float32")
+        steps_as_symbols = ops.cast(step_count, "float32") / STEPS_PER_SYMBOL
+        symbols = ops.cast(batch["label_length"], "float32")
+        symbols = ops.where(symbols > 0, symbols, steps_as_symbols)
         if self.error_rate is not None:
             rates = count_character_errors(batch["labels"], log_probabilities, step_count) / symbols
             self.error_rate.update_state(rates, sample_weight=symbols)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,21 +11,22 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.export.signatures import make_signature
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.speech import audio, wav
-from tasks.speech.batches import pad_rows
+from tasks.speech.batches import iterate_recordings, pad_rows
+from tasks.speech.config import PredictOptions
+from tasks.speech.decoder import load_decoder
 from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
+from tasks.speech.subtitles import format_transcript, word_objects
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
+from tasks.speech.transcription import Blocks, RecordingTranscript, transcribe_all
 
 STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
-MAX_BATCH_SAMPLES = 60 * SAMPLE_RATE
-"""Samples per request, padding included; a longer recording is a request of its own."""
 MAX_SAMPLE = 1.5
 """Absolute value up to which samples count as slightly too loud; greater ones are integers that were not scaled."""
 EXAMPLES = tuple(str(audio.ROOT / "data" / "examples" / name) for name in ("seven.wav", "stop_left.wav"))
@@ -35,30 +36,43 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     """Builds the signatures of the Keras model.
 
     `serving_default` takes `samples` float32 `(batch, samples)` in [-1, 1] at 16 kHz, padded on the right, and `length` int32
-    `(batch,)`, the number of valid samples. It returns `text` strings `(batch,)`; `confidence` float32 `(batch,)`, the geometric mean
-    of the probabilities of the most probable symbols; and `words` strings, `start` and `end` float32 in seconds, each
-    `(batch, words)`, with "" and 0 after the last word.
+    `(batch,)`, the number of valid samples. It decodes greedily, and returns `text` strings `(batch,)`; `words` strings,
+    `word_confidence` float32 in [0, 1], `start` and `end` float32 in seconds, each `(batch, words)`, with "" and 0 after the last word;
+    and `confidence` float32 `(batch,)` in [0, 1], the geometric mean of the confidences of the words, or without words the probability
+    that nothing was said.
+
+    `log_probabilities` takes the same inputs, and returns `log_probabilities` float32 `(batch, steps, symbols)`, one step per 40 ms, for
+    decoders with a language model, such as `tasks.speech.decoder.Decoder`.
 
     `transcribe_wav` takes `wav` strings `(batch,)`, the bytes of 16-bit PCM .wav files of any rate and number of channels, and returns the
     same outputs.
 
     `step`, only if the LSTM is unidirectional, transcribes a stream. It takes `samples` and `length` of the next chunk, of any size,
     usually 100 ms; `last` bool `(batch,)`, whether the recording ends with this chunk; and `state` float32 `(batch, state_size)`,
-    zeros at the beginning. It returns `text` strings `(batch,)`, which continue the previous text, and the next `state`, zeros after
-    the last chunk.
+    zeros at the beginning. It returns `text` strings `(batch,)`, which continue the previous text; the next `state`, zeros after
+    the last chunk; and `log_probabilities` of the new steps, with their number `step_count` int32 `(batch,)`.
     """
-    submodels, decoder = get_submodels(model), GreedyDecoder(metadata["alphabet"])
+    submodels = get_submodels(model)
+    confidence = metadata["confidence"]["greedy"]
+    decoder = GreedyDecoder(metadata["alphabet"], tuple(confidence["calibration"]), confidence["minimum"])
 
-    def transcribe(samples: Any, length: Any) -> dict[str, Any]:
+    def run(samples: Any, length: Any) -> tuple[Any, Any]:
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])
         outputs = run_submodels(submodels, {"samples": clean_samples(samples), "length": length})
-        return decode_recordings(decoder, outputs["log_probabilities"], count_steps(length))
+        return outputs["log_probabilities"], count_steps(length)
+
+    def transcribe(samples: Any, length: Any) -> dict[str, Any]:
+        return decode_recordings(decoder, *run(samples, length))
+
+    def compute_log_probabilities(samples: Any, length: Any) -> dict[str, Any]:
+        return {"log_probabilities": run(samples, length)[0]}
 
     request = example_request()
     channel = metadata.get("audio", {}).get("channel", MEAN_CHANNEL)
     signatures = {
         "serving_default": make_signature(transcribe, request),
         "transcribe_wav": make_signature(wav.transcribe_wav(transcribe, channel), wav.example_request()),
+        "log_probabilities": make_signature(compute_log_probabilities, request),
     }
     if submodels.state_size is not None:
         recognizer = StreamRecognizer(submodels, decoder)
@@ -133,6 +147,8 @@ class StreamRecognizer:
         next_state = tf.concat([outputs["state"], next_buffer, *next_counters], axis=1)
         return {
             "text": text,
+            "log_probabilities": outputs["log_probabilities"],
+            "step_count": step_count,
             "state": tf.where(last[:, None], tf.zeros_like(next_state), next_state),
         }
 
@@ -153,83 +169,51 @@ def example_request() -> dict[str, np.ndarray]:
     return {"samples": samples, "length": length}
 
 
-def predict_recordings(predictor: Predictor, recordings: Sequence[np.ndarray]) -> list[dict[str, Any]]:
-    """Returns the outputs of an exported model for each recording; recordings with similar length are in the same request.
-
-    Args:
-        predictor: calls `serving_default`.
-        recordings: samples of each recording, float32 `(samples,)` in [-1, 1] at 16 kHz.
-    """
-    order = np.argsort([len(samples) for samples in recordings], kind="stable")
-    results: list[dict[str, Any]] = [{} for _ in recordings]
-    for rows in _batches(order, [len(samples) for samples in recordings]):
-        samples, length = pad_rows([recordings[row] for row in rows], np.float32)
-        outputs = predictor({"samples": samples, "length": length})
-        for k, row in enumerate(rows):
-            words = [word.decode() for word in outputs["words"][k] if word]
-            times = {name: outputs[name][k][: len(words)].astype(float).round(2).tolist() for name in ("start", "end")}
-            results[row] = {
-                "text": outputs["text"][k].decode(),
-                "confidence": float(outputs["confidence"][k]),
-                "words": words,
-                **times,
-            }
-    return results
-
-
-def _batches(order: np.ndarray, lengths: Sequence[int]) -> Iterator[np.ndarray]:
-    """Yields the indices of the recordings of each request: as many as fit into `MAX_BATCH_SAMPLES`, at least one."""
-    start = 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or (end + 1 - start) * lengths[order[end]] > MAX_BATCH_SAMPLES:
-            yield order[start:end]
-            start = end
-
-
 def predict(
-    recordings: Sequence[np.ndarray], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
+    recordings: Sequence[Blocks], metadata: dict[str, Any], predictor: Predictor, options: PredictOptions
 ) -> Predictions:
-    """Returns the outputs of an exported model for recordings, in their order.
+    """Returns the transcripts of an exported model for recordings, in their order.
 
     Args:
-        recordings: samples of each recording, float32 `(samples,)` in [-1, 1] at 16 kHz.
+        recordings: the blocks of each recording (see `tasks.speech.transcription`).
         metadata: metadata of the model.
-        predictor: calls `serving_default`.
+        predictor: calls `log_probabilities`.
         options: options of `predict`.
 
     Returns:
-        `text` strings, `confidence` floats, and `words`, `start` and `end`, lists of equal length; object arrays `(recordings,)`.
+        `transcript`, of type `RecordingTranscript`, and `text`, strings; object arrays `(recordings,)`.
     """
-    return _as_outputs(predict_recordings(predictor, recordings))
+    hot_words = dict.fromkeys(options.hot_words, options.hot_word_weight)
+    decoder = load_decoder(metadata, options.language_model, hot_words)
+    return _as_outputs(transcribe_all(predictor, recordings, decoder))
 
 
 def prediction_table(
     inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], options: PredictOptions
 ) -> pd.DataFrame:
-    """Returns the columns `text`, `confidence` and `words`: JSON, a list of objects with `word`, `start` and `end` in seconds."""
-    words = [
-        [{"word": word, "start": start, "end": end} for word, start, end in zip(*spans, strict=True)]
-        for spans in zip(*(predictions[name] for name in ("words", "start", "end")), strict=True)
-    ]
-    return pd.DataFrame(
-        {
-            "text": predictions["text"],
-            "confidence": predictions["confidence"].astype(np.float32),
-            "words": np.array([json.dumps(spans, ensure_ascii=False) for spans in words], object),
-        }
-    )
+    """Returns the columns `text`, `confidence` and `words`: JSON, a list of objects with `word`, `start` and `end` in seconds, and
+    `confidence`; and with `--format`, the column `document`."""
+    transcripts: Sequence[RecordingTranscript] = predictions["transcript"]
+    words = [json.dumps(word_objects(transcript.words), ensure_ascii=False) for transcript in transcripts]
+    columns = {
+        "text": predictions["text"],
+        "confidence": np.array([transcript.confidence for transcript in transcripts], np.float32),
+        "words": np.array(words, object),
+    }
+    if options.document_column is not None:
+        documents = [format_transcript(transcript, options.format) for transcript in transcripts]
+        columns[options.document_column] = np.array(documents, object)
+    return pd.DataFrame(columns)
 
 
 def predict_labelled(records: pd.DataFrame, metadata: dict[str, Any], predictor: Predictor) -> Predictions:
-    """Returns the outputs of an exported model for a table from `tasks.speech.data.load` (see `predict`)."""
-    caches = {path: audio.open_cache(path) for path in records["cache_file"].unique()}
-    recordings = [audio.get_samples(caches[row.cache_file], row.start, row.length) for row in records.itertuples()]
-    return _as_outputs(predict_recordings(predictor, recordings))
+    """Returns the transcripts of an exported model for a table from `tasks.speech.data.load` (see `predict`)."""
+    recordings = ([samples] for samples in iterate_recordings(records))
+    return _as_outputs(transcribe_all(predictor, recordings, load_decoder(metadata)))
 
 
-def _as_outputs(results: Sequence[Mapping[str, Any]]) -> Predictions:
-    """Returns the values of all recordings by name, object arrays `(recordings,)`."""
-    outputs = {name: np.empty(len(results), object) for name in results[0]}
-    for name, column in outputs.items():
-        column[:] = [result[name] for result in results]
+def _as_outputs(transcripts: Sequence[RecordingTranscript]) -> Predictions:
+    outputs = {name: np.empty(len(transcripts), object) for name in ("transcript", "text")}
+    outputs["transcript"][:] = transcripts
+    outputs["text"][:] = [transcript.text for transcript in transcripts]
     return outputs

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from shared.data.notices import add_notice
+from tasks.stock.config import ColumnsConfig
 
 MAX_CHANGE = 0.4  # a larger relative change between two closes is unusual
 MAX_LISTED = 5  # changes that are listed one by one
@@ -36,6 +37,17 @@ MIN_SPLIT = 0.3  # log change; that of a 3:2 split is 0.41
 SAME_FACTOR = 1e-4  # relative difference of factors that are equal but for rounding
 
 
+def has_prices(adjusted: np.ndarray, columns: ColumnsConfig, source: str) -> bool:
+    """Returns True if the column with the adjusted close has a price, and adds a notice that it is not used if it has none."""
+    if (adjusted > 0).any():
+        return True
+    add_notice(
+        f'{source}: column "{columns.adjusted_close}" has no price above 0. It is not used, so the prices are not adjusted.',
+        hint="If it is empty on purpose, add --columns.adjusted-close None.",
+    )
+    return False
+
+
 def adjustment_factors(frame: pd.DataFrame, adjusted: np.ndarray, row_numbers: np.ndarray, source: str) -> np.ndarray:
     """Returns adjusted close / close of each row, float64 `(rows,)`; where the adjusted close is unknown, that of a neighbouring day.
 
@@ -54,12 +66,17 @@ def adjustment_factors(frame: pd.DataFrame, adjusted: np.ndarray, row_numbers: n
     if is_missing.any():
         order = np.lexsort((frame["time"].to_numpy(), pd.factorize(frame["ticker"])[0]))
         order = order[is_known[order] | is_missing[order]]
+        has_factor = frame["ticker"].isin(frame["ticker"][is_known]).to_numpy()
         groups = np.split(order, np.flatnonzero(np.diff(pd.factorize(frame["ticker"])[0][order])) + 1)
         for rows in groups:
             factor[rows] = _fill(factor[rows], close[rows])
+        whole = int((is_missing & ~has_factor).sum())
+        others = (
+            f" {whole} of them belong to tickers without any adjusted close, and are not adjusted." if whole else ""
+        )
         add_notice(
             f"{source}: the adjusted close is unknown in {is_missing.sum()} of {len(frame)} rows that have a close. They are adjusted "
-            "like the neighbouring days.",
+            f"like the neighbouring days.{others}",
             rows=row_numbers[is_missing],
             hint="Fill the cells in, or add --columns.adjusted-close None to read all closes as they are.",
         )

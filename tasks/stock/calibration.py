@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import norm, t
 
 from shared.data.notices import add_notice
+from tasks.stock.bars import MIN_LONG_STEP
 from tasks.stock.predictive import LEVEL_Z_SCORES
 
 KNOTS = np.array([0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995])
@@ -103,12 +104,21 @@ def notice_few_periods(source: str, day: np.ndarray, horizons: tuple[int, ...]) 
     needed = int(MIN_INDEPENDENT * horizon)
     if days >= needed:
         return
+    unit, period = ("days", "trading days") if _are_daily(np.unique(day)) else ("rows", "rows")
     add_notice(
-        f"{source}: {days} days hold only {days // horizon} separate periods of {horizon} trading days. The intervals of this horizon "
+        f"{source}: {days} {unit} hold only {days // horizon} separate periods of {horizon} {period}. The intervals of this horizon "
         "are widened by the error of their calibration, but their coverage on the next days, and the scores of the test split, are "
         "largely chance.",
-        hint=f"Use at least {needed} days, or shorter --forecast.horizons.",
+        hint=f"Use at least {needed} {unit}, or shorter --forecast.horizons.",
     )
+
+
+def _are_daily(days: np.ndarray) -> bool:
+    """Returns True for days, and for numbers of rows; False for times that are minutes or weeks apart."""
+    if not np.issubdtype(days.dtype, np.datetime64) or len(days) < 2:
+        return True
+    step = np.median(np.diff(days).astype("timedelta64[s]").astype(np.int64)) / 86_400
+    return bool(0.5 <= step < MIN_LONG_STEP)
 
 
 def interpolate_z_scores(calibrated: np.ndarray, nominal: np.ndarray) -> np.ndarray:

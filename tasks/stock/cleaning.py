@@ -11,11 +11,12 @@ import pandas as pd
 from shared.config import is_default
 from shared.data.notices import add_notice
 from shared.errors import DataError
-from tasks.stock.bars import ROW
+from tasks.stock.bars import FILE_CLOSE, ROW
 from tasks.stock.config import ColumnsConfig, StockConfig
 
 CLOSE_COLUMN = "column of the close"
 MAX_INVALID = 0.05  # fraction of closes of 0 or less up to which the days are dropped; above, the ticker cannot be used
+MAX_LISTED_TICKERS = 6
 MAX_FUTURE_ROWS = 31  # rows after today that are dropped; more of them stay, as in a simulation
 
 
@@ -71,6 +72,18 @@ def drop_unusable_tickers(frame: pd.DataFrame, config: StockConfig, source: str)
     return drop_tickers(frame, problems, source)
 
 
+def add_notice_of_similar_tickers(frame: pd.DataFrame, source: str) -> None:
+    """Adds a notice if tickers differ only by upper and lower case."""
+    names = pd.Series(frame["ticker"].unique(), dtype=object)
+    similar = names[names.str.casefold().duplicated(keep=False)]
+    if len(similar):
+        listed = ", ".join(similar.head(MAX_LISTED_TICKERS)) + (", …" if len(similar) > MAX_LISTED_TICKERS else "")
+        add_notice(
+            f"{source}: {len(similar)} tickers differ only by upper and lower case: {listed}. They are read as different tickers.",
+            hint="If they are the same, write them in one way.",
+        )
+
+
 def _find_problems(frame: pd.DataFrame, min_days: int) -> dict[str, str]:
     problems = {str(ticker): _find_problem(rows, min_days) for ticker, rows in frame.groupby("ticker", sort=False)}
     return {ticker: problem for ticker, problem in problems.items() if problem is not None}
@@ -94,7 +107,9 @@ def describe_cell(row: pd.Series) -> str:
 
 def find_invalid_close(rows: pd.DataFrame) -> str:
     """Returns a description of the closes of 0 or less of one ticker."""
-    return f"{describe_close(rows.iloc[0])}. Closes of 0 or less: {len(rows)}"
+    first = rows.iloc[0]
+    hint = ". To read the prices without adjustment, add --columns.adjusted-close None" if first[FILE_CLOSE] > 0 else ""
+    return f"{describe_close(first)}. Closes of 0 or less: {len(rows)}{hint}"
 
 
 def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
@@ -102,7 +117,8 @@ def _find_problem(rows: pd.DataFrame, min_days: int) -> str | None:
     if (rows["close"] <= 0).any():
         return find_invalid_close(rows[rows["close"] <= 0])
     if len(rows) < min_days:
-        return f"{len(rows)} days are too few; {min_days} are needed, or shorter --forecast.horizons"
+        days = "1 day is" if len(rows) == 1 else f"{len(rows)} days are"
+        return f"{days} too few; {min_days} are needed, or shorter --forecast.horizons"
     if rows["close"].nunique() == 1:
         return f"the close is {rows['close'].iloc[0]:g} on every day, so there is nothing to forecast"
     return None
@@ -121,4 +137,11 @@ def clear_impossible_values(frame: pd.DataFrame, columns: ColumnsConfig, source:
                 "treated as unknown."
             )
             frame.loc[is_impossible, name] = np.nan
+    is_swapped = frame["high"] < frame["low"]
+    if is_swapped.any():
+        add_notice(
+            f'{source}: column "{columns.high}" is below column "{columns.low}" in {is_swapped.sum()} of {len(frame)} rows.',
+            frame.loc[is_swapped, ROW],
+            "Check --columns.high and --columns.low.",
+        )
     return frame

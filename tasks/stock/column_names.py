@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -14,49 +15,10 @@ from shared.data.notices import add_notice
 from shared.data.tables import require_columns
 from shared.errors import DataError
 from tasks.stock.config import ColumnsConfig
+from tasks.stock.well_known_names import ALIASES, DATES, PREFIXES, TIMES_OF_DAY
 
 DATE_AND_TIME = "date and time of day"  # name of the column that joins them
 
-ALIASES: Mapping[str, Sequence[Sequence[str]]] = {
-    "time": (
-        (
-            "date",
-            "datetime",
-            "date time",
-            "trade date",
-            "trading date",
-            "trading day",
-            "observation date",
-            "quote date",
-            "day",
-        ),
-        ("open time", "opentime", "timeopen", "time open"),
-        ("time", "timestamp", "snapped at", "gmt time", "local time"),
-        ("unix", "unix time", "unix timestamp", "epoch", "ts", "t"),
-        ("unnamed: 0", "index"),
-    ),
-    "close": (
-        ("close", "close/last", "close price", "closing price", "price close", "closeprice"),
-        ("price", "last", "last price", "settle", "settlement price", "latest", "nav", "c"),
-        ("adj close", "adjusted close", "adjclose", "adjusted closing price", "close adjusted", "adj close price"),
-    ),
-    "open": (("open", "opening price", "open price", "price open", "opening"), ("first", "o")),
-    "high": (("high", "high price", "price high", "day high"), ("max", "h")),
-    "low": (("low", "low price", "price low", "day low"), ("min", "l")),
-    "volume": (
-        ("volume", "vol", "total volume", "trading volume", "shares traded", "no of shares", "volume usd"),
-        ("tick volume", "tickvol", "ticks", "v", "quantity"),
-    ),
-    "adjusted_close": (
-        ("adj close", "adjusted close", "adjclose", "adjusted closing price", "close adjusted", "adj close price"),
-    ),
-    "ticker": (
-        ("ticker", "symbol", "tic", "ticker symbol", "stock symbol", "stock code", "act symbol"),
-        ("stock", "name", "instrument", "pair", "asset"),
-    ),
-}
-"""Names of each column in the form of `_key`; names of an earlier group come first."""
-PREFIXES = {"volume": "volume "}  # such as "Volume BTC", if no other name fits
 REQUIRED = ("time", "close")
 
 
@@ -98,8 +60,8 @@ def resolve(frame: pd.DataFrame, columns: ColumnsConfig, trained: ColumnsConfig 
 
 def join_date_and_time(frame: pd.DataFrame, columns: ColumnsConfig) -> pd.DataFrame:
     """Returns a table with one column `DATE_AND_TIME` if the file has a column of dates, and one of times of day that nobody named."""
-    keys = {_key(name): name for name in frame.columns}
-    date, time = keys.get("date"), keys.get("time")
+    date = next((name for name in frame.columns if _key(name) in DATES), None)
+    time = next((name for name in frame.columns if _key(name) in TIMES_OF_DAY), None)
     if date is None or time is None or (columns.time in (date, time) and columns.time != ColumnsConfig().time):
         return frame
     if not are_times_of_day(frame[time]):
@@ -113,8 +75,10 @@ def join_date_and_time(frame: pd.DataFrame, columns: ColumnsConfig) -> pd.DataFr
 
 
 def _key(name: object) -> str:
-    """Returns a name in lower case without brackets, numbering such as "1. open", underscores and footnotes."""
-    key = re.sub(r"^<(.*)>$", r"\1", str(name).strip().lower())
+    """Returns a name in lower case without accents, brackets, numbering such as "1. open", underscores and footnotes."""
+    decomposed = unicodedata.normalize("NFD", str(name).strip().lower())
+    plain = "".join(c for c in decomposed if not "\u0300" <= c <= "\u036f")
+    key = re.sub(r"^<(.*)>$", r"\1", unicodedata.normalize("NFC", plain))
     key = re.sub(r"^\d+[a-z]?\. ?", "", key)
     key = re.sub(r"[_\s]+", " ", key).strip(" .*:#").replace(". ", " ")
     return re.sub(r" ?\((?:usd|eur|gbp|\$|€|local|shares|utc|est|et)\)$", "", key)
@@ -139,7 +103,7 @@ def _find(field: str, names: Sequence[str], count: int, columns: ColumnsConfig, 
     if field == "time":
         groups.insert(0, [name for name in names if name == DATE_AND_TIME])
     if field in PREFIXES:
-        groups.append([name for name in names if _key(name).startswith(PREFIXES[field])])
+        groups.append([name for name in names if _key(name).startswith(PREFIXES[field])][:1])
     for group in groups:
         if len(group) > 1:
             listed = " and ".join(f'"{name}"' for name in group)

@@ -10,15 +10,15 @@ import re
 import numpy as np
 import pandas as pd
 
-from shared.data.dates import are_times
+from shared.data.dates import are_times, are_times_of_day
 from shared.data.notices import add_notice
 from shared.data.numbers import clean_cells
-from shared.data.preambles import count_preamble_lines
 from shared.data.tables import read_all
 from shared.errors import DataError
 
-TICKER, TIME = "Ticker", "Date"  # names of columns that a file does not name
-BAR = (TIME, "Open", "High", "Low", "Close", "Volume")
+TICKER, TIME, CLOCK = "Ticker", "Date", "Time"  # names of columns that a file does not name
+OHLC = ("Open", "High", "Low", "Close")
+BAR = (TIME, *OHLC, "Volume")
 KLINES = (
     *BAR,
     *(
@@ -32,6 +32,8 @@ KLINES = (
 )
 """Columns of klines of Binance, whose files have no header."""
 MAX_FOOTER_ROWS = 10
+EVENT = re.compile(r"\b(?:dividend|split)s?\b", re.IGNORECASE)
+MAX_EVENT_CELLS = 3  # of a dividend or split: date, ticker and text
 
 
 def read_flat(source: str, headerless: bool) -> pd.DataFrame:
@@ -44,14 +46,13 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
     Raises:
         DataError: the file cannot be read.
     """
-    skipped = 0 if headerless else count_preamble_lines(source)
-    frame = read_all(source, headerless, preamble_lines=skipped)
+    frame = read_all(source, headerless, skips_titles=not headerless, repeats_names=True)
     if isinstance(frame.columns, pd.MultiIndex):
         return _flatten_levels(_name_index(frame))
     frame = _name_index(frame)
     frame.columns = frame.columns.map(str)
     if not headerless and all(_is_value(name) for name in frame.columns):
-        frame = _name_columns(read_all(source, True, preamble_lines=skipped), source)
+        frame = _name_columns(read_all(source, headerless=True, skips_titles=True), source)
     levels = _find_header_rows(frame)
     if levels:
         names = [re.sub(r"\.\d+$", "", name) if _is_repeated(name, frame.columns) else name for name in frame.columns]
@@ -63,7 +64,11 @@ def read_flat(source: str, headerless: bool) -> pd.DataFrame:
         tickers = ", ".join(frame[TICKER].unique()[:5])
         add_notice(f"{source}: the header has {levels + 1} lines with the tickers {tickers}.")
         return frame
-    return _clear_repeated_headers(frame, source)
+    repeated = [name for name in frame.columns if _is_repeated(name, frame.columns)]
+    if repeated:
+        name = re.sub(r"\.\d+$", "", repeated[0])
+        add_notice(f'{source}: several columns have the name "{name}"; the first one is used.')
+    return _clear_events(_clear_repeated_headers(frame, source), source)
 
 
 def drop_footer(frame: pd.DataFrame, time: str, close: str, source: str) -> pd.DataFrame:
@@ -126,7 +131,8 @@ def _find_header_rows(frame: pd.DataFrame) -> int:
 
 def _is_repeated(name: str, names: pd.Index) -> bool:
     """Returns True for "Close.1" if there is "Close": pandas numbers equal names."""
-    return re.sub(r"\.\d+$", "", name) in names
+    plain = re.sub(r"\.\d+$", "", name)
+    return plain != name and plain in names
 
 
 def _is_value(text: object) -> bool:
@@ -141,35 +147,77 @@ def _name_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     Raises:
         DataError: they are not.
     """
-    names = KLINES if len(frame.columns) == len(KLINES) else BAR[: len(frame.columns)]
-    first = frame.iloc[:, : len(names)].set_axis(list(names), axis=1)
-    if len(frame.columns) not in (2, 5, 6, len(KLINES)):
-        first = first.iloc[:, :0]
-    elif len(names) == 2:
-        first = first.set_axis([TIME, "Close"], axis=1)
-    elif not _are_bars(first):
-        first = first.iloc[:, :0]
-    if first.empty:
+    names = _bar_names(frame)
+    if not names:
         raise DataError(
             f"{source}: the file has no header. Write one, such as {','.join(BAR)}, or name the columns by their positions, such as "
             "--columns.time 0 --columns.close 4."
         )
-    add_notice(f"{source}: the file has no header. Its columns are read as {', '.join(first.columns[:6])}.")
-    return first
+    listed = [name for name in names if name in (*BAR, CLOCK)]
+    add_notice(f"{source}: the file has no header. Its columns are read as {', '.join(listed)}.")
+    return frame.iloc[:, : len(names)].set_axis(names, axis=1)
+
+
+def _bar_names(frame: pd.DataFrame) -> list[str]:
+    """Returns names for the first columns of a table without header: a date, with or without a time of day, the prices of bars and the
+    volume, before which there may be a mean price. Returns [] if the values are no bars."""
+    count = len(frame.columns)
+    if count == 2:
+        return [TIME, "Close"]
+    if count == len(KLINES) and _are_bars(frame.iloc[:, 1:5]):
+        return list(KLINES)
+    for times in ([TIME], [TIME, CLOCK]):
+        begin, end = len(times), len(times) + len(OHLC)
+        if end > count or not _are_bars(frame.iloc[:, begin:end]):
+            continue
+        if times[1:] and not are_times_of_day(frame.iloc[:, 1]):
+            continue
+        names = [*times, *OHLC]
+        if end + 1 < count and _are_between(frame.iloc[:, end], frame.iloc[:, begin + 1 : begin + 3]):
+            names.append("Mean price")
+        return [*names, "Volume"][:count]
+    return []
 
 
 def _are_bars(frame: pd.DataFrame) -> bool:
-    """Returns True if no high is below, and no low above, the other prices."""
-    prices = frame[["Open", "High", "Low", "Close"]].apply(pd.to_numeric, errors="coerce")
+    """Returns True if four columns can be open, high, low and close: no high is below, and no low above, the other prices."""
+    prices = frame.set_axis(list(OHLC), axis=1).apply(pd.to_numeric, errors="coerce")
     return bool(
         np.isclose(prices.max(axis=1), prices["High"]).all() and np.isclose(prices.min(axis=1), prices["Low"]).all()
     )
 
 
+def _are_between(values: pd.Series, limits: pd.DataFrame) -> bool:
+    """Returns True if all values that are not 0 lie between the two columns of limits."""
+    numbers, limits = pd.to_numeric(values, errors="coerce"), limits.apply(pd.to_numeric, errors="coerce")
+    is_between = (numbers <= limits.max(axis=1)) & (numbers >= limits.min(axis=1))
+    return bool((is_between | (numbers == 0)).all() and is_between.any())
+
+
+def _clear_events(frame: pd.DataFrame, source: str) -> pd.DataFrame:
+    """Empties the records of dividends and splits, which have a text such as "0.24 Dividend" instead of prices, with a notice."""
+    texts = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+    names = [name for name in texts if frame[name].astype(str).str.contains(EVENT).any()]
+    if not names:
+        return frame
+    cells = frame.apply(clean_cells)
+    has_event = cells[names].apply(lambda column: column.str.contains(EVENT)).any(axis=1)
+    is_event = (has_event & (cells.ne("").sum(axis=1) <= MAX_EVENT_CELLS)).to_numpy()
+    if is_event.any():
+        rows = np.flatnonzero(is_event) + 1
+        add_notice(
+            f"{source}: dropped {len(rows)} of {len(frame)} rows, because they are dividends or splits without prices.",
+            rows=rows,
+        )
+        frame = frame.mask(pd.Series(is_event, frame.index), "")
+    return frame
+
+
 def _clear_repeated_headers(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Empties the records that repeat the header, as in files that were joined, with a notice."""
     names = np.array(frame.columns, object)
-    is_header = (frame.astype(object).to_numpy() == names).all(axis=1)
+    is_header = (frame.iloc[:, 0].astype(object) == names[0]).to_numpy(bool).copy()
+    is_header[is_header] = (frame[is_header].astype(object).to_numpy() == names).all(axis=1)
     if is_header.any() and len(names) > 1:
         rows = np.flatnonzero(is_header) + 1
         add_notice(f"{source}: dropped {len(rows)} of {len(frame)} rows, because they repeat the header.", rows=rows)

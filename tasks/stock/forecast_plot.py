@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from shared.data.notices import add_notice
+from shared.data.notices import add_notice, mute_notices
 from shared.evaluation.plots import new_figure, save
 from shared.task import Inputs, Predictions, trained_config
 from tasks.stock.bars import FILE_CLOSE
@@ -35,7 +35,8 @@ def draw(inputs: Inputs, predictions: Predictions, metadata: dict[str, Any], opt
     newest = np.flatnonzero(is_newest)[:MAX_TICKERS]
     if is_newest.sum() > MAX_TICKERS:
         add_notice(f"The plot shows the first {MAX_TICKERS} of {is_newest.sum()} tickers.")
-    targets = target_days(records, rows[newest], forecast.horizons, options.calendar)
+    with mute_notices():  # the table has the same days
+        targets = target_days(records, rows[newest], forecast.horizons, options.calendar)
     figure, axes = new_figure(len(newest), width=8 if len(newest) == 1 else 5.5)
     for axis, k, days in zip(axes, newest, targets, strict=True):
         last = records.iloc[rows[k]]
@@ -79,7 +80,7 @@ def _draw_ticker(
         axis.plot(steps, fan[:, levels.index(0.5)], color="tab:blue", label="median")
     day, has_forecast = format_day(last["day"]), np.isfinite(quantiles).any()
     title = f"{last['ticker']}, forecast after {day}" if day else f"{last['ticker']}, forecast"
-    axis.set_title(title if has_forecast else f"{last['ticker']}: too few days for a forecast")
+    axis.set_title(title if has_forecast else f"{last['ticker']}: no forecast")
 
 
 def _is_band(low: float, high: float) -> bool:

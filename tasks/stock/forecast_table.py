@@ -123,6 +123,32 @@ def add_notice_of_short_history(records: pd.DataFrame, rows: np.ndarray, min_his
         )
 
 
+def clear_still_rows(predictions: dict[str, np.ndarray], records: pd.DataFrame, rows: np.ndarray, days: int) -> None:
+    """Replaces the forecasts after days without any change of the close with NaN, in place, with a notice that names the tickers.
+
+    A model takes such days for certainty, but the price of a ticker that is not traded says nothing about the next trade.
+
+    Args:
+        predictions: arrays `(rows, …)`.
+        records: table with `ticker` and `close`, sorted by ticker and day.
+        rows: positions in the records after which the forecasts are made.
+        days: number of newest days without a change.
+    """
+    changes = records["close"].ne(records.groupby("ticker")["close"].shift()).to_numpy()
+    numbers = np.arange(len(records))
+    unchanged = numbers - np.maximum.accumulate(np.where(changes, numbers, 0)) + 1
+    is_still = unchanged[rows] >= days
+    if is_still.any():
+        for values in predictions.values():
+            values[is_still] = np.nan
+        tickers = records["ticker"].iloc[rows[is_still]].unique()
+        listed = ", ".join(map(str, tickers[:MAX_LISTED])) + (", …" if len(tickers) > MAX_LISTED else "")
+        add_notice(
+            f"No forecast for {is_still.sum()} of {len(rows)} rows, because the close is the same on the last {days} days: {listed}.",
+            hint="Check whether the ticker is still traded.",
+        )
+
+
 def _names_of_tickers(
     frame: pd.DataFrame, records: pd.DataFrame | None, columns: ColumnsConfig, source: str
 ) -> np.ndarray:
@@ -136,7 +162,7 @@ def _names_of_tickers(
         names = frame[column].fillna("").astype(str).to_numpy(object)
     if records is not None:
         names[records[POSITION]] = records["ticker"]
-    return np.array([name if name.strip() else "" for name in names], object)
+    return np.array([name.strip() for name in names], object)
 
 
 def _errors_by_ticker(errors: Mapping[int, str], names: np.ndarray, numbers: Mapping[str, int]) -> dict[int, str]:

@@ -14,6 +14,7 @@ from shared.data.notices import add_notice
 from shared.errors import DataError
 from shared.task import Inputs, Readers, line_table, trained_config
 from tasks.stock import data, prices
+from tasks.stock.bars import ROW
 from tasks.stock.config import ColumnsConfig, PredictOptions, StockConfig, StockSplitConfig
 from tasks.stock.forecast_table import make_inputs
 
@@ -75,6 +76,7 @@ def read_inputs(
         DataError: the file cannot be read, a column is missing, a row has an invalid value, or no row has a close.
     """
     frame, config = prices.read_rows(config, source, _trained_columns(metadata))
+    frame = frame if ROW in frame else frame.assign(**{ROW: np.arange(1, len(frame) + 1)})
     converted = convert_rows(frame, lambda rows: prices.convert_inputs(rows, config, source), options.skips_errors)
     if converted[0] is not None and converted[0].empty:
         raise DataError(f"{source}: no row has a close above 0. Give at least one price.")

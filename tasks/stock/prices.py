@@ -11,7 +11,7 @@ import pandas as pd
 from shared.config import option
 from shared.data.columns import parse_identifiers, parse_numbers, raise_where_empty
 from shared.data.dates import find_time_format, parse_times
-from shared.data.numbers import find_decimal_mark
+from shared.data.numbers import clean_cells, find_decimal_mark
 from shared.errors import DataError, RowError
 from tasks.stock import adjustment, bars, cleaning
 from tasks.stock.bars import FILE_CLOSE, POSITION, PRICES, ROW
@@ -72,6 +72,7 @@ def convert(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFra
     """
     result = _convert_rows(frame, config, source)
     result = cleaning.drop_unusable_tickers(result, config, source)[["ticker", "day", *FIELDS]]
+    cleaning.add_notice_of_similar_tickers(result, source)
     bars.add_notice_of_interval(result, source)
     adjustment.add_notices_of_jumps(result, source)
     return result
@@ -97,13 +98,23 @@ def _convert_rows(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.D
     """Converts the rows of a file and drops those that cannot be used; only tickers with many invalid closes keep these."""
     columns = config.columns
     result = _convert_columns(frame, columns, source)
-    result = cleaning.drop_rows_without_close(result, columns, source)
+    result = cleaning.drop_rows_without_close(result[~_are_blank(frame, result)], columns, source)
     if columns.time is not None:
         result = cleaning.drop_future(result, source)
-        result = bars.one_row_per_time(result, source, ticker_column(frame, columns) is not None)
+        result = bars.one_row_per_time(
+            result, source, ticker_column(frame, columns) is not None, columns.layout == "wide"
+        )
         if columns.bars == "daily":
             result = bars.join_daily(result, source)
     return _sort(result)
+
+
+def _are_blank(frame: pd.DataFrame, result: pd.DataFrame) -> np.ndarray:
+    """Returns a mask of the rows without any cell, which are empty lines or were a header; nothing is lost with them."""
+    is_blank = result["close"].isna().to_numpy().copy()
+    cells = frame[is_blank].drop(columns=ROW, errors="ignore")
+    is_blank[is_blank] = cells.apply(clean_cells).eq("").all(axis=1).to_numpy()
+    return is_blank
 
 
 def convert_all(frame: pd.DataFrame, config: StockConfig, source: str) -> pd.DataFrame:
@@ -202,7 +213,8 @@ def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -
     result["ticker"] = single_ticker(source)
     if ticker:
         result["ticker"] = parse_identifiers(frame[ticker], source, allow_empty=True)
-        raise_where_empty((result["ticker"].str.strip() == "") & ~is_empty, frame[ticker], source)
+        result["ticker"] = result["ticker"].str.strip()
+        raise_where_empty((result["ticker"] == "") & ~is_empty, frame[ticker], source)
     for name in FIELDS:
         result[name] = numbers[name]
     result[FILE_CLOSE] = result["close"]
@@ -210,7 +222,7 @@ def _convert_columns(frame: pd.DataFrame, columns: ColumnsConfig, source: str) -
     result[POSITION] = np.arange(len(result))
     result[ROW] = frame[ROW].to_numpy() if ROW in frame else result[POSITION] + 1
     _add_times(result, frame, columns, source)
-    if columns.adjusted_close in frame:
+    if columns.adjusted_close in frame and adjustment.has_prices(numbers["adjusted_close"], columns, source):
         _adjust_prices(result, numbers["adjusted_close"], columns, source)
     return cleaning.clear_impossible_values(result, columns, source)
 

@@ -19,7 +19,7 @@ from shared.task import ExportSpec, Predictions, Predictor, trained_config
 from tasks.stock.batches import Panel, build_panel
 from tasks.stock.calibration import interpolate_z_scores
 from tasks.stock.config import FIELDS, PredictOptions, StockConfig
-from tasks.stock.forecast_table import add_notice_of_short_history, forecast_rows, in_unit_of_file
+from tasks.stock.forecast_table import add_notice_of_short_history, clear_still_rows, forecast_rows, in_unit_of_file
 from tasks.stock.model import build_distribution, get_submodels, price_quantiles
 
 EXAMPLE_DAYS = 40
@@ -162,7 +162,8 @@ def predict(
 
     Returns:
         `price_quantiles` `(rows, horizons, quantiles)`, in the unit of the close in the file; `expected_volatility` and `up_probability`
-        `(rows, horizons)`; NaN for rows with fewer than `min_history` days up to them.
+        `(rows, horizons)`; NaN for rows with fewer than `min_history` days up to them, and where the close did not change on so many
+        days.
     """
     config = cast("StockConfig", trained_config(metadata))
     panel = build_panel(records.assign(is_scored_row=True), config)
@@ -170,6 +171,7 @@ def predict(
     predictions = predict_rows(panel, rows, _request_days(config), predictor)
     del predictions["state"]
     add_notice_of_short_history(records, rows, config.features.min_history)
+    clear_still_rows(predictions, records, rows, config.features.min_history)
     return {**predictions, "price_quantiles": in_unit_of_file(predictions["price_quantiles"], records, rows)}
 
 

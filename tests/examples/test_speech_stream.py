@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -12,11 +13,13 @@ import tensorflow as tf
 from examples import speech_stream
 from shared.export import publishing
 from tasks.speech import serving
-from tests.tasks.speech.conftest import ALPHABET, CONFIG, STREAMING, randomized, tone
+from tasks.speech.decoder import load_decoder
+from tests.tasks.speech.conftest import CONFIG, STREAMING, babble, randomized, tone
+from tests.tasks.speech.test_decoder import metadata_with
 
 
 def export_version(config, folder):
-    metadata = {"task": "speech", "columns": {}, "alphabet": ALPHABET}
+    metadata = metadata_with(["cab", "bca cab"], is_closed=False, weight=0.2)
     return publishing.publish(serving.export_spec(randomized(config).full_model(), metadata), folder)
 
 
@@ -42,6 +45,25 @@ def test_a_file_and_raw_samples_give_the_text_of_the_whole_recording(version, tm
         texts = list(speech_stream.transcribe_chunks(transcriber, chunks))
         assert "".join(texts) == whole_text
         assert texts[0] != whole_text
+
+
+def test_a_stream_with_the_language_model_gives_the_text_of_the_beam_search(version):
+    samples = babble(40_000)
+    chunks = [samples[start : start + 1600] for start in range(0, len(samples), 1600)]
+    lines = list(speech_stream.transcribe_chunks(speech_stream.LineTranscriber(str(version)), chunks))
+    signature = tf.saved_model.load(str(version)).signatures["log_probabilities"]
+    outputs = signature(samples=tf.constant(samples[None]), length=tf.constant([len(samples)]))
+    decoder = load_decoder(json.loads((version / "task.json").read_text()))
+    complete = [text for text, is_complete in lines if is_complete]
+    assert complete == [decoder.text(outputs["log_probabilities"].numpy()[0])]
+    assert len(complete[0]) > 3
+
+
+def test_a_pause_ends_a_line(version):
+    transcriber = speech_stream.LineTranscriber(str(version))
+    pause = np.log(np.array([[0.96, 0.01, 0.01, 0.01, 0.01]] * 25, np.float32))
+    transcriber.stream.run = lambda samples, last: {"log_probabilities": pause, "step_count": 25}
+    assert transcriber.transcribe(np.zeros(0)) == ("", True)
 
 
 def test_a_bidirectional_model_is_rejected(tmp_path):

@@ -32,6 +32,12 @@ def parse(values, time_format=None, **options):
         (["1609770600000", "1609770600000.0"], ["2021-01-04 14:30", "2021-01-04 14:30"]),
         (["45231", "45232"], ["2023-11-01", "2023-11-02"]),
         (["2024年1月5日"], ["2024-01-05"]),
+        (["2024年1月5日 16:00", "2024年11月15日 9:30"], ["2024-01-05 16:00", "2024-11-15 09:30"]),
+        (["2025. 10. 31.", "2025. 1. 2."], ["2025-10-31", "2025-01-02"]),
+        (["2025년 10월 31일"], ["2025-10-31"]),
+        (["03/2009", "12/2010"], ["2009-03-01", "2010-12-01"]),
+        (["2009-03", "2009-04"], ["2009-03-01", "2009-04-01"]),
+        (["2025-10-31 16:00:00 EST", "2025-07-31 4:00 PM EDT"], ["2025-10-31 16:00", "2025-07-31 16:00"]),
     ],
 )
 def test_times_of_many_styles(values, local):
@@ -41,6 +47,8 @@ def test_times_of_many_styles(values, local):
 def test_the_offset_gives_the_instant():
     times = parse(["2024-01-05 09:30:00-05:00", "2024-07-05 09:30:00+0200"])
     assert times.instant.tolist() == [pd.Timestamp("2024-01-05 14:30"), pd.Timestamp("2024-07-05 07:30")]
+    named = parse(["2025-10-31 16:00:00 EST", "2025-10-31 22:00 MEZ", "2025-10-31 17:00 GMT-0400"])
+    assert named.instant.tolist() == [pd.Timestamp("2025-10-31 21:00")] * 3
     zoned = parse(pd.to_datetime(["2024-01-05"]).tz_localize("Asia/Tokyo"))
     assert (zoned.local[0], zoned.instant[0]) == (pd.Timestamp("2024-01-05"), pd.Timestamp("2024-01-04 15:00"))
 
@@ -68,6 +76,8 @@ def test_a_likely_format_decides_what_the_dates_leave_open():
             "expected a number of the same size as in the other rows, which are seconds since 1970",
         ),
         (["1", "2"], 1, "expected a time such as"),
+        (["2024-01-05", "0001-01-01"], 2, "expected a time such as"),
+        (["2025-10-31 16:00:00 XYZ"], 1, "expected a time such as .*--time-format"),
     ],
 )
 def test_a_cell_that_is_no_time_raises_an_error_with_its_row(values, row, problem):

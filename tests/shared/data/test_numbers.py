@@ -26,11 +26,20 @@ def parse(texts, decimal_mark=None):
         (["1.234.567", "5"], [1234567, 5]),
         (["0.61M", "12K", "1.25b", "3 Mrd", "1.2 Mio."], [610e3, 12e3, 1.25e9, 3e9, 1.2e6]),
         (["-1.53%", "50 %"], [-0.0153, 0.5]),
+        (["4,30 mi", "1,2 bi", "5,5万", "2亿"], [4.3e6, 1.2e9, 55e3, 2e8]),
         (["(1,234.50)", "($5)", "5-", "−3", "-$3", "$-3"], [-1234.5, -5, -5, -3, -3, -3]),
         (["36,63 €", "12 €"], [36.63, 12]),
         (["USD 5.5", "5.5USD", "US$ 7", "R$ 8", "Rs. 500", "kr 7", "$1.2M"], [5.5, 5.5, 7, 8, 500, 7, 1.2e6]),
         (["-", "--", "N/A", "#N/A", ".", "—", ""], [np.nan] * 7),
         (["0,123", "5"], [0.123, 5]),
+        ([*[f"1.{k}" for k in range(200, 210)], "987", "12"], [*range(1200, 1210), 987, 12]),
+        ([*[f"1.{k}" for k in range(200, 209)], "987"], [*np.arange(1.2, 1.2089, 0.001), 987]),
+        (["1,234", "987"], [1234, 987]),
+        (["-1,234", "(987)"], [-1234, -987]),
+        (["1.234", "98.7"], [1.234, 98.7]),
+        (["1.234", "12"], [1.234, 12]),
+        (["1.234", "987", "2.5"], [1.234, 987, 2.5]),
+        (["#N/A N/A", "#DIV/0!", "(null)", "5"], [np.nan, np.nan, np.nan, 5]),
         (["1e5", "1.5e-05"], [1e5, 1.5e-5]),
     ],
 )
@@ -55,7 +64,10 @@ def test_several_currencies_in_one_column_are_noticed():
     with collect_notices() as notices:
         parse(["€5", "$6", "€7"])
         parse(["€5", "6 €"])
+        parse(["5 USD", "6 EUR", "7 EUR"])
     assert [str(notice) for notice in notices] == [
         'a.csv: column "amount" has several currencies: € (2 rows), $ (1 rows). The amounts are not converted. Convert them to one '
-        "currency."
+        "currency.",
+        'a.csv: column "amount" has several currencies: EUR (2 rows), USD (1 rows). The amounts are not converted. Convert them to one '
+        "currency.",
     ]

@@ -435,6 +435,29 @@ def test_the_first_of_two_columns_with_one_name_is_used_with_a_notice(tmp_path):
     assert 'several columns have the name "text"' in notices[0].message
 
 
+def test_a_title_above_the_header_of_a_sheet_is_skipped_with_a_notice(tmp_path):
+    rows = [["Export of May", ""], ["text", "label"], ["fine", 1], ["bad", 0]]
+    three = [[*row, note] for row, note in zip(rows, ["", "note", "x", "y"], strict=True)]
+    with collect_notices() as notices:
+        frame = tables.read_all(write_workbook(tmp_path / "a.xlsx", {"A": three}))
+    assert frame.to_dict("list") == {"text": ["fine", "bad"], "label": ["1", "0"], "note": ["x", "y"]}
+    assert "skipped rows before the header" in str(notices[0])
+
+
+def test_an_object_of_records_by_name_is_read_with_the_names_as_a_column(tmp_path):
+    (tmp_path / "a.json").write_text(
+        '{"Meta": {"Symbol": "X"}, "Days": {"2024-01-05": {"close": "1"}, "2024-01-08": {"close": "2"}}}'
+    )
+    frame = tables.read_all(str(tmp_path / "a.json"))
+    assert frame.to_dict("list") == {"index": ["2024-01-05", "2024-01-08"], "close": ["1", "2"]}
+
+
+def test_an_error_lists_a_part_of_many_columns(tmp_path):
+    (tmp_path / "a.csv").write_text(",".join(f"V{k}" for k in range(400)) + "\n" + ",".join(["1"] * 400) + "\n")
+    with pytest.raises(DataError, match=r"V38, V39, … and 360 more\. Name the right one"):
+        tables.read_table(str(tmp_path / "a.csv"), ["label"])
+
+
 def test_escaped_quotes_belong_to_the_text(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text('text,label\n"he said \\"good, good\\" twice",pos\n"plain",neg\n')

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from shared.decoding.ctc_beam_search import beam_search, select_fusion
+from shared.decoding.ctc_beam_search import BeamSearch, beam_search, select_fusion
 from shared.decoding.ctc_greedy import decode_greedily
 from shared.decoding.ctc_symbols import SPACE, decode_path
 from shared.decoding.language_model_fusion import Fusion, list_candidates
@@ -46,6 +46,38 @@ def test_a_wide_beam_finds_the_most_probable_text(seed, weight, bonus):
     fusion = Fusion(language_model_score, weight, bonus)
     expected = max((fused_score(text, score, fusion), text) for text, score in all_texts(values).items())[1].strip()
     assert beam_search(values, ALPHABET, 5000, fusion) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_sequence_in_chunks_gives_the_text_of_the_whole_sequence(size):
+    values = random_log_probabilities(12, ALPHABET, 3)
+    fusion = Fusion(language_model_score, 0.5, 0.2)
+    search = BeamSearch(ALPHABET, 8, fusion)
+    for start in range(0, len(values), size):
+        search.advance(values[start : start + size])
+    assert search.text() == beam_search(values, ALPHABET, 8, fusion)
+
+
+def test_a_hot_word_is_written_although_others_are_more_probable():
+    values = np.log([[0.05, 0.05, 0.55, 0.35], [0.1, 0.1, 0.3, 0.5]])  # "ab" is best, "bb" needs the hot word
+    plain = Fusion(language_model_score, 0.0, 0.0)
+    hot = Fusion(language_model_score, 0.0, 0.0, hot_words={"b": 3.0})
+    assert beam_search(values, ALPHABET, 50, plain) == "ab"
+    assert beam_search(values, ALPHABET, 50, hot) == "b"
+    assert beam_search(values, ALPHABET, 50, Fusion(language_model_score, 0.0, 0.0, hot_words={"b": 0.0})) == "ab"
+
+
+def test_a_hot_word_may_be_outside_of_a_closed_vocabulary():
+    values = log_probabilities_of("a_b_", ALPHABET)
+    assert beam_search(values, ALPHABET, 50, Fusion(language_model_score, 0.0, 0.0, frozenset({"b"}))) == "b"
+    hot = Fusion(language_model_score, 0.0, 0.0, frozenset({"b"}), {"ab": 0.0})
+    assert beam_search(values, ALPHABET, 50, hot) == "ab"
+
+
+def test_the_beginning_of_a_hot_word_stays_in_a_narrow_beam():
+    values = np.log([[0.02, 0.03, 0.6, 0.35], [0.9, 0.03, 0.04, 0.03], [0.02, 0.03, 0.05, 0.9]])
+    hot = Fusion(language_model_score, 0.0, 0.0, hot_words={"bb": 4.0})
+    assert beam_search(values, ALPHABET, 1, hot) == "bb"
 
 
 def test_a_closed_vocabulary_gives_only_its_words():

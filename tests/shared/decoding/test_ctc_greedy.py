@@ -51,6 +51,30 @@ def test_words_have_the_steps_of_their_first_and_last_characters():
     assert outputs["confidence"][0] == pytest.approx(0.9, rel=1e-5)
 
 
+def test_the_confidence_of_a_word_is_the_mean_of_its_letters_and_not_of_other_steps():
+    sequence = log_probabilities_of("_ab_ _c_", ALPHABET)
+    weak = np.log(0.5) - sequence[1].max()
+    sequence[1] += weak  # the letter a; its other symbols do not matter
+    sequence[3] += np.log(0.2)  # no letter
+    outputs = decode(ALPHABET, sequence)
+    np.testing.assert_allclose(outputs["word_confidence"][0, :3], [np.sqrt(0.5 * 0.9), 0.9, 0], rtol=1e-5)
+    assert outputs["confidence"][0] == pytest.approx((np.sqrt(0.5 * 0.9) * 0.9) ** 0.5, rel=1e-5)
+
+
+def test_without_words_the_confidence_is_the_probability_of_silence():
+    silence, unsure = log_probabilities_of("____", ALPHABET), log_probabilities_of("____", ALPHABET)
+    unsure[:] = np.log([0.4, 0.15, 0.15, 0.15, 0.15])
+    outputs = decode(ALPHABET, silence, unsure)
+    np.testing.assert_allclose(outputs["confidence"], [0.9, 0.4], rtol=1e-5)
+
+
+def test_the_calibration_is_a_sigmoid_of_the_logit():
+    sequence = log_probabilities_of("_ab_", ALPHABET)
+    outputs = GreedyDecoder(ALPHABET, (0.5, -1.0)).decode(tf.constant(sequence[None], tf.float32), tf.constant([4]))
+    expected = 1 / (1 + np.exp(-(0.5 * np.log(0.9 / 0.1) - 1.0)))
+    assert outputs["word_confidence"].numpy()[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("cut", range(1, 17))
 def test_a_space_between_words_is_written_once_wherever_a_stream_is_cut(cut):
     sequence = log_probabilities_of(" _ aab_ _  bb_bc_ ", ALPHABET)
@@ -101,3 +125,15 @@ def test_the_graph_the_chunks_and_numpy_give_the_same_text(alphabet, seed):
     for sequence, text, words in zip(sequences, expected, outputs["words"], strict=True):
         assert [word.decode() for word in words if word] == [word for word in text.split(" ") if word]
         assert all(decode_in_chunks(alphabet, sequence, sizes) == text for sizes in ((1,), (7, 2), (40,)))
+
+
+def test_a_text_below_the_minimum_of_the_confidence_is_not_written():
+    sequences = np.stack([log_probabilities_of("_ab_", ALPHABET), log_probabilities_of("_ab_", ALPHABET)])
+    sequences[1, 1:3] += np.log(0.5)
+    outputs = GreedyDecoder(ALPHABET, min_confidence=0.6).decode(
+        tf.constant(sequences, tf.float32), tf.constant([4, 4])
+    )
+    assert outputs["text"].numpy().tolist() == [b"ab", b""]
+    assert outputs["words"].numpy()[1].tolist() == [b"", b""]
+    assert not outputs["word_confidence"].numpy()[1].any()
+    assert not outputs["end_step"].numpy()[1].any()

@@ -1,4 +1,4 @@
-"""Scores of the language models: n-grams and an exported next-word model."""
+"""Scores of an exported next-word model as a language model."""
 
 from __future__ import annotations
 
@@ -8,32 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from shared.decoding.word_language_models import build_ngram_model, load_exported_model
+from shared.decoding.word_language_models import load_exported_model
 from shared.errors import DataError
-
-TEXTS = ["go left", "go right", "go left now", "stop", "stop now"] * 5
-
-
-def test_the_probabilities_of_all_words_and_the_end_sum_to_one():
-    score, vocabulary = build_ngram_model(TEXTS, 3)
-    assert vocabulary == {"go", "left", "right", "now", "stop"}
-    for previous_words in ((), ("go",), ("go", "left"), ("unknown", "words")):
-        known = sum(np.exp(score(previous_words, word)) for word in [*vocabulary, ""])
-        unknown = np.exp(score(previous_words, "x")) * 10
-        assert known + unknown == pytest.approx(1, abs=1e-6)
-
-
-def test_the_score_of_a_word_depends_on_the_words_before():
-    score, _ = build_ngram_model(TEXTS, 3)
-    assert score(("go",), "left") > score(("go",), "right") > score(("go",), "stop")
-    assert score((), "go") > score((), "left")
-    assert score(("go", "left"), "") > score(("go",), "")
-
-
-def test_a_long_unknown_word_is_less_probable_than_a_short_one():
-    score, _ = build_ngram_model(TEXTS, 2)
-    assert score((), "xy") > score((), "xyz") > score((), "xyzxyz")
-
 
 VOCABULARY = ["<eos>", "go", "left"]
 TENTHS = np.array([[0, 1, 2, 5, 2], [0, 4, 2, 2, 2], [0, 1, 1, 3, 5], [0, 1, 7, 1, 1]], np.float32)

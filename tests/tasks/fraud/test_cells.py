@@ -52,6 +52,18 @@ def test_identifiers_that_lost_digits_raise_an_error(values, problem):
         keys(values, allow_empty=True)
 
 
+def test_an_empty_part_of_an_identifier_of_several_columns_is_a_value_of_its_own():
+    frame = pd.DataFrame({"card1": ["1", "1", ""], "addr1": ["", "5", "5"]})
+    with collect_notices() as notices:
+        assert parse_keys(frame, ("card1", "addr1"), "x.csv").tolist() == ["1 | ", "1 | 5", " | 5"]
+    assert str(notices[0]) == (
+        "x.csv: 2 rows have an empty part of the identifier card1 addr1 (card1, addr1). It counts as a value of its own. First rows: 1, 3."
+    )
+    assert parse_keys(frame, ("card1", "addr1"), "x.csv", allow_empty=True).tolist() == ["", "1 | 5", ""]
+    with pytest.raises(DataError, match='row 2: column "card1" is empty'):
+        parse_keys(pd.DataFrame({"card1": ["1", ""], "addr1": ["", ""]}), ("card1", "addr1"), "x.csv")
+
+
 def test_several_columns_form_one_identifier():
     frame = pd.DataFrame({"User": [0, 0, 1], "Card": ["1", "2", "1"]})
     assert parse_keys(frame, ["User", "Card"], "x.csv").tolist() == ["0 | 1", "0 | 2", "1 | 1"]
@@ -94,13 +106,20 @@ def test_categories_lose_their_quotes():
         (" YES ", "no"),
         ("'1'", "'0'"),
         ("Fraudulent", "Legitimate"),
+        ("Fraudulent", "Non-Fraudulent"),
+        ("fraud", "not_fraud"),
+        ("fraud", "Non Fraud"),
+        ("Illicit", "Licit"),
+        ("ja", "nein"),
+        ("oui", "non"),
+        ("Sí", "No"),
     ],
 )
 def test_pairs_of_labels_are_understood(fraud, genuine):
     assert parse_labels(pd.Series([genuine, fraud, genuine]), "x.csv").tolist() == [0, 1, 0]
 
 
-@pytest.mark.parametrize("unknown", ["", " ", None, np.nan, "NA", "null"])
+@pytest.mark.parametrize("unknown", ["", " ", None, np.nan, "NA", "null", "unknown", "Pending", "?"])
 def test_an_empty_label_is_not_known(unknown):
     assert parse_labels(pd.Series(["0", unknown, "1"]), "x.csv").tolist() == [0, -1, 1]
 
@@ -108,6 +127,8 @@ def test_an_empty_label_is_not_known(unknown):
 def test_labels_can_be_named():
     values = pd.Series(["2", "1", "unknown", "2"], name="class")
     assert parse_labels(values, "x.csv", ["1"], ["Unknown"]).tolist() == [0, 1, -1, 0]
+    assert parse_labels(values, "x.csv", ["1"]).tolist() == [0, 1, -1, 0]
+    assert parse_labels(pd.Series(["pending", "ok"]), "x.csv", ["pending"]).tolist() == [1, 0]
     assert parse_labels(pd.Series(["a", "b", "c"]), "x.csv", ["a", "B"]).tolist() == [1, 1, 0]
     assert parse_labels(pd.Series([0, 1, -1]), "x.csv", (), ["-1"]).tolist() == [0, 1, -1]
 
@@ -137,3 +158,12 @@ def test_the_labels_of_a_whole_file_are_checked():
         check_labels(np.array([-1, -1]), pd.Series(["", ""]), "x.csv", ())
     with pytest.raises(DataError, match=r'no row of column "class" is bad'):
         check_labels(np.array([0, 0]), pd.Series(["ok", "ok"], name="class"), "x.csv", ("bad",))
+
+
+def test_several_labels_that_count_as_genuine_are_listed():
+    values = pd.Series(["1", "2", "3", "2", "unknown"], name="class")
+    with collect_notices() as notices:
+        check_labels(parse_labels(values, "x.csv", ["1"]), values, "x.csv", ["1"])
+    first, second = map(str, notices)
+    assert 'have no label in column "class" (unknown).' in first
+    assert second.startswith('x.csv: column "class" has several labels that count as genuine: "2" 2, "3" 1.')

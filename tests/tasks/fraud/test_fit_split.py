@@ -106,7 +106,7 @@ def test_the_first_day_of_a_proposal_for_relative_times_is_a_number():
 
 def test_no_split_is_proposed_if_no_split_has_fraud_in_each_span():
     assert propose_split(build_frame(range(30, 31)), FraudSplitConfig(), bounds_of(60), True) is None
-    with pytest.raises(DataError, match="No transaction is fraud"):
+    with pytest.raises(DataError, match="no transaction is labelled as fraud; 1,200 are genuine"):
         require_both_classes(build_frame(range(0)), FraudSplitConfig(), bounds_of(60), True, "x.csv")
 
 

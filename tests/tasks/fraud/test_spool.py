@@ -89,3 +89,16 @@ def test_labels_that_mean_one_thing_alone_and_another_with_0_are_an_error_in_any
         read_spool(settings, METADATA, skips_errors=False)
     named = dataclasses.replace(settings.columns, unlabelled=("-1",))
     assert read_spool(dataclasses.replace(settings, columns=named), METADATA, skips_errors=False).count == 6
+
+
+def test_titles_and_a_total_that_begins_in_the_last_chunk_but_one_are_skipped(config, tmp_path):
+    file = config([f"2025-03-0{day} 05:00" for day in range(1, 6)])
+    table = (tmp_path / "a.csv").read_text()
+    (tmp_path / "a.csv").write_text("Bank export,,\n" + table + "Total,,,7.5\n,,,\n")
+    with collect_notices() as notices:
+        spool = read_spool(file, METADATA, skips_errors=False)
+    assert spool.count == 5
+    assert [str(notice).partition(": ")[2] for notice in notices] == [
+        'skipped lines before the header: 1, from "Bank export,,".',
+        'dropped rows at the end that are no transactions: 2, from "Total".',
+    ]

@@ -221,3 +221,24 @@ def test_options_that_exclude_each_other():
         PredictOptions(history=("a.csv",), store="b")
     with pytest.raises(ValueError, match="--update needs the state store"):
         PredictOptions(update=True)
+
+
+def test_transactions_that_are_also_in_the_history_count_once(predict, expected, split, frame):
+    frame.to_csv(split / "whole.csv", index=False)
+    frame.iloc[:30].drop(columns="fraud").to_csv(split / "a.csv", index=False)
+    with collect_notices() as notices:
+        history = (str(split / "whole.csv"), str(split / "a.csv"))
+        np.testing.assert_allclose(predict(history=history, reasons=True), expected, atol=1e-5)
+    texts = " ".join(map(str, notices))
+    assert f"whole.csv: 30 of 100 transactions are also in {split / 'today.csv'}, and score themselves there" in texts
+    assert f"a.csv: 30 of 30 transactions are also in {split / 'whole.csv'}. They are left out of the history." in texts
+
+
+def test_the_history_may_have_the_columns_of_the_training(config, predictor, metadata, expected, split, frame):
+    frame.iloc[70:].rename(columns={"card": "konto"}).to_csv(split / "renamed.csv", index=False)
+    renamed = dataclasses.replace(config, columns=dataclasses.replace(COLUMNS, card=("konto",)))
+    metadata = {**metadata, "task": "fraud", "columns": dataclasses.asdict(COLUMNS)}
+    options = PredictOptions(history=(str(split / "past.csv"),), reasons=True)
+    (inputs,) = READERS.read_inputs(renamed, str(split / "renamed.csv"), metadata, options)
+    predictions = serving.predict(inputs.records, metadata, predictor, options)
+    np.testing.assert_allclose(predictions["fraud_probability"], expected, atol=1e-5)

@@ -107,6 +107,12 @@ def test_small_numbers_are_seconds_only_if_they_cover_a_day():
         {"Date": [datetime.date(2018, 7, 25)], "Time": [datetime.time(12)]},
         {"Date": pd.to_datetime(["2018-07-25"]), "Hour": [12]},
         {"Date": ["20180725"], "Hour": ["12"]},
+        {"Date": ["2018-07-25 00:00:00"], "Time": ["12:00:00"]},
+        {"Date": ["25/07/2018"], "Time": ["12:00:00"]},
+        {"Date": ["07/25/2018"], "Time": ["12:00:00 PM"]},
+        {"Date": ["25.7.2018"], "Time": ["12:00"]},
+        {"Date": ["25-Jul-2018"], "Time": ["12:00"]},
+        {"Date": ["25. Juli 2018"], "Time": ["12:00"]},
     ],
 )
 def test_several_columns_are_one_time(columns):
@@ -126,6 +132,27 @@ def test_several_columns_can_have_a_format():
 def test_an_hour_of_one_digit_is_the_same_hour():
     frame = pd.DataFrame({"Date": ["2018-07-25"], "Time": ["9:05"]})
     assert parse_times(frame, ["Date", "Time"], "x.csv", None, None)[0] % DAY == 9 * 3600 + 300
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"date": ["01/03/2025", "13/03/2025"], "clock": ["00:10:56", "9:00:00"]},
+        {"time": ["1.3.2025 0:10:56", "13.3.2025 9:00"]},
+        {"time": ["03/01/2025 12:10:56 AM", "03/13/2025 9:00:00 AM"]},
+        {"time": ["01-Mar-2025 00:10:56", "13-Mar-2025 9:00"]},
+    ],
+)
+def test_times_after_midnight_are_read_in_all_styles(columns):
+    days = parse_times(pd.DataFrame(columns), list(columns), "x.csv", None, None).astype("datetime64[s]")
+    assert days.astype(str).tolist() == ["2025-03-01T00:10:56", "2025-03-13T09:00:00"]
+
+
+def test_two_columns_with_an_unclear_order_of_day_and_month_name_the_option():
+    frame = pd.DataFrame({"date": ["01/03/2025"], "clock": ["00:10:56"]})
+    with pytest.raises(DataError, match=r'column "date clock" is "01/03/2025 00:10:56".*--columns\.time-format'):
+        parse_times(frame, ["date", "clock"], "x.csv", None, None)
+    assert parse_times(frame, ["date", "clock"], "x.csv", "%d/%m/%Y", None)[0] == 1_740_787_856
 
 
 def test_days_of_relative_times_are_numbers():

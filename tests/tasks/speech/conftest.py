@@ -97,7 +97,7 @@ def recordings(tmp_path_factory) -> pd.DataFrame:
     """Forty recordings of one to three letters by four speakers, in the form of `tasks.speech.data.load`."""
     rng = np.random.default_rng(0)
     texts = ["".join(rng.choice(list("abc"), rng.integers(1, 4))) for _ in range(40)]
-    sounds = [tone(text, rng.uniform(0.2, 0.3), k) for k, text in enumerate(texts)]
+    sounds = [np.pad(tone(text, rng.uniform(0.2, 0.3), k), 1600) for k, text in enumerate(texts)]
     cache_file, lengths = audio.cache_recordings(("tones",), iter(sounds), tmp_path_factory.mktemp("cache"))
     return pd.DataFrame(
         {

@@ -218,12 +218,13 @@ def test_a_folder_and_a_zip_file_give_the_same_recordings(tmp_path):
     assert folder.names() == archive.names() == ["deep/a.wav"]
     np.testing.assert_array_equal(folder.read("deep/a.wav", ""), archive.read("deep/a.wav", ""))
     paths = [str(tmp_path / name / "deep" / "a.wav") for name in ("set", "set.zip")]
-    np.testing.assert_array_equal(folders.read_path(paths[0]).samples, folders.read_path(paths[1]).samples)
+    one, other = (np.concatenate(list(folders.open_path(path)[0])) for path in paths[:2])
+    np.testing.assert_array_equal(one, other)
     for source in (folder, archive):
         with pytest.raises(DataError, match=r"row 2: there is no recording b\.wav"):
             source.require("b.wav", "list.csv, row 2")
     with pytest.raises(DataError, match=r"b\.wav: there is no recording b\.wav in .*set\.zip"):
-        folders.read_path(str(tmp_path / "set.zip" / "b.wav"))
+        folders.open_path(str(tmp_path / "set.zip" / "b.wav"))
 
 
 def test_recordings_are_cached_once_with_16_bits(tmp_path):
@@ -254,3 +255,27 @@ def test_nothing_is_cached_after_an_error(tmp_path):
     with pytest.raises(DataError):
         audio.cache_recordings(("key",), fail_at_the_second(), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_long_recording_is_read_in_blocks_and_a_short_one_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MAX_KEPT_SECONDS", 1.0)
+    monkeypatch.setattr(folders, "BLOCK_SECONDS", 0.5)
+    samples = np.random.default_rng(0).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+    for name, part in (("long.wav", samples), ("short.wav", samples[:8000])):
+        soundfile.write(tmp_path / name, part, SAMPLE_RATE, subtype="FLOAT")
+    long, measured = folders.open_path(str(tmp_path / "long.wav"))
+    assert [len(block) for block in long] == [8000] * 4
+    np.testing.assert_allclose(np.concatenate(list(long)), samples, atol=1e-6)
+    assert measured == {}
+    (short,), measured = folders.open_path(str(tmp_path / "short.wav"))
+    assert len(short) == 8000
+    assert measured
+
+
+def test_a_mistake_at_the_end_of_a_long_recording_is_found_when_it_is_opened(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MAX_KEPT_SECONDS", 1.0)
+    samples = np.zeros(2 * SAMPLE_RATE, np.float32)
+    samples[-1] = np.nan
+    soundfile.write(tmp_path / "nan.wav", samples, SAMPLE_RATE, subtype="FLOAT")
+    with pytest.raises(DataError, match="NaN"):
+        folders.open_path(str(tmp_path / "nan.wav"))

@@ -239,7 +239,7 @@ def test_inputs_are_the_recordings_of_any_source(folder, tmp_path):
     assert user_files.list_recordings(config, str(folder))[1] == sorted(paths)
     _, from_archive = user_files.list_recordings(config, str(tmp_path / "own.zip"))
     assert from_archive == sorted(str(tmp_path / "own.zip" / name) for name in names)
-    samples = [folders.read_path(path).samples for path in (from_archive[0], min(paths))]
+    samples = [np.concatenate(list(folders.open_path(path)[0])) for path in (from_archive[0], min(paths))]
     np.testing.assert_array_equal(*samples)
     with_archive = dataclasses.replace(config, recordings=str(tmp_path / "own.zip"))
     assert user_files.list_recordings(with_archive, str(folder / "without_texts.tsv"))[1][0] == str(

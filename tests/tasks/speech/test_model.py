@@ -14,7 +14,7 @@ from shared.decoding.ctc_greedy import decode_greedily
 from shared.decoding.ctc_symbols import decode_path, encode_text
 from shared.training import loop
 from tasks.speech import evaluate
-from tasks.speech.batches import RecordingBatches, pad_rows
+from tasks.speech.batches import RecordingBatches, iterate_recordings, pad_rows
 from tasks.speech.evaluate import compute_log_probabilities
 from tasks.speech.model import (
     FINAL_STEPS,
@@ -183,7 +183,7 @@ def test_the_model_learns_to_transcribe_tones(recordings, config, tmp_path):
         tmp_path,
         loss=loop.identity_loss,
     )
-    log_probabilities = compute_log_probabilities(builder.full_model(), train)
+    log_probabilities = compute_log_probabilities(builder.full_model(), list(iterate_recordings(train)))
     texts = [decode_greedily(recording, ALPHABET) for recording in log_probabilities]
     assert np.mean([text == reference for text, reference in zip(texts, train["text"], strict=True)]) > 0.8
 
@@ -212,7 +212,10 @@ def test_the_error_rate_of_an_epoch_is_that_of_all_its_symbols(builder, recordin
     frame = recordings.iloc[:10]
     batches = RecordingBatches(frame, ALPHABET, 4)
     metrics = trainer.evaluate(batches.evaluation_batches(), verbose=0, return_dict=True)
-    texts = [decode_with_visible_spaces(row) for row in compute_log_probabilities(builder.full_model(), frame)]
+    texts = [
+        decode_with_visible_spaces(row)
+        for row in compute_log_probabilities(builder.full_model(), list(iterate_recordings(frame)))
+    ]
     errors, symbols = evaluate.count_character_errors(frame["text"].tolist(), texts).sum(axis=0)
     rate = errors / symbols
     assert metrics["character_error_rate"] == pytest.approx(rate, rel=1e-5)

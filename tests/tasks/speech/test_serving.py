@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import tensorflow as tf
 
-from shared.config import PredictOptions
 from shared.data.notices import collect_notices
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.errors import DataError
-from shared.task import trained_config
+from shared.task import Inputs, trained_config
 from tasks.speech import audio, folders, serving
 from tasks.speech.batches import pad_rows
+from tasks.speech.config import PredictOptions
+from tasks.speech.decoder import load_decoder
 from tasks.speech.evaluate import score
 from tasks.speech.inputs import READERS
 from tasks.speech.serving import STEP_SECONDS
@@ -23,7 +27,13 @@ from tests.tasks.speech.conftest import ALPHABET, babble, tone
 
 OPTIONS = PredictOptions()
 
-METADATA = {"task": "speech", "alphabet": ALPHABET, "columns": {"file": "path", "text": "sentence"}}
+METADATA = {
+    "task": "speech",
+    "alphabet": ALPHABET,
+    "columns": {"file": "path", "text": "sentence"},
+    "language_model": None,
+    "confidence": {name: {"calibration": [1.0, 0.0], "minimum": 0.0} for name in ("greedy", "language_model")},
+}
 
 
 @pytest.fixture
@@ -89,7 +99,7 @@ def test_a_stream_does_not_depend_on_another_stream_that_waits(signatures):
 def test_the_times_of_words_are_their_steps_in_seconds():
     log_probabilities = log_probabilities_of("__aab_ _ bb_bc_ ", ALPHABET)[None]
     outputs = serving.decode_recordings(GreedyDecoder(ALPHABET), log_probabilities, tf.constant([16]))
-    assert list(outputs) == ["text", "confidence", "words", "start", "end"]
+    assert list(outputs) == ["text", "confidence", "words", "word_confidence", "start", "end"]
     np.testing.assert_allclose(outputs["start"][0], np.array([2, 9, *[0] * 6]) * STEP_SECONDS, rtol=1e-6)
     np.testing.assert_allclose(outputs["end"][0], np.array([5, 14, *[0] * 6]) * STEP_SECONDS, rtol=1e-6)
 
@@ -118,10 +128,10 @@ def test_a_model_reads_the_channel_of_its_training(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([tone("a"), tone("b")], 1), SAMPLE_RATE, subtype="FLOAT")
     config = trained_config(metadata)
     inputs = READERS.parse_inputs(config, [str(tmp_path / "a.wav")], metadata, OPTIONS)
-    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+    np.testing.assert_allclose(inputs.records[0][0], tone("b"), atol=1e-6)
     (tmp_path / "list.txt").write_text(str(tmp_path / "a.wav"))
     inputs = next(READERS.read_inputs(config, str(tmp_path / "list.txt"), metadata, OPTIONS))
-    np.testing.assert_allclose(inputs.records[0], tone("b"), atol=1e-6)
+    np.testing.assert_allclose(inputs.records[0][0], tone("b"), atol=1e-6)
 
 
 def test_channels_that_cancel_each_other_are_a_notice(tmp_path):
@@ -143,7 +153,7 @@ def test_a_length_greater_than_the_number_of_samples_is_reduced(signatures):
 
 @pytest.fixture
 def predictor(signatures):
-    function = tf.function(signatures["serving_default"].function)  # without it, half an hour of audio takes minutes
+    function = tf.function(signatures["log_probabilities"].function)  # without it, half an hour of audio takes minutes
 
     def predict(request):
         outputs = function(**{name: tf.constant(value) for name, value in request.items()})
@@ -161,9 +171,45 @@ def test_predictions_are_in_the_order_of_the_files(predictor, signatures, tmp_pa
         paths.append(str(path))
     inputs = READERS.parse_inputs(trained_config(METADATA), paths, METADATA, OPTIONS)
     outputs = serving.predict(inputs.records, METADATA, predictor, OPTIONS)
-    assert outputs["text"].tolist() == [transcribe(signatures, tone(text)) for text in texts]
-    for row in range(3):
-        assert len(outputs["words"][row]) == len(outputs["start"][row]) == len(outputs["end"][row])
+    separate = [serving.predict([[tone(text)]], METADATA, predictor, OPTIONS)["text"][0] for text in texts]
+    assert outputs["text"].tolist() == separate
+    table = serving.prediction_table(inputs, outputs, METADATA, OPTIONS)
+    assert list(table) == ["text", "confidence", "words"]
+    for text, words in zip(table["text"], table["words"], strict=True):
+        assert [word["word"] for word in json.loads(words)] == text.split()
+
+
+def test_the_greedy_text_of_the_decoder_is_that_of_the_graph(predictor, signatures):
+    samples = babble(30_000)
+    outputs = predictor({"samples": samples[None], "length": np.array([len(samples)], np.int32)})
+    decoded = load_decoder(METADATA).decode(outputs["log_probabilities"][0])
+    assert decoded.text == transcribe(signatures, samples)
+    assert len(decoded.text) > 5
+
+
+def test_the_steps_of_a_stream_have_the_log_probabilities_of_the_whole_recording(signatures, predictor):
+    samples = babble(20_000)
+    whole = predictor({"samples": samples[None], "length": np.array([len(samples)], np.int32)})["log_probabilities"][0]
+    step, parts = signatures["step"], []
+    state = tf.zeros_like(step.example_request["state"][:1])
+    for start in range(0, len(samples), 3000):
+        chunk = samples[start : start + 3000]
+        is_last = start + 3000 >= len(samples)
+        outputs = step.function(
+            samples=tf.constant(chunk[None]), length=tf.constant([len(chunk)]), last=tf.constant([is_last]), state=state
+        )
+        parts.append(outputs["log_probabilities"].numpy()[0, : int(outputs["step_count"][0])])
+        state = outputs["state"]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-4)
+
+
+def test_a_format_gives_a_document_per_recording(predictor, tmp_path):
+    inputs = Inputs(pd.DataFrame({"input": ["x.wav"]}), [[babble(30_000)]])
+    options = PredictOptions(format="srt", to=tmp_path)
+    outputs = serving.predict(inputs.records, METADATA, predictor, options)
+    table = serving.prediction_table(inputs, outputs, METADATA, options)
+    assert "-->" in table["document"][0]
+    assert options.document_suffix == ".srt"
 
 
 def write_manifest(folder, columns):
@@ -180,7 +226,7 @@ def test_inputs_are_the_recordings_of_a_manifest(tmp_path):
     source = write_manifest(tmp_path, ["path", "sentence"])
     inputs = next(READERS.read_inputs(trained_config(METADATA), source, METADATA, OPTIONS))
     assert inputs.rows["sentence"].tolist() == ["a", "cabc"]
-    for samples, text in zip(inputs.records, ("a", "cabc"), strict=True):
+    for (samples,), text in zip(inputs.records, ("a", "cabc"), strict=True):
         np.testing.assert_allclose(samples, tone(text), atol=1e-4)
     with pytest.raises(DataError, match='no column "path"'):
         next(
@@ -196,10 +242,7 @@ def test_a_labelled_manifest_is_scored(predictor, tmp_path, monkeypatch):
     records = READERS.read_records(trained_config(METADATA), source, METADATA)
     predictions = serving.predict_labelled(records, METADATA, predictor)
     from_files = serving.predict(
-        [folders.read_path(str(tmp_path / f"{text}.wav")).samples for text in ("a", "cabc")],
-        METADATA,
-        predictor,
-        OPTIONS,
+        [folders.open_path(str(tmp_path / f"{text}.wav"))[0] for text in ("a", "cabc")], METADATA, predictor, OPTIONS
     )
     assert predictions["text"].tolist() == from_files["text"].tolist()
     scores = score(records, predictions, METADATA)
@@ -217,18 +260,16 @@ def test_silence_and_noise_have_predictions(predictor, tmp_path, seconds, kind):
     count = max(1, int(seconds * SAMPLE_RATE))
     noise = np.random.default_rng(0).normal(0, 0.1, count)
     soundfile.write(tmp_path / "a.wav", noise if kind == "noise" else np.zeros(count), SAMPLE_RATE)
-    outputs = serving.predict([folders.read_path(str(tmp_path / "a.wav")).samples], METADATA, predictor, OPTIONS)
-    assert isinstance(outputs["text"][0], str)
-    assert 0 < outputs["confidence"][0] <= 1
-    assert len(outputs["words"][0]) == len(outputs["text"][0].split())
+    outputs = serving.predict([folders.open_path(str(tmp_path / "a.wav"))[0]], METADATA, predictor, OPTIONS)
+    table = serving.prediction_table(Inputs(pd.DataFrame({"input": ["a.wav"]}), []), outputs, METADATA, OPTIONS)
+    assert table["text"].tolist() == [""]  # steady noise is no speech
+    assert table["confidence"][0] == 1
 
 
-def test_half_an_hour_is_transcribed_to_its_end(signatures, predictor, tmp_path):
-    """The words of the last second are the same as after a short silence."""
+def test_half_an_hour_is_transcribed_to_its_end(predictor):
+    """The text of the last second is the same as alone, and it has the time of the recording."""
     half_hour, speech = np.zeros(30 * 60 * SAMPLE_RATE, np.float32), tone("cabca")
     half_hour[-len(speech) :] = speech
-    soundfile.write(tmp_path / "long.flac", half_hour, SAMPLE_RATE)
-    outputs = serving.predict([folders.read_path(str(tmp_path / "long.flac")).samples], METADATA, predictor, OPTIONS)
-    short = transcribe(signatures, half_hour[-len(speech) - 3 * SAMPLE_RATE :])
-    assert outputs["text"][0].endswith(short.strip()[-3:])
-    assert outputs["end"][0][-1] > 30 * 60 - 2
+    outputs = serving.predict([[half_hour], [half_hour[-len(speech) - SAMPLE_RATE :]]], METADATA, predictor, OPTIONS)
+    assert outputs["text"][0] == outputs["text"][1] != ""
+    assert outputs["transcript"][0].words[-1].end > 30 * 60 - 2

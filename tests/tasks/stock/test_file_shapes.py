@@ -149,11 +149,108 @@ def test_lines_before_and_after_the_table_are_skipped_with_notices(read, bars):
     assert 'dropped rows at the end that are no prices: 2, from "Total"' in notices
 
 
+@pytest.mark.parametrize("kind", ["clock", "trades", "mean price"])
+def test_bars_without_header_are_recognized_by_their_values(kind, read, bars):
+    bars = bars.assign(Date=DAYS.strftime("%Y.%m.%d"))
+    if kind == "clock":
+        bars.insert(1, "Time", "00:00")
+    if kind == "trades":
+        bars["Trades"] = 5
+    if kind == "mean price":
+        bars.insert(5, "Mean", (bars["High"] + bars["Low"]) / 2)
+        bars["Trades"] = 5
+    frame, _, notices = read(bars.to_csv(index=False, header=False))
+    assert_equal(frame, bars)
+    np.testing.assert_array_equal(frame["volume"], bars["Volume"])
+    assert "the file has no header" in notices
+    assert "several columns" not in notices
+
+
+def test_text_without_header_that_is_no_bars_raises_an_error(read, bars):
+    with pytest.raises(DataError, match="the file has no header"):
+        read(bars[["Date", "High", "Open", "Low", "Close", "Volume"]].to_csv(index=False, header=False))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Datum;Eröffn.;Hoch;Tief;Schlusskurs;Vol.",
+        "Date;Ouv.;Plus Haut;Plus Bas;Dernier;Vol.",
+        "Fecha;Apertura;Máximo;Mínimo;Último;Vol.",
+        "Data;Otwarcie;Najwyższy;Najniższy;Zamknięcie;Wolumen",
+        "日期;开盘;最高;最低;收盘;成交量",
+        "日付け;始値;高値;安値;終値;出来高",
+        "Dates;PX_OPEN;PX_HIGH;PX_LOW;PX_LAST;PX_VOLUME",
+    ],
+)
+def test_names_in_other_languages_are_recognized(header, read, bars):
+    content = bars.to_csv(index=False, header=False, sep=";")
+    frame, _, _ = read(f"{header.replace('Dates', 'Date')}\n{content}")
+    assert_equal(frame, bars)
+    np.testing.assert_array_equal(frame["volume"], bars["Volume"])
+
+
+def test_lines_above_the_header_that_are_padded_with_empty_fields_are_skipped(read, bars):
+    frame, _, notices = read("Security,ABC,,,,\nStart,2022-01-03,,,,\n,,,,,\n" + bars.to_csv(index=False))
+    assert_equal(frame, bars)
+    assert "skipped lines before the header: 3" in notices
+
+
+def test_the_first_of_several_volumes_is_used(read, bars):
+    named = bars.rename(columns={"Volume": "Volume BTC"}).assign(**{"Volume USD T": 1})
+    frame, _, notices = read(named.to_csv(index=False))
+    np.testing.assert_array_equal(frame["volume"], bars["Volume"])
+    assert '"Volume BTC" is the volume' in notices
+
+
+def test_dividends_and_splits_between_the_prices_are_dropped_with_a_notice(read, bars):
+    lines = bars.to_csv(index=False).splitlines()
+    lines[10:10] = ["2022-01-13,0.24 Dividend,,,,", '2022-01-13,"2:1 Stock Split",,,,']
+    frame, _, notices = read("\n".join(lines) + "\n")
+    assert_equal(frame, bars)
+    assert "dropped 2 of 42 rows, because they are dividends or splits without prices. First rows: 10, 11." in notices
+    frame, _, _ = read(bars.assign(Event=["dividend", *[""] * (COUNT - 1)]).to_csv(index=False))
+    assert_equal(frame, bars)
+
+
+@pytest.mark.parametrize("names", [("<DTYYYYMMDD>", "<TIME>"), ("Datum", "Uhrzeit"), ("Fecha", "Hora")])
+def test_names_of_date_and_time_of_day_are_recognized(names, read, bars):
+    frame = bars.rename(columns={"Date": names[0]})
+    frame.insert(1, names[1], "09:30")
+    assert_equal(read(frame.to_csv(index=False))[0], bars)
+
+
+def test_tickers_are_read_without_spaces_and_similar_ones_are_noticed(read, bars):
+    both = pd.concat([bars.assign(Ticker="ABC"), bars.assign(Ticker="abc")])
+    both.iloc[::2, -1] += " "
+    frame, _, notices = read(both.to_csv(index=False))
+    assert frame["ticker"].value_counts().to_dict() == {"ABC": COUNT, "abc": COUNT}
+    assert "2 tickers differ only by upper and lower case: ABC, abc." in notices
+
+
+def test_a_high_below_the_low_is_noticed(read, bars):
+    swapped = bars.rename(columns={"High": "Low", "Low": "High"})
+    assert f'column "High" is below column "Low" in {COUNT} of {COUNT} rows' in read(swapped.to_csv(index=False))[2]
+
+
+@pytest.mark.parametrize("value", ["", 0])
+def test_an_adjusted_close_without_any_price_is_not_used(value, read, bars):
+    frame, _, notices = read(bars.assign(**{"Adj Close": value}).to_csv(index=False))
+    assert_equal(frame, bars)
+    assert 'column "Adj Close" has no price above 0. It is not used' in notices
+
+
+def test_several_columns_with_one_name_are_noticed(read, bars):
+    _, _, notices = read(bars.to_csv(index=False).replace("Volume", "Close", 1))
+    assert 'several columns have the name "Close"; the first one is used' in notices
+
+
 def test_a_repeated_header_is_dropped(read, bars):
     head, tail = bars.iloc[:20].to_csv(index=False), bars.iloc[20:].to_csv(index=False)
     frame, _, notices = read(head + tail)
     assert_equal(frame, bars)
     assert "because they repeat the header. Row: 21." in notices
+    assert "is empty" not in notices
 
 
 def test_date_and_time_of_day_in_two_columns_are_joined(read, bars):

@@ -177,3 +177,31 @@ def test_the_options_of_predict_name_a_plot_and_a_calendar():
     with pytest.raises(ValueError, match=r"--plot must name a file that ends in \.png"):
         PredictOptions(plot=Path("fan.txt"))
     assert PredictOptions(calendar="xnys").calendar == "XNYS"
+
+
+def test_a_price_that_does_not_change_gets_no_forecast_and_a_notice(forecast):
+    days = pd.bdate_range("2024-01-01", periods=10).strftime("%Y-%m-%d")
+    rows = [
+        f"{name},{day},{close(k)}"
+        for name, close in (("A", lambda k: 5), ("B", lambda k: 5 + (k == 3)))
+        for k, day in enumerate(days)
+    ]
+    table, _, notices = forecast("Ticker,Date,Close\n" + "\n".join(rows))
+    assert table.set_index("ticker")["price_q0.5_1d"].isna().to_dict() == {"A": True, "B": True}
+    assert "No forecast for 2 of 2 rows, because the close is the same on the last 6 days: A, B." in notices
+    table, _, notices = forecast("Ticker,Date,Close\n" + "\n".join(rows[:-1]))
+    assert table.set_index("ticker")["price_q0.5_1d"].isna().to_dict() == {"A": True, "B": False}
+    assert "the last 6 days: A." in notices
+
+
+def test_days_with_two_prices_are_errors_that_can_be_skipped(forecast):
+    lines = [f"2024-01-{day:02},{day}" for day in range(1, 20)]
+    content = "Date,Close\nhalted,x\n" + "\n".join([*lines, "2024-01-07,70"]) + "\n"
+    content = content.replace("halted,x", "2024-01-20,halted")
+    options = PredictOptions(on_error="skip")
+    _, inputs, _ = forecast(content, options)
+    assert "row 1: column" in inputs.errors[0]
+    assert "row 8: rows 8 and 21: quotes has two rows for 2024-01-07 with the close 7 and 70" in inputs.errors[0]
+    assert len(inputs.records) == 18
+    with pytest.raises(DataError, match=r"rows 7 and 20: quotes has two rows for 2024-01-07 .*--columns\.ticker"):
+        forecast("Date,Close\n" + "\n".join([*lines, "2024-01-07,70"]) + "\n")
