@@ -7,6 +7,7 @@ version.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from shared.errors import SuiteError
 from shared.export.versions import list_versions
+from shared.serving.metrics import METRICS_PATH
 from shared.serving.repository import CANARY, MAX_SERVED_VERSIONS, STABLE
-from shared.serving.service import METRICS_PATH
 
 CONFIG_FOLDER, MODELS_FOLDER = "/config", "/models"  # inside the container
 SERVER_FILES = ("models.config", "batching.config", "monitoring.config")
@@ -73,12 +74,13 @@ def build_server_files(config: Any) -> dict[str, str]:
     }
 
 
-def build_model_config(models: Path, base_path: str = MODELS_FOLDER) -> Any:
+def build_model_config(models: Path, base_path: str = MODELS_FOLDER, names: Collection[str] = ()) -> Any:
     """Returns the versions and labels of all models as `ModelServerConfig`.
 
     Args:
         models: folder with one folder per model.
         base_path: path of that folder as the server sees it.
+        names: names of the models to serve; empty for all.
 
     Raises:
         SuiteError: there is no model.
@@ -87,7 +89,7 @@ def build_model_config(models: Path, base_path: str = MODELS_FOLDER) -> Any:
     folders = sorted(path for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
     for folder in folders:
         versions = [int(path.name) for path in list_versions(folder)][-MAX_SERVED_VERSIONS:]
-        if not versions:
+        if not versions or (names and folder.name not in names):
             continue
         model = config.model_config_list.config.add(
             name=folder.name, base_path=f"{base_path}/{folder.name}", model_platform="tensorflow"

@@ -19,8 +19,9 @@ import pytest
 
 from shared.errors import SuiteError
 from shared.serving import batching, models
-from shared.serving.server import Server, Settings, _bind
-from shared.serving.service import Limits
+from shared.serving.server import Server, Settings
+from shared.serving.settings import Limits
+from shared.serving.transport import bind
 from tests.shared.serving.conftest import Client, start_server
 from tests.shared.serving.test_rpc import create_request
 
@@ -66,7 +67,7 @@ def test_connections_do_not_use_nagles_algorithm():
             option.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        async with await asyncio.start_server(accept, sock=_bind("127.0.0.1", 0)) as server:
+        async with await asyncio.start_server(accept, sock=bind("127.0.0.1", 0)) as server:
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.close()
             return await option
@@ -194,7 +195,7 @@ def test_sigterm_finishes_the_running_requests_and_rejects_new_ones(models_folde
         "    assert resume.wait(60)\n"
         "    return original_run(*arguments)\n"
         "service.Service.admit, batching.Batcher.run_batch = admit, run_batch\n"
-        "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0))\n"
+        "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0, grace_period=0.0))\n"
         "print(server.port, server.grpc_port, flush=True)\n"
         "server.run()\n"
     )
