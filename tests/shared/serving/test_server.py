@@ -122,6 +122,28 @@ def test_slow_requests_get_504_and_requests_that_wait_too_long_never_run(start_c
     assert grpc_code(client, timeout=0.2) is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
+def test_requests_of_both_apis_share_batches(start_client, slow_batches):
+    client = start_client(batching=batching.Batching(num_threads=1))
+    stub, request = client.prediction_stub(), create_request(text=[b"a"])
+    with ThreadPoolExecutor(24) as pool:
+        rpc = [pool.submit(stub.Predict, request, timeout=30) for _ in range(12)]
+        rest = [pool.submit(client.post, "small", BODY) for _ in range(12)]
+        assert {future.result()[0] for future in rest} == {200}
+        assert {future.result().outputs["label"].string_val[0] for future in rpc} == {b"A"}
+    assert sum(slow_batches) == 24
+    assert max(slow_batches) > 12  # more than the requests of one API alone
+
+
+def test_an_invalid_grpc_request_of_a_batch_fails_alone(start_client, slow_batches):
+    client = start_client(batching=batching.Batching(num_threads=1))
+    stub = client.prediction_stub()
+    requests = [create_request(signature="choosy", k=[k]) for k in (1, 2, 0, 3, 4)]
+    codes = [stub.Predict.future(request, timeout=30) for request in requests]
+    ok, invalid = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT
+    assert [call.code() for call in codes] == [ok, ok, invalid, ok, ok]
+    assert len(slow_batches) < 5 or max(slow_batches) > 1
+
+
 def test_before_the_models_are_loaded_the_server_is_alive_and_not_ready(models_folder, monkeypatch):
     resume = threading.Event()
     original = models.ModelVersion.load
