@@ -6,7 +6,7 @@ import gc
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,22 +22,30 @@ from shared.serving.errors import INVALID_ARGUMENT, UNAVAILABLE, ServingError, V
 from shared.serving.logs import fields
 
 logger = logging.getLogger(__name__)
+OTHER_VERSION_HINT = (
+    ". Is the state from another version of this model? Send all requests of a stream to one version (REST: /versions/N in the path; "
+    "gRPC: model_spec.version)."
+)
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
 class ModelVersion:
     """One version of a model. It is thread-safe.
 
-    Args:
-        name: name of the model.
-        version: number of the version.
-        folder: folder of the SavedModel.
+        Args:
+            name: name of the model.
+            version: number of the version.
+            folder: folder of the SavedModel.
 
-    Attributes:
-        state: START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
-        error: reason why the version could not be loaded, or "".
-        load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
-        signatures: signatures by name, while the state is AVAILABLE.
+        Attributes:
+            state: OTHER_VERSION_HINT = (
+        ". Is the state from another version of this model? Send all requests of a stream to one version (REST: /versions/N in the path; "
+        "gRPC: model_spec.version)."
+    )
+    START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
+            error: reason why the version could not be loaded, or "".
+            load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
+            signatures: signatures by name, while the state is AVAILABLE.
     """
 
     def __init__(self, name: str, version: int, folder: Path) -> None:
@@ -125,12 +133,15 @@ class ModelVersion:
         return self.signatures[name]
 
 
-def validate_request(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
+def validate_request(
+    request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec], outputs: Collection[str] = ()
+) -> None:
     """Checks names, dtypes and shapes of a request.
 
     Args:
         request: arrays by input name.
         inputs: inputs of the signature.
+        outputs: names of the outputs; an input of the same name is a state.
 
     Raises:
         ServingError: the request does not match the inputs of the signature, or has no rows.
@@ -142,9 +153,10 @@ def validate_request(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.
         dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
         validate_dtype(name, dtype.as_datatype_enum, spec)
         if not spec.shape.is_compatible_with(value.shape):
+            hint = OTHER_VERSION_HINT if name in outputs and value.ndim == spec.shape.rank else ""
             raise ServingError(
                 INVALID_ARGUMENT,
-                f'Input "{name}" must have the shape {_format_shape(spec.shape)}. Received: {_format_shape(value.shape)}',
+                f'Input "{name}" must have the shape {_format_shape(spec.shape)}. Received: {_format_shape(value.shape)}{hint}',
             )
         rows.add(value.shape[0] if value.ndim else None)
     if len(rows) > 1:

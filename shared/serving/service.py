@@ -54,7 +54,7 @@ def _run_calls(
             if time.monotonic() > call.deadline:
                 raise ServingError(DEADLINE_EXCEEDED, TIMED_OUT_IN_QUEUE)
             request = call.read_request(version)
-            validate_request(request, batcher.inputs)
+            validate_request(request, batcher.inputs, batcher.outputs)
         except Exception as error:  # concerns this request only
             errors.append((k, error))
         else:
@@ -82,7 +82,7 @@ def _run_group(
         if time.monotonic() > group[k][0].deadline:
             results[k] = ServingError(DEADLINE_EXCEEDED, "The deadline passed before the response was ready.")
         else:
-            results[k] = from_tensorflow_error(result) if isinstance(result, tf.errors.OpError) else result
+            results[k] = from_tensorflow_error(result, requests[k]) if isinstance(result, tf.errors.OpError) else result
     return list(results.items())
 
 

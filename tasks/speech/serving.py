@@ -15,6 +15,7 @@ from shared.config import PredictOptions
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.errors import DataError
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import STAMP_SIZE, StateStamp
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table
 from tasks.speech import audio, user_files
 from tasks.speech.batches import pad_rows
@@ -60,9 +61,10 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
             "samples": request["samples"][:, :CHUNK_LENGTH],
             "length": np.array([CHUNK_LENGTH, CHUNK_LENGTH // 2], np.int32),
             "last": np.array([False, True]),
-            "state": np.zeros((2, recognizer.state_size), np.float32),
+            "state": np.zeros((2, recognizer.state_size + STAMP_SIZE), np.float32),
         }
-        signatures["step"] = make_signature(recognizer.step, first_chunk, fixed=("state",))
+        step = StateStamp(model, metadata).step(recognizer.step)
+        signatures["step"] = make_signature(step, first_chunk, fixed=("state",))
     return ExportSpec(model, signatures, metadata)
 
 

@@ -17,7 +17,9 @@ from shared.data.columns import parse_json_lines, raise_where_empty
 from shared.data.notices import add_notice
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
+from shared.export.checks import above_zero, between, checked, not_infinite, same_shape
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import StateStamp
 from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor, line_table, trained_config
 from tasks.stock import prices
@@ -58,6 +60,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
     `step` takes one more day of each ticker. Inputs: the same fields `(tickers,)` and the state after the previous day, zeros at the
     start. Outputs: the same as above.
+
+    Inputs that can only give NaN, and states of another version, raise an error that names the input.
     """
     submodels = get_submodels(model)
     z_scores = np.asarray(metadata["z_scores"])
@@ -99,13 +103,16 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         after = submodels.days({**single, "length": length, "state": state})
         return outputs(after, length - 1, single["close"])
 
-    request = example_request()
-    earlier = forecast_series(**{name: tf.constant(values) for name, values in request.items()})
+    request, stamp, all_fields = example_request(), StateStamp(model, metadata), not_infinite(*FIELDS)
+    series_checks = (same_shape("close", *FIELDS), between("length", 1, "close"), above_zero("close", "length"))
+    forecast = checked(stamp.outputs(forecast_series), *series_checks, all_fields)
+    next_step = checked(stamp.step(step), above_zero("close"), all_fields)
+    earlier = forecast(**{name: tf.constant(values) for name, values in request.items()})
     next_day = {name: request[name][:, 0] for name in FIELDS}
     next_day["state"] = earlier["state"].numpy()  # after enough days for a forecast
     signatures = {
-        "serving_default": make_signature(forecast_series, request),
-        "step": make_signature(step, next_day, fixed=("state",)),
+        "serving_default": make_signature(forecast, request),
+        "step": make_signature(next_step, next_day, fixed=("state",)),
     }
     return ExportSpec(model, signatures, metadata)
 
