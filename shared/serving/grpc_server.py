@@ -10,7 +10,9 @@ from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 from shared.errors import SuiteError
 from shared.serving.dispatch import Dispatcher
 from shared.serving.rpc import add_services
+from shared.serving.security import Guard, GuardInterceptor
 from shared.serving.settings import Settings
+from shared.serving.tracing import grpc_interceptors
 from shared.serving.transport import format_address, grpc_credentials
 
 MAX_FURTHER_REQUESTS = 32  # requests for health and reflection at the same time, beside predictions
@@ -27,10 +29,12 @@ class GrpcServer:
         port: port of the API.
     """
 
-    def __init__(self, dispatcher: Dispatcher, settings: Settings) -> None:
+    def __init__(self, dispatcher: Dispatcher, guard: Guard, settings: Settings) -> None:
         self.service = dispatcher.service
         limits = settings.limits
+        interceptors = [] if guard.token is None else [GuardInterceptor(guard)]
         self._server = grpc.aio.server(
+            interceptors=[*(grpc_interceptors() if settings.is_traced else ()), *interceptors],
             options=[
                 ("grpc.max_receive_message_length", limits.max_grpc_message_size or limits.max_body_size),
                 ("grpc.max_send_message_length", -1),
@@ -38,7 +42,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=limits.max_requests + MAX_FURTHER_REQUESTS,
         )
-        add_services(self._server, dispatcher)
+        add_services(self._server, dispatcher, guard)
         self._health = health.aio.HealthServicer()
         self._is_healthy: bool | None = None
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
@@ -55,13 +59,13 @@ class GrpcServer:
             raise SuiteError(f"Cannot listen on {address}. Choose another port with --grpc-port.") from error
 
     @classmethod
-    async def create(cls, dispatcher: Dispatcher, settings: Settings) -> GrpcServer:
+    async def create(cls, dispatcher: Dispatcher, guard: Guard, settings: Settings) -> GrpcServer:
         """Returns a server for the running event loop, which listens, but does not respond yet.
 
         Raises:
             SuiteError: the port is not available.
         """
-        return cls(dispatcher, settings)
+        return cls(dispatcher, guard, settings)
 
     async def start(self) -> None:
         """Begins to respond."""

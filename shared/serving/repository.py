@@ -111,6 +111,11 @@ class Repository:
             raise ServingError(UNAVAILABLE, f"{name}: no version is available ({states}).")
         return available[0] if label == STABLE else available[-1]
 
+    def newest_version(self, name: str) -> ModelVersion | None:
+        """Returns the newest version of a model that is available; None if there is none."""
+        available = self._available_versions(name)
+        return available[-1] if available else None
+
     def list_versions(self, name: str) -> list[ModelVersion]:
         """Returns all known versions of a model, newest first.
 

@@ -1,7 +1,7 @@
 """The REST API: paths, responses and statuses of TensorFlow Serving, implemented with Starlette.
 
 POST /v1/models/NAME[/versions/N|/labels/L]:predict        GET /v1/models/NAME[/versions/N|/labels/L][/metadata]
-GET  /livez  /readyz  /monitoring/prometheus/metrics
+GET  /livez  /readyz  /monitoring/prometheus/metrics  /openapi.json  /docs
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from shared.serving.dispatch import Dispatcher, Target
 from shared.serving.errors import INVALID_ARGUMENT, NOT_FOUND, ServingError
 from shared.serving.metrics import METRICS_PATH, RequestRecord
 from shared.serving.models import ModelVersion
+from shared.serving.openapi import PAGE, describe_api
 from shared.serving.rpc import metadata_response, status_response
 from shared.serving.service import Outputs, parse_signature_name
 from shared.serving.tensors import decode_request, encode_json, encode_response, parse_body
@@ -38,14 +39,16 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 MAX_INLINE_BODY_SIZE = (
     16 * 2**10
 )  # bytes; a worker thread parses larger bodies, so that they do not block the event loop
+PAGE_POLICY = "default-src 'self'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 INCOMPLETE_BODY_STATUSES = {408, 413}  # of requests whose body was not read to its end
 
 
-def create_routes(dispatcher: Dispatcher) -> Starlette:
+def create_routes(dispatcher: Dispatcher, has_token: bool = False) -> Starlette:
     """Returns the application without middleware.
 
     Args:
         dispatcher: runs the predictions.
+        has_token: whether requests need a token.
     """
     service = dispatcher.service
 
@@ -69,6 +72,12 @@ def create_routes(dispatcher: Dispatcher) -> Starlette:
         service.metrics.update_version_gauge(service.repository)
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
+    async def openapi(request: Request) -> Response:
+        return Response(encode_json(describe_api(service.repository, has_token)), media_type="application/json")
+
+    async def docs(request: Request) -> Response:
+        return Response(PAGE, headers={"Content-Security-Policy": PAGE_POLICY}, media_type="text/html")
+
     async def not_found(request: Request) -> Response:
         return JSONResponse({"error": f"{request.url.path}: not found. Models are at /v1/models/NAME."}, 404)
 
@@ -78,6 +87,8 @@ def create_routes(dispatcher: Dispatcher) -> Starlette:
             Route("/livez", live),
             Route("/readyz", ready),
             Route(METRICS_PATH, metrics),
+            Route("/openapi.json", openapi),
+            Route("/docs", docs),
             Route("/{rest:path}", not_found, methods=METHODS),
         ]
     )

@@ -25,22 +25,23 @@ from shared.serving.dispatch import Dispatcher, Target
 from shared.serving.errors import INVALID_ARGUMENT, ServingError
 from shared.serving.metrics import RequestRecord
 from shared.serving.models import ModelVersion, validate_dtype, validate_names
-from shared.serving.service import Outputs, Service, parse_signature_name
+from shared.serving.security import Guard
+from shared.serving.service import Outputs, parse_signature_name
 
 METHOD_NAME = "tensorflow/serving/predict"
 SIGNATURE_DEF = "signature_def"
 VALUE_FIELDS = [field.name for field in tensor_pb2.TensorProto.DESCRIPTOR.fields if field.name.endswith("_val")]
 
 
-def add_services(server: grpc.aio.Server, dispatcher: Dispatcher) -> None:
+def add_services(server: grpc.aio.Server, dispatcher: Dispatcher, guard: Guard) -> None:
     """Registers both gRPC services at a gRPC server."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionServicer(dispatcher), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelServicer(dispatcher), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionServicer(dispatcher, guard), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelServicer(dispatcher, guard), server)
 
 
 class _PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
+    def __init__(self, dispatcher: Dispatcher, guard: Guard) -> None:
+        self.dispatcher, self.guard = dispatcher, guard
 
     async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def predict(record: RequestRecord) -> Any:
@@ -51,7 +52,7 @@ class _PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer)
                 target, signature, TensorExchange(request, record), deadline, service.admit()
             )
 
-        return await _respond(self.dispatcher.service, request, context, "Predict", predict)
+        return await _respond(self, request, context, "Predict", predict)
 
     async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def get_metadata(record: RequestRecord) -> Any:
@@ -63,12 +64,12 @@ class _PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer)
             with self.dispatcher.service.admission():
                 return metadata_response(self.dispatcher.find_version(_read_target(request)))
 
-        return await _respond(self.dispatcher.service, request, context, "GetModelMetadata", get_metadata)
+        return await _respond(self, request, context, "GetModelMetadata", get_metadata)
 
 
 class _ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, dispatcher: Dispatcher) -> None:
-        self.dispatcher = dispatcher
+    def __init__(self, dispatcher: Dispatcher, guard: Guard) -> None:
+        self.dispatcher, self.guard = dispatcher, guard
 
     async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
         async def get_status(record: RequestRecord) -> Any:
@@ -78,7 +79,7 @@ class _ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
                     return status_response([self.dispatcher.find_version(target)])
                 return status_response(service.repository.list_versions(target.name))
 
-        return await _respond(self.dispatcher.service, request, context, "GetModelStatus", get_status)
+        return await _respond(self, request, context, "GetModelStatus", get_status)
 
 
 class TensorExchange:
@@ -110,7 +111,7 @@ class TensorExchange:
 
 
 async def _respond(
-    service: Service,
+    servicer: _PredictionServicer | _ModelServicer,
     request: Any,
     context: grpc.aio.ServicerContext,
     method: str,
@@ -120,8 +121,10 @@ async def _respond(
     started, status, model = time.monotonic(), "CANCELLED", request.model_spec.name
     identifier = request_id(dict(context.invocation_metadata() or ()).get(REQUEST_ID))
     context.set_trailing_metadata(((REQUEST_ID, identifier),))
+    client = client_address(context.peer())
     try:
-        with service.record_metrics(model, "gRPC") as record:
+        with servicer.dispatcher.service.record_metrics(model, "gRPC") as record:
+            servicer.guard.check_rate(client)
             response = await function(record)
         status = "OK"
         return response
@@ -129,7 +132,7 @@ async def _respond(
         status = error.code
         await context.abort(grpc.StatusCode[error.code], error.message)
     finally:
-        log_access("gRPC", client_address(context.peer()), f"{method} {model!r}", status, started, identifier)
+        log_access("gRPC", client, f"{method} {model!r}", status, started, identifier)
 
 
 def _read_target(request: Any) -> Target:

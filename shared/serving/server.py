@@ -20,8 +20,10 @@ from shared.serving.dispatch import Dispatcher
 from shared.serving.grpc_server import GrpcServer
 from shared.serving.logs import fields
 from shared.serving.repository import Repository
+from shared.serving.security import Guard
 from shared.serving.service import Service
 from shared.serving.settings import Settings
+from shared.serving.tracing import set_up_tracing
 from shared.serving.transport import bind, uvicorn_tls_options
 
 SHUTDOWN_TIMEOUT = 30.0  # seconds that running requests have when the server shuts down
@@ -55,11 +57,14 @@ class Server:
         self.service = Service(self.repository, settings.limits)
         self.workers = ThreadPoolExecutor(settings.limits.num_workers, thread_name_prefix="requests")
         dispatcher = Dispatcher(self.service, self.workers)
+        guard = Guard(settings.security.token, settings.limits.rate)
+        if settings.is_traced:
+            set_up_tracing()
         tls_options = uvicorn_tls_options(settings.security)
         self._socket = bind(settings.host, settings.port)
         self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
-            create_app(dispatcher, settings),
+            create_app(dispatcher, guard, settings),
             log_config=None,
             log_level="warning",
             access_log=False,
@@ -72,7 +77,7 @@ class Server:
         loop_factory = config.get_loop_factory()
         self._loop = asyncio.new_event_loop() if loop_factory is None else loop_factory()
         try:
-            self._grpc_server = self._loop.run_until_complete(GrpcServer.create(dispatcher, settings))
+            self._grpc_server = self._loop.run_until_complete(GrpcServer.create(dispatcher, guard, settings))
         except SuiteError:
             self._socket.close()
             self._loop.close()
