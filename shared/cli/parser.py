@@ -166,12 +166,18 @@ def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
 
     config = commands.add_parser(
         "serve-config",
-        help="write configuration files for TensorFlow Serving, Docker Compose, Kubernetes and Prometheus",
+        help="write configuration files for TensorFlow Serving, Docker, Kubernetes and Prometheus",
         allow_abbrev=False,
     )
     config.add_argument("--models", default="saved_models", help=MODELS_HELP)
     config.add_argument("--output", default="serving", help="folder for the files")
-    config.add_argument("--image", help="Docker image of TensorFlow Serving")
+    config.add_argument(
+        "--engine",
+        choices=("tf-serving", "embedded"),
+        default="tf-serving",
+        help="server of the files: TensorFlow Serving, or the embedded server with its Dockerfile",
+    )
+    config.add_argument("--image", help="Docker image of the server; by default tensorflow/serving or lstm-suite")
     config.set_defaults(run=suite_commands.write_serving_files)
 
 

@@ -66,7 +66,7 @@ def write_serving_files(arguments: argparse.Namespace) -> None:
     if notice:
         print_error(f"lstm-suite: notice: {notice}")
     output = Path(arguments.output).expanduser()
-    for path in configs.write(models, output, arguments.image):
+    for path in configs.write(models, output, arguments.image, arguments.engine):
         print_line(f"Wrote {path}")
     print_line(f"Next: docker compose -f {arguments.output}/compose.yaml up")
 

@@ -68,8 +68,12 @@ class Repository:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the first scan is done and at least one model is available."""
-        return self.first_scan_done.is_set() and any(self._available_versions(name) for name in list(self.models))
+        """Whether the first scan is done and at least one model is available; with `model_names`, all of them."""
+        if not self.first_scan_done.is_set():
+            return False
+        if self.model_names:
+            return all(name in self.models and self._available_versions(name) for name in self.model_names)
+        return any(self._available_versions(name) for name in list(self.models))
 
     def find_version(self, name: str, version: int | None = None, label: str | None = None) -> ModelVersion:
         """Returns the requested version: by number, by label, or else the newest that is available.

@@ -85,7 +85,11 @@ def test_reflection_lists_the_services(guarded):
 
 
 def test_pages_of_the_given_origin_may_send_requests(guarded):
-    preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight = {
+        "Origin": ORIGIN,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
     response, _ = send(guarded, "OPTIONS", "/v1/models/small:predict", preflight)
     assert (response.status, response.getheader("access-control-allow-origin")) == (200, ORIGIN)
     response, _ = send(guarded, "OPTIONS", "/v1/models/small:predict", {**preflight, "Origin": "https://other.org"})
