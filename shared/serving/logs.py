@@ -47,7 +47,9 @@ def _text_formatter() -> logging.Formatter:
 class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object: `time` in UTC, `level`, `logger`, `message`, and the fields of the event."""
 
-    converter = time.gmtime
+    def __init__(self) -> None:
+        super().__init__()
+        self.converter = time.gmtime
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns one line of JSON."""

@@ -195,7 +195,9 @@ def encode_response(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
 
 def _to_json_value(value: np.ndarray, name: str) -> Any:
     if value.dtype.kind == "f" and not np.isfinite(value).all():
-        return np.where(np.isfinite(value), value, None).tolist()
+        values = value.astype(object)
+        values[~np.isfinite(value)] = None
+        return values.tolist()
     if value.dtype != object:
         return value.tolist()
     texts = np.empty(value.size, object)
