@@ -29,6 +29,8 @@ def test_loads_failures_unloads_and_readiness_are_logged(models_folder, versions
     (models_folder / "broken" / "1").mkdir(parents=True)
     client = start_server(models_folder)
     try:
+        while not events("readiness"):
+            time.sleep(0.01)
         assert [(one["model"], one["version"]) for one in events("load")] == [("small", 1)]
         assert events("load")[0]["seconds"] > 0
         assert [(one["model"], one["version"]) for one in events("load failed")] == [("broken", 1)]
