@@ -14,7 +14,7 @@ import tensorflow as tf
 from shared.data.columns import parse_json_lines
 from shared.data.pipelines import gather_padded, padded_indices
 from shared.errors import DataError
-from shared.export.checks import checked, finite, same_shape
+from shared.export.checks import checked, finite, not_infinite, same_shape
 from shared.export.signatures import make_signature
 from shared.export.state_stamp import STAMP_SIZE, StateStamp
 from shared.progress import report_progress
@@ -87,7 +87,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}
     shapes = [same_shape(*(name for name in first if name not in TERMINAL_FIELDS))]
     shapes += [same_shape(*TERMINAL_FIELDS)] if metadata["terminal"] else []
-    checks = (*shapes, finite("amount", "terminal_amount", *metadata["numeric"]))
+    checks = (*shapes, finite("amount", "terminal_amount"), not_infinite(*metadata["numeric"]))
     card_time = np.zeros(len(request["length"]), np.int64)
     card_state = np.zeros((len(card_time), submodels.state_size + STAMP_SIZE), np.float32)
     first |= {"card_state": card_state, "card_time": card_time}

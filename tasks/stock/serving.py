@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -103,10 +103,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         after = submodels.days({**single, "length": length, "state": state})
         return outputs(after, length - 1, single["close"])
 
-    request, stamp, all_fields = example_request(), StateStamp(model, metadata), not_infinite(*FIELDS)
-    series_checks = (same_shape("close", *FIELDS), between("length", 1, "close"), above_zero("close", "length"))
-    forecast = checked(stamp.outputs(forecast_series), *series_checks, all_fields)
-    next_step = checked(stamp.step(step), above_zero("close"), all_fields)
+    request = example_request()
+    forecast, next_step = _with_checks(StateStamp(model, metadata), forecast_series, step)
     earlier = forecast(**{name: tf.constant(values) for name, values in request.items()})
     next_day = {name: request[name][:, 0] for name in FIELDS}
     next_day["state"] = earlier["state"].numpy()  # after enough days for a forecast
@@ -115,6 +113,16 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         "step": make_signature(next_step, next_day, fixed=("state",)),
     }
     return ExportSpec(model, signatures, metadata)
+
+
+def _with_checks(
+    stamp: StateStamp, forecast_series: Callable[..., Any], step: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Returns the functions of both signatures with checks of their inputs, and with a stamp in their states."""
+    all_fields = not_infinite(*FIELDS)
+    shapes = (same_shape("close", *FIELDS), between("length", 1, "close"))
+    forecast = checked(stamp.outputs(forecast_series), *shapes, above_zero("close", "length"), all_fields)
+    return forecast, checked(stamp.step(step), above_zero("close"), all_fields)
 
 
 def exported_z_scores(z_scores: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from shared.task import trained_config
 from tasks.fraud import serving
 from tasks.fraud.config import ColumnsConfig, PredictOptions
 from tasks.fraud.evaluate import score
+from tasks.fraud.model import SubmodelBuilder
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
 from tasks.fraud.transactions import with_model_names
 
@@ -72,6 +73,19 @@ def test_step_over_the_history_of_a_card_equals_serving_default(spec, builder, f
         np.testing.assert_array_equal(outputs["alert"][real], expected["alert"][real, k])
         state = {name: outputs[name] for name in state}
     assert length.max() > 10
+
+
+def test_an_unknown_value_of_a_numeric_column_is_no_error(config, metadata):
+    metadata |= {"numeric": {"age": (40.0, 10.0)}, "threshold": 0.4}
+    metadata["terminal_history_length"] = config.features.terminal_history_length
+    spec = serving.export_spec(SubmodelBuilder(config, metadata).full_model((1.0, 0.0)), metadata)
+    for key in ("serving_default", "step"):
+        request = {name: array.copy() for name, array in spec.signatures[key].example_request.items()}
+        request["age"][:] = np.nan
+        assert np.isfinite(make_predictor(spec, key)(request)["fraud_probability"]).all()
+        request["age"].reshape(-1)[0] = np.inf
+        with pytest.raises(tf.errors.InvalidArgumentError, match="age must be finite, or NaN"):
+            make_predictor(spec, key)(request)
 
 
 @pytest.mark.parametrize("key", ["serving_default", "step"])
