@@ -6,6 +6,7 @@ has the same id, and so has the line of the access log.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 REQUEST_ID = "x-request-id"
 VALID_ID = re.compile(r"[!-~]{1,128}")
 """Visible ASCII characters; any other id of a client is replaced, so that it cannot add lines to a log."""
+PROCESS_ID, COUNTER = uuid.uuid4().hex[:20], itertools.count()
+"""Start of new ids, and their numbers: a random number for each request would need a system call, which lets another thread go first."""
 PEER = re.compile(r"ipv[46]:\[?(.+?)\]?:\d+")
 PROBES = frozenset({"/livez", "/readyz", METRICS_PATH})
 """Paths that programs request every few seconds; they are not in the access log."""
@@ -34,7 +37,7 @@ logger = logging.getLogger(ACCESS_LOGGER)
 
 def request_id(received: str | None) -> str:
     """Returns the id that the client sent, or a new one if it sent none or an invalid one."""
-    return received if received and VALID_ID.fullmatch(received) else uuid.uuid4().hex
+    return received if received and VALID_ID.fullmatch(received) else f"{PROCESS_ID}{next(COUNTER):012x}"
 
 
 def client_address(peer: str) -> str:
@@ -52,7 +55,7 @@ def log_access(interface: str, client: str, request: str, status: str, started: 
 
     Args:
         interface: REST or gRPC.
-        client: address of the client.
+        client: address of the client, for gRPC as gRPC writes it.
         request: method and path.
         status: HTTP status, or name of the gRPC status.
         started: value of `time.monotonic` at the start of the request.
@@ -60,6 +63,7 @@ def log_access(interface: str, client: str, request: str, status: str, started: 
     """
     if not logger.isEnabledFor(logging.INFO):
         return
+    client = client_address(client)
     milliseconds = round(1000 * (time.monotonic() - started), 3)
     logger.info(
         "%s %s %s %s %.1f ms %s",

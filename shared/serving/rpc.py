@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -121,10 +122,10 @@ async def _respond(
     started, status, model = time.monotonic(), "CANCELLED", request.model_spec.name
     identifier = request_id(dict(context.invocation_metadata() or ()).get(REQUEST_ID))
     context.set_trailing_metadata(((REQUEST_ID, identifier),))
-    client = client_address(context.peer())
     try:
         with servicer.dispatcher.service.record_metrics(model, "gRPC") as record:
-            servicer.guard.check_rate(client)
+            if servicer.guard.rate is not None:
+                servicer.guard.check_rate(client_address(context.peer()))
             response = await function(record)
         status = "OK"
         return response
@@ -132,7 +133,7 @@ async def _respond(
         status = error.code
         await context.abort(grpc.StatusCode[error.code], error.message)
     finally:
-        log_access("gRPC", client, f"{method} {model!r}", status, started, identifier)
+        log_access("gRPC", context.peer(), f"{method} {model!r}", status, started, identifier)
 
 
 def _read_target(request: Any) -> Target:
@@ -181,14 +182,33 @@ def _to_arrays(inputs: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.
         if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
             raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has an unknown shape: {sizes}.')
         validate_dtype(name, proto.dtype, specs[name])
-        num_values = sum(len(getattr(proto, field)) for field in VALUE_FIELDS)
-        if not proto.tensor_content and num_values != math.prod(sizes):
-            raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has the shape {sizes}, but {num_values} values.')
+        if not proto.tensor_content:
+            num_values = len(getattr(proto, _value_field(proto.dtype)))
+            if num_values != math.prod(sizes):
+                raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has the shape {sizes}, but {num_values} values.')
         try:
-            arrays[name] = tf.make_ndarray(proto)
+            arrays[name] = _to_array(proto, sizes)
         except (ValueError, TypeError) as error:
             raise ServingError(INVALID_ARGUMENT, f'Input "{name}" is not a valid tensor: {error}') from error
     return arrays
+
+
+@functools.cache
+def _value_field(dtype: int) -> str:
+    """Returns the field of `TensorProto` that holds the values of a dtype, if they are not in `tensor_content`."""
+    example = tf.make_tensor_proto(tf.zeros([1], dtype))
+    example.tensor_content = b""
+    fields = [name for name in VALUE_FIELDS if len(getattr(example, name))]
+    return fields[0] if fields else "string_val"
+
+
+def _to_array(proto: Any, sizes: Sequence[int]) -> np.ndarray:
+    """Returns the array of a tensor with all its values; for texts, faster than `tf.make_ndarray`."""
+    if proto.dtype != types_pb2.DT_STRING or proto.tensor_content:
+        return tf.make_ndarray(proto)
+    values = np.empty(len(proto.string_val), object)
+    values[:] = proto.string_val
+    return values.reshape(sizes)
 
 
 def _select_outputs(output_filter: Sequence[str], outputs: dict[str, np.ndarray]) -> list[str]:
