@@ -1,16 +1,17 @@
 """Load test of the embedded server: many simultaneous clients, a new version under load, and a shutdown under load.
 
     python -m benchmarks.serving_load saved_models --seconds 300 --clients 64
+    python -m benchmarks.serving_load saved_models --seconds 20 --only batching
 
 1. Overhead: short texts from one client, over REST and by direct calls of the SavedModel in this process.
 2. Micro-batching: texts of three to six words and sentences of about twenty words from all clients, with and without batching; over
-   REST, and from the same number of threads in one process, without reading of requests and writing of responses.
+   REST, over gRPC, and from the same number of threads in one process, without reading of requests and writing of responses.
 3. Load: each client sends the example request of each model in turn, on a connection that stays open. After half of the time, a new
    version of a model is published. The memory of the server is recorded every second. At the end the server gets SIGTERM under load.
 4. Large bodies: eight clients send recordings of 30 seconds as JSON, several MiB each; the memory of the server is recorded.
 
-Clients and server share the cores of the machine. An accepted request counts as failed unless its response is complete with status
-200.
+Clients and server share the cores of the machine. A request counts as failed unless its response is complete with status 200, also
+after SIGTERM. During the load, the server writes its access log.
 """
 
 from __future__ import annotations
@@ -20,53 +21,35 @@ import asyncio
 import itertools
 import json
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import describe_machine
+from benchmarks.serving_clients import (
+    Job,
+    Measurements,
+    ServerProcess,
+    run_grpc_clients,
+    run_rest_client,
+    run_rest_clients,
+)
 
 SPEECH_MODEL, SAMPLE_RATE = "speech", 16_000  # samples per second
 RECORDING_SECONDS, LARGE_BODY_CLIENTS = 30, 8
 TEXT_MODEL = "sentiment"
+PARTS = ("overhead", "batching", "load", "bodies")
 SHORT_TEXTS = ("What an ending!", "Nobody would call the plot dull.", "I fell asleep twice.")
 SENTENCES = (
     "The plot drags for most of its two hours, but what an ending, and what a pair of actors in it!",
     "Nobody in the cinema would have called the story dull, though few of them could have told it again.",
     "I fell asleep twice before the murder, woke up for the trial, and never found out who did it.",
 )
-SERVER_PROGRAM = (
-    "import sys\n"
-    "from pathlib import Path\n"
-    "from shared.serving.batching import Batching\n"
-    "from shared.serving.server import Server, Settings\n"
-    "batching = Batching() if sys.argv[2] == 'batched' else None\n"
-    "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0, batching=batching))\n"
-    "print(server.port, flush=True)\n"
-    "server.run()\n"
-)
-Job = tuple[str, bytes]
-"""Name of a model and body of a request."""
-
-
-@dataclass
-class Measurements:
-    """Measurements of the requests to one model."""
-
-    seconds: list[float] = field(default_factory=list)
-    """Duration of each successful request."""
-    failures: list[str] = field(default_factory=list)
-    num_rejected: int = 0
-    """Requests that the server rejected because it shut down."""
 
 
 def main() -> None:
@@ -75,7 +58,9 @@ def main() -> None:
     parser.add_argument("models", type=Path, help="folder with the exported models")
     parser.add_argument("--seconds", type=float, default=300, help="duration of the load")
     parser.add_argument("--clients", type=int, default=64, help="number of simultaneous clients")
+    parser.add_argument("--only", choices=PARTS, help="one part of the measurements; by default all")
     arguments = parser.parse_args()
+    parts = PARTS if arguments.only is None else (arguments.only,)
     print(describe_machine("tensorflow", "uvicorn", "starlette"))
     with tempfile.TemporaryDirectory() as name:
         models = Path(name)
@@ -84,11 +69,13 @@ def main() -> None:
             if versions:
                 shutil.copytree(folder / str(versions[-1]), models / folder.name / "1")
         bodies = {folder.name: _example_body(folder / "1") for folder in sorted(models.iterdir())}
-        if TEXT_MODEL in bodies:
+        if TEXT_MODEL in bodies and "overhead" in parts:
             _measure_overhead(models)
+        if TEXT_MODEL in bodies and "batching" in parts:
             _measure_batching(models, arguments.clients, min(20.0, arguments.seconds))
-        _measure_load(models, bodies, arguments.clients, arguments.seconds)
-        if SPEECH_MODEL in bodies:
+        if "load" in parts:
+            _measure_load(models, bodies, arguments.clients, arguments.seconds)
+        if SPEECH_MODEL in bodies and "bodies" in parts:
             _measure_large_bodies(models, min(120.0, arguments.seconds))
 
 
@@ -113,99 +100,6 @@ def _to_json_value(value: np.ndarray) -> Any:
     return texts.reshape(value.shape).tolist()
 
 
-class ServerProcess:
-    """A server in a separate process.
-
-    Args:
-        models: folder of the models.
-        is_batched: whether the server uses micro-batching.
-    """
-
-    def __init__(self, models: Path, is_batched: bool = True) -> None:
-        words = [sys.executable, "-c", SERVER_PROGRAM, str(models), "batched" if is_batched else "unbatched"]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-        while asyncio.run(_is_ready(self.port)) is False:
-            time.sleep(0.2)
-
-    @property
-    def memory_mib(self) -> float:
-        """Resident memory of the process, in MiB."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-    def stop(self) -> int:
-        """Sends SIGTERM and returns the exit status."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
-
-
-async def _is_ready(port: int) -> bool:
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except OSError:
-        return False
-    writer.write(b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-    line = await reader.readline()
-    writer.close()
-    return b" 200 " in line
-
-
-async def _send_request(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, body: bytes
-) -> tuple[int, bytes]:
-    """Returns status and body of the response."""
-    head = f"POST /v1/models/{name}:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body)
-    await writer.drain()
-    status = int((await reader.readline()).split()[1])
-    length = 0
-    while (line := await reader.readline()).strip():
-        key, _, value = line.partition(b":")
-        length = int(value) if key.lower() == b"content-length" else length
-    return status, await reader.readexactly(length)
-
-
-async def _run_client(
-    port: int, jobs: Sequence[Job], deadline: float, measurements: dict[str, Measurements], shutdown: asyncio.Event
-) -> None:
-    """Sends the jobs in turn until the deadline, or until a server that shuts down no longer responds."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    for name, body in itertools.cycle(jobs):
-        if time.monotonic() > deadline:
-            break
-        start, was_running = time.perf_counter(), not shutdown.is_set()
-        try:
-            status, response = await _send_request(reader, writer, name, body)
-        except (OSError, asyncio.IncompleteReadError, IndexError) as error:
-            if was_running:
-                suffix = " during the shutdown" if shutdown.is_set() else ""
-                measurements[name].failures.append(f"{type(error).__name__}{suffix}")
-            else:
-                measurements[name].num_rejected += 1
-            return
-        if status == 200:
-            measurements[name].seconds.append(time.perf_counter() - start)
-            json.loads(response)
-        elif shutdown.is_set() and status == 503:
-            measurements[name].num_rejected += 1
-            return
-        else:
-            measurements[name].failures.append(f"{status} {response[:80]!r}")
-    writer.close()
-
-
-async def _run_clients(
-    server: ServerProcess, clients: Sequence[Sequence[Job]], seconds: float
-) -> dict[str, Measurements]:
-    """Runs one client per sequence of jobs; returns the measurements by model name."""
-    measurements = {name: Measurements() for jobs in clients for name, _ in jobs}
-    deadline = time.monotonic() + seconds
-    await asyncio.gather(*(_run_client(server.port, jobs, deadline, measurements, asyncio.Event()) for jobs in clients))
-    return measurements
-
-
 def _text_jobs(texts: Sequence[str] = SHORT_TEXTS) -> list[Job]:
     return [(TEXT_MODEL, json.dumps({"instances": [{"text": text}]}).encode()) for text in texts]
 
@@ -222,7 +116,7 @@ def _measure_overhead(models: Path) -> None:
         direct_seconds.append(time.perf_counter() - start)
     for is_batched in (True, False):
         server = ServerProcess(models, is_batched)
-        rest_seconds = asyncio.run(_run_clients(server, [_text_jobs()], 5))[TEXT_MODEL].seconds
+        rest_seconds = asyncio.run(run_rest_clients(server, [_text_jobs()], 5))[TEXT_MODEL].seconds
         server.stop()
         rest, direct = (1000 * np.median(values[len(values) // 5 :]) for values in (rest_seconds, direct_seconds))
         mode = "batched" if is_batched else "unbatched"
@@ -232,17 +126,29 @@ def _measure_overhead(models: Path) -> None:
 def _measure_batching(models: Path, num_clients: int, seconds: float) -> None:
     """Prints the responses per second with and without batching."""
     for title, texts in (("short texts", SHORT_TEXTS), ("sentences", SENTENCES)):
-        rates = {}
+        rates, grpc_rates = {}, {}
         for is_batched in (False, True):
             server = ServerProcess(models, is_batched)
-            measurements = asyncio.run(_run_clients(server, [_text_jobs(texts)] * num_clients, seconds))[TEXT_MODEL]
+            measurements = asyncio.run(run_rest_clients(server, [_text_jobs(texts)] * num_clients, seconds))[TEXT_MODEL]
             server.stop()
             rates[is_batched] = len(measurements.seconds) / seconds
             assert not measurements.failures, measurements.failures[:3]
+            grpc_rates[is_batched] = _measure_grpc(models, texts, num_clients, seconds, is_batched)
         _print_rates(f"{title}, {num_clients} clients over REST", rates)
+        _print_rates(f"{title}, {num_clients} clients over gRPC", grpc_rates)
+        print(f"{title}: gRPC has {grpc_rates[True] / rates[True]:.0%} of the rate of REST")
         _print_rates(
             f"{title}, {num_clients} threads of one process", _measure_threads(models, texts, num_clients, seconds)
         )
+
+
+def _measure_grpc(models: Path, texts: Sequence[str], num_clients: int, seconds: float, is_batched: bool) -> float:
+    """Returns the responses per second over gRPC."""
+    server = ServerProcess(models, is_batched)
+    measurements = asyncio.run(run_grpc_clients(server, TEXT_MODEL, texts, num_clients, seconds))
+    server.stop()
+    assert not measurements.failures, measurements.failures[:3]
+    return len(measurements.seconds) / seconds
 
 
 def _print_rates(title: str, rates: dict[bool, float]) -> None:
@@ -280,7 +186,7 @@ def _measure_threads(models: Path, texts: Sequence[str], num_threads: int, secon
 
 def _measure_load(models: Path, bodies: dict[str, bytes], num_clients: int, seconds: float) -> None:
     """Prints rate, latencies and failures per model, and the memory of the server."""
-    server, names = ServerProcess(models), list(bodies)
+    server, names = ServerProcess(models, has_access_log=True), list(bodies)
     clients = [
         [(name, bodies[name]) for name in names[k % len(names) :] + names[: k % len(names)]] for k in range(num_clients)
     ]
@@ -296,8 +202,8 @@ def _measure_load(models: Path, bodies: dict[str, bytes], num_clients: int, seco
     for failure in sorted({failure for one in measurements.values() for failure in one.failures})[:5]:
         print(f"failed: {failure}")
     _print_memory(memory)
-    num_rejected = sum(one.num_rejected for one in measurements.values())
-    print(f"SIGTERM under load: exit status {status}, {num_rejected} requests rejected afterwards")
+    num_failed = sum(len(one.failures) for one in measurements.values())
+    print(f"SIGTERM under load: exit status {status}; {num_failed} requests failed before, during and after it")
 
 
 def _print_memory(memory: Sequence[float]) -> None:
@@ -315,7 +221,7 @@ def _measure_large_bodies(models: Path, seconds: float) -> None:
     initial_memory, memory = server.memory_mib, []
 
     async def run_and_record_memory() -> dict[str, Measurements]:
-        clients = asyncio.create_task(_run_clients(server, [[(SPEECH_MODEL, body)]] * LARGE_BODY_CLIENTS, seconds))
+        clients = asyncio.create_task(run_rest_clients(server, [[(SPEECH_MODEL, body)]] * LARGE_BODY_CLIENTS, seconds))
         while not clients.done():
             await asyncio.sleep(1)
             memory.append(server.memory_mib)
@@ -340,10 +246,9 @@ async def _run_load(
         The measurements by model name, the memory of the server in each second in MiB, and the exit status of the server.
     """
     measurements = {name: Measurements() for name, _ in clients[0]}
-    shutdown, memory, start = asyncio.Event(), [], time.monotonic()
+    memory, start = [], time.monotonic()
     tasks = [
-        asyncio.create_task(_run_client(server.port, jobs, start + seconds + 60, measurements, shutdown))
-        for jobs in clients
+        asyncio.create_task(run_rest_client(server.port, jobs, start + seconds + 60, measurements)) for jobs in clients
     ]
     updated_model = None
     while time.monotonic() - start < seconds:
@@ -354,7 +259,6 @@ async def _run_load(
             staging = updated_model / ".staging"
             await asyncio.to_thread(shutil.copytree, updated_model / "1", staging)
             staging.rename(updated_model / "2")
-    shutdown.set()
     status = await asyncio.to_thread(server.stop)
     await asyncio.gather(*tasks)
     return measurements, memory, status

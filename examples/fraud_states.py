@@ -23,6 +23,7 @@ import tensorflow as tf
 
 TERMINAL_HISTORY_LENGTH = 32  # labelled transactions of a terminal that a request contains
 TABLES = """
+create table if not exists model (version text not null);
 create table if not exists cards (card text primary key, state blob not null, time integer not null);
 create table if not exists labels (terminal text, time integer, amount real, fraud integer);
 create index if not exists by_terminal on labels (terminal, time);
@@ -47,6 +48,20 @@ class Scorer:
         self.delay = json.loads((Path(model) / "task.json").read_text())["label_delay_days"] * 86_400
         self.database = sqlite3.connect(database)
         self.database.executescript(TABLES)
+        self._pin(str(Path(model).resolve()))
+
+    def _pin(self, version: str) -> None:
+        """Makes sure that the states in the database belong to this version: only the version that made a state can continue it.
+
+        Raises:
+            SystemExit: they belong to another version.
+        """
+        row = self.database.execute("select version from model").fetchone()
+        if row is None:
+            with self.database:
+                self.database.execute("insert into model values (?)", (version,))
+        elif row[0] != version:
+            raise SystemExit(f"The database has states of {row[0]}. Use this version, or begin with another database.")
 
     def score(self, card: str, terminal: str, time: int, amount: float) -> dict[str, Any]:
         """Returns `fraud_probability` and `alert` of one transaction, and stores the next state of the card."""

@@ -11,11 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from shared.cli import state_commands, suite_commands, task_commands
+from shared.cli import serve_command, state_commands, suite_commands, task_commands
 from shared.errors import SuiteError
 
 DESCRIPTION = "Train LSTM applications on your own data, evaluate them, and serve them."
-MAX_PORT = 65_535
 MODELS_HELP = "folder with the exported models, one folder per task"
 
 
@@ -141,13 +140,6 @@ def _summaries(command: str) -> dict[str, str]:
     return {name: task.load_summary(name) for name in names}
 
 
-def _port(word: str) -> int:
-    """Returns the number of a port; 0 lets the system choose one."""
-    if not word.isdecimal() or int(word) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"expected a port from 0 to {MAX_PORT}, received {word}")
-    return int(word)
-
-
 def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     """Adds the commands that work on exported models."""
     listing = commands.add_parser(
@@ -170,26 +162,22 @@ def _add_model_commands(commands: argparse._SubParsersAction[_Parser]) -> None:
     serve = commands.add_parser(
         "serve", help="serve exported models over REST and gRPC, with the API of TensorFlow Serving", allow_abbrev=False
     )
-    serve.add_argument("--models", default="saved_models", help=MODELS_HELP)
-    serve.add_argument("--host", default="127.0.0.1", help="network address to listen on; 0.0.0.0 for all addresses")
-    serve.add_argument("--port", type=_port, default=8501, help="port of the REST API")
-    serve.add_argument("--grpc-port", type=_port, default=8500, help="port of the gRPC API")
-    serve.add_argument(
-        "--engine",
-        choices=("embedded", "tf-serving"),
-        default="embedded",
-        help="server to run: the embedded one, or TensorFlow Serving if it or Docker is installed",
-    )
-    serve.set_defaults(run=suite_commands.serve)
+    serve_command.add_options(serve, MODELS_HELP)
 
     config = commands.add_parser(
         "serve-config",
-        help="write configuration files for TensorFlow Serving, Docker Compose, Kubernetes and Prometheus",
+        help="write configuration files for TensorFlow Serving, Docker, Kubernetes and Prometheus",
         allow_abbrev=False,
     )
     config.add_argument("--models", default="saved_models", help=MODELS_HELP)
     config.add_argument("--output", default="serving", help="folder for the files")
-    config.add_argument("--image", help="Docker image of TensorFlow Serving")
+    config.add_argument(
+        "--engine",
+        choices=("tf-serving", "embedded"),
+        default="tf-serving",
+        help="server of the files: TensorFlow Serving, or the embedded server with its Dockerfile",
+    )
+    config.add_argument("--image", help="Docker image of the server; by default tensorflow/serving or lstm-suite")
     config.set_defaults(run=suite_commands.write_serving_files)
 
 

@@ -1,4 +1,4 @@
-"""The commands that do not depend on the options of a task: list, export, serve, serve-config, demo, new."""
+"""The commands that do not depend on the options of a task: list, export, serve-config, demo, new."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 
 from shared.cli.loading import load_task_modules, program_name
 from shared.cli.output import print_json, print_run, progress_on_stderr
-from shared.cli.terminal import print_line, print_table, suppress_native_stderr
-from shared.errors import SuiteError
+from shared.cli.terminal import print_error, print_line, print_table, suppress_native_stderr
 from shared.export.versions import find_version, list_versions
 
 DEMO_FOLDER = "saved_models/demo"
@@ -58,38 +57,17 @@ def export_again(arguments: argparse.Namespace) -> None:
     print_line(f"Exported {version}")
 
 
-def serve(arguments: argparse.Namespace) -> None:
-    """Runs the embedded server, or TensorFlow Serving, until it is stopped."""
-    models = Path(arguments.models).expanduser()
-    if arguments.engine == "tf-serving":
-        with suppress_native_stderr():
-            from shared.serving import engine
-
-        status = engine.run(models, arguments.host, arguments.port, arguments.grpc_port)
-        if status > 0:
-            raise SuiteError(f"serve: TensorFlow Serving ended with status {status}. Its messages are above.")
-        return
-    try:
-        with suppress_native_stderr():
-            from shared.serving.server import Server, Settings
-    except ModuleNotFoundError as error:
-        raise SuiteError(f"serve: {error.name} is not installed. Run: pip install -e '.[serving]'") from error
-
-    server = Server(Settings(models, arguments.host, arguments.port, arguments.grpc_port))
-    print_line(
-        f"Serving {arguments.models} at http://{arguments.host}:{server.port} (REST) and "
-        f"{arguments.host}:{server.grpc_port} (gRPC)."
-    )
-    server.run()
-
-
 def write_serving_files(arguments: argparse.Namespace) -> None:
     """Writes the configuration files for TensorFlow Serving and its surroundings."""
     with suppress_native_stderr():
         from shared.serving import configs
+        from shared.serving.model_folders import locate_models
 
-    models, output = Path(arguments.models).expanduser(), Path(arguments.output).expanduser()
-    for path in configs.write(models, output, arguments.image):
+    models, notice = locate_models(Path(arguments.models).expanduser())
+    if notice:
+        print_error(f"lstm-suite: notice: {notice}")
+    output = Path(arguments.output).expanduser()
+    for path in configs.write(models, output, arguments.image, arguments.engine):
         print_line(f"Wrote {path}")
     print_line(f"Next: docker compose -f {arguments.output}/compose.yaml up")
 

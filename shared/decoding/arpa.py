@@ -143,7 +143,9 @@ def parse_model(lines: Iterable[str], place: str) -> NGramModel:
             if len(fields) == order + 2:
                 log_backoffs[ngram] = float(fields[-1]) * math.log(10)
         except ValueError as error:
-            raise DataError(f'{place}, line {number}: "{line}" begins or ends with something that is not a number.') from error
+            raise DataError(
+                f'{place}, line {number}: "{line}" begins or ends with something that is not a number.'
+            ) from error
     if not any(len(ngram) == 1 for ngram in log_probabilities):
         raise DataError(f"{place}: there are no n-grams. Give a language model in the ARPA format.")
     return NGramModel(max(map(len, log_probabilities)), log_probabilities, log_backoffs)

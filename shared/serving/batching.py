@@ -66,6 +66,7 @@ class Batcher:
             and all(map(has_fixed_row_shape, self.outputs.values()))
         )
         self._queues: dict[ShapeKey, Callable[..., Any]] = {}
+        self._invalid_shapes: set[ShapeKey] = set()
         self._queues_in_progress: set[ShapeKey] = set()
         self._request_counts: Counter[ShapeKey] = Counter()
         self._lock = threading.Lock()
@@ -170,18 +171,26 @@ class Batcher:
                 return self._queues[shape_key]
             if len(self._request_counts) > MAX_COUNTED_SHAPES:
                 self._request_counts.clear()
+                self._invalid_shapes.clear()
             self._request_counts[shape_key] += 1
             if (
                 len(self._queues) + len(self._queues_in_progress) >= MAX_QUEUES
                 or self._request_counts[shape_key] < 2
                 or shape_key in self._queues_in_progress
+                or shape_key in self._invalid_shapes
             ):
                 return None
             self._queues_in_progress.add(shape_key)
-        queue = self._build_queue(shape_key)  # takes some time; meanwhile, other requests run separately
+        try:
+            queue = self._build_queue(shape_key)  # takes some time; meanwhile, other requests run separately
+        except ValueError:  # requests of this shape are invalid: without a queue, they get the error of the model
+            queue = None
         with self._lock:
             self._queues_in_progress.discard(shape_key)
-            self._queues[shape_key] = queue
+            if queue is None:
+                self._invalid_shapes.add(shape_key)
+            else:
+                self._queues[shape_key] = queue
         return queue
 
     def _build_queue(self, shape_key: ShapeKey) -> Callable[..., Any]:

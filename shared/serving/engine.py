@@ -14,16 +14,17 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 from shared.errors import SuiteError
-from shared.serving import configs
+from shared.serving import configs, containers
 
 TF_SERVING, DOCKER = "tensorflow_model_server", "docker"
 SHUTDOWN_TIMEOUT = 30.0  # seconds that TensorFlow Serving has to stop
 
 
-def run(models: Path, host: str, port: int, grpc_port: int) -> int:
+def run(models: Path, host: str, port: int, grpc_port: int, names: Collection[str] = ()) -> int:
     """Serves until TensorFlow Serving ends, or until this process gets a signal to stop.
 
     Args:
@@ -31,6 +32,7 @@ def run(models: Path, host: str, port: int, grpc_port: int) -> int:
         host: network address to listen on.
         port: port of the REST API.
         grpc_port: port of the gRPC API.
+        names: names of the models to serve; empty for all.
 
     Returns:
         The exit status of TensorFlow Serving.
@@ -41,7 +43,8 @@ def run(models: Path, host: str, port: int, grpc_port: int) -> int:
     program = find_program()
     with tempfile.TemporaryDirectory(prefix="lstm-suite-") as name:
         config_folder, models_folder = Path(name), models.resolve()
-        config = configs.build_model_config(models, configs.MODELS_FOLDER if program == DOCKER else str(models_folder))
+        base_path = containers.MODELS_FOLDER if program == DOCKER else str(models_folder)
+        config = configs.build_model_config(models, base_path, names)
         for file, text in configs.build_server_files(config).items():
             (config_folder / file).write_text(text, encoding="utf-8")
         previous_handler = signal.signal(signal.SIGTERM, _exit_on_signal)
@@ -105,14 +108,14 @@ def build_command(
         grpc_port: port of the gRPC API.
     """
     if program == TF_SERVING:
-        return [TF_SERVING, *configs.build_server_arguments(str(config_folder), port, grpc_port)]
-    ports = ((port, configs.REST_PORT), (grpc_port, configs.GRPC_PORT))
+        return [TF_SERVING, *containers.build_server_arguments(str(config_folder), port, grpc_port)]
+    ports = ((port, containers.REST_PORT), (grpc_port, containers.GRPC_PORT))
     return [
         *(DOCKER, "run", "--rm", "--init", f"--user={os.getuid()}"),
         *(f"--publish={host}:{outside}:{inside}" for outside, inside in ports),
         *(
-            f"--volume={models_folder}:{configs.MODELS_FOLDER}:ro",
-            f"--volume={config_folder}:{configs.CONFIG_FOLDER}:ro",
+            f"--volume={models_folder}:{containers.MODELS_FOLDER}:ro",
+            f"--volume={config_folder}:{containers.CONFIG_FOLDER}:ro",
         ),
-        *(f"--entrypoint={TF_SERVING}", configs.default_image(), *configs.build_server_arguments()),
+        *(f"--entrypoint={TF_SERVING}", containers.default_image(), *containers.build_server_arguments()),
     ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import gc
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,27 +19,38 @@ from tensorflow_serving.apis import prediction_log_pb2
 from shared.export.publishing import MAX_WARMUP_RECORDS, WARMUP
 from shared.serving.batching import Batcher, Batching
 from shared.serving.errors import INVALID_ARGUMENT, UNAVAILABLE, ServingError, VersionUnavailable
+from shared.serving.logs import fields
 
+logger = logging.getLogger(__name__)
+OTHER_VERSION_HINT = (
+    ". Is the state from another version of this model? Send all requests of a stream to one version (REST: /versions/N in the path; "
+    "gRPC: model_spec.version)."
+)
 START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UNLOADING", "END"
 
 
 class ModelVersion:
     """One version of a model. It is thread-safe.
 
-    Args:
-        name: name of the model.
-        version: number of the version.
-        folder: folder of the SavedModel.
+        Args:
+            name: name of the model.
+            version: number of the version.
+            folder: folder of the SavedModel.
 
-    Attributes:
-        state: START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
-        error: reason why the version could not be loaded, or "".
-        signatures: signatures by name, while the state is AVAILABLE.
+        Attributes:
+            state: OTHER_VERSION_HINT = (
+        ". Is the state from another version of this model? Send all requests of a stream to one version (REST: /versions/N in the path; "
+        "gRPC: model_spec.version)."
+    )
+    START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
+            error: reason why the version could not be loaded, or "".
+            load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
+            signatures: signatures by name, while the state is AVAILABLE.
     """
 
     def __init__(self, name: str, version: int, folder: Path) -> None:
         self.name, self.version, self.folder = name, version, folder
-        self.state, self.error = START, ""
+        self.state, self.error, self.load_seconds = START, "", 0.0
         self.signatures: dict[str, Batcher] = {}
         self._saved_model: object = None
         self._num_users = 0
@@ -48,7 +61,7 @@ class ModelVersion:
 
         If this fails, `state` becomes END and `error` the reason, which is also logged.
         """
-        self.state = LOADING
+        self.state, started = LOADING, time.monotonic()
         try:
             saved_model = tf.saved_model.load(str(self.folder))
             signatures = {name: Batcher(one, batching) for name, one in saved_model.signatures.items()}
@@ -58,10 +71,22 @@ class ModelVersion:
         except Exception as error:  # a damaged folder can raise anything
             self.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
             self.state = END
-            logging.getLogger(__name__).error("%s: the version cannot be loaded: %s", self.folder, self.error)
+            logger.error(
+                "%s: the version cannot be loaded: %s",
+                *(self.folder, self.error),
+                extra=self._event_fields("load failed", error=self.error),
+            )
             return
         self._saved_model, self.signatures = saved_model, signatures
-        self.state = AVAILABLE
+        self.state, self.load_seconds = AVAILABLE, time.monotonic() - started
+        logger.info(
+            "%s: version %d is loaded, in %.1f s",
+            *(self.name, self.version, self.load_seconds),
+            extra=self._event_fields("load", seconds=round(self.load_seconds, 3)),
+        )
+
+    def _event_fields(self, event: str, **values: object) -> dict[str, Any]:
+        return fields(event=event, model=self.name, version=self.version, **values)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -91,6 +116,7 @@ class ModelVersion:
         self.signatures, self._saved_model = {}, None
         self.state = END
         gc.collect()  # functions and their closures refer to each other
+        logger.info("%s: version %d is unloaded", self.name, self.version, extra=self._event_fields("unload"))
 
     def get_signature(self, name: str) -> Batcher:
         """Returns a signature by its name.
@@ -107,12 +133,15 @@ class ModelVersion:
         return self.signatures[name]
 
 
-def validate_request(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec]) -> None:
+def validate_request(
+    request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.TensorSpec], outputs: Collection[str] = ()
+) -> None:
     """Checks names, dtypes and shapes of a request.
 
     Args:
         request: arrays by input name.
         inputs: inputs of the signature.
+        outputs: names of the outputs; an input of the same name is a state.
 
     Raises:
         ServingError: the request does not match the inputs of the signature, or has no rows.
@@ -124,9 +153,10 @@ def validate_request(request: Mapping[str, np.ndarray], inputs: Mapping[str, tf.
         dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
         validate_dtype(name, dtype.as_datatype_enum, spec)
         if not spec.shape.is_compatible_with(value.shape):
+            hint = OTHER_VERSION_HINT if name in outputs and value.ndim == spec.shape.rank else ""
             raise ServingError(
                 INVALID_ARGUMENT,
-                f'Input "{name}" must have the shape {_format_shape(spec.shape)}. Received: {_format_shape(value.shape)}',
+                f'Input "{name}" must have the shape {_format_shape(spec.shape)}. Received: {_format_shape(value.shape)}{hint}',
             )
         rows.add(value.shape[0] if value.ndim else None)
     if len(rows) > 1:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
 import grpc
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
@@ -20,97 +21,145 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
+from shared.serving.access import REQUEST_ID, client_address, log_access, request_id
+from shared.serving.dispatch import Dispatcher, Target
 from shared.serving.errors import INVALID_ARGUMENT, ServingError
+from shared.serving.metrics import RequestRecord
 from shared.serving.models import ModelVersion, validate_dtype, validate_names
-from shared.serving.service import PredictionCall, Service, parse_signature_name
+from shared.serving.security import Guard
+from shared.serving.service import Outputs, parse_signature_name
 
 METHOD_NAME = "tensorflow/serving/predict"
 SIGNATURE_DEF = "signature_def"
 VALUE_FIELDS = [field.name for field in tensor_pb2.TensorProto.DESCRIPTOR.fields if field.name.endswith("_val")]
 
 
-def add_services(server: grpc.Server, service: Service) -> None:
+def add_services(server: grpc.aio.Server, dispatcher: Dispatcher, guard: Guard) -> None:
     """Registers both gRPC services at a gRPC server."""
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionServicer(service), server)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelServicer(service), server)
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(_PredictionServicer(dispatcher, guard), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(_ModelServicer(dispatcher, guard), server)
 
 
 class _PredictionServicer(prediction_service_pb2_grpc.PredictionServiceServicer):
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, dispatcher: Dispatcher, guard: Guard) -> None:
+        self.dispatcher, self.guard = dispatcher, guard
 
-    def Predict(self, request: Any, context: grpc.ServicerContext) -> Any:
-        spec = request.model_spec
-
-        def predict() -> Any:
-            deadline = time.monotonic() + min(self.service.limits.timeout, context.time_remaining() or math.inf)
-            signature = parse_signature_name(spec.signature_name)
-            version, outputs = self.service.predict(
-                lambda: _find_version(self.service, spec),
-                signature,
-                PredictionCall(
-                    lambda version: _to_arrays(request.inputs, version.get_signature(signature).inputs), deadline
-                ),
+    async def Predict(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def predict(record: RequestRecord) -> Any:
+            service = self.dispatcher.service
+            target, signature = _read_target(request), parse_signature_name(request.model_spec.signature_name)
+            deadline = time.monotonic() + min(service.limits.timeout, context.time_remaining() or math.inf)
+            return await self.dispatcher.predict(
+                target, signature, TensorExchange(request, record), deadline, service.admit()
             )
-            names = _select_outputs(request.output_filter, outputs)
-            response = predict_pb2.PredictResponse()
-            _set_model_spec(response.model_spec, version, signature)
-            for name in names:
-                response.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-            return response
 
-        return _respond(self.service, spec.name, context, predict)
+        return await _respond(self, request, context, "Predict", predict)
 
-    def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> Any:
-        def get_metadata() -> Any:
+    async def GetModelMetadata(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def get_metadata(record: RequestRecord) -> Any:
             if list(request.metadata_field) != [SIGNATURE_DEF]:
                 raise ServingError(
                     INVALID_ARGUMENT,
                     f"metadata_field must be {SIGNATURE_DEF}. Received: {list(request.metadata_field)}",
                 )
-            return metadata_response(_find_version(self.service, request.model_spec))
+            with self.dispatcher.service.admission():
+                return metadata_response(self.dispatcher.find_version(_read_target(request)))
 
-        return _respond(self.service, request.model_spec.name, context, get_metadata)
+        return await _respond(self, request, context, "GetModelMetadata", get_metadata)
 
 
 class _ModelServicer(model_service_pb2_grpc.ModelServiceServicer):
-    def __init__(self, service: Service) -> None:
-        self.service = service
+    def __init__(self, dispatcher: Dispatcher, guard: Guard) -> None:
+        self.dispatcher, self.guard = dispatcher, guard
 
-    def GetModelStatus(self, request: Any, context: grpc.ServicerContext) -> Any:
-        def get_status() -> Any:
-            spec = request.model_spec
-            if spec.WhichOneof("version_choice"):
-                return status_response([_find_version(self.service, spec)])
-            return status_response(self.service.repository.list_versions(_model_name(spec)))
+    async def GetModelStatus(self, request: Any, context: grpc.aio.ServicerContext) -> Any:
+        async def get_status(record: RequestRecord) -> Any:
+            target, service = _read_target(request), self.dispatcher.service
+            with service.admission():
+                if request.model_spec.WhichOneof("version_choice"):
+                    return status_response([self.dispatcher.find_version(target)])
+                return status_response(service.repository.list_versions(target.name))
 
-        return _respond(self.service, request.model_spec.name, context, get_status)
+        return await _respond(self, request, context, "GetModelStatus", get_status)
 
 
-def _respond(service: Service, model: str, context: grpc.ServicerContext, function: Callable[[], Any]) -> Any:
-    """Returns the response of `function`, or aborts the call with the status of its error."""
+class TensorExchange:
+    """A request as protocol buffer, and its response.
+
+    Args:
+        request: the request, a `PredictRequest`.
+        record: what is known about the request.
+    """
+
+    def __init__(self, request: Any, record: RequestRecord) -> None:
+        self.request, self.record = request, record
+
+    def parse_signature_name(self) -> str:
+        """Returns the name of the signature."""
+        return parse_signature_name(self.request.model_spec.signature_name)
+
+    def read(self, version: ModelVersion, signature: str) -> dict[str, np.ndarray]:
+        """Returns the inputs by name."""
+        return _to_arrays(self.request.inputs, version.get_signature(signature).inputs)
+
+    def write(self, version: ModelVersion, signature: str, outputs: Outputs) -> Any:
+        """Returns the response, a `PredictResponse`."""
+        response = predict_pb2.PredictResponse()
+        _set_model_spec(response.model_spec, version, signature)
+        for name in _select_outputs(self.request.output_filter, outputs):
+            _write_tensor(response.outputs[name], outputs[name])
+        return response
+
+
+async def _respond(
+    servicer: _PredictionServicer | _ModelServicer,
+    request: Any,
+    context: grpc.aio.ServicerContext,
+    method: str,
+    function: Callable[[RequestRecord], Awaitable[Any]],
+) -> Any:
+    """Returns the response of `function`, or aborts the call with the status of its error; writes the access log."""
+    started, status, model = time.monotonic(), "CANCELLED", request.model_spec.name
+    identifier = request_id(dict(context.invocation_metadata() or ()).get(REQUEST_ID))
+    context.set_trailing_metadata(((REQUEST_ID, identifier),))
     try:
-        with service.record_metrics(model, "gRPC"), service.admission():
-            return function()
+        with servicer.dispatcher.service.record_metrics(model, "gRPC") as record:
+            if servicer.guard.rate is not None:
+                servicer.guard.check_rate(client_address(context.peer()))
+            response = await function(record)
+        status = "OK"
+        return response
     except ServingError as error:
-        _abort(context, error)
+        status = error.code
+        await context.abort(grpc.StatusCode[error.code], error.message)
+    finally:
+        log_access("gRPC", context.peer(), f"{method} {model!r}", status, started, identifier)
 
 
-def _abort(context: grpc.ServicerContext, error: ServingError) -> NoReturn:
-    context.abort(grpc.StatusCode[error.code], error.message)
-    raise error  # never reached: `abort` raises
+def _read_target(request: Any) -> Target:
+    """Returns the model that a request names.
 
-
-def _model_name(spec: Any) -> str:
+    Raises:
+        ServingError: the request names no model.
+    """
+    spec = request.model_spec
     if not spec.name:
         raise ServingError(INVALID_ARGUMENT, "Missing ModelSpec: set model_spec.name to the name of a model.")
-    return str(spec.name)
-
-
-def _find_version(service: Service, spec: Any) -> ModelVersion:
-    name, choice = _model_name(spec), spec.WhichOneof("version_choice")
+    choice = spec.WhichOneof("version_choice")
     number = spec.version.value if choice == "version" else None
-    return service.repository.find_version(name, number, spec.version_label if choice == "version_label" else None)
+    return Target(spec.name, number, spec.version_label if choice == "version_label" else None)
+
+
+def _write_tensor(proto: Any, value: np.ndarray) -> None:
+    """Writes an array into an empty `TensorProto`, faster than `tf.make_tensor_proto`."""
+    for size in value.shape:
+        proto.tensor_shape.dim.add().size = size
+    if value.dtype == object:
+        proto.dtype = types_pb2.DT_STRING
+        proto.string_val.extend(value.ravel().tolist())
+    else:
+        proto.dtype = tf.as_dtype(value.dtype).as_datatype_enum
+        proto.tensor_content = value.tobytes()
 
 
 def _to_arrays(inputs: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
@@ -133,14 +182,33 @@ def _to_arrays(inputs: Any, specs: Mapping[str, tf.TensorSpec]) -> dict[str, np.
         if proto.tensor_shape.unknown_rank or any(size < 0 for size in sizes):
             raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has an unknown shape: {sizes}.')
         validate_dtype(name, proto.dtype, specs[name])
-        num_values = sum(len(getattr(proto, field)) for field in VALUE_FIELDS)
-        if not proto.tensor_content and num_values != math.prod(sizes):
-            raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has the shape {sizes}, but {num_values} values.')
+        if not proto.tensor_content:
+            num_values = len(getattr(proto, _value_field(proto.dtype)))
+            if num_values != math.prod(sizes):
+                raise ServingError(INVALID_ARGUMENT, f'Input "{name}" has the shape {sizes}, but {num_values} values.')
         try:
-            arrays[name] = tf.make_ndarray(proto)
+            arrays[name] = _to_array(proto, sizes)
         except (ValueError, TypeError) as error:
             raise ServingError(INVALID_ARGUMENT, f'Input "{name}" is not a valid tensor: {error}') from error
     return arrays
+
+
+@functools.cache
+def _value_field(dtype: int) -> str:
+    """Returns the field of `TensorProto` that holds the values of a dtype, if they are not in `tensor_content`."""
+    example = tf.make_tensor_proto(tf.zeros([1], dtype))
+    example.tensor_content = b""
+    fields = [name for name in VALUE_FIELDS if len(getattr(example, name))]
+    return fields[0] if fields else "string_val"
+
+
+def _to_array(proto: Any, sizes: Sequence[int]) -> np.ndarray:
+    """Returns the array of a tensor with all its values; for texts, faster than `tf.make_ndarray`."""
+    if proto.dtype != types_pb2.DT_STRING or proto.tensor_content:
+        return tf.make_ndarray(proto)
+    values = np.empty(len(proto.string_val), object)
+    values[:] = proto.string_val
+    return values.reshape(sizes)
 
 
 def _select_outputs(output_filter: Sequence[str], outputs: dict[str, np.ndarray]) -> list[str]:

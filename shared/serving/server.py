@@ -1,49 +1,34 @@
-"""The embedded server: starts and stops the REST and the gRPC API of one model repository."""
+"""The embedded server: starts and stops the REST and the gRPC API of one model repository, in one event loop."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
+import signal
 import socket
 import threading
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import grpc
 import uvicorn
 
 from shared.errors import SuiteError
-from shared.serving.batching import Batching
+from shared.serving.app import create_app
+from shared.serving.dispatch import Dispatcher
+from shared.serving.grpc_server import GrpcServer
+from shared.serving.logs import fields
 from shared.serving.repository import Repository
-from shared.serving.rest import create_app
-from shared.serving.rpc import add_services
-from shared.serving.service import Limits, Service
+from shared.serving.security import Guard
+from shared.serving.service import Service
+from shared.serving.settings import Settings
+from shared.serving.tracing import set_up_tracing
+from shared.serving.transport import bind, uvicorn_tls_options
 
 SHUTDOWN_TIMEOUT = 30.0  # seconds that running requests have when the server shuts down
-KEEP_ALIVE_TIMEOUT = 10.0  # seconds until the server closes an idle connection
-MAX_BACKLOG = 256  # connections that wait to be accepted
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Settings of a server."""
-
-    models: Path
-    """Folder with one folder per model."""
-    host: str = "127.0.0.1"
-    """Network address to listen on; 0.0.0.0 for all addresses of the machine."""
-    port: int = 8501
-    """Port of the REST API; 0 for any free port."""
-    grpc_port: int = 8500
-    """Port of the gRPC API; 0 for any free port."""
-    batching: Batching | None = field(default_factory=Batching)
-    """Settings of micro-batching; None runs each request separately."""
-    limits: Limits = field(default_factory=Limits)
-    """Limits on the size, number and duration of requests."""
-    poll_interval: float = 1.0
-    """Seconds between two scans for new versions."""
+CLOSING_TIMEOUT = 5.0  # seconds in which each open connection gets a last response that closes it
+logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -57,7 +42,7 @@ class Server:
         grpc_port: port of the gRPC API.
 
     Raises:
-        SuiteError: a port is in use, or the folder does not exist.
+        SuiteError: a port is in use, the folder does not exist, or a file of the TLS certificate cannot be used.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -66,88 +51,122 @@ class Server:
                 f"{settings.models}: this folder does not exist. Train a model first, or name another folder with --models."
             )
         self.settings = settings
-        self.repository = Repository(settings.models, settings.batching, settings.poll_interval)
-        self.service = Service(self.repository, settings.limits)
-        self.workers = ThreadPoolExecutor(settings.limits.num_workers, thread_name_prefix="rest")
-        self._socket = _bind(settings.host, settings.port)
-        self.port = int(self._socket.getsockname()[1])
-        options = [
-            ("grpc.max_receive_message_length", settings.limits.max_body_size),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.so_reuseport", 0),
-        ]
-        self._grpc_server = grpc.server(
-            ThreadPoolExecutor(settings.limits.num_workers, thread_name_prefix="grpc"),
-            options=options,
-            maximum_concurrent_rpcs=settings.limits.max_requests,
+        self.repository = Repository(
+            settings.models, settings.batching, settings.poll_interval, frozenset(settings.model_names)
         )
-        add_services(self._grpc_server, self.service)
-        try:
-            self.grpc_port = int(self._grpc_server.add_insecure_port(f"{settings.host}:{settings.grpc_port}"))
-        except RuntimeError as error:
-            self._socket.close()
-            raise SuiteError(
-                f"Cannot listen on {settings.host}:{settings.grpc_port}. Choose another port with --grpc-port."
-            ) from error
+        self.service = Service(self.repository, settings.limits)
+        self.workers = ThreadPoolExecutor(settings.limits.num_workers, thread_name_prefix="requests")
+        dispatcher = Dispatcher(self.service, self.workers)
+        guard = Guard(settings.security.token, settings.limits.rate)
+        if settings.is_traced:
+            set_up_tracing()
+        tls_options = uvicorn_tls_options(settings.security)
+        self._socket = bind(settings.host, settings.port)
+        self.port = int(self._socket.getsockname()[1])
         config = uvicorn.Config(
-            create_app(self.service, self.workers),
+            create_app(dispatcher, guard, settings),
+            log_config=None,
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=int(SHUTDOWN_TIMEOUT),
-            timeout_keep_alive=int(KEEP_ALIVE_TIMEOUT),
+            timeout_keep_alive=int(settings.limits.keep_alive),
             lifespan="off",
-            proxy_headers=False,  # nothing here uses the address of a client
+            proxy_headers=False,
+            **tls_options,
         )
-        self._rest_server = _RestServer(config, self.drain)
+        loop_factory = config.get_loop_factory()
+        self._loop = asyncio.new_event_loop() if loop_factory is None else loop_factory()
+        try:
+            self._grpc_server = self._loop.run_until_complete(GrpcServer.create(dispatcher, guard, settings))
+        except SuiteError:
+            self._socket.close()
+            self._loop.close()
+            raise
+        self.grpc_port = self._grpc_server.port
+        self._rest_server = _RestServer(config, self.service, self._grpc_server, settings.grace_period)
         self._thread: threading.Thread | None = None
 
     def run(self) -> None:
         """Serves until SIGTERM, SIGINT or `stop`, then finishes the running requests."""
         self.repository.start()
-        self._grpc_server.start()
         try:
-            self._rest_server.run(sockets=[self._socket])
+            self._loop.run_until_complete(self._serve())
         finally:
-            self.drain()
-            self._grpc_server.stop(SHUTDOWN_TIMEOUT).wait()
             self.repository.stop()
             self.workers.shutdown()
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        await self._grpc_server.start()
+        try:
+            await self._rest_server.serve(sockets=[self._socket])
+        finally:
+            await self._grpc_server.stop(SHUTDOWN_TIMEOUT)
 
     def start(self) -> None:
         """Serves in a thread until `stop`, for tests and notebooks."""
         self._thread = threading.Thread(target=self.run, name="server", daemon=True)
         self._thread.start()
 
-    def drain(self) -> None:
-        """Rejects new requests from now on."""
-        self.service.is_draining = True
-
     def stop(self) -> None:
-        """Finishes the running requests and stops the server."""
-        self.drain()
+        """Finishes the running requests and stops the server, without a grace period."""
         self._rest_server.should_exit = True
         if self._thread is not None:
             self._thread.join()
 
 
 class _RestServer(uvicorn.Server):
-    """A uvicorn server that reports signals, and that also runs outside the main thread.
+    """A uvicorn server that shuts down in steps, and that also runs outside the main thread.
+
+    SIGTERM: the server is not ready, but serves for the grace period. Then it accepts no new connection, and closes each connection with
+    its next response. At the end, it closes idle connections and waits for running requests. SIGINT or a second signal begins with
+    the last step.
 
     Args:
         config: settings of uvicorn.
-        on_signal: called when a signal arrives.
+        service: the service behind both APIs.
+        grpc_server: the gRPC API, which stops at the same time.
+        grace_period: seconds after SIGTERM in which the server serves as before.
     """
 
-    def __init__(self, config: uvicorn.Config, on_signal: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, grpc_server: GrpcServer, grace_period: float) -> None:
         super().__init__(config)
-        self.on_signal = on_signal
+        self.service, self.grpc_server, self.grace_period = service, grpc_server, grace_period
+        self._exit_time: float | None = None
 
     def handle_exit(self, sig: int, frame: Any) -> None:
-        self.on_signal()
+        """Handles a signal."""
+        is_first = not self.service.is_draining
+        self.service.is_draining = True
+        if sig == signal.SIGTERM and is_first and self.grace_period > 0:
+            self._exit_time = time.monotonic() + self.grace_period
+            return
+        self._exit_time = None
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Runs ten times a second; returns whether the shutdown begins."""
+        await self.grpc_server.update_health()
+        is_over = self._exit_time is not None and time.monotonic() >= self._exit_time
+        return await super().on_tick(counter) or is_over
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes all connections in steps."""
+        self.service.is_draining = self.service.is_closing = True
+        logger.info("not ready: the server shuts down", extra=fields(event="readiness", ready=False))
+        for server in self.servers:
+            server.close()
+        grpc_stop = asyncio.create_task(self.grpc_server.stop(SHUTDOWN_TIMEOUT))
+        if self._exit_time is not None:
+            deadline = time.monotonic() + CLOSING_TIMEOUT
+            while self.server_state.connections and time.monotonic() < deadline and not self.should_exit:
+                await asyncio.sleep(0.02)
+        await super().shutdown(sockets)
+        await grpc_stop
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
+        """Handles signals, if this is the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -156,24 +175,3 @@ class _RestServer(uvicorn.Server):
                 yield
             finally:  # otherwise uvicorn raises the signals again and ends the process before the gRPC API has stopped
                 self._captured_signals.clear()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens on an address.
-
-    Raises:
-        SuiteError: the address is not available.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns off Nagle's algorithm only if the protocol is named explicitly.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(MAX_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise SuiteError(
-            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another port with --port."
-        ) from error
-    return listener

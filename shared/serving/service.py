@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.serving.batching import Batcher
 from shared.serving.errors import (
@@ -19,69 +19,18 @@ from shared.serving.errors import (
     INTERNAL,
     INVALID_ARGUMENT,
     RESOURCE_EXHAUSTED,
-    UNAVAILABLE,
     ServingError,
     VersionUnavailable,
     from_tensorflow_error,
 )
-from shared.serving.models import AVAILABLE, ModelVersion, validate_request
+from shared.serving.metrics import Metrics, RequestRecord
+from shared.serving.models import ModelVersion, validate_request
 from shared.serving.repository import Repository
+from shared.serving.settings import Limits
 
 Outputs = dict[str, np.ndarray]
-METRICS_PATH = "/monitoring/prometheus/metrics"  # as in TensorFlow Serving
 TIMED_OUT_IN_QUEUE = "The deadline passed while the request waited in the queue."
 MAX_ATTEMPTS = 3  # to find a version that is not being unloaded
-DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Limits of the server."""
-
-    max_body_size: int = 16 * 2**20
-    """Maximum size of a request, in bytes after decompression."""
-    max_requests: int = 256
-    """Maximum number of requests that run or wait at the same time; the server rejects further requests."""
-    timeout: float = 30.0
-    """Seconds until the response, if the client does not set a shorter time."""
-    num_workers: int = 64
-    """Number of worker threads of each API."""
-
-
-@dataclass
-class Metrics:
-    """The Prometheus metrics of the server."""
-
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
-
-    def __post_init__(self) -> None:
-        labels = ("model", "interface")
-        self.requests = Counter(
-            "lstm_suite_requests", "Number of requests by status.", (*labels, "code"), registry=self.registry
-        )
-        self.duration = Histogram(
-            "lstm_suite_request_duration_seconds",
-            "Time from the start of a request to its response.",
-            labels,
-            registry=self.registry,
-            buckets=DURATION_BUCKETS,
-        )
-        self.requests_in_progress = Gauge(
-            "lstm_suite_requests_in_progress", "Number of requests that run or wait.", registry=self.registry
-        )
-        self.version_available = Gauge(
-            "lstm_suite_version_available",
-            "1 for a version that is available, 0 for any other.",
-            ("model", "version"),
-            registry=self.registry,
-        )
-
-    def update_version_gauge(self, repository: Repository) -> None:
-        """Sets the gauge of the versions to the current states."""
-        self.version_available.clear()
-        for name, versions in list(repository.models.items()):
-            for number, version in versions.items():
-                self.version_available.labels(name, number).set(version.state == AVAILABLE)
 
 
 @dataclass(frozen=True)
@@ -105,7 +54,7 @@ def _run_calls(
             if time.monotonic() > call.deadline:
                 raise ServingError(DEADLINE_EXCEEDED, TIMED_OUT_IN_QUEUE)
             request = call.read_request(version)
-            validate_request(request, batcher.inputs)
+            validate_request(request, batcher.inputs, batcher.outputs)
         except Exception as error:  # concerns this request only
             errors.append((k, error))
         else:
@@ -133,7 +82,7 @@ def _run_group(
         if time.monotonic() > group[k][0].deadline:
             results[k] = ServingError(DEADLINE_EXCEEDED, "The deadline passed before the response was ready.")
         else:
-            results[k] = from_tensorflow_error(result) if isinstance(result, tf.errors.OpError) else result
+            results[k] = from_tensorflow_error(result, requests[k]) if isinstance(result, tf.errors.OpError) else result
     return list(results.items())
 
 
@@ -146,27 +95,16 @@ class Service:
 
     Attributes:
         metrics: the Prometheus metrics.
-        is_draining: whether the server finishes its running requests and rejects new ones.
+        is_draining: whether the server will shut down soon; it is not ready, but still serves.
+        is_closing: whether the server closes its connections after their next response.
     """
 
     def __init__(self, repository: Repository, limits: Limits) -> None:
         self.repository, self.limits, self.metrics = repository, limits, Metrics()
-        self.is_draining = False
+        self.is_draining = self.is_closing = False
+        repository.on_load = self.metrics.record_load
         self._num_requests = 0
         self._lock = threading.Lock()
-
-    def predict(
-        self, find_version: Callable[[], ModelVersion], signature: str, call: PredictionCall
-    ) -> tuple[ModelVersion, Outputs]:
-        """Returns the version that ran the request, and its outputs (see `predict_all`).
-
-        Raises:
-            ServingError: the request is invalid, its deadline has passed, or the server cannot run it.
-        """
-        (((_, version, outputs),),) = self.predict_all(find_version, signature, [call])
-        if isinstance(outputs, Exception):
-            raise outputs
-        return version, outputs
 
     def predict_all(
         self, find_version: Callable[[], ModelVersion], signature: str, calls: Sequence[PredictionCall]
@@ -202,11 +140,9 @@ class Service:
             A function to call when the work for the request has ended.
 
         Raises:
-            ServingError: too many requests are in progress, or the server shuts down.
+            ServingError: too many requests are in progress.
         """
         with self._lock:
-            if self.is_draining:
-                raise ServingError(UNAVAILABLE, "The server shuts down.")
             if self._num_requests >= self.limits.max_requests:
                 raise ServingError(
                     RESOURCE_EXHAUSTED, f"{self.limits.max_requests} requests are in progress. Try again later."
@@ -220,6 +156,11 @@ class Service:
             self._num_requests -= 1
         self.metrics.requests_in_progress.dec()
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether load balancers should send requests: a model is loaded, and the server does not shut down."""
+        return self.repository.is_ready and not self.is_draining
+
     @contextmanager
     def admission(self) -> Iterator[None]:
         """Counts a request as in progress inside the `with` block (see `admit`)."""
@@ -230,27 +171,32 @@ class Service:
             release()
 
     @contextmanager
-    def record_metrics(self, model: str, interface: str) -> Iterator[None]:
+    def record_metrics(self, model: str, interface: str) -> Iterator[RequestRecord]:
         """Counts and times a request, and converts unexpected exceptions to internal errors.
 
         Args:
             model: name of the model in the request.
             interface: REST or gRPC.
+
+        Yields:
+            What is known about the request; the caller sets its version and signature.
         """
         started, code = time.monotonic(), "OK"
-        label = model if model in self.repository.models else ""  # misspelled names must not create new labels
+        record = RequestRecord(model if model in self.repository.models else "", interface)
         try:
-            yield
+            yield record
         except ServingError as error:
             code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = "CANCELLED"
             raise
         except Exception as error:
             code = INTERNAL
             logging.getLogger(__name__).exception("%s: a request failed", model)
             raise ServingError(INTERNAL, f"{type(error).__name__}: {error}") from error
         finally:
-            self.metrics.requests.labels(label, interface, code).inc()
-            self.metrics.duration.labels(label, interface).observe(time.monotonic() - started)
+            self.metrics.record_request(record, code, time.monotonic() - started)
 
 
 def parse_signature_name(value: object) -> str:

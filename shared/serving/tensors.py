@@ -4,7 +4,8 @@
     {"inputs": {"text": ["good", "bad"]}}                   columns
     {"b64": "aGVsbG8="}                                     bytes, instead of a string
 
-Numbers may be NaN, Infinity and -Infinity, which are not standard JSON. A number outside the range of its dtype is an error.
+JSON has no NaN and no infinity. A number of a response that is not finite is null, and null in a request is NaN. Requests may also
+have NaN, Infinity and -Infinity. A number outside the range of its dtype is an error.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ MAX_VALUE_LENGTH = 60  # characters of a value in an error message
 
 class _Constant(float):
     """NaN, Infinity or -Infinity, written literally; any other infinite number results from an overflow."""
+
+
+NAN = _Constant("nan")
 
 
 def parse_body(body: bytes) -> dict[str, Any]:
@@ -108,6 +112,8 @@ def _to_array(value: Any, name: str, spec: tf.TensorSpec) -> np.ndarray:
         values[:] = [_to_bytes(item, name) for item in items]
         return values.reshape(shape)
     dtype = np.dtype(spec.dtype.as_numpy_dtype)
+    if dtype.kind == "f" and None in items:
+        items = [NAN if item is None else item for item in items]
     python_types = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,)}[dtype.kind]
     for item in items:
         if not isinstance(item, python_types) or (isinstance(item, bool) and bool not in python_types):
@@ -188,6 +194,10 @@ def encode_response(outputs: Mapping[str, np.ndarray], in_rows: bool) -> bytes:
 
 
 def _to_json_value(value: np.ndarray, name: str) -> Any:
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        values = value.astype(object)
+        values[~np.isfinite(value)] = None
+        return values.tolist()
     if value.dtype != object:
         return value.tolist()
     texts = np.empty(value.size, object)
@@ -203,4 +213,4 @@ def _to_text(value: bytes, name: str) -> Any:
 
 def encode_json(value: Any) -> bytes:
     """Returns JSON in UTF-8; characters that UTF-8 cannot represent, such as lone surrogates, become "?"."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", errors="replace")
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", errors="replace")

@@ -12,7 +12,9 @@ import pandas as pd
 import tensorflow as tf
 
 from shared.data.pipelines import gather_padded, padded_indices
+from shared.export.checks import checked, finite, not_infinite, same_shape
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import STAMP_SIZE, StateStamp
 from shared.progress import report_progress
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.fraud.config import PredictOptions
@@ -78,13 +80,16 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
     request = example_request(metadata)
     first = {name: value[:, 0] for name, value in request.items() if name != "length"}
-    state: dict[str, np.ndarray] = {
-        "card_state": np.zeros((len(request["length"]), submodels.state_size), np.float32),
-        "card_time": np.zeros(len(request["length"]), np.int64),
-    }
+    shapes = [same_shape(*(name for name in first if name not in TERMINAL_FIELDS))]
+    shapes += [same_shape(*TERMINAL_FIELDS)] if metadata["terminal"] else []
+    checks = (*shapes, finite("amount", "terminal_amount"), not_infinite(*metadata["numeric"]))
+    card_time = np.zeros(len(request["length"]), np.int64)
+    card_state = np.zeros((len(card_time), submodels.state_size + STAMP_SIZE), np.float32)
+    first |= {"card_state": card_state, "card_time": card_time}
+    next_step = checked(StateStamp(model, metadata, "card_state").step(step), *checks)
     signatures = {
-        "serving_default": make_signature(score_histories, request),
-        "step": make_signature(step, {**first, **state}, fixed=("card_state",)),
+        "serving_default": make_signature(checked(score_histories, *checks), request),
+        "step": make_signature(next_step, first, fixed=("card_state",)),
     }
     return ExportSpec(model, signatures, metadata)
 

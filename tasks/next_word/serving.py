@@ -11,7 +11,9 @@ import pandas as pd
 import tensorflow as tf
 
 from shared.config import PredictOptions
+from shared.export.checks import require
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import STAMP_SIZE, StateStamp
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.next_word import completion, text_scores, tokenization
 from tasks.next_word.config import TextConfig
@@ -58,7 +60,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         "serving_default": make_signature(functions.suggest, requests["serving_default"]),
         "generate": make_signature(functions.generate, requests["generate"]),
         "score": make_signature(functions.score, requests["score"]),
-        "step": make_signature(functions.step, requests["step"], fixed=("state",)),
+        "step": make_signature(StateStamp(model, metadata).step(functions.step), requests["step"], fixed=("state",)),
     }
     if functions.text.unit == "word":
         signatures["complete"] = make_signature(functions.complete, requests["serving_default"])
@@ -163,7 +165,7 @@ def example_requests(functions: SignatureFunctions) -> dict[str, dict[str, np.nd
     """Returns an example request for each signature."""
     text = np.array([*EXAMPLES, "", "Spaces \u00e9 \n and an unknown word: qzxv. " * 20], object)
     count = len(text)
-    state = np.zeros((count, functions.submodels.state_size), np.float32)
+    state = np.zeros((count, functions.submodels.state_size + STAMP_SIZE), np.float32)
     word = np.array([tokenization.SPECIAL_TOKENS[functions.text.unit][1], "the", "of", "", "qzxv"], object)
     scored_text = np.array(["The value of the object"] * 2 + ["An object " * 2 + "."] * 2, object)
     return {
@@ -180,12 +182,6 @@ def example_requests(functions: SignatureFunctions) -> dict[str, dict[str, np.nd
         "score": {"text": scored_text},
         "step": {"word": word, "state": state},
     }
-
-
-def require(value: tf.Tensor, is_valid: tf.Tensor, message: str) -> tf.Tensor:
-    """Returns the value if all of `is_valid` is True, or else raises an error with the message and the value."""
-    with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(is_valid), [message, value])]):
-        return tf.identity(value)
 
 
 def log_probabilities(submodels: Submodels, token_ids: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:

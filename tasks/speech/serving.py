@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from shared.decoding.ctc_greedy import GreedyDecoder
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import STAMP_SIZE, StateStamp
 from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.speech import audio, wav
 from tasks.speech.batches import iterate_recordings, pad_rows
@@ -80,9 +81,10 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
             "samples": request["samples"][:, :CHUNK_LENGTH],
             "length": np.array([CHUNK_LENGTH, CHUNK_LENGTH // 2], np.int32),
             "last": np.array([False, True]),
-            "state": np.zeros((2, recognizer.state_size), np.float32),
+            "state": np.zeros((2, recognizer.state_size + STAMP_SIZE), np.float32),
         }
-        signatures["step"] = make_signature(recognizer.step, first_chunk, fixed=("state",))
+        step = StateStamp(model, metadata).step(recognizer.step)
+        signatures["step"] = make_signature(step, first_chunk, fixed=("state",))
     return ExportSpec(model, signatures, metadata)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import keras
@@ -13,7 +13,9 @@ import tensorflow as tf
 from scipy.stats import norm
 
 from shared.data.pipelines import gather_padded, padded_indices
+from shared.export.checks import above_zero, between, checked, not_infinite, same_shape
 from shared.export.signatures import make_signature
+from shared.export.state_stamp import StateStamp
 from shared.progress import report_progress
 from shared.task import ExportSpec, Predictions, Predictor, trained_config
 from tasks.stock.batches import Panel, build_panel
@@ -53,6 +55,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
 
     `step` takes one more day of each ticker. Inputs: the same fields `(tickers,)` and the state after the previous day, zeros at the
     start. Outputs: the same as above.
+
+    Inputs that can only give NaN, and states of another version, raise an error that names the input.
     """
     submodels = get_submodels(model)
     z_scores = np.asarray(metadata["z_scores"])
@@ -95,14 +99,25 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         return outputs(after, length - 1, single["close"])
 
     request = example_request()
-    earlier = forecast_series(**{name: tf.constant(values) for name, values in request.items()})
+    forecast, next_step = _with_checks(StateStamp(model, metadata), forecast_series, step)
+    earlier = forecast(**{name: tf.constant(values) for name, values in request.items()})
     next_day = {name: request[name][:, 0] for name in FIELDS}
     next_day["state"] = earlier["state"].numpy()  # after enough days for a forecast
     signatures = {
-        "serving_default": make_signature(forecast_series, request),
-        "step": make_signature(step, next_day, fixed=("state",)),
+        "serving_default": make_signature(forecast, request),
+        "step": make_signature(next_step, next_day, fixed=("state",)),
     }
     return ExportSpec(model, signatures, metadata)
+
+
+def _with_checks(
+    stamp: StateStamp, forecast_series: Callable[..., Any], step: Callable[..., Any]
+) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Returns the functions of both signatures with checks of their inputs, and with a stamp in their states."""
+    all_fields = not_infinite(*FIELDS)
+    shapes = (same_shape("close", *FIELDS), between("length", 1, "close"))
+    forecast = checked(stamp.outputs(forecast_series), *shapes, above_zero("close", "length"), all_fields)
+    return forecast, checked(stamp.step(step), above_zero("close"), all_fields)
 
 
 def exported_z_scores(z_scores: np.ndarray, levels: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -36,3 +38,6 @@ def test_stored_states_give_the_scores_of_the_whole_history(trained, tmp_path):
             label_count += 1
         scores = scorer.score(row["card"], "same terminal", int(row["time"]), float(row["amount"]))
         assert scores["fraud_probability"] == pytest.approx(expected[k], abs=1e-5)
+    other = shutil.copytree(trained.version, tmp_path / "2")
+    with pytest.raises(SystemExit, match="Use this version, or begin with another database"):
+        Scorer(str(other), database)

@@ -110,7 +110,8 @@ class Client(NamedTuple):
 
 def start_server(models: Path, **settings: Any) -> Client:
     """Starts a server on free ports and returns a client."""
-    server = Server(Settings(models, port=0, grpc_port=0, poll_interval=0.1, **settings))
+    settings = {"port": 0, "grpc_port": 0, "poll_interval": 0.1, **settings}
+    server = Server(Settings(models, **settings))
     server.start()
     deadline = time.monotonic() + 30
     while not server._rest_server.started:

@@ -17,7 +17,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from shared.cli import main
 from shared.errors import SuiteError
-from shared.serving import configs, engine
+from shared.serving import configs, containers, engine
 
 FAKE_PROGRAM = """#!{python}
 import os, signal, sys, time
@@ -96,9 +96,9 @@ def test_the_container_mounts_the_models_and_binds_its_ports_to_the_address(tmp_
     assert f"--volume={tmp_path / 'models'}:/models:ro" in words
     assert f"--volume={tmp_path / 'files'}:/config:ro" in words
     assert {"--publish=127.0.0.1:1:8501", "--publish=127.0.0.1:2:8500"} <= set(words)
-    image = words.index(configs.default_image())
+    image = words.index(containers.default_image())
     assert words[image - 1] == f"--entrypoint={engine.TF_SERVING}"
-    assert words[image + 1 :] == configs.build_server_arguments()
+    assert words[image + 1 :] == containers.build_server_arguments()
 
 
 @pytest.mark.skipif(shutil.which(engine.TF_SERVING) is None, reason="tensorflow_model_server is not installed")

@@ -202,11 +202,17 @@ def test_liveness_readiness_and_metrics(client):
     client.post("small", {"instances": ["a"]})
     client.post("nonsense", {"instances": ["a"]})
     _, metrics = client.http("GET", "/monitoring/prometheus/metrics")
-    assert 'lstm_suite_requests_total{code="OK",interface="REST",model="small"}' in metrics
+    labels = 'interface="REST",model="small",signature="serving_default",version="2"'
+    assert f'lstm_suite_requests_total{{code="OK",{labels}}}' in metrics
+    assert f"lstm_suite_request_duration_seconds_count{{{labels}}}" in metrics
+    assert ':tensorflow:serving:request_count{model_name="small",status="OK"}' in metrics
+    assert ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="REST",model_name="small"}' in metrics
+    assert ":tensorflow:cc:saved_model:load_attempt_count{model_path=" in metrics
+    assert "_created" not in metrics
     assert 'lstm_suite_version_available{model="small",version="2"} 1.0' in metrics
     assert "nonsense" not in metrics
 
 
 def test_parse_path():
-    target = parse_path("/v1/models/a.b-c/labels/canary/metadata")
-    assert (target.name, target.version, target.label, target.action) == ("a.b-c", None, "canary", "/metadata")
+    target, action = parse_path("/v1/models/a.b-c/labels/canary/metadata")
+    assert (target.name, target.version, target.label, action) == ("a.b-c", None, "canary", "/metadata")

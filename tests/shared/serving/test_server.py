@@ -19,8 +19,9 @@ import pytest
 
 from shared.errors import SuiteError
 from shared.serving import batching, models
-from shared.serving.server import Server, Settings, _bind
-from shared.serving.service import Limits
+from shared.serving.server import Server, Settings
+from shared.serving.settings import Limits
+from shared.serving.transport import bind
 from tests.shared.serving.conftest import Client, start_server
 from tests.shared.serving.test_rpc import create_request
 
@@ -66,7 +67,7 @@ def test_connections_do_not_use_nagles_algorithm():
             option.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
             writer.close()
 
-        async with await asyncio.start_server(accept, sock=_bind("127.0.0.1", 0)) as server:
+        async with await asyncio.start_server(accept, sock=bind("127.0.0.1", 0)) as server:
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             writer.close()
             return await option
@@ -119,6 +120,28 @@ def test_slow_requests_get_504_and_requests_that_wait_too_long_never_run(start_c
     assert sum(slow_batches) < 6  # the others were dropped before their batch
     wait_until(lambda: client.server.service._num_requests == 0)
     assert grpc_code(client, timeout=0.2) is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_requests_of_both_apis_share_batches(start_client, slow_batches):
+    client = start_client(batching=batching.Batching(num_threads=1))
+    stub, request = client.prediction_stub(), create_request(text=[b"a"])
+    with ThreadPoolExecutor(24) as pool:
+        rpc = [pool.submit(stub.Predict, request, timeout=30) for _ in range(12)]
+        rest = [pool.submit(client.post, "small", BODY) for _ in range(12)]
+        assert {future.result()[0] for future in rest} == {200}
+        assert {future.result().outputs["label"].string_val[0] for future in rpc} == {b"A"}
+    assert sum(slow_batches) == 24
+    assert max(slow_batches) > 12  # more than the requests of one API alone
+
+
+def test_an_invalid_grpc_request_of_a_batch_fails_alone(start_client, slow_batches):
+    client = start_client(batching=batching.Batching(num_threads=1))
+    stub = client.prediction_stub()
+    requests = [create_request(signature="choosy", k=[k]) for k in (1, 2, 0, 3, 4)]
+    codes = [stub.Predict.future(request, timeout=30) for request in requests]
+    ok, invalid = grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT
+    assert [call.code() for call in codes] == [ok, ok, invalid, ok, ok]
+    assert len(slow_batches) < 5 or max(slow_batches) > 1
 
 
 def test_before_the_models_are_loaded_the_server_is_alive_and_not_ready(models_folder, monkeypatch):
@@ -194,7 +217,7 @@ def test_sigterm_finishes_the_running_requests_and_rejects_new_ones(models_folde
         "    assert resume.wait(60)\n"
         "    return original_run(*arguments)\n"
         "service.Service.admit, batching.Batcher.run_batch = admit, run_batch\n"
-        "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0))\n"
+        "server = Server(Settings(Path(sys.argv[1]), port=0, grpc_port=0, grace_period=0.0))\n"
         "print(server.port, server.grpc_port, flush=True)\n"
         "server.run()\n"
     )

@@ -62,7 +62,8 @@ def test_rows_without_time_steps_keep_their_rank():
         ({"inputs": {"samples": [[1, 2], [3]], "length": [1, 1]}}, SOUND, "lists of different lengths"),
         ({"inputs": {"samples": [1, [1]], "length": [1, 1]}}, SOUND, "nested 2 deep"),
         ({"inputs": {"samples": [["a"]], "length": [1]}}, SOUND, 'must be float32. Received: "a"'),
-        ({"inputs": {"samples": [[None]], "length": [1]}}, SOUND, "must be float32. Received: null"),
+        ({"inputs": {"samples": [[1]], "length": [None]}}, SOUND, "must be int32. Received: null"),
+        ({"instances": [None]}, TEXT, "must be string. Received: null"),
         ({"inputs": {"samples": [[True]], "length": [1]}}, SOUND, "must be float32. Received: true"),
         ({"inputs": {"samples": [[[1]]], "length": [1]}}, SOUND, "must be float32"),
         ({"inputs": {"samples": [[1]], "length": [1.5]}}, SOUND, "must be int32. Received: 1.5"),
@@ -91,7 +92,7 @@ def test_nan_and_infinity_are_numbers_and_an_overflow_is_an_error():
     def parse_number(number):
         return parse_body(b'{"inputs": {"samples": [[' + number + b']], "length": [1]}}')
 
-    for constant, value in ((b"NaN", np.nan), (b"Infinity", np.inf), (b"-Infinity", -np.inf)):
+    for constant, value in ((b"null", np.nan), (b"NaN", np.nan), (b"Infinity", np.inf), (b"-Infinity", -np.inf)):
         np.testing.assert_array_equal(decode_request(parse_number(constant), SOUND)[0]["samples"], [[value]])
     with pytest.raises(ServingError, match="outside the range"):
         decode_request(parse_number(b"1.8e308"), SOUND)
@@ -101,11 +102,22 @@ def test_a_response_has_the_format_of_its_request():
     two = {"label": np.array([b"a", b"\xff"], object), "p": np.array([0.5, np.nan], np.float32)}
     rows = json.loads(encode_response(two, in_rows=True))["predictions"]
     assert [row["label"] for row in rows] == ["a", "\ufffd"]
-    assert np.isnan(rows[1]["p"])
+    assert [row["p"] for row in rows] == [0.5, None]
     assert json.loads(encode_response(two, in_rows=False))["outputs"]["label"] == ["a", "\ufffd"]
     one = {"sound_bytes": np.array([[b"\xff"]], object)}
     assert json.loads(encode_response(one, in_rows=True)) == {"predictions": [[{"b64": "/w=="}]]}
     assert json.loads(encode_response(one, in_rows=False)) == {"outputs": [[{"b64": "/w=="}]]}
+
+
+def test_a_response_is_standard_json_and_can_be_sent_back():
+    """A number that is not finite is null, at any depth; a client can send a state with null back."""
+    values = np.array([[[1.5, np.nan], [np.inf, -np.inf]]], np.float32)
+    body = encode_response({"state": values}, in_rows=False)
+    content = json.loads(body, parse_constant=lambda name: pytest.fail(f"{name} is not standard JSON"))
+    assert content == {"outputs": [[[1.5, None], [None, None]]]}
+    spec = {"state": tf.TensorSpec([None, None, None], tf.float32)}
+    received = decode_request(parse_body(json.dumps({"inputs": content["outputs"]}).encode()), spec)[0]["state"]
+    np.testing.assert_array_equal(received, [[[1.5, np.nan], [np.nan, np.nan]]])
 
 
 def test_outputs_with_different_numbers_of_rows_cannot_be_in_rows():

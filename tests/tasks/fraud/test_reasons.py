@@ -18,10 +18,9 @@ DAY, START = 86_400, 1_530_000_000
 def request_of_two(step_model):
     """A huge amount at a terminal without fraud, and an ordinary one at a terminal with frauds."""
     card_state = np.zeros((2, step_model.predictors.examples["step"]["card_state"].shape[1]), np.float32)
-    card_state[0, :3] = 4.0, 12.1, 40.0
     fraud = np.array([[0, 0, -1, -1], [0, 1, 1, -1]], np.int32)
     time = np.array([START, START + 7_200], np.int64)
-    return {
+    request = {
         "time": time,
         "amount": np.array([980.0, 40.0], np.float32),
         "terminal_time": np.where(fraud >= 0, time[:, None] - 8 * DAY, 0),
@@ -30,6 +29,9 @@ def request_of_two(step_model):
         "card_state": card_state,
         "card_time": np.array([START - 12, 0], np.int64),
     }
+    stamp = step_model.predictors.call["step"](request)["card_state"][0, -1]
+    card_state[0, [0, 1, 2, -1]] = 4.0, 12.1, 40.0, stamp
+    return request
 
 
 @pytest.fixture

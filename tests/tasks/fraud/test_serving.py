@@ -17,6 +17,7 @@ from tasks.fraud import serving
 from tasks.fraud.config import ColumnsConfig, PredictOptions
 from tasks.fraud.evaluate import score
 from tasks.fraud.inputs import READERS
+from tasks.fraud.model import SubmodelBuilder
 from tasks.fraud.transaction_index import UNKNOWN_LABEL, build_transaction_index
 from tasks.fraud.transactions import with_model_names
 
@@ -61,7 +62,9 @@ def test_step_over_the_history_of_a_card_equals_serving_default(spec, builder, f
     expected, step = make_predictor(spec)(request), make_predictor(spec, "step")
     length = request.pop("length")
     state = {
-        "card_state": np.zeros((len(cards), builder.state_size), np.float32),
+        "card_state": np.zeros_like(spec.signatures["step"].example_request["card_state"][:1]).repeat(
+            len(cards), axis=0
+        ),
         "card_time": np.zeros(len(cards), np.int64),
     }
     for k in range(length.max()):
@@ -72,6 +75,32 @@ def test_step_over_the_history_of_a_card_equals_serving_default(spec, builder, f
         np.testing.assert_array_equal(outputs["alert"][real], expected["alert"][real, k])
         state = {name: outputs[name] for name in state}
     assert length.max() > 10
+
+
+def test_an_unknown_value_of_a_numeric_column_is_no_error(config, metadata):
+    metadata |= {"numeric": {"age": (40.0, 10.0)}, "threshold": 0.4}
+    metadata["terminal_history_length"] = config.features.terminal_history_length
+    spec = serving.export_spec(SubmodelBuilder(config, metadata).full_model((1.0, 0.0)), metadata)
+    for key in ("serving_default", "step"):
+        request = {name: array.copy() for name, array in spec.signatures[key].example_request.items()}
+        request["age"][:] = np.nan
+        assert np.isfinite(make_predictor(spec, key)(request)["fraud_probability"]).all()
+        request["age"].reshape(-1)[0] = np.inf
+        with pytest.raises(tf.errors.InvalidArgumentError, match="age must be finite, or NaN"):
+            make_predictor(spec, key)(request)
+
+
+@pytest.mark.parametrize("key", ["serving_default", "step"])
+def test_invalid_numbers_and_shapes_are_refused_by_name(spec, key):
+    signature = spec.signatures[key]
+    for name, value in (("amount", np.nan), ("amount", np.inf), ("terminal_amount", np.nan)):
+        request = {field: array.copy() for field, array in signature.example_request.items()}
+        request[name].reshape(-1)[0] = value
+        with pytest.raises(tf.errors.InvalidArgumentError, match=f"{name} must be finite"):
+            make_predictor(spec, key)(request)
+    short = signature.example_request["terminal_time"][..., 1:]
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must have the same shape as terminal_time"):
+        make_predictor(spec, key)({**signature.example_request, "terminal_time": short})
 
 
 def test_padding_gives_no_alerts_and_alerts_begin_at_the_threshold(spec, frame):

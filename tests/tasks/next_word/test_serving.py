@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from shared.config import PredictOptions
+from shared.export.state_stamp import STAMP_SIZE
 from tasks.next_word import serving, tokenization
 from tasks.next_word.config import ColumnsConfig, NextWordConfig
 from tasks.next_word.inputs import READERS
@@ -163,7 +164,7 @@ def test_the_model_reads_the_last_thousand_words_of_a_prompt():
 def test_step_equals_score(signatures, submodels):
     text = "the cat sat"
     expected = score(signatures, [text])["log_probability"][0]
-    state = tf.zeros((1, submodels.state_size))
+    state = tf.zeros((1, submodels.state_size + STAMP_SIZE))
     previous = ["<eos>", *text.split()]
     for k, word in enumerate(text.split()):
         outputs = signatures["step"](word=tf.constant([previous[k]]), state=state)

@@ -79,6 +79,37 @@ def test_single_days_equal_the_whole_series(signatures, market):
                 np.testing.assert_allclose(outputs[name], values, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("close", 0.0, "close must be finite and above 0"),
+        ("close", -1.0, "close must be finite and above 0"),
+        ("close", np.nan, "close must be finite and above 0"),
+        ("open", np.inf, "open must be finite, or NaN"),
+        ("volume", np.inf, "volume must be finite, or NaN"),
+    ],
+)
+def test_inputs_that_can_only_give_nan_are_refused_by_name(signatures, name, value, message):
+    for key in ("serving_default", "step"):
+        request = {field: array.copy() for field, array in signatures[key].example_request.items()}
+        request[name].reshape(-1)[0] = value
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            signatures[key].function(**{field: tf.constant(array) for field, array in request.items()})
+
+
+def test_lengths_and_shapes_that_do_not_fit_are_refused_by_name(signatures):
+    series = signatures["serving_default"]
+    days = series.example_request["close"].shape[1]
+    for change, message in (
+        ({"length": np.array([days + 1, 1], np.int32)}, "length must be from 1"),
+        ({"length": np.array([0, 1], np.int32)}, "length must be from 1"),
+        ({"high": series.example_request["high"][:, 1:]}, "high must have the same shape as close"),
+    ):
+        request = {**series.example_request, **change}
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            series.function(**{field: tf.constant(array) for field, array in request.items()})
+
+
 def test_quantiles_are_increasing_prices_and_equal_those_of_the_evaluation(
     signatures, market, builder, metadata, config
 ):
