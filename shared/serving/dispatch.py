@@ -56,7 +56,7 @@ class Dispatcher:
     """
 
     def __init__(self, service: Service, workers: ThreadPoolExecutor) -> None:
-        self.service = service
+        self.service, self.workers = service, workers
         self.queue = RequestQueue(self._handle, workers, service.repository.batching)
 
     def find_version(self, target: Target) -> ModelVersion:

@@ -32,20 +32,16 @@ START, LOADING, AVAILABLE, UNLOADING, END = "START", "LOADING", "AVAILABLE", "UN
 class ModelVersion:
     """One version of a model. It is thread-safe.
 
-        Args:
-            name: name of the model.
-            version: number of the version.
-            folder: folder of the SavedModel.
+    Args:
+        name: name of the model.
+        version: number of the version.
+        folder: folder of the SavedModel.
 
-        Attributes:
-            state: OTHER_VERSION_HINT = (
-        ". Is the state from another version of this model? Send all requests of a stream to one version (REST: /versions/N in the path; "
-        "gRPC: model_spec.version)."
-    )
-    START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
-            error: reason why the version could not be loaded, or "".
-            load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
-            signatures: signatures by name, while the state is AVAILABLE.
+    Attributes:
+        state: START, LOADING, AVAILABLE, UNLOADING or END, the states of TensorFlow Serving.
+        error: reason why the version could not be loaded, or "".
+        load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
+        signatures: signatures by name, while the state is AVAILABLE.
     """
 
     def __init__(self, name: str, version: int, folder: Path) -> None:

@@ -19,9 +19,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from shared.serving import media
 from shared.serving.bodies import read_body
 from shared.serving.dispatch import Dispatcher, Target
 from shared.serving.errors import INVALID_ARGUMENT, NOT_FOUND, ServingError
+from shared.serving.media import is_media_type
 from shared.serving.metrics import METRICS_PATH, RequestRecord
 from shared.serving.models import ModelVersion
 from shared.serving.openapi import PAGE, describe_api
@@ -149,12 +151,20 @@ async def _predict(dispatcher: Dispatcher, target: Target, request: Request, rec
     try:
         # The list gives up the only reference to the body, so that a large body is not in memory twice.
         body = [await read_body(request, service.limits.max_body_size, deadline)]
-        is_large = len(body[0]) > MAX_INLINE_BODY_SIZE
-        exchange = JsonExchange(body.pop(), record)
-        signature = None if is_large else exchange.parse_signature_name()
+        is_media = is_media_type(request.headers.get("content-type", ""))
+        version = dispatcher.find_version(target) if is_media else None
+        if not is_media:
+            is_large = len(body[0]) > MAX_INLINE_BODY_SIZE
+            exchange = JsonExchange(body.pop(), record)
+            signature = None if is_large else exchange.parse_signature_name()
     except BaseException:
         release()
         raise
+    if version is not None:
+        record.version, record.signature = version.version, "media"
+        arguments = version, body.pop(), request.headers["content-type"], request.query_params, deadline, release
+        content, media_type = await media.answer(dispatcher.workers, *arguments)
+        return Response(content, headers={VERSION_HEADER: str(record.version)}, media_type=media_type)
     response = await dispatcher.predict(target, signature, exchange, deadline, release)
     return Response(response, headers={VERSION_HEADER: str(record.version)}, media_type="application/json")
 

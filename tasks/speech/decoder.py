@@ -7,6 +7,7 @@ import dataclasses
 import gzip
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +26,7 @@ from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
 NO_CALIBRATION = (1.0, 0.0)
 """Slope and intercept of a confidence that is the geometric mean of the probabilities of a word's letters."""
 MIN_PROBABILITY = 1e-6
+MAX_CACHED_MODELS = 4  # language models that a server keeps unpacked
 NO_WORDS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -152,6 +154,7 @@ def pack_language_model(model: arpa.NGramModel) -> str:
     return base64.b64encode(gzip.compress(arpa.format_model(model).encode(), mtime=0)).decode("ascii")
 
 
+@lru_cache(maxsize=MAX_CACHED_MODELS)
 def unpack_language_model(text: str) -> arpa.NGramModel:
     """Returns the n-gram model of `pack_language_model`."""
     lines = gzip.decompress(base64.b64decode(text)).decode().splitlines()
