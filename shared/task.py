@@ -360,11 +360,11 @@ def has_command(name: str, command: str) -> bool:
 
 
 def load_media(name: str) -> Any:
-    """Returns the module of a task that answers a file in the body of a request, `media.py`; None if the task has none.
+    """Returns the module of a task that responds to a file in the body of a request, `media.py`; None if the task has none.
 
-    It has `MEDIA_TYPES`, a tuple with the beginnings of the content types, and `answer(call, metadata, body, options)`, which returns the
+    It has `MEDIA_TYPES`, a tuple with the beginnings of the content types, and `respond(call, metadata, body, options)`, which returns the
     body and the content type of the response. `call` is a function from the name of a signature and a request to the outputs; `options`
-    are texts by name. `answer` raises a `SuiteError` for an invalid file or option.
+    are texts by name. `respond` raises a `SuiteError` for an invalid file or option.
     """
     if name not in list_task_names() or importlib.util.find_spec(f"tasks.{name}.media") is None:
         return None

@@ -1,29 +1,31 @@
-"""Requests whose body is a file, such as a recording: the task of the model reads it, and the answer is what `predict` gives.
+"""Requests whose body is a file, such as a recording: the task of the model reads it, and the response is what `predict` gives.
 
-A task that takes files has `tasks/NAME/media.py` with `MEDIA_TYPES`, the beginnings of the content types, and `answer` (see
+A task that takes files has `tasks/NAME/media.py` with `MEDIA_TYPES`, the beginnings of the content types, and `respond` (see
 `shared.task.load_media`). TensorFlow Serving has no such requests.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from shared.errors import SuiteError
-from shared.serving.errors import DEADLINE_EXCEEDED, INVALID_ARGUMENT, ServingError, from_tensorflow_error
+from shared.serving.errors import (
+    DEADLINE_EXCEEDED,
+    INVALID_ARGUMENT,
+    ServingError,
+    VersionUnavailable,
+    from_tensorflow_error,
+)
 from shared.serving.models import ModelVersion
 from shared.task import load_media
 
-MAX_CACHED_VERSIONS = 16
+MAX_ATTEMPTS = 3  # to find a version that is not being unloaded
 MEDIA_TYPES = ("audio/", "video/", "image/", "application/ogg")
 """Beginnings of the content types of files; a body with any other one is JSON."""
 
@@ -33,24 +35,26 @@ def is_media_type(content_type: str) -> bool:
     return content_type.strip().lower().startswith(MEDIA_TYPES)
 
 
-async def answer(
+async def respond(
     workers: ThreadPoolExecutor,
-    version: ModelVersion,
+    find_version: Callable[[], ModelVersion],
     body: bytes,
     content_type: str,
     query: Mapping[str, str],
     deadline: float,
+    on_version: Callable[[int], None],
     release: Callable[[], None],
 ) -> tuple[bytes, str]:
     """Returns the body and the content type of the response to a file.
 
     Args:
         workers: the worker threads.
-        version: version of the model.
+        find_version: returns the requested version.
         body: the file.
         content_type: content type of the body.
         query: options in the query of the path.
         deadline: value of `time.monotonic` at which the client stops waiting.
+        on_version: called with the number of the version that computes the response.
         release: called exactly once, when the work for the request has ended.
 
     Raises:
@@ -59,7 +63,7 @@ async def answer(
 
     def run() -> tuple[bytes, str]:
         try:
-            return _answer(version, body, content_type, query)
+            return _run(find_version, body, content_type, query, deadline, on_version)
         finally:
             release()
 
@@ -76,30 +80,47 @@ async def answer(
         raise ServingError(DEADLINE_EXCEEDED, message) from error
 
 
-def _answer(version: ModelVersion, body: bytes, content_type: str, query: Mapping[str, str]) -> tuple[bytes, str]:
-    with version.in_use():
-        metadata = _read_metadata(version.folder)
-        media = load_media(metadata["task"]) if "task" in metadata else None
-        if media is None or not content_type.lower().startswith(media.MEDIA_TYPES):
-            takes = f" It takes {', '.join(media.MEDIA_TYPES)}*." if media else ""
-            raise ServingError(
-                INVALID_ARGUMENT, f"{version.name} does not take a body of the type {content_type}.{takes} Send JSON."
-            )
-
-        def call(signature: str, request: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-            try:
-                return version.get_signature(signature)(request)
-            except tf.errors.OpError as error:
-                raise from_tensorflow_error(error, request) from error
-
+def _run(
+    find_version: Callable[[], ModelVersion],
+    body: bytes,
+    content_type: str,
+    query: Mapping[str, str],
+    deadline: float,
+    on_version: Callable[[int], None],
+) -> tuple[bytes, str]:
+    """Returns the response of the requested version; tries again if a newer one has replaced it in the meantime."""
+    for attempts_left in reversed(range(MAX_ATTEMPTS)):
+        version = find_version()
         try:
-            return media.answer(call, metadata, body, query)
-        except SuiteError as error:
-            raise ServingError(INVALID_ARGUMENT, str(error)) from error
+            with version.in_use():
+                on_version(version.version)
+                return _respond(version, body, content_type, query, deadline)
+        except VersionUnavailable:
+            if not attempts_left:
+                raise
+    raise AssertionError("unreachable")
 
 
-@lru_cache(maxsize=MAX_CACHED_VERSIONS)
-def _read_metadata(folder: Path) -> dict[str, Any]:
-    """Returns the metadata of a version; empty if it has none."""
-    path = folder / "task.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _respond(
+    version: ModelVersion, body: bytes, content_type: str, query: Mapping[str, str], deadline: float
+) -> tuple[bytes, str]:
+    metadata = version.metadata
+    media = load_media(metadata["task"]) if "task" in metadata else None
+    if media is None or not content_type.lower().startswith(media.MEDIA_TYPES):
+        takes = f" It takes {', '.join(media.MEDIA_TYPES)}*." if media else ""
+        raise ServingError(
+            INVALID_ARGUMENT, f"{version.name} does not take a body of the type {content_type}.{takes} Send JSON."
+        )
+
+    def call(signature: str, request: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+        if time.monotonic() > deadline:
+            raise ServingError(DEADLINE_EXCEEDED, "The deadline passed before the response was ready.")
+        try:
+            return version.get_signature(signature)(request)
+        except tf.errors.OpError as error:
+            raise from_tensorflow_error(error, request) from error
+
+    try:
+        return media.respond(call, metadata, body, query)
+    except SuiteError as error:
+        raise ServingError(INVALID_ARGUMENT, str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import logging
 import threading
 import time
@@ -42,12 +43,14 @@ class ModelVersion:
         error: reason why the version could not be loaded, or "".
         load_seconds: duration of the loading and of the warm-up, once the state is AVAILABLE.
         signatures: signatures by name, while the state is AVAILABLE.
+        metadata: metadata of the model; empty if it has none.
     """
 
     def __init__(self, name: str, version: int, folder: Path) -> None:
         self.name, self.version, self.folder = name, version, folder
         self.state, self.error, self.load_seconds = START, "", 0.0
         self.signatures: dict[str, Batcher] = {}
+        self.metadata: dict[str, Any] = {}
         self._saved_model: object = None
         self._num_users = 0
         self._users_changed = threading.Condition()
@@ -64,6 +67,7 @@ class ModelVersion:
             if not signatures:
                 raise ValueError("the SavedModel has no signature")
             _warm_up(self.folder / WARMUP, signatures)
+            metadata = _read_metadata(self.folder / "task.json")
         except Exception as error:  # a damaged folder can raise anything
             self.error = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
             self.state = END
@@ -73,7 +77,7 @@ class ModelVersion:
                 extra=self._event_fields("load failed", error=self.error),
             )
             return
-        self._saved_model, self.signatures = saved_model, signatures
+        self._saved_model, self.signatures, self.metadata = saved_model, signatures, metadata
         self.state, self.load_seconds = AVAILABLE, time.monotonic() - started
         logger.info(
             "%s: version %d is loaded, in %.1f s",
@@ -204,6 +208,11 @@ def validate_dtype(name: str, dtype: int, spec: tf.TensorSpec) -> None:
 
 def _format_shape(shape: object) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"  # type: ignore[attr-defined]
+
+
+def _read_metadata(path: Path) -> dict[str, Any]:
+    """Returns the metadata of a version, as they were when it was loaded; empty if the model is not of this suite."""
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _warm_up(path: Path, signatures: Mapping[str, Batcher]) -> None:

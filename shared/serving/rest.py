@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,6 @@ async def _predict(dispatcher: Dispatcher, target: Target, request: Request, rec
         # The list gives up the only reference to the body, so that a large body is not in memory twice.
         body = [await read_body(request, service.limits.max_body_size, deadline)]
         is_media = is_media_type(request.headers.get("content-type", ""))
-        version = dispatcher.find_version(target) if is_media else None
         if not is_media:
             is_large = len(body[0]) > MAX_INLINE_BODY_SIZE
             exchange = JsonExchange(body.pop(), record)
@@ -160,10 +160,18 @@ async def _predict(dispatcher: Dispatcher, target: Target, request: Request, rec
     except BaseException:
         release()
         raise
-    if version is not None:
-        record.version, record.signature = version.version, "media"
-        arguments = version, body.pop(), request.headers["content-type"], request.query_params, deadline, release
-        content, media_type = await media.answer(dispatcher.workers, *arguments)
+    if is_media:
+        record.signature = "media"
+        content, media_type = await media.respond(
+            dispatcher.workers,
+            partial(dispatcher.find_version, target),
+            body.pop(),
+            request.headers["content-type"],
+            request.query_params,
+            deadline,
+            partial(setattr, record, "version"),
+            release,
+        )
         return Response(content, headers={VERSION_HEADER: str(record.version)}, media_type=media_type)
     response = await dispatcher.predict(target, signature, exchange, deadline, release)
     return Response(response, headers={VERSION_HEADER: str(record.version)}, media_type="application/json")

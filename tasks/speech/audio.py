@@ -26,6 +26,8 @@ from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.measurements import FULL_SCALE, Meter
 from tasks.speech.timing import SAMPLE_RATE
 
+MIN_RATE, MAX_RATE = 4_000, 1_000_000
+"""Samples per second that a file may state; others are mistakes, and resampling would need much memory."""
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "data" / "cache" / "speech"
 INT16_MAX = 32_767
@@ -142,6 +144,11 @@ def _decode_blocks(
                 raise DataError(f"{place}: {explanation}")
             raw.seek(0)
             with soundfile.SoundFile(raw) as file:
+                if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                    raise DataError(
+                        f"{place}: the file states {file.samplerate:,} samples per second; {MIN_RATE:,} to {MAX_RATE:,} are possible. "
+                        "Write the file again."
+                    )
                 full_scale = FULL_SCALE.get(file.subtype, 0.999)
                 meter = Meter(file.samplerate, file.channels, full_scale, size_problem)
                 meters.append(meter)

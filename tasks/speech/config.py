@@ -29,6 +29,7 @@ OUTPUT = "text with the time of each word"
 EXAMPLE_DATA = "spoken_digit"
 DATA_HELP = "Table, folder or .zip file of recordings, data set of TensorFlow Datasets such as spoken_digit, or sample."
 
+MAX_HOT_WORD_WEIGHT = 100
 NYQUIST_FREQUENCY = 8000  # Hz, half the sample rate
 
 
@@ -261,7 +262,14 @@ class PredictOptions(SharedPredictOptions):
     hot_words: tuple[str, ...] = ()
     """Words that are expected, such as names; they may be words that the language model does not know."""
     hot_word_weight: float = 5.0
-    """Addition to the score of each of these words, in nats; with more, they are written more often."""
+    """Addition to the score of each of these words, in nats, from 0 to 100; with more, they are written more often."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.hot_word_weight <= MAX_HOT_WORD_WEIGHT:
+            raise ValueError(
+                f"{option(self, 'hot_word_weight')} must be from 0 to {MAX_HOT_WORD_WEIGHT}. Received: {self.hot_word_weight}"
+            )
 
     @property
     def document_suffix(self) -> str | None:

@@ -27,6 +27,7 @@ NO_CALIBRATION = (1.0, 0.0)
 """Slope and intercept of a confidence that is the geometric mean of the probabilities of a word's letters."""
 MIN_PROBABILITY = 1e-6
 MAX_CACHED_MODELS = 4  # language models that a server keeps unpacked
+FUSION_SETTINGS = ("ngrams", "source", "weight", "word_bonus", "is_closed")
 NO_WORDS: Mapping[str, float] = MappingProxyType({})
 
 
@@ -119,9 +120,7 @@ class Decoder:
             return []
         labels = encode_text(text, self.alphabet)
         steps = align_symbols(log_probabilities, labels)
-        scores = [
-            log_probabilities[start : end + 1, label].max() for label, (start, end) in zip(labels, steps, strict=True)
-        ]
+        scores = log_probabilities[steps[:, 0], labels]  # as in the graph, of the step that writes a letter
         for word in text.split(SPACE):
             last = first + len(word)
             start, end = (float(step) * STEP_LENGTH / SAMPLE_RATE for step in (steps[first, 0], steps[last - 1, 1] + 1))
@@ -154,7 +153,6 @@ def pack_language_model(model: arpa.NGramModel) -> str:
     return base64.b64encode(gzip.compress(arpa.format_model(model).encode(), mtime=0)).decode("ascii")
 
 
-@lru_cache(maxsize=MAX_CACHED_MODELS)
 def unpack_language_model(text: str) -> arpa.NGramModel:
     """Returns the n-gram model of `pack_language_model`."""
     lines = gzip.decompress(base64.b64decode(text)).decode().splitlines()
@@ -179,14 +177,20 @@ def load_decoder(
     if settings is None or not uses_language_model:
         fusion = dataclasses.replace(NO_FUSION, hot_words=hot_words) if hot_words else None
         return Decoder(alphabet, fusion, **_confidence(metadata, "greedy"))
-    score, vocabulary = load_language_model(settings)
-    words = vocabulary if settings["is_closed"] else None
-    fusion = Fusion(score, settings["weight"], settings["word_bonus"], words, hot_words)
+    fusion = _load_fusion(**{name: settings.get(name) for name in FUSION_SETTINGS})
+    fusion = dataclasses.replace(fusion, hot_words=hot_words) if hot_words else fusion
     return Decoder(alphabet, fusion, settings["beam_width"], **_confidence(metadata, "language_model"))
 
 
+@lru_cache(maxsize=MAX_CACHED_MODELS)
+def _load_fusion(ngrams: str | None, source: str | None, weight: float, word_bonus: float, is_closed: bool) -> Fusion:
+    """Returns the language model of the metadata with its weights; a server needs it for each request."""
+    score, vocabulary = load_language_model({"source": source} if ngrams is None else {"ngrams": ngrams})
+    return Fusion(score, weight, word_bonus, vocabulary if is_closed else None)
+
+
 def _confidence(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
-    settings = metadata["confidence"][name]
+    settings = metadata.get("confidence", {}).get(name, {"calibration": NO_CALIBRATION, "minimum": 0.0})
     return {"calibration": tuple(settings["calibration"]), "min_confidence": settings["minimum"]}
 
 
@@ -214,9 +218,14 @@ def open_language_model(source: str) -> tuple[LanguageModelScore, frozenset[str]
         DataError: it is neither an ARPA file nor an exported next-word model of words.
     """
     path = Path(source).expanduser()
-    if path.is_file() or source.endswith(arpa.SUFFIXES):
+    if is_arpa_file(source):
         model = arpa.read_model(path)
         return model.log_probability, model.vocabulary
     from shared.decoding.word_language_models import load_exported_model
 
     return load_exported_model(path, task="next_word")
+
+
+def is_arpa_file(source: str) -> bool:
+    """Returns whether `--decoding.language-model` names a file, not an exported version."""
+    return Path(source).expanduser().is_file() or source.endswith(arpa.SUFFIXES)

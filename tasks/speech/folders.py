@@ -25,7 +25,7 @@ SUFFIXES = (
     *(".w64", ".rf64", ".wave"),
 )
 URL = re.compile(r"(https?|s3|gs|ftp|az|hf)://", re.IGNORECASE)
-MAX_KEPT_SECONDS = 300.0
+MAX_KEPT_SECONDS = 30.0
 """Duration of a recording up to which `open_path` keeps its samples in memory."""
 BLOCK_SECONDS = 30.0
 QUOTES = "\"'“”‘’«»"

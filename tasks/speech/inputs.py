@@ -14,7 +14,7 @@ from shared.task import Inputs, Readers, line_table
 from tasks.speech import folders, measurements, user_files
 from tasks.speech.config import SpeechConfig
 
-RECORDINGS_PER_CHUNK = 256
+RECORDINGS_PER_CHUNK = 128
 """Recordings of a file that are in memory at once."""
 
 

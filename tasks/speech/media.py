@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from shared.errors import DataError
 from tasks.speech import audio
-from tasks.speech.config import PredictOptions
+from tasks.speech.config import MAX_HOT_WORD_WEIGHT, PredictOptions
 from tasks.speech.decoder import load_decoder
 from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.subtitles import as_object, format_transcript
+from tasks.speech.timing import SAMPLE_RATE
 from tasks.speech.transcription import SIGNATURE, transcribe_all
 
 MEDIA_TYPES = ("audio/", "video/", "application/ogg")
@@ -25,10 +26,12 @@ CONTENT_TYPES = {
     "vtt": "text/vtt; charset=utf-8",
 }
 OPTIONS = ("format", "channel", "language_model", "hot_words", "hot_word_weight")
+MAX_SECONDS = 3600  # of a recording in a request
+BLOCK_SECONDS = 30.0
 TRUE, FALSE = ("true", "1", "yes"), ("false", "0", "no")
 
 
-def answer(
+def respond(
     call: Callable[[str, Mapping[str, np.ndarray]], Mapping[str, np.ndarray]],
     metadata: dict[str, Any],
     body: bytes,
@@ -56,11 +59,25 @@ def answer(
     if channel != MEAN_CHANNEL and not channel.isdecimal():
         raise DataError(f"channel must be {MEAN_CHANNEL} or the number of a channel. Received: {channel}")
     decoder = load_decoder(metadata, _is_true(options.get("language_model", TRUE[0])), _hot_words(options))
-    blocks = audio.read_blocks(body, 30.0, "the body", channel)
+    blocks = _limited(audio.read_blocks(body, BLOCK_SECONDS, "the body", channel))
     (transcript,) = transcribe_all(partial(call, SIGNATURE), [blocks], decoder)
     if form == "json":
         return json.dumps(as_object(transcript), ensure_ascii=False).encode(), CONTENT_TYPES[form]
     return format_transcript(transcript, form).encode(), CONTENT_TYPES[form]
+
+
+def _limited(blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yields the blocks of a recording of at most `MAX_SECONDS`.
+
+    Raises:
+        DataError: the recording is longer.
+    """
+    count = 0
+    for block in blocks:
+        count += len(block)
+        if count > MAX_SECONDS * SAMPLE_RATE:
+            raise DataError(f"The recording is longer than {MAX_SECONDS // 60} minutes. Use lstm-suite predict.")
+        yield block
 
 
 def _is_true(text: str) -> bool:
@@ -76,5 +93,7 @@ def _hot_words(options: Mapping[str, str]) -> dict[str, float]:
         weight = float(text)
     except ValueError as error:
         raise DataError(f"hot_word_weight must be a number. Received: {text}") from error
+    if not 0 <= weight <= MAX_HOT_WORD_WEIGHT:
+        raise DataError(f"hot_word_weight must be from 0 to {MAX_HOT_WORD_WEIGHT}. Received: {text}")
     words = [word.strip() for word in options.get("hot_words", "").split(",")]
     return dict.fromkeys(filter(None, words), weight)

@@ -50,10 +50,11 @@ def find_segments(blocks: Iterable[np.ndarray]) -> Iterator[Segment]:
         while len(pending) > WINDOW:
             window = pending[:WINDOW]
             spans, used = _complete_spans(window, _find_spans(window))
-            yield from (Segment((offset + start) / SAMPLE_RATE, window[start:end]) for start, end in spans)
+            for start, end in spans:  # a copy does not keep the window in memory
+                yield Segment((offset + start) / SAMPLE_RATE, window[start:end].copy())
             offset, pending = offset + used, pending[used:]
     for start, end in _find_spans(pending):
-        yield Segment((offset + start) / SAMPLE_RATE, pending[start:end])
+        yield Segment((offset + start) / SAMPLE_RATE, pending[start:end].copy())
 
 
 def _complete_spans(window: np.ndarray, spans: list[Span]) -> tuple[list[Span], int]:

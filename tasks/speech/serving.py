@@ -54,7 +54,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     the last chunk; and `log_probabilities` of the new steps, with their number `step_count` int32 `(batch,)`.
     """
     submodels = get_submodels(model)
-    confidence = metadata["confidence"]["greedy"]
+    confidence = metadata.get("confidence", {}).get("greedy", {"calibration": (1.0, 0.0), "minimum": 0.0})
     decoder = GreedyDecoder(metadata["alphabet"], tuple(confidence["calibration"]), confidence["minimum"])
 
     def run(samples: Any, length: Any) -> tuple[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,6 +20,7 @@ from tasks.speech.config import DecodingConfig, SpeechConfig
 from tasks.speech.decoder import (
     NO_CALIBRATION,
     Decoder,
+    is_arpa_file,
     letters_logit,
     load_decoder,
     load_language_model,
@@ -30,7 +32,11 @@ MAX_RECORDINGS = 200  # of the validation split
 NOISE_DECIBELS = (-20.0, 0.0)  # of the noise in the second copy of each recording, relative to its speech
 MAX_LOST_WORDS = 0.005
 """Fraction of the correct words of the validation split that the minimum of the confidence may cost."""
-SAFETY = 0.95
+MAX_MINIMUM = 0.8
+"""Limit of the minimum, so that a transcript that is very probably right is never left out."""
+MAX_UNCERTAIN_MINIMUM = 0.5
+"""The same for a validation split with so few words that it cannot show a loss of `MAX_LOST_WORDS`."""
+SAFETY_FACTOR = 0.95
 """Factor of the minimum, because other recordings have lower confidences than those of the validation split."""
 MIN_WORDS = 30
 """Words that a calibration needs, of which some must be wrong and some right."""
@@ -84,8 +90,10 @@ def tune_language_model(
         alphabet: characters of the model.
     """
     settings: dict[str, Any] = {"beam_width": config.beam_width}
-    if config.language_model:
-        settings["source"] = config.language_model
+    if config.language_model and is_arpa_file(config.language_model):
+        settings["ngrams"] = pack_language_model(arpa.read_model(Path(config.language_model).expanduser()))
+    elif config.language_model:
+        settings["source"] = str(Path(config.language_model).expanduser().resolve())
     else:
         settings["ngrams"] = pack_language_model(arpa.train_model(training_texts, config.language_model_order))
     score, known_words = load_language_model(settings)
@@ -158,7 +166,8 @@ def choose_min_confidence(
     for confidence, correct in rows:
         lost += correct
         if lost > budget:
-            return round(SAFETY * confidence, 6)
+            limit = MAX_MINIMUM if budget >= 1 else MAX_UNCERTAIN_MINIMUM
+            return round(min(limit, SAFETY_FACTOR * confidence), 6)
     return 0.0
 
 

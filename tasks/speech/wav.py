@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tasks.speech.audio import MAX_RATE, MIN_RATE
 from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.timing import SAMPLE_RATE
 
-MIN_RATE, MAX_RATE = 4_000, 1_000_000  # samples per second; others are errors of the header
 MAX_CHUNKS = 1_000  # that are searched for the samples
 PADDING_SECONDS = 0.1
 """Silence that is added before resampling, because a Fourier transform continues the end of a signal with its start."""

@@ -67,6 +67,7 @@ def test_the_minimum_of_the_confidence_costs_few_correct_words():
     sequences = [uncertain("_a_", probability) for probability in np.linspace(0.5, 0.9, 1000)]
     minimum = choose_min_confidence(Decoder(ALPHABET), sequences, ["a"] * 1000)
     lost = np.mean([decoder_confidence < minimum for decoder_confidence in np.linspace(0.5, 0.9, 1000)])
+    assert minimum > 0.4
     assert 0 <= lost <= 0.005
     wrong_first = ["b"] * 200 + ["a"] * 800  # the least confident words are wrong
     assert choose_min_confidence(Decoder(ALPHABET), sequences, wrong_first) > minimum
