@@ -204,7 +204,7 @@ def test_predictions_of_the_workflow_equal_the_saved_model(trained, signatures):
     inputs = list(trained.task.example_inputs)
     task, options = trained.task, load_predict_options(trained.task.name)()
     predicted = workflow.predict_lines(task, trained.version, inputs)
-    signature = signatures["serving_default"][0]
+    signature = signatures[task.prediction_signature][0]
     metadata = trained.run.trained_model.metadata
     parsed = load_readers(task.name).parse_inputs(trained_config(metadata), inputs, metadata, options)
     outputs = task.predict(parsed.records, metadata, lambda request: call_signature(signature, request), options)

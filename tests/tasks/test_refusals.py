@@ -27,6 +27,7 @@ METADATA = {
     "fraud": {"label_delay_days": 7, "terminal": True},
     "next_word": {"vocabulary": ["a", "b"]},
     "sentiment": {"labels": ["neg", "pos"]},
+    "speech": {"alphabet": " opst"},
 }
 BAD_ROWS = {  # a table whose first row cannot be used, and what the message says
     "fraud": ("CUSTOMER_ID,TERMINAL_ID,TX_DATETIME,TX_AMOUNT,TX_FRAUD\nann,baker,soon,1,0\n", "row 1.*soon"),

@@ -170,7 +170,14 @@ def test_only_folders_with_plain_numbers_are_versions(repository):
     assert available_versions(repository) == [1]
 
 
+def test_before_the_end_of_the_first_scan_an_unknown_model_may_still_be_loaded(repository):
+    with pytest.raises(ServingError, match="big: the server still loads the models") as error:
+        repository.find_version("big")
+    assert error.value.status == 503
+
+
 def test_unknown_models_versions_and_labels_are_errors(repository):
+    repository.first_scan_done.set()
     for request, status, text in (
         ({"name": "big"}, 404, r"Latest(big). The models are: small."),
         ({"name": "small", "version": 9}, 404, "Specific(small, 9)"),

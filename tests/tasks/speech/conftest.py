@@ -11,7 +11,7 @@ import pytest
 
 from shared.config import BidirectionalLSTMConfig
 from tasks.speech import audio
-from tasks.speech.config import FeaturesConfig, ModelConfig, SpeechConfig, SpeechTrainingConfig
+from tasks.speech.config import DecodingConfig, FeaturesConfig, ModelConfig, SpeechConfig, SpeechTrainingConfig
 from tasks.speech.model import SubmodelBuilder
 from tasks.speech.timing import SAMPLE_RATE
 
@@ -23,6 +23,7 @@ CONFIG = SpeechConfig(
     model=ModelConfig(filters=3, input_dropout=0, output_dropout=0),
     lstm=BidirectionalLSTMConfig(units=(6, 5), bidirectional=True),
     training=SpeechTrainingConfig(epochs=2, batch_size=4, learning_rate=1e-2),
+    decoding=DecodingConfig(beam_width=4, language_model_weights=(0.5,), word_bonuses=(0.0,), vocabulary="open"),
 )
 STREAMING = dataclasses.replace(
     CONFIG,

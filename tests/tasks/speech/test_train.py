@@ -28,7 +28,9 @@ def splits(recordings):
 @pytest.fixture(params=["bidirectional", "streaming"])
 def any_config(request, config, streaming):
     selected = config if request.param == "bidirectional" else streaming
-    augment = AugmentConfig(noise_rate=0.8, time_masks=1, frequency_masks=1, frequency_mask_width=4)
+    augment = AugmentConfig(
+        noise_rate=0.8, time_masks=1, frequency_masks=1, frequency_mask_width=4, silence_rate=0, noise_only_rate=0
+    )
     return dataclasses.replace(selected, augment=augment, training=dataclasses.replace(config.training, epochs=3))
 
 
