@@ -22,8 +22,8 @@ FLOOR_QUANTILE = 0.1
 """Fraction of the frames that are at or below the floor."""
 THRESHOLD = 0.3
 """Position of the threshold between floor, 0, and peak, 1, on the logarithmic scale."""
-MIN_RANGE = 0.5
-"""Natural logarithm of the smallest ratio of peak and floor of a recording with speech, about 2 dB."""
+MIN_RANGE = 1.0
+"""Natural logarithm of the smallest ratio of peak and floor of a recording with speech, about 4 dB."""
 LOUD_RANGE = 3.5
 """Natural logarithm of the ratio of the peak and the quietest loud frame, about 15 dB."""
 HOLD_FRAMES = 20
