@@ -29,8 +29,9 @@ from shared.errors import DataError, SuiteError
 from shared.export import keras_file
 from shared.export.versions import load_metadata
 from tasks.speech import audio, user_files
-from tasks.speech.alignment import Word, align_words
+from tasks.speech.batches import iterate_recordings
 from tasks.speech.config import ColumnsConfig, SpeechConfig
+from tasks.speech.decoder import Decoder, Word
 from tasks.speech.evaluate import compute_log_probabilities
 from tasks.speech.model import get_submodels
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
@@ -108,15 +109,17 @@ def cut_digits(version: Path, manifest: str) -> Iterator[Digit]:
     frame = frame[[any(word in DIGIT_WORDS for word in text.upper().split()) for text in frame["text"]]]
     if frame.empty:
         raise DataError(f"{manifest}: no sentence has one of the words {', '.join(DIGIT_WORDS)}.")
-    for (_, row), log_probabilities in zip(frame.iterrows(), compute_log_probabilities(model, frame), strict=True):
-        yield from _cut_sentence(row, log_probabilities, metadata["alphabet"])
+    decoder = Decoder(metadata["alphabet"])
+    outputs = compute_log_probabilities(model, list(iterate_recordings(frame)))
+    for (_, row), log_probabilities in zip(frame.iterrows(), outputs, strict=True):
+        yield from _cut_sentence(row, log_probabilities, decoder)
 
 
-def _cut_sentence(row: pd.Series, log_probabilities: np.ndarray, alphabet: str) -> Iterator[Digit]:
+def _cut_sentence(row: pd.Series, log_probabilities: np.ndarray, decoder: Decoder) -> Iterator[Digit]:
     """Yields the digits of one sentence; digits that are not found are left out with a warning."""
     logger = logging.getLogger(__name__)
     try:
-        words = align_words(log_probabilities, row["text"], alphabet)
+        words = decoder.align(log_probabilities, row["text"])
     except ValueError as error:
         logger.warning("%s is left out: %s", row["name"], error)
         return

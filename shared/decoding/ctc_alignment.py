@@ -19,6 +19,8 @@ class AlignedWord:
     """First step of its first character."""
     end_step: int
     """Step after the last step of its last character."""
+    log_probability: float
+    """Mean of the log-probabilities of its characters, each at the first of its steps."""
 
 
 def align_words(log_probabilities: np.ndarray, text: str, alphabet: str) -> list[AlignedWord]:
@@ -39,10 +41,13 @@ def align_words(log_probabilities: np.ndarray, text: str, alphabet: str) -> list
     unknown = sorted(set(text) - set(alphabet))
     if unknown:
         raise ValueError(f"Expected only characters of the alphabet. Received: {unknown} in {text!r}")
-    steps, words, first = align_symbols(log_probabilities, encode_text(text, alphabet)), [], 0
+    labels, words, first = encode_text(text, alphabet), list[AlignedWord](), 0
+    steps = align_symbols(log_probabilities, labels)
+    scores = log_probabilities[steps[:, 0], labels]
     for word in text.split(SPACE):
         last = first + len(word) - 1
-        words.append(AlignedWord(word, int(steps[first, 0]), int(steps[last, 1]) + 1))
+        score = float(np.mean(scores[first : last + 1]))
+        words.append(AlignedWord(word, int(steps[first, 0]), int(steps[last, 1]) + 1, score))
         first = last + 2  # after the space
     return words
 

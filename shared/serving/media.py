@@ -23,9 +23,9 @@ from shared.serving.errors import (
     from_tensorflow_error,
 )
 from shared.serving.models import ModelVersion
+from shared.serving.service import MAX_ATTEMPTS
 from shared.task import load_media
 
-MAX_ATTEMPTS = 3  # to find a version that is not being unloaded
 MEDIA_TYPES = ("audio/", "video/", "image/", "application/ogg")
 """Beginnings of the content types of files; a body with any other one is JSON."""
 

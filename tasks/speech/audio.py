@@ -68,15 +68,10 @@ def decode(
         DataError: the file is missing or not audio, has no samples or no such channel, has NaN, infinite or too large samples, or
             is too long.
     """
-    meters: list[Meter] = []
-    blocks, count = [], 0
-    for block in _decode_blocks(content, place, channel, name, meters):
-        blocks.append(block)
-        count += len(block)
-        if count > max_seconds * SAMPLE_RATE:
-            raise DataError(f"{place}: the recording is longer than {max_seconds / 3600:g} hour. Cut it at pauses.")
-    samples = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
-    return Recording(samples, meters[0].measure(samples))
+    recording = decode_short(content, place, channel, name, max_seconds)
+    if recording is None:
+        raise DataError(f"{place}: the recording is longer than {max_seconds / 3600:g} hour. Cut it at pauses.")
+    return recording
 
 
 def decode_short(

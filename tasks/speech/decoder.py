@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import gzip
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,13 +15,15 @@ from typing import Any
 import numpy as np
 
 from shared.decoding import arpa
-from shared.decoding.ctc_alignment import align_symbols
+from shared.decoding.ctc_alignment import align_words
 from shared.decoding.ctc_beam_search import BeamSearch
 from shared.decoding.ctc_greedy import decode_greedily
-from shared.decoding.ctc_symbols import BLANK_ID, SPACE, encode_text
+from shared.decoding.ctc_symbols import BLANK_ID, SPACE
 from shared.decoding.language_model_fusion import NO_FUSION, Fusion, LanguageModelScore
 from shared.errors import DataError
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
+
+STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 
 NO_CALIBRATION = (1.0, 0.0)
 """Slope and intercept of a confidence that is the geometric mean of the probabilities of a word's letters."""
@@ -46,7 +48,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Transcript:
-    """What was said in a recording, or in a part of it."""
+    """The words of a recording, or of a part of it."""
 
     words: tuple[Word, ...]
     silence: float
@@ -60,9 +62,7 @@ class Transcript:
     @property
     def confidence(self) -> float:
         """Geometric mean of the confidences of the words; without words, the probability of silence."""
-        if not self.words:
-            return self.silence
-        return float(np.exp(np.mean(np.log([max(word.confidence, MIN_PROBABILITY) for word in self.words]))))
+        return mean_confidence(self.words, self.silence)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Decoder:
             offset: time of the first step, in seconds.
         """
         silence = float(np.exp(log_probabilities[:, BLANK_ID].mean())) if len(log_probabilities) else 1.0
-        words = self._words(log_probabilities, self.text(log_probabilities), offset)
+        words = self.align(log_probabilities, self.text(log_probabilities), offset)
         transcript = Transcript(tuple(words), silence)
         return transcript if transcript.confidence >= self.min_confidence else Transcript((), silence)
 
@@ -114,20 +114,34 @@ class Decoder:
             raise ValueError("A stream needs a language model here; the signature `step` decodes greedily.")
         return BeamSearch(self.alphabet, self.beam_width, self.fusion)
 
-    def _words(self, log_probabilities: np.ndarray, text: str, offset: float) -> list[Word]:
-        words, first = [], 0
-        if not text:
-            return []
-        labels = encode_text(text, self.alphabet)
-        steps = align_symbols(log_probabilities, labels)
-        scores = log_probabilities[steps[:, 0], labels]  # as in the graph, of the step that writes a letter
-        for word in text.split(SPACE):
-            last = first + len(word)
-            start, end = (float(step) * STEP_LENGTH / SAMPLE_RATE for step in (steps[first, 0], steps[last - 1, 1] + 1))
-            confidence = word_confidence(float(np.mean(scores[first:last])), self.calibration)
-            words.append(Word(word, offset + start, offset + end, confidence))
-            first = last + 1  # after the space
-        return words
+    def align(self, log_probabilities: np.ndarray, text: str, offset: float = 0.0) -> list[Word]:
+        """Returns the words of a text with their times on the most probable path, and their confidences.
+
+        Args:
+            log_probabilities: as in `decode`.
+            text: text of the recording, with one space between two words, or empty.
+            offset: time of the first step, in seconds.
+
+        Raises:
+            ValueError: as in `shared.decoding.ctc_alignment.align_words`.
+        """
+        words = align_words(log_probabilities, text, self.alphabet) if text else []
+        return [
+            Word(
+                word.text,
+                offset + word.start_step * STEP_SECONDS,
+                offset + word.end_step * STEP_SECONDS,
+                word_confidence(word.log_probability, self.calibration),
+            )
+            for word in words
+        ]
+
+
+def mean_confidence(words: Sequence[Word], silence: float) -> float:
+    """Returns the geometric mean of the confidences of words; without words, `silence`."""
+    if not words:
+        return silence
+    return float(np.exp(np.mean(np.log([max(word.confidence, MIN_PROBABILITY) for word in words]))))
 
 
 def word_confidence(log_probability: float, calibration: tuple[float, float]) -> float:
@@ -176,10 +190,10 @@ def load_decoder(
     _require_writable(hot_words, alphabet)
     if settings is None or not uses_language_model:
         fusion = dataclasses.replace(NO_FUSION, hot_words=hot_words) if hot_words else None
-        return Decoder(alphabet, fusion, **_confidence(metadata, "greedy"))
+        return Decoder(alphabet, fusion, **confidence_settings(metadata, "greedy"))
     fusion = _load_fusion(**{name: settings.get(name) for name in FUSION_SETTINGS})
     fusion = dataclasses.replace(fusion, hot_words=hot_words) if hot_words else fusion
-    return Decoder(alphabet, fusion, settings["beam_width"], **_confidence(metadata, "language_model"))
+    return Decoder(alphabet, fusion, settings["beam_width"], **confidence_settings(metadata, "language_model"))
 
 
 @lru_cache(maxsize=MAX_CACHED_MODELS)
@@ -189,7 +203,8 @@ def _load_fusion(ngrams: str | None, source: str | None, weight: float, word_bon
     return Fusion(score, weight, word_bonus, vocabulary if is_closed else None)
 
 
-def _confidence(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+def confidence_settings(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Returns `calibration` and `min_confidence` of a model: `greedy`, or with the `language_model`."""
     settings = metadata.get("confidence", {}).get(name, {"calibration": NO_CALIBRATION, "minimum": 0.0})
     return {"calibration": tuple(settings["calibration"]), "min_confidence": settings["minimum"]}
 

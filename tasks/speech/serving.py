@@ -18,14 +18,13 @@ from shared.task import ExportSpec, Inputs, Predictions, Predictor
 from tasks.speech import audio, wav
 from tasks.speech.batches import iterate_recordings, pad_rows
 from tasks.speech.config import PredictOptions
-from tasks.speech.decoder import load_decoder
+from tasks.speech.decoder import STEP_SECONDS, confidence_settings, load_decoder
 from tasks.speech.input_config import MEAN_CHANNEL
 from tasks.speech.model import STEP_WINDOW, Submodels, get_submodels, run_submodels
 from tasks.speech.subtitles import format_transcript, word_objects
 from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
 from tasks.speech.transcription import Blocks, RecordingTranscript, transcribe_all
 
-STEP_SECONDS = STEP_LENGTH / SAMPLE_RATE
 BUFFER_SIZE = STEP_WINDOW - 1  # maximum number of samples of a stream that wait for the next step
 CHUNK_LENGTH = SAMPLE_RATE // 10  # samples in the example request of `step`, 100 ms
 MAX_SAMPLE = 1.5
@@ -54,8 +53,7 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
     the last chunk; and `log_probabilities` of the new steps, with their number `step_count` int32 `(batch,)`.
     """
     submodels = get_submodels(model)
-    confidence = metadata.get("confidence", {}).get("greedy", {"calibration": (1.0, 0.0), "minimum": 0.0})
-    decoder = GreedyDecoder(metadata["alphabet"], tuple(confidence["calibration"]), confidence["minimum"])
+    decoder = GreedyDecoder(metadata["alphabet"], **confidence_settings(metadata, "greedy"))
 
     def run(samples: Any, length: Any) -> tuple[Any, Any]:
         length = tf.clip_by_value(length, 0, tf.shape(samples)[1])

@@ -10,7 +10,7 @@ import numpy as np
 from shared.decoding.ctc_symbols import SPACE
 from shared.task import Predictor
 from tasks.speech.batches import pad_rows
-from tasks.speech.decoder import MIN_PROBABILITY, Decoder, Transcript, Word
+from tasks.speech.decoder import Decoder, Transcript, Word, mean_confidence
 from tasks.speech.segments import Segment, find_segments
 from tasks.speech.timing import SAMPLE_RATE, count_steps
 
@@ -57,9 +57,7 @@ class RecordingTranscript:
     @property
     def confidence(self) -> float:
         """Geometric mean of the confidences of the words; without words, `silence`."""
-        if not self.words:
-            return self.silence
-        return float(np.exp(np.mean(np.log([max(word.confidence, MIN_PROBABILITY) for word in self.words]))))
+        return mean_confidence(self.words, self.silence)
 
 
 def transcribe_all(predictor: Predictor, recordings: Iterable[Blocks], decoder: Decoder) -> list[RecordingTranscript]:

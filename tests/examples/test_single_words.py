@@ -14,9 +14,10 @@ import soundfile
 from examples import single_words
 from shared.errors import DataError, SuiteError
 from tasks.speech import user_files
-from tasks.speech.alignment import Word
 from tasks.speech.config import SpeechConfig
-from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH, count_steps
+from tasks.speech.decoder import Word
+from tasks.speech.evaluate import compute_log_probabilities
+from tasks.speech.timing import SAMPLE_RATE, STEP_LENGTH
 from tests.tasks.speech.conftest import CONFIG, STREAMING, randomized
 
 ALPHABET = " EINORSTX"
@@ -81,7 +82,7 @@ def data_sets(tmp_path, monkeypatch):
     monkeypatch.setattr(
         single_words,
         "compute_log_probabilities",
-        lambda model, frame: [spell_sentence(count_steps(length)) for length in frame["length"]],
+        lambda model, sounds: [spell_sentence(len(values)) for values in compute_log_probabilities(model, sounds)],
     )
     write_zip(tmp_path / "sentences.zip", a0=sentence(), a1=sentence())
     (tmp_path / "sentences.csv").write_text("file,speaker,text\na1.flac,bob,ENTER\na0.flac,ann/lee,SIX ENTER ONE\n")
@@ -109,14 +110,14 @@ def test_each_recording_has_one_complete_word(data_sets):
 
 
 def test_a_word_ends_at_the_quietest_moment_and_includes_only_a_short_silence():
-    words = [Word("TWO", 1.0, 1.2), Word("ENTER", 1.4, 1.7), Word("ONE", 5.0, 5.2)]
+    words = [Word("TWO", 1.0, 1.2, 1.0), Word("ENTER", 1.4, 1.7, 1.0), Word("ONE", 5.0, 5.2, 1.0)]
     power = np.ones(6 * SAMPLE_RATE)
     for moment, value in ((1.25, 0.1), (1.35, 0.5), (1.5, 0.1), (1.8, 0.2), (5.5, 0.1)):
         power[int(moment * SAMPLE_RATE)] = value  # 1.25 is within the sound of TWO, 1.5 within that of ENTER
     borders = [np.array(single_words.word_borders(words, k, power)) / SAMPLE_RATE for k in range(3)]
     assert borders == [pytest.approx((0.4, 1.35)), pytest.approx((1.35, 1.8)), pytest.approx((4.4, 5.8))]
     short = power[: SAMPLE_RATE // 2]
-    assert single_words.word_borders([Word("TWO", 0.1, 0.3)], 0, short) == (0, SAMPLE_RATE // 2)
+    assert single_words.word_borders([Word("TWO", 0.1, 0.3, 1.0)], 0, short) == (0, SAMPLE_RATE // 2)
 
 
 def test_words_after_the_end_of_the_sound_are_left_out_with_a_warning(data_sets, caplog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import numpy as np
 import pytest
 
 from shared.decoding.ctc_alignment import AlignedWord, align_symbols, align_words
@@ -11,6 +12,8 @@ from shared.decoding.ctc_symbols import build_alphabet, decode_path, encode_text
 from tests.shared.decoding.sequences import log_probabilities_of, random_log_probabilities
 
 ALPHABET = " ab"
+LETTER = pytest.approx(np.log(0.9), rel=1e-5)
+"""Log-probability of each letter of `log_probabilities_of`."""
 
 
 def symbol_steps(path):
@@ -35,8 +38,8 @@ def test_the_alignment_is_the_most_probable_path(text, seed):
 
 def test_words_have_the_steps_of_their_characters():
     assert align_words(log_probabilities_of("_aab _b_", ALPHABET), "ab b", ALPHABET) == [
-        AlignedWord("ab", 1, 4),
-        AlignedWord("b", 6, 7),
+        AlignedWord("ab", 1, 4, LETTER),
+        AlignedWord("b", 6, 7, LETTER),
     ]
 
 
@@ -45,9 +48,9 @@ def test_a_line_of_handwriting_is_aligned():
     alphabet = build_alphabet([text, "abc"])
     log_probabilities = log_probabilities_of("_xx²__ -_ _漢ééé\n√2_", alphabet)
     assert align_words(log_probabilities, text, alphabet) == [
-        AlignedWord("x²", 1, 4),
-        AlignedWord("-", 7, 8),
-        AlignedWord("漢é\n√2", 11, 18),
+        AlignedWord("x²", 1, 4, LETTER),
+        AlignedWord("-", 7, 8, LETTER),
+        AlignedWord("漢é\n√2", 11, 18, LETTER),
     ]
 
 

@@ -47,6 +47,19 @@ def test_words_have_times_and_confidences():
     assert first.confidence == pytest.approx(0.9, rel=1e-5)
 
 
+def test_a_known_text_is_aligned_in_seconds():
+    words = Decoder(ALPHABET).align(log_probabilities_of("_aab _b_", ALPHABET), "ab b")
+    assert [(word.text, word.start, word.end) for word in words] == [
+        ("ab", pytest.approx(0.04), pytest.approx(0.16)),
+        ("b", pytest.approx(0.24), pytest.approx(0.28)),
+    ]
+
+
+def test_a_text_that_needs_more_steps_is_an_error():
+    with pytest.raises(ValueError, match="at least 4 steps"):
+        Decoder(ALPHABET).align(log_probabilities_of("aba", ALPHABET), "abab")
+
+
 def test_noise_and_silence_have_a_confidence_without_words():
     silence = Decoder(ALPHABET).decode(log_probabilities_of("____", ALPHABET))
     assert silence.text == ""
