@@ -106,17 +106,7 @@ def parse_options(
         SuiteError: there is no such task or preset, an option is unknown, or a value is invalid.
         SystemExit: help was requested (status 0).
     """
-    summary = task.load_summary(task_name)
-    default = model_config
-    if default is None:
-        presets = task.load_presets(task_name)
-        preset = find_value(words, "--preset", PRESET.default)
-        if preset not in presets:
-            raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
-        default = presets[preset]
-        summary += f" Presets: {', '.join(presets)}. The defaults below are those of {preset}."
-    elif version is not None:
-        summary += f" The defaults below are those of {version}."
+    default, summary = _defaults(task_name, words, model_config, version)
     data_help = DATA_HELP.get(command) or task.load_data_help(task_name)
     accepted = {f.name for f in dataclasses.fields(default)}
     if model_config is not None:
@@ -137,6 +127,20 @@ def parse_options(
         return type(default)(**values), chosen
     except ValueError as error:  # tyro calls the checks of only one of the two classes
         raise SuiteError(f"{task_name}: {error}") from error
+
+
+def _defaults(
+    task_name: str, words: Sequence[str], model_config: TaskConfig | None, version: Path | None
+) -> tuple[TaskConfig, str]:
+    """Returns the configuration that supplies the defaults, and the text of the help that names it (see `parse_options`)."""
+    summary = task.load_summary(task_name)
+    if model_config is not None:
+        return model_config, summary + ("" if version is None else f" The defaults below are those of {version}.")
+    presets = task.load_presets(task_name)
+    preset = find_value(words, "--preset", PRESET.default)
+    if preset not in presets:
+        raise SuiteError(f'{task_name}: there is no preset "{preset}". Choose one of {", ".join(presets)}.')
+    return presets[preset], f"{summary} Presets: {', '.join(presets)}. The defaults below are those of {preset}."
 
 
 def find_value(words: Sequence[str], name: str, default: str) -> str:

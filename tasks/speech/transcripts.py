@@ -209,7 +209,7 @@ def _add_notice_of_kinds(texts: Sequence[str], source: str, config: TextConfig, 
     add_notice(
         f"{source}: of {len(texts):,} texts, there are {listed}. The model learns to write them.",
         rows if has_rows else (),
-        f"If it shall not, add {option(config, 'normalize')} {' '.join([*config.normalize, *kinds])}.",
+        f"If it should not, add {option(config, 'normalize')} {' '.join([*config.normalize, *kinds])}.",
     )
 
 

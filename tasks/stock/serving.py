@@ -78,12 +78,8 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
             "expected_volatility": tf.sqrt(variance),
             "up_probability": tf.sigmoid(parameters[..., 4]),
         }
-        unknown = tf.where(
-            after["state"][:, 0] < min_history, np.float32(np.nan), np.float32(0)
-        )  # the state counts the days
-        shapes = {name: [-1] + [1] * (len(values.shape) - 1) for name, values in forecasts.items()}
-        forecasts = {name: values + tf.reshape(unknown, shapes[name]) for name, values in forecasts.items()}
-        return {**forecasts, "state": after["state"]}
+        is_short = after["state"][:, 0] < min_history  # the state counts the days
+        return {**_clear_rows(forecasts, is_short), "state": after["state"]}
 
     def forecast_series(**fields: Any) -> dict[str, Any]:
         length = fields["length"]
@@ -108,6 +104,13 @@ def export_spec(model: keras.Model, metadata: dict[str, Any]) -> ExportSpec:
         "step": make_signature(next_step, next_day, fixed=("state",)),
     }
     return ExportSpec(model, signatures, metadata)
+
+
+def _clear_rows(forecasts: Mapping[str, Any], is_cleared: Any) -> dict[str, Any]:
+    """Returns forecasts, float32 `(tickers, …)`, with NaN in the rows where `is_cleared`, bool `(tickers,)`."""
+    unknown = tf.where(is_cleared, np.float32(np.nan), np.float32(0))
+    shapes = {name: [-1] + [1] * (len(values.shape) - 1) for name, values in forecasts.items()}
+    return {name: values + tf.reshape(unknown, shapes[name]) for name, values in forecasts.items()}
 
 
 def _with_checks(
